@@ -1,0 +1,13 @@
+"""The ONNX exporter, itself a plugin. How a model becomes ONNX and how it is proven: exporters/README.md."""
+
+from __future__ import annotations
+
+import zoo
+from zoo_onnx.exporter import OnnxExporter
+
+__all__ = ["OnnxExporter", "zoo_register_exporters"]
+
+
+@zoo.hookimpl
+def zoo_register_exporters() -> list[type[zoo.Exporter]]:
+    return [OnnxExporter]

@@ -1,0 +1,66 @@
+"""A small hand for building ONNX graphs with readable names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+
+class GraphBuilder:
+    """Collects nodes and weights in the order in which they are made.
+
+    Args:
+        opset: the version of ONNX's operators to write.
+    """
+
+    def __init__(self, opset: int) -> None:
+        self.opset = opset
+        self.nodes: list[ir.Node] = []
+        self.initializers: list[ir.Value] = []
+
+    def weight(self, name: str, array: NDArray[Any]) -> ir.Value:
+        """A constant that stands in the file once, under ``name``."""
+        tensor = ir.tensor(np.asarray(array, order="C"), name=name)  # ascontiguousarray would give a scalar an axis
+        value = ir.Value(name=name, const_value=tensor, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype))
+        self.initializers.append(value)
+        return value
+
+    def integers(self, name: str, *numbers: int) -> ir.Value:
+        """A constant list of int64, for axes and shapes."""
+        return self.weight(name, np.array(numbers, np.int64))
+
+    def node(
+        self,
+        operator: str,
+        name: str,
+        inputs: Sequence[ir.Value | None],
+        attributes: Mapping[str, Any] | None = None,
+        *,
+        output: str | None = None,
+    ) -> ir.Value:
+        """A node with one output, named after the node unless told otherwise."""
+        (value,) = self.node_with_outputs(operator, name, inputs, [output or f"{name}:0"], attributes)
+        return value
+
+    def node_with_outputs(
+        self,
+        operator: str,
+        name: str,
+        inputs: Sequence[ir.Value | None],
+        outputs: Sequence[str],
+        attributes: Mapping[str, Any] | None = None,
+    ) -> Sequence[ir.Value]:
+        """A node with several outputs; an empty name is an output that nobody asks for."""
+        values = [ir.Value(name=output) for output in outputs]
+        self.nodes.append(ir.node(operator, inputs, attributes, outputs=values, name=name))
+        return values
+
+    def reduce(self, operator: str, name: str, value: ir.Value, axis: int) -> ir.Value:
+        """ReduceMean or ReduceMax over one axis, which is an attribute before opset 18 and an input since."""
+        if self.opset < 18:
+            return self.node(operator, name, [value], {"axes": [axis], "keepdims": 0})
+        return self.node(operator, name, [value, self.integers(f"{name}/axis", axis)], {"keepdims": 0})

@@ -1,0 +1,36 @@
+"""The exporter as the core knows it. What does the work is imported only when there is work: it weighs 70 MB."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import zoo
+
+
+class OnnxExporter(zoo.Exporter):
+    """Writes ONNX with one RNN, LSTM or GRU node a layer; batch and time are always free."""
+
+    name = "onnx"
+    suffix = ".onnx"
+
+    def export(self, model: zoo.Model, path: Path, metadata: Mapping[str, str], opset: int | None) -> None:
+        from zoo_onnx.file import write
+
+        write(model, path, metadata, opset)
+
+    def annotate(self, path: Path, metadata: Mapping[str, str]) -> None:
+        from zoo_onnx.file import annotate
+
+        annotate(path, metadata)
+
+    def faults(self, path: Path) -> list[str]:
+        from zoo_onnx.file import faults
+
+        return faults(path)
+
+    def inspect(self, path: Path) -> zoo.GraphSummary:
+        from zoo_onnx.file import read
+        from zoo_onnx.summary import summarise
+
+        return summarise(read(path), path)

@@ -1,0 +1,102 @@
+"""What ONNX files are written, read and checked with: the graph of a model as one file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+
+import zoo
+from zoo_onnx.builder import GraphBuilder
+from zoo_onnx.lowering import lower_encoder, lower_head, lower_readout, lower_stack
+from zoo_onnx.opset import checked, ir_version
+from zoo_onnx.seal import KEY, weights_digest
+
+DOCUMENTATION = "Input x: (batch, time, features) in the user's units. Batch and time are free."
+
+
+def write(model: zoo.Model, path: Path, metadata: Mapping[str, str], opset: int | None) -> None:
+    """Build the graph, write it and let ONNX check it."""
+    build = GraphBuilder(checked(opset))
+    exported = ir.Model(
+        _graph(model, build),
+        ir_version=ir_version(build.opset),
+        producer_name="recurrent-zoo",
+        producer_version=zoo.__version__,
+        doc_string=DOCUMENTATION,
+    )
+    exported.metadata_props.update(metadata)
+    exported.metadata_props["opset"] = str(build.opset)
+    exported.metadata_props[KEY] = weights_digest(exported.graph)
+    ir.save(exported, path)
+    if fault := _invalid(path):
+        raise zoo.ExportError(f"the model does not make a valid graph: {fault}")
+
+
+def annotate(path: Path, metadata: Mapping[str, str]) -> None:
+    """Add metadata to a file."""
+    model = ir.load(path)
+    model.metadata_props.update(metadata)
+    ir.save(model, path)
+
+
+def faults(path: Path) -> list[str]:
+    """What is wrong with a file, one line each."""
+    if fault := _invalid(path):
+        return [f"{path}: is not a valid ONNX file: {fault}"]
+    model = ir.load(path)
+    sealed = model.metadata_props.get(KEY)
+    if sealed is None:
+        return [f"{path}: carries no {KEY}, so Recurrent Zoo did not write it; export the run again"]
+    if sealed != weights_digest(model.graph):
+        return [f"{path}: its weights were altered after the export (the hash does not match); export the run again"]
+    return []
+
+
+def read(path: Path) -> ir.Model:
+    """Read a file of any origin."""
+    try:
+        model = ir.load(path)
+    except Exception as error:  # protobuf and onnx-ir each have errors of their own
+        raise zoo.ExportError(f"{path}: cannot be read as ONNX: {_in_short(error)}") from error
+    if not model.graph.opset_imports:  # which protobuf takes even an empty file for
+        raise zoo.ExportError(f"{path}: holds no ONNX model")
+    return model
+
+
+def _invalid(path: Path) -> str | None:
+    """What ONNX's own full check, types and shapes included, says against a file."""
+    try:
+        onnx.checker.check_model(path, full_check=True)
+    except Exception as error:  # protobuf and onnx each have errors of their own
+        return _in_short(error)
+    return None
+
+
+def _in_short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def _graph(model: zoo.Model, build: GraphBuilder) -> ir.Graph:
+    """The whole model, from the user's units to the named outputs."""
+    floating = ir.TensorType(ir.DataType.FLOAT)
+    first = model.layers()[0]
+    shape = ir.Shape(["batch", "time", first.directed_cells[0].input_size])
+    x = ir.Value(name="x", type=floating, shape=shape)
+    encoded = lower_encoder(build, model.encoder, x)
+    time_major = build.node("Transpose", "to_time_major", [encoded], {"perm": [1, 0, 2]})
+    pooled = lower_stack(build, model.stack, time_major, model.pooling)
+    scores = lower_head(build, model.head, pooled, output="logits")
+    outputs = list(lower_readout(build, model.readout, scores).values())
+    for output in outputs:
+        output.type = floating
+    return ir.Graph(
+        [x],
+        outputs,
+        nodes=build.nodes,
+        initializers=build.initializers,
+        opset_imports={"": build.opset},
+        name=first.name,
+    )

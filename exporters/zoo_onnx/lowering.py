@@ -1,0 +1,98 @@
+"""Lowering: each part of a model written as ONNX nodes. What is not known here cannot be exported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from torch import nn
+
+import zoo
+from zoo_onnx.builder import GraphBuilder
+from zoo_onnx.operators import operator_weights
+
+
+def lower_encoder(build: GraphBuilder, encoder: nn.Module, x: ir.Value) -> ir.Value:
+    """(batch, time, raw features) -> (batch, time, features)"""
+    if isinstance(encoder, zoo.Normaliser):
+        centred = build.node("Sub", "encoder/subtract_mean", [x, build.weight("encoder/mean", encoder.mean.numpy())])
+        return build.node("Div", "encoder/divide_by_std", [centred, build.weight("encoder/std", encoder.std.numpy())])
+    raise _unknown("encoder", encoder, "a zoo.Normaliser")
+
+
+def lower_stack(build: GraphBuilder, stack: zoo.Stack, x: ir.Value, pooling: str) -> ir.Value:
+    """Time-major input (time, batch, features) -> what pooling makes of the last layer, (batch, features)."""
+    layers = stack.ordered_layers
+    for index, layer in enumerate(layers):
+        last = index == len(layers) - 1
+        outputs, final = _lower_layer(build, index, layer, x, wants_final=last and pooling == "last")
+        if final is not None:
+            return _side_by_side(build, "pooling/last", final, len(layer.directed_cells), axis=0)
+        x = _side_by_side(build, f"layer_{index}/outputs", outputs, len(layer.directed_cells), axis=1)
+    if pooling == "last_step":
+        return build.node("Gather", "pooling/last_step", [x, build.weight("pooling/index", np.array(-1))], {"axis": 0})
+    return build.reduce({"mean": "ReduceMean", "max": "ReduceMax"}[pooling], f"pooling/{pooling}", x, axis=0)
+
+
+def _lower_layer(
+    build: GraphBuilder, index: int, layer: zoo.Layer, x: ir.Value, wants_final: bool
+) -> tuple[ir.Value, ir.Value | None]:
+    """One node for all directions: outputs (time, D, batch, hidden), or the final hidden state (D, batch, hidden)."""
+    cells = layer.directed_cells
+    name = f"layer_{index}/{cells[0].name}"
+    operators = [operator for cell in cells if (operator := cell.operator()) is not None]
+    if len(operators) < len(cells):
+        raise zoo.ExportError(
+            f"layer {index}: the cell {cells[0].name!r} names no ONNX operator that it equals, and cells without one "
+            "cannot be exported yet; return a zoo.Operator from its operator() if it equals an RNN, LSTM or GRU"
+        )
+    weights = operator_weights(operators)
+    inputs = [x, build.weight(f"{name}/W", weights.input), build.weight(f"{name}/R", weights.recurrent)]
+    if weights.bias is not None:
+        inputs.append(build.weight(f"{name}/B", weights.bias))
+    # The attribute `layout` and an initial state are left out: the CUDA provider refuses the first, zeros are the
+    # default of the second.
+    attributes: dict[str, Any] = {"hidden_size": weights.recurrent.shape[2], "direction": layer.direction}
+    attributes |= operators[0].attributes
+    if activations := operators[0].activations:
+        attributes["activations"] = list(activations) * len(cells)  # runtimes want the list for every direction
+    names = ["", f"{name}:h"] if wants_final else [f"{name}:0"]
+    values = build.node_with_outputs(operators[0].name, name, inputs, names, attributes)
+    return values[0], values[1] if wants_final else None
+
+
+def _side_by_side(build: GraphBuilder, name: str, value: ir.Value, directions: int, axis: int) -> ir.Value:
+    """Move the axis of directions, which stands at ``axis`` before (batch, hidden), into the features."""
+    if directions == 1:
+        return build.node("Squeeze", name, [value, build.integers(f"{name}/axis", axis)])
+    order = [*range(axis), axis + 1, axis, axis + 2]
+    moved = build.node("Transpose", f"{name}/transpose", [value], {"perm": order})
+    kept = [0] * (axis + 1)  # 0 keeps a dimension as it is, whatever its size
+    return build.node("Reshape", name, [moved, build.integers(f"{name}/shape", *kept, -1)])
+
+
+def lower_head(build: GraphBuilder, head: nn.Module, features: ir.Value, output: str) -> ir.Value:
+    """(batch, features) -> scores (batch, n), with their shape"""
+    if isinstance(head, nn.Linear):
+        inputs = [features, build.weight("head/weight", head.weight.detach().numpy())]
+        if head.bias is not None:
+            inputs.append(build.weight("head/bias", head.bias.detach().numpy()))
+        scores = build.node("Gemm", "head/linear", inputs, {"transB": 1}, output=output)
+        scores.shape = ir.Shape(["batch", head.out_features])
+        return scores
+    raise _unknown("head", head, "a torch.nn.Linear")
+
+
+def lower_readout(build: GraphBuilder, readout: nn.Module, scores: ir.Value) -> Mapping[str, ir.Value]:
+    """Scores -> the named outputs"""
+    if isinstance(readout, zoo.SoftmaxReadout):
+        softmax = build.node("Softmax", "readout/softmax", [scores], {"axis": -1}, output="probabilities")
+        softmax.shape = scores.shape
+        return {"logits": scores, "probabilities": softmax}
+    raise _unknown("readout", readout, "a zoo.SoftmaxReadout")
+
+
+def _unknown(part: str, module: nn.Module, known: str) -> zoo.ExportError:
+    return zoo.ExportError(f"{part}: {type(module).__name__} cannot be exported yet; use {known}")

@@ -1,0 +1,31 @@
+"""All benchmarks, or those named: ``python -m tests.benchmarks [export engine memory cells inference]``."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+import torch
+
+from tests.benchmarks import cells, engine, export, inference, memory
+from zoo.versions import versions
+
+BENCHMARKS = {
+    "export": export.main,
+    "engine": engine.main,
+    "memory": memory.main,
+    "cells": cells.main,
+    "inference": inference.main,
+}
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")  # torch's own exporter warns a lot
+    torch.set_num_threads(1)
+    print(", ".join(f"{name} {version}" for name, version in versions().items()), "· 1 thread · ratio (quartiles)")
+    for name in sys.argv[1:] or BENCHMARKS:
+        BENCHMARKS[name]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""(b) The engine's training step against a bare torch loop over the same tensors: GRU 128, batch 64, MNIST's shape."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import torch
+
+from tests.benchmarks.interleave import compare
+from tests.benchmarks.mnist_loop import BATCH, LR, MEAN, STD, bare_epoch
+from tests.benchmarks.models import make_model
+from zoo.checkpoint import CheckpointFolder
+from zoo.cli.progress import Silence
+from zoo.config import Config
+from zoo.dataset import Split
+from zoo.distributed import Group
+from zoo.engine import Engine
+from zoo.interrupts import Interrupts
+from zoo.plugins import load_registry
+from zoo.training import AdamW, TrainingConfig
+
+ROWS = 40 * BATCH
+
+
+def main() -> None:
+    print("\n(b) one training step, GRU 128, batch 64, 28 steps: engine / bare torch loop")
+    x = torch.randint(0, 256, (ROWS, 28, 28), dtype=torch.uint8)
+    y = torch.randint(0, 10, (ROWS,))
+    bare = bare_epoch(x, y)
+    with tempfile.TemporaryDirectory() as folder:
+        config = TrainingConfig(epochs=1000, batch_size=BATCH, optimizer=AdamW(name="adamw", lr=LR), clip_norm=1.0)
+        model = make_model("gru", 28, mean=MEAN, std=STD, hidden_size=128, implementation="fused")
+        engine = Engine(
+            model,
+            load_registry().tasks["classification"](Config(), tuple("0123456789")),
+            Split(x, y),
+            Split(x, y),
+            config,
+            CheckpointFolder(Path(folder)),
+            group=Group(),
+            listener=Silence(),
+            after_epoch=lambda _: None,
+        )
+
+        def ours() -> None:
+            with Interrupts() as interrupts:
+                engine.train_epoch(model, interrupts)
+            engine.progress.step = 0
+
+        print(f"    {compare(ours, bare, rounds=15)}   per {ROWS // BATCH} steps")

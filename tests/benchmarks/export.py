@@ -1,0 +1,75 @@
+"""(a) Export of two bidirectional layers, against ``torch.onnx.export(dynamo=True)`` of the same model."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tests.benchmarks.interleave import compare
+from tests.benchmarks.models import make_model
+from zoo.exporter import Exporter
+from zoo.model import Model
+from zoo.plugins import load_registry
+from zoo.runtime import OnnxSession
+
+EXPORTS = 100
+
+
+def main() -> None:
+    print("\n(a) export, 2 layers bidirectional, hidden 64: ours / torch.onnx.export(dynamo=True)")
+    exporter = load_registry().exporter("onnx")
+    models = {name: _model(name) for name in ("rnn", "lstm", "gru", "bilstm")}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        for name, model in models.items():
+            ours = partial(exporter.export, model, path, {}, None)
+            result = compare(ours, partial(_torch_export, _Plain(name).eval()), rounds=3)
+            print(f"    {name:<8}{result}   {1 / result.ratio:.0f} times faster")
+        _export_many(exporter, list(models.values()), path)
+
+
+def _model(name: str) -> Model:
+    options: dict[str, Any] = {} if name == "bilstm" else {"direction": "bidirectional"}
+    return make_model(name, 28, hidden_size=64, num_layers=2, **options)
+
+
+class _Plain(nn.Module):
+    """The same network as one would write it by hand."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        kind = {"rnn": nn.RNN, "gru": nn.GRU}.get(name, nn.LSTM)
+        self.layers = kind(28, 64, num_layers=2, bidirectional=True, batch_first=True)
+        self.head = nn.Linear(128, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.head(self.layers(x)[0].mean(1))
+        return scores
+
+
+def _torch_export(model: nn.Module) -> None:
+    free = {"x": {0: torch.export.Dim.AUTO, 1: torch.export.Dim.AUTO}}  # DYNAMIC is refused: it freezes the time
+    with contextlib.redirect_stdout(io.StringIO()):  # it tells its steps
+        torch.onnx.export(model, (torch.randn(3, 17, 28),), dynamo=True, dynamic_shapes=free, verbose=False)
+
+
+def _export_many(exporter: Exporter, models: list[Model], path: Path) -> None:
+    began = time.perf_counter()
+    dynamic = 0
+    for model in itertools.islice(itertools.cycle(models), EXPORTS):
+        exporter.export(model, path, {}, None)
+        session = OnnxSession(path, threads=1)
+        shapes = [session.run(np.zeros((batch, steps, 28)))["logits"].shape for batch, steps in ((1, 3), (5, 40))]
+        dynamic += shapes == [(1, 10), (5, 10)]
+    each = (time.perf_counter() - began) / EXPORTS
+    print(f"    {dynamic} of {EXPORTS} exports in one process run at two batch sizes and lengths; {each:.3f} s each")

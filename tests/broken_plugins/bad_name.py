@@ -1,0 +1,13 @@
+"""An exporter whose name leads out of the run's folder."""
+
+import zoo
+from tests.stranger import Text
+
+
+class Outside(Text):
+    name = "../outside"
+
+
+@zoo.hookimpl
+def zoo_register_exporters() -> list[type[zoo.Exporter]]:
+    return [Outside]

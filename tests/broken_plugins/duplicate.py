@@ -1,0 +1,13 @@
+"""A cell with a name that is taken."""
+
+import zoo
+from tests.stranger import MGUCell
+
+
+class Duplicate(MGUCell):
+    name = "lstm"
+
+
+@zoo.hookimpl
+def zoo_register_cells() -> list[type[zoo.Cell]]:
+    return [Duplicate]

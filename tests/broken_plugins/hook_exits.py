@@ -1,0 +1,10 @@
+"""Leaves in a hook."""
+
+import sys
+
+import zoo
+
+
+@zoo.hookimpl
+def zoo_register_cells() -> list[type[zoo.Cell]]:
+    sys.exit(3)

@@ -1,0 +1,3 @@
+"""Needs a library that is not installed."""
+
+raise ImportError("libexotic.so.1: cannot open shared object file")

@@ -1,0 +1,12 @@
+"""A layer that does not say of which cell."""
+
+import zoo
+
+
+class LayerWithoutCell(zoo.Layer):
+    name = "layer_without_cell"
+
+
+@zoo.hookimpl
+def zoo_register_layers() -> list[type[zoo.Layer]]:
+    return [LayerWithoutCell]

@@ -1,0 +1,9 @@
+"""Forgets the s of a hook's name."""
+
+import zoo
+from tests.stranger import MGUCell
+
+
+@zoo.hookimpl
+def zoo_register_cell() -> list[type[zoo.Cell]]:
+    return [MGUCell]

@@ -1,0 +1,3 @@
+"""Implements nothing."""
+
+VALUE = ["not a module"]

@@ -1,0 +1,18 @@
+"""A Config with a field that YAML cannot hold and JSON Schema cannot say."""
+
+from collections.abc import Callable
+
+import zoo
+from tests.stranger import Sign
+
+
+class NoSchema(Sign):
+    name = "no_schema"
+
+    class Config(zoo.Config):
+        weigh: Callable[[float], float]
+
+
+@zoo.hookimpl
+def zoo_register_tasks() -> list[type[zoo.Task]]:
+    return [NoSchema]

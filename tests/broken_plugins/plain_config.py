@@ -1,0 +1,16 @@
+"""A Config that is no zoo.Config."""
+
+import zoo
+from tests.stranger import Waves
+
+
+class PlainConfig(Waves):
+    name = "plain_config"
+
+    class Config:
+        count = 3
+
+
+@zoo.hookimpl
+def zoo_register_data() -> list[type[zoo.DataSource]]:
+    return [PlainConfig]

@@ -1,0 +1,9 @@
+"""Returns a cell that is already made."""
+
+import zoo
+from tests.stranger import MGUCell
+
+
+@zoo.hookimpl
+def zoo_register_cells() -> list[zoo.Cell]:
+    return [MGUCell(1, MGUCell.Config(hidden_size=1))]

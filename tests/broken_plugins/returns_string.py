@@ -1,0 +1,8 @@
+"""Returns a name in place of classes."""
+
+import zoo
+
+
+@zoo.hookimpl
+def zoo_register_cells() -> str:
+    return "returns_string"

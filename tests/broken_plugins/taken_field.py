@@ -1,0 +1,16 @@
+"""A cell with an option of a name that every architecture has."""
+
+import zoo
+from tests.stranger import MGUCell
+
+
+class TakenField(MGUCell):
+    name = "taken_field"
+
+    class Config(MGUCell.Config):
+        dropout: bool = False
+
+
+@zoo.hookimpl
+def zoo_register_cells() -> list[type[zoo.Cell]]:
+    return [TakenField]

@@ -1,0 +1,33 @@
+"""The command line, run in the process of the test."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from typing import NamedTuple
+from unittest.mock import patch
+
+from zoo.cli.main import main
+
+
+class Outcome(NamedTuple):
+    """What a command left behind."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+def run_zoo(*arguments: object) -> Outcome:
+    """Run ``zoo ARGUMENTS…`` as a shell would, except that neither stream is a terminal.
+
+    An exception other than the process's own exit (as ``--debug`` lets through) goes on to the caller.
+    """
+    stdout, stderr = StringIO(), StringIO()
+    with patch.object(sys, "argv", ["zoo", *map(str, arguments)]), redirect_stdout(stdout), redirect_stderr(stderr):
+        try:
+            main()
+        except SystemExit as exit_:
+            code = exit_.code if isinstance(exit_.code, int) else 1
+    return Outcome(code, stdout.getvalue(), stderr.getvalue())

@@ -1,0 +1,38 @@
+"""Writing small data sets in MNIST's form."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
+
+
+def idx_bytes(values: NDArray[np.uint8]) -> bytes:
+    """The IDX file of an array of unsigned bytes."""
+    return bytes([0, 0, 8, values.ndim]) + b"".join(n.to_bytes(4, "big") for n in values.shape) + values.tobytes()
+
+
+def numbered_images(count: int) -> NDArray[np.uint8]:
+    """(count, 28, 28): noise, except that the first two pixels of each image are its number."""
+    images = np.random.default_rng(0).integers(0, 256, (count, 28, 28), dtype=np.uint8)
+    images[:, 0, 0], images[:, 0, 1] = np.arange(count) // 256, np.arange(count) % 256
+    return images
+
+
+def write_mnist(folder: Path, digits: NDArray[np.uint8], *, zipped: bool = False) -> None:
+    """A whole data set whose training part has these digits and whose test part has 3 images."""
+    contents = {
+        IMAGES: numbered_images(len(digits)),
+        LABELS: digits,
+        TEST_IMAGES: numbered_images(3),
+        TEST_LABELS: np.array([7, 0, 9], np.uint8),
+    }
+    folder.mkdir(exist_ok=True)
+    for name, values in contents.items():
+        content = idx_bytes(values)
+        (folder / (name + ".gz" if zipped else name)).write_bytes(gzip.compress(content) if zipped else content)

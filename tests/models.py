@@ -1,0 +1,51 @@
+"""Whole models for tests of the export and its proof: a stack of `tests.builders` between a normaliser and a head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+import zoo
+from tests.builders import make_stack
+from zoo.pooling import Pooling
+from zoo_onnx import OnnxExporter
+
+FEATURES, CLASSES = 8, 10
+
+
+def make_model(kind: str, *, seed: int = 0, recurrent_gain: float = 1.0, **options: object) -> zoo.Model:
+    """A float32 model of one of `tests.builders.KINDS` with weights drawn from ``seed``, ready for inference.
+
+    Args:
+        recurrent_gain: what the recurrent weights are multiplied with; the more, the nearer to chaos.
+        options: those of a spec's architecture.
+    """
+    stack = make_stack(kind, input_size=FEATURES, seed=seed, dtype=torch.float32, **options)
+    with torch.no_grad():
+        for name, parameter in stack.named_parameters():
+            if name.endswith("h2h.weight"):
+                parameter.mul_(recurrent_gain)
+    # Grey values from 0 to 16 and what their mean and deviation may be, a bit different for each feature.
+    places = torch.arange(FEATURES)
+    normaliser = zoo.Normaliser(4.5 + 0.125 * places, 5.5 + 0.25 * places)
+    pooling = cast("Pooling", options.get("pooling", "last"))
+    head = nn.Linear(stack.output_size, CLASSES)
+    return zoo.Model(normaliser, stack, pooling, head, zoo.SoftmaxReadout()).eval()
+
+
+def draw(batch: int, time: int, seed: int = 0) -> NDArray[np.float32]:
+    """Grey values (batch, time, FEATURES)."""
+    generator = np.random.default_rng(seed)
+    return generator.uniform(0, 16, (batch, time, FEATURES)).astype(np.float32)
+
+
+def write(model: zoo.Model, folder: Path, opset: int | None = None) -> Path:
+    """Export a model to a file of the folder."""
+    path = folder / "model.onnx"
+    OnnxExporter().export(model, path, {}, opset)
+    return path

@@ -1,0 +1,180 @@
+"""The built-in data sources: what they load, how they split it, and what that costs."""
+
+from __future__ import annotations
+
+import hashlib
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.datasets import load_digits
+
+import zoo
+from tests.idx_files import IMAGES, numbered_images, write_mnist
+from zoo.data.digits import Digits
+from zoo.data.mnist import Mnist
+
+MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist"
+needs_mnist = pytest.mark.skipif(not MNIST.is_dir(), reason="the MNIST files are not in ../shared/data/mnist")
+
+
+def load_mnist(folder: Path) -> zoo.Dataset:
+    return Mnist().load(Mnist.Config(folder=str(folder)))
+
+
+def parts(dataset: zoo.Dataset) -> list[zoo.Split]:
+    return [dataset.train, dataset.validation, dataset.test]
+
+
+def digest(*tensors: torch.Tensor) -> str:
+    return hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in tensors)).hexdigest()[:16]
+
+
+def numbers(split: zoo.Split) -> list[int]:
+    """The number that `numbered_images` wrote into each image."""
+    return (split.x[:, 0, 0].int() * 256 + split.x[:, 0, 1].int()).tolist()
+
+
+def assert_well_formed(dataset: zoo.Dataset, side: int) -> None:
+    assert dataset.labels == tuple("0123456789")
+    assert dataset.time == dataset.features == side
+    for part in parts(dataset):
+        assert part.x.dtype == torch.uint8
+        assert part.x.is_contiguous()
+        assert part.y.dtype == torch.int64
+        assert part.x.shape == (len(part), side, side)
+    exact = dataset.train.x.double()
+    for got, want in ((dataset.mean, exact.mean()), (dataset.std, exact.std(correction=0))):
+        assert got.shape == (side,)
+        assert got.dtype == torch.float32
+        # Computed in float64 from integers, so that only the rounding to float32 is left.
+        torch.testing.assert_close(got, want.float().expand(side), rtol=torch.finfo(torch.float32).eps, atol=0)
+
+
+def test_digits_are_well_formed() -> None:
+    assert_well_formed(Digits().load(zoo.Config()), side=8)
+
+
+def test_digits_are_split_into_disjoint_parts_that_make_up_the_whole() -> None:
+    dataset = Digits().load(zoo.Config())
+    assert [len(part) for part in parts(dataset)] == [1078, 359, 360]
+    bunch = load_digits()
+    got = sorted(
+        bytes([y]) + x.numpy().tobytes() for part in parts(dataset) for x, y in zip(part.x, part.y, strict=True)
+    )
+    want = sorted(bytes([y]) + x.astype(np.uint8).tobytes() for x, y in zip(bunch.images, bunch.target, strict=True))
+    assert got == want
+
+
+def test_digits_are_stratified() -> None:
+    dataset = Digits().load(zoo.Config())
+    whole = torch.bincount(torch.cat([part.y for part in parts(dataset)]))
+    for part in parts(dataset):
+        expected = whole * (len(part) / whole.sum())
+        # scikit-learn rounds each class up or down, once for each of the two cuts.
+        assert (torch.bincount(part.y) - expected).abs().max() < 2
+
+
+def test_digits_split_never_changes() -> None:
+    """Results of today compare with those of last year only when this holds."""
+    dataset = Digits().load(zoo.Config())
+    assert [digest(part.x, part.y) for part in parts(dataset)] == [
+        "b174cf9d95f9bb9b",
+        "0446cb5dadb78cc9",
+        "fef83c30c2604db1",
+    ]
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_mnist_is_read_zipped_or_not(tmp_path: Path, zipped: bool) -> None:
+    write_mnist(tmp_path, np.arange(120, dtype=np.uint8) % 10, zipped=zipped)
+    dataset = load_mnist(tmp_path)
+    assert_well_formed(dataset, side=28)
+    assert [len(part) for part in parts(dataset)] == [110, 10, 3]
+    assert dataset.test.y.tolist() == [7, 0, 9]
+    assert np.array_equal(dataset.test.x.numpy(), numbered_images(3))
+
+
+def test_mnist_reads_some_files_zipped_and_others_not(tmp_path: Path) -> None:
+    write_mnist(tmp_path / "plain", np.arange(24, dtype=np.uint8) % 10)
+    write_mnist(tmp_path / "mixed", np.arange(24, dtype=np.uint8) % 10, zipped=True)
+    (tmp_path / "mixed" / f"{IMAGES}.gz").unlink()
+    (tmp_path / "plain" / IMAGES).rename(tmp_path / "mixed" / IMAGES)
+    assert len(load_mnist(tmp_path / "mixed").train) == 22
+
+
+def test_mnist_folder_is_relative_to_where_zoo_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_mnist(tmp_path / "data", np.arange(24, dtype=np.uint8) % 10)
+    monkeypatch.chdir(tmp_path)
+    assert len(load_mnist(Path("data")).train) == 22
+
+
+# 5,000 is more than the rows that are moved at once, 12 and 13 the fewest there can be.
+@pytest.mark.parametrize("count", [12, 13, 100, 5000])
+def test_mnist_holds_out_a_twelfth_of_each_digit(tmp_path: Path, count: int) -> None:
+    digits = np.random.default_rng(count).choice(10, count, p=np.arange(1, 11) / 55).astype(np.uint8)
+    write_mnist(tmp_path, digits)
+    dataset = load_mnist(tmp_path)
+    images = numbered_images(count)
+
+    assert len(dataset.validation) == -(-count // 12)
+    held = torch.bincount(dataset.validation.y, minlength=10)
+    # One in twelve of a digit, rounded up or down.
+    assert (held - torch.bincount(torch.from_numpy(digits), minlength=10) / 12).abs().max() < 1
+    # Every image is in one part, once, whole and with its own digit; order is kept.
+    assert sorted(numbers(dataset.train) + numbers(dataset.validation)) == list(range(count))
+    for part in (dataset.train, dataset.validation):
+        order = numbers(part)
+        assert order == sorted(order)
+        assert np.array_equal(part.x.numpy(), images[order])
+        assert np.array_equal(part.y.numpy(), digits[order])
+
+
+def test_mnist_is_in_memory_once(tmp_path: Path) -> None:
+    write_mnist(tmp_path, (np.arange(24_000) % 10).astype(np.uint8))
+    tracemalloc.start()
+    try:
+        dataset = load_mnist(tmp_path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # The images once; a twelfth more while the held-out ones are moved; an eighth more that a bytearray reserves as it
+    # grows (CPython, bytearray_resize); a MiB being read. A second copy would make it 2.
+    raw = sum(part.x.nbytes for part in parts(dataset))
+    assert raw < peak < raw * (1 + 1 / 12 + 1 / 8) + (1 << 20)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 300), st.integers(1, 3), st.integers(1, 3), st.integers(0, 255))
+def test_standardisation_agrees_with_numpy(count: int, time: int, features: int, spread: int) -> None:
+    x = np.random.default_rng(count).integers(0, spread + 1, (count, time, features), dtype=np.uint8)
+    mean, std = zoo.standardisation(torch.from_numpy(x))
+    # One unit in the last place of float32. Below it stays what float64 loses in E[x^2] - E[x]^2: about 2^-52 * 255^2,
+    # against a variance of at least 1 / (2 * 2700), the least that 2,700 whole numbers can have.
+    for got, want in ((mean, x.mean()), (std, x.std() or 1.0)):
+        np.testing.assert_allclose(got.numpy(), np.full(features, want), rtol=2**-23, atol=0)
+
+
+@needs_mnist
+def test_real_mnist_is_well_formed_and_stratified() -> None:
+    dataset = load_mnist(MNIST)
+    assert_well_formed(dataset, side=28)
+    assert [len(part) for part in parts(dataset)] == [55_000, 5_000, 10_000]
+    held, stayed = torch.bincount(dataset.validation.y), torch.bincount(dataset.train.y)
+    assert (held - (held + stayed) / 12).abs().max() < 1
+    # The counts of the test part as published with the set.
+    assert torch.bincount(dataset.test.y).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+
+
+@needs_mnist
+def test_real_mnist_split_never_changes() -> None:
+    dataset = load_mnist(MNIST)
+    assert [digest(part.x, part.y) for part in parts(dataset)] == [
+        "1354a99248812bac",
+        "816d27f34d50dc9d",
+        "a0863a96c44e5666",
+    ]

@@ -1,0 +1,105 @@
+"""The documents do what they say: their commands run, their examples work, their tables are complete."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import types
+from pathlib import Path
+
+import pytest
+
+from tests.command import run_zoo
+from zoo.cli.main import COMMANDS
+from zoo.entry_points import EntryPoint, entry_points
+from zoo.plugins import build_registry, load_registry
+from zoo.spec import SpecReader
+from zoo.strict_yaml import parse
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("*/README.md"))]
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    """The fenced blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", document.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.slow
+def test_readme_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every command of the transcript, in its order, in an empty folder with the specs."""
+    shutil.copytree(ROOT / "specs", tmp_path / "specs")
+    monkeypatch.chdir(tmp_path)
+    commands = re.findall(r"^\$ zoo (.*)$", "\n".join(blocks(ROOT / "README.md", "console")), re.MULTILINE)
+    assert len(commands) >= 5
+    for command in commands:
+        outcome = run_zoo(*shlex.split(command))
+        assert outcome.exit_code == 0, f"zoo {command}: {outcome.stderr}"
+
+
+def test_makefile_targets_of_the_readme_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = re.findall(r"\bmake (\w+)", (ROOT / "README.md").read_text())
+    assert {"demo", "test"} <= set(targets)
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_ci_calls_the_test_command_of_the_readme() -> None:
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8")):
+        assert (document.parent / target).exists(), target
+
+
+def test_tutorial_cell_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugin page's cell and spec, word for word."""
+    (source,) = blocks(ROOT / "plugins" / "README.md", "python")
+    module = types.ModuleType("my_cells")
+    exec(compile(source, "my_cells.py", "exec"), module.__dict__)  # noqa: S102  (our own document)
+    monkeypatch.setitem(__import__("sys").modules, "my_cells", module)
+    registry = build_registry([*entry_points(), EntryPoint("mgu", "my_cells", "my-cells 1.0")])
+    assert registry.faults == []
+    (spec_text,) = blocks(ROOT / "plugins" / "README.md", "yaml")
+    spec_file = tmp_path / "mgu.yaml"
+    spec_file.write_text(spec_text)
+    monkeypatch.setattr("zoo.cli.output.usable_plugins", lambda: registry)
+    outcome = run_zoo("build", spec_file, "--out", tmp_path / "run", "--set", "training.epochs=2")
+    assert outcome.exit_code == 0, outcome.stderr
+    outcome = run_zoo("export", "--onnx", tmp_path / "run")
+    assert outcome.exit_code == 1
+    assert "cannot be exported yet" in outcome.stderr
+
+
+def test_every_field_is_in_the_spec_page() -> None:
+    page = (ROOT / "specs" / "README.md").read_text()
+    schema = SpecReader.of(load_registry()).json_schema()
+    for name, part in schema["definitions"].items():
+        for field in part.get("properties", {}):
+            assert f"`{field}`" in page or f"{field}:" in page, f"{name}.{field}"
+
+
+def test_examples_in_the_spec_page_are_valid() -> None:
+    reader = SpecReader.of(load_registry())
+    for text in blocks(ROOT / "specs" / "README.md", "yaml"):
+        document = parse(text, "specs/README.md")
+        assert isinstance(document.value, dict)
+        reader.validate(document)
+
+
+def test_every_spec_is_in_the_spec_page() -> None:
+    page = (ROOT / "specs" / "README.md").read_text()
+    for spec in (ROOT / "specs").rglob("*.yaml"):
+        assert str(spec.relative_to(ROOT / "specs")) in page, spec
+
+
+def test_every_command_helps_itself() -> None:
+    for command in COMMANDS:
+        outcome = run_zoo(command, "--help")
+        assert outcome.exit_code == 0
+        assert "--json" in outcome.stdout, command
+        assert "--debug" in outcome.stdout, command

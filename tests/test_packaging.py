@@ -1,0 +1,78 @@
+"""What a user installs: names, typing marker, entry points, and a command line that starts fast."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TOP_LEVEL = {"zoo", "zoo_rnn", "zoo_lstm", "zoo_gru", "zoo_bilstm", "zoo_onnx"}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """The wheel, built with the backend that is already here, so that no network is needed."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    (path,) = folder.glob("*.whl")
+    return zipfile.ZipFile(path)
+
+
+def test_wheel_has_clean_top_level_names(wheel: zipfile.ZipFile) -> None:
+    found = {name.partition("/")[0] for name in wheel.namelist()}
+    assert {name for name in found if not name.endswith(".dist-info")} == TOP_LEVEL
+
+
+def test_wheel_holds_typing_marker_licence_and_no_tests(wheel: zipfile.ZipFile) -> None:
+    names = wheel.namelist()
+    assert "zoo/py.typed" in names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert not any("test" in name for name in names)
+
+
+def test_wheel_brings_entry_points(wheel: zipfile.ZipFile) -> None:
+    (name,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
+    text = wheel.read(name).decode()
+    installed = {point.name for point in metadata.entry_points(group="zoo")}
+    assert {"rnn", "lstm", "gru", "bilstm", "exporter.onnx"} <= installed
+    for point in ("rnn = zoo_rnn", "bilstm = zoo_bilstm", "exporter.onnx = zoo_onnx", "zoo = zoo.cli.main:main"):
+        assert point in text
+
+
+def test_constraints_pin_every_installed_dependency() -> None:
+    """Whatever the project's requirements pull in is pinned, at the version that is installed here."""
+    pins = dict(
+        line.lower().split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line
+    )
+    for name in ("torch", "onnx", "onnxruntime-gpu", "pluggy", "pydantic", "pyyaml", "click", "rich", "pytest", "ruff"):
+        assert metadata.version(name).partition("+")[0] == pins[name], name
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["list"], ["list", "--json"], ["buld"]])
+def test_light_commands_never_import_torch(arguments: list[str]) -> None:
+    code = (
+        "import sys\n"
+        "from zoo.cli.main import main\n"
+        f"sys.argv = ['zoo', *{arguments!r}]\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'onnxruntime', 'onnx', 'sklearn', 'matplotlib', 'pydantic', 'rich'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_public_names_are_all_there() -> None:
+    import zoo
+
+    for name in zoo.__all__:
+        assert getattr(zoo, name) is not None
+    assert set(zoo.__all__) <= set(dir(zoo))
+    with pytest.raises(AttributeError, match="nonsense"):
+        zoo.nonsense  # noqa: B018

@@ -1,0 +1,226 @@
+"""The proof as a whole: which inputs, which modes, and which verdict follows from what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import zoo
+from tests.builders import make_stack
+from tests.models import FEATURES, draw, make_model, write
+from zoo.oracle import Oracle
+from zoo.parity import Array, judge
+from zoo.proof import MODES, SHAPES, draw_cases, overall, prove
+from zoo.runtime import OnnxSession, PlacedNode, unavailable
+
+
+def proof(model: zoo.Model, path: Path, faults: Sequence[str] = (), sample: Array | None = None) -> dict[str, Any]:
+    return prove(model, path, draw(64, 8) if sample is None else sample, ["cpu"], faults, lambda _: None)
+
+
+# --- inputs ---------------------------------------------------------------------------------------------------------
+
+
+def test_shapes() -> None:
+    assert set(SHAPES) >= {(1, 1), (1, 7), (3, 28), (5, 50), (2, 200), (64, 28)}
+
+
+def test_inputs_are_the_data_and_a_wide_band_around_it() -> None:
+    sample = draw(20, 8).round()
+    cases = list(draw_cases(sample))
+    assert [(case.batch, case.time, case.inputs) for case in cases] == [
+        (batch, time, inputs) for batch, time in SHAPES for inputs in ("data", "wide")
+    ]
+    known = {row.tobytes() for row in sample.reshape(-1, FEATURES)}
+    for case in cases:
+        assert case.x.shape == (case.batch, case.time, FEATURES)
+        assert case.x.dtype == np.float32
+        if case.inputs == "data":
+            assert {row.tobytes() for row in case.x.reshape(-1, FEATURES)} <= known
+        else:
+            assert case.x.min() >= -16
+            assert case.x.max() <= 32
+    wide = np.concatenate([case.x.ravel() for case in cases if case.inputs == "wide"])
+    assert wide.min() < -15
+    assert wide.max() > 31
+
+
+def test_long_inputs_are_whole_sequences_one_after_the_other() -> None:
+    sample = draw(20, 8)
+    (case,) = [case for case in draw_cases(sample) if (case.time, case.inputs) == (50, "data")]
+    known = {sequence.tobytes() for sequence in sample}
+    for row in case.x:
+        assert {part.tobytes() for part in row[:48].reshape(6, 8, FEATURES)} <= known
+
+
+def test_inputs_are_the_same_each_time() -> None:
+    for one, other in zip(draw_cases(draw(20, 8)), draw_cases(draw(20, 8)), strict=True):
+        assert np.array_equal(one.x, other.x)
+
+
+def test_constant_data_still_varies_in_the_wide_inputs() -> None:
+    assert all(np.ptp(case.x) > 0 for case in draw_cases(np.full((3, 8, 2), 5.0)) if case.inputs == "wide")
+
+
+# --- modes ----------------------------------------------------------------------------------------------------------
+
+
+def test_modes() -> None:
+    """On CUDA once in float32 and once as ONNX Runtime does by itself, which is TF32; on the CPU these are one."""
+    modes = {mode.name: (mode.strict, mode.precision) for group in MODES.values() for mode in group}
+    assert modes == {"cpu": (True, "float32"), "cuda strict": (True, "float32"), "cuda deployed": (False, "tf32")}
+
+
+@pytest.mark.skipif(unavailable("cuda") is None, reason="CUDA can run here")
+def test_an_absent_provider_is_unavailable_and_never_passed(tmp_path: Path) -> None:
+    model = make_model("gru_after")
+    path = write(model, tmp_path)
+    both = prove(model, path, draw(64, 8), ["cpu", "cuda"], [], lambda _: None)
+    assert {result["name"]: result["status"] for result in both["providers"]} == {
+        "cpu": "passed",
+        "cuda strict": "unavailable",
+        "cuda deployed": "unavailable",
+    }
+    assert (both["verdict"], both["reasons"]) == ("passed", [])
+    alone = prove(model, path, draw(64, 8), ["cuda"], [], lambda _: None)
+    assert alone["verdict"] == "unavailable"
+    assert alone["reasons"] == [f"{name}: {unavailable('cuda')}" for name in ("cuda strict", "cuda deployed")]
+
+
+def test_cuda_is_run_in_both_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CPU stands in for CUDA and tells in which modes it was asked to run."""
+    asked = []
+
+    class StandIn(OnnxSession):
+        def __init__(self, path: Path, provider: str, *, strict: bool) -> None:
+            asked.append((provider, strict))
+            super().__init__(path)
+
+        def placement(self) -> list[PlacedNode]:
+            return [PlacedNode(node.name, node.operator, "CUDAExecutionProvider") for node in super().placement()]
+
+    monkeypatch.setattr("zoo.proof.OnnxSession", StandIn)
+    monkeypatch.setattr("zoo.proof.unavailable", lambda _: None)
+    model = make_model("gru_after")
+    report = prove(model, write(model, tmp_path), draw(64, 8), ["cuda"], [], lambda _: None)
+    assert asked == [("cuda", True), ("cuda", False)]
+    assert [(one["name"], one["precision"], one["status"]) for one in report["providers"]] == [
+        ("cuda strict", "float32", "passed"),
+        ("cuda deployed", "tf32", "passed"),
+    ]
+    assert report["providers"][0]["nodes"] == {"CUDAExecutionProvider": len(report["providers"][0]["placement"])}
+
+
+# --- verdicts -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("statuses", "wanted"),
+    [
+        (["passed", "passed"], "passed"),
+        (["passed", "unavailable"], "passed"),
+        (["passed", "ill-conditioned"], "ill-conditioned"),
+        (["ill-conditioned", "failed", "passed"], "failed"),
+        (["unavailable", "failed"], "failed"),
+        (["unavailable", "ill-conditioned"], "ill-conditioned"),
+        (["unavailable", "unavailable"], "unavailable"),
+    ],
+)
+def test_one_verdict_from_several(statuses: list[str], wanted: str) -> None:
+    assert overall(statuses) == wanted
+
+
+def test_another_model_fails(tmp_path: Path) -> None:
+    """With the same shapes and other weights."""
+    report = proof(make_model("lstm", seed=1), write(make_model("lstm", seed=2), tmp_path))
+    assert report["verdict"] == "failed"
+    (reason,) = report["reasons"]
+    assert reason.startswith("cpu: logits: error ")
+    assert " steps, " in reason
+
+
+def test_the_report_tells_the_worst_of_all_inputs(tmp_path: Path) -> None:
+    """Of a file with other weights, whose errors and labels differ from input to input."""
+    model = make_model("gru_after", num_layers=2)
+    path = write(make_model("gru_after", num_layers=2, seed=2), tmp_path)
+    (result,) = proof(model, path)["providers"]
+    oracle, session = Oracle(model), OnnxSession(path)
+    cases = list(draw_cases(draw(64, 8)))
+    judged, own = [], []
+    for case in cases:
+        with torch.inference_mode():
+            outputs = {name: value.numpy() for name, value in model.outputs(torch.from_numpy(case.x)).items()}
+        judged.append(judge(oracle.expect(case.x), session.run(case.x)))
+        own.append(judge(oracle.expect(case.x), outputs))
+    for output in result["outputs"]:
+        found = [one[output["name"]] for one in judged]
+        worst = max(range(len(cases)), key=lambda index: found[index].over_budget)
+        assert output["max_error"] == max(one.max_error for one in found)
+        assert output["over_budget"] == found[worst].over_budget
+        assert output["amplification"] == max(one.amplification for one in found)
+        assert output["agreement"] == min(one.agreement for one in found)
+        assert output["torch_max_error"] == max(one[output["name"]].max_error for one in own)
+        case = cases[worst]
+        assert output["worst_case"] == {"batch": case.batch, "time": case.time, "inputs": case.inputs}
+
+
+def test_a_faulty_file_fails_however_well_it_agrees(tmp_path: Path) -> None:
+    model = make_model("lstm")
+    report = proof(model, write(model, tmp_path), faults=["its seal is broken"])
+    assert (report["verdict"], report["reasons"]) == ("failed", ["its seal is broken"])
+    assert report["providers"][0]["status"] == "passed"
+
+
+def test_a_chaotic_model_is_never_passed(tmp_path: Path) -> None:
+    model = make_model("rnn_tanh", hidden_size=64, recurrent_gain=6)
+    report = proof(model, write(model, tmp_path))
+    assert report["verdict"] == "ill-conditioned"
+    outputs = report["providers"][0]["outputs"]
+    assert max(output["amplification"] for output in outputs) > 1e4
+    assert max(output["ill_conditioned_cases"] for output in outputs) > 0
+    assert "the model amplifies rounding" in report["reasons"][0]
+
+
+def test_a_model_that_overflows_is_never_passed(tmp_path: Path) -> None:
+    """And is not called wrong, though ONNX Runtime gives NaN where float64 has numbers."""
+    model = make_model("rnn_relu", hidden_size=32, recurrent_gain=6)
+    report = proof(model, write(model, tmp_path))
+    assert report["verdict"] == "ill-conditioned"
+    assert "the model leaves the range of float32" in report["reasons"][0]
+
+
+def test_agreement_on_nothing_proves_nothing(tmp_path: Path) -> None:
+    model = make_model("lstm")
+    torch.nn.init.zeros_(model.head.get_parameter("weight"))
+    constant = proof(model, write(model, tmp_path))
+    assert constant["verdict"] == "failed"
+    assert "logits: the output does not depend on the input" in constant["reasons"][0]
+    torch.nn.init.zeros_(model.head.get_parameter("bias"))
+    zero = proof(model, write(model, tmp_path))
+    assert zero["verdict"] == "failed"
+    assert "logits: the output is zero for every input" in zero["reasons"][0]
+
+
+def test_a_node_that_ran_elsewhere_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session may be asked for one provider and run on another; the recorded placement tells."""
+    model = make_model("lstm")
+    path = write(model, tmp_path)
+    elsewhere = [PlacedNode("layer_0/lstm", "LSTM", "OtherExecutionProvider")]
+    monkeypatch.setattr(OnnxSession, "placement", lambda _: elsewhere)
+    report = proof(model, path)
+    assert report["verdict"] == "failed"
+    assert report["reasons"] == ["cpu: no node ran on cpu; ONNX Runtime placed them on OtherExecutionProvider"]
+
+
+def test_a_file_of_other_features_fails(tmp_path: Path) -> None:
+    stack = make_stack("lstm", input_size=5, dtype=torch.float32)
+    normaliser = zoo.Normaliser(torch.zeros(5), torch.ones(5))
+    other = zoo.Model(normaliser, stack, "last", torch.nn.Linear(stack.output_size, 10), zoo.SoftmaxReadout())
+    report = proof(make_model("lstm"), write(other, tmp_path))
+    assert report["verdict"] == "failed"
+    assert report["reasons"] == ["cpu: model.onnx: takes (batch, time, 5), got (1, 1, 8); reshape the input"]

@@ -1,0 +1,79 @@
+"""Small trainings on the digits, without a spec and without a command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from torch import Tensor
+
+import zoo
+from tests.models import make_model
+from zoo.checkpoint import CheckpointFolder
+from zoo.distributed import Group
+from zoo.engine import Engine
+from zoo.plugins import load_registry
+from zoo.training import TrainingConfig
+
+
+@cache
+def digits() -> zoo.Dataset:
+    return load_registry().data["digits"]().load(zoo.Config())
+
+
+def classification() -> zoo.Task:
+    return load_registry().tasks["classification"](zoo.Config(), digits().labels)
+
+
+def rows(split: zoo.Split, count: int) -> zoo.Split:
+    """The first ones of a split."""
+    return zoo.Split(split.x[:count], split.y[:count])
+
+
+class Recorder:
+    """Notes what an engine tells."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, int, float]] = []
+        """Epoch, step and loss of each look."""
+        self.records: list[zoo.EpochRecord] = []
+
+    def step(self, epoch: int, step: int, loss: float) -> None:
+        self.steps.append((epoch, step, loss))
+
+    def epoch(self, record: zoo.EpochRecord) -> None:
+        self.records.append(record)
+
+
+def make_engine(
+    folder: Path,
+    *,
+    model: zoo.Model | None = None,
+    task: zoo.Task | None = None,
+    train: zoo.Split | None = None,
+    listener: Recorder | None = None,
+    after_epoch: Callable[[zoo.EpochRecord], None] = lambda _: None,
+    **training: object,
+) -> Engine:
+    """An engine that trains a GRU on 200 digits, with checkpoints in ``folder``.
+
+    Args:
+        training: the fields of a spec's ``training``.
+    """
+    return Engine(
+        model or make_model("gru_after", hidden_size=12),
+        task or classification(),
+        train or rows(digits().train, 200),
+        rows(digits().validation, 100),
+        TrainingConfig.model_validate({"epochs": 3, **training}),
+        CheckpointFolder(folder),
+        group=Group(),
+        listener=listener or Recorder(),
+        after_epoch=after_epoch,
+    )
+
+
+def weights(model: zoo.Model) -> dict[str, Tensor]:
+    """A copy of all that training may change."""
+    return {name: value.detach().clone() for name, value in model.named_parameters()}

@@ -1,0 +1,222 @@
+"""The first main job: from a spec to a trained run on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zoo.architecture import build_model
+from zoo.dataset import Dataset
+from zoo.distributed import Group, local_place
+from zoo.engine import Engine, EpochRecord, Listener, chosen_metric, evaluate, steps_in_epoch
+from zoo.errors import RunError, UsageError
+from zoo.files import json_safe, write_atomically
+from zoo.model import Model
+from zoo.model_card import write_card
+from zoo.plugins import Registry
+from zoo.run import Run, next_run, runs_named
+from zoo.spec import Spec, SpecReader, part_name
+from zoo.task import Task
+from zoo.versions import versions
+
+SAMPLE = 256
+"""Test sequences kept with a run."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A spec with its data loaded and its model put together, before any training."""
+
+    spec: Spec
+    dataset: Dataset
+    task: Task
+    model: Model
+
+    @property
+    def steps(self) -> int:
+        """Steps of one epoch."""
+        return steps_in_epoch(self.dataset.train, self.spec.training)
+
+    @property
+    def metric(self) -> str:
+        """The validation metric that chooses the best weights."""
+        return chosen_metric(self.task, self.spec.training)
+
+
+def prepare(spec: Spec, reader: SpecReader, registry: Registry) -> Plan:
+    """Load the data and put the model together with its first weights.
+
+    Raises:
+        DataError: where the data cannot be read.
+        SpecError: where the options do not fit each other.
+    """
+    dataset = registry.data[part_name(spec.data)]().load(spec.data)
+    task = registry.tasks[part_name(spec.task)](spec.task, dataset.labels)
+    chosen_metric(task, spec.training)  # a wrong name must not wait for the engine
+    layer = reader.architectures[part_name(spec.architecture)].layer
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(spec.training.seed)
+        model = build_model(layer, spec.architecture, task, dataset.mean, dataset.std)
+    return Plan(spec, dataset, task, model)
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """Parameter count, and the shape after each part of the model."""
+    model, dataset = plan.model, plan.dataset
+    shapes = {"x": f"(batch, time, {dataset.features})"}
+    for index, layer in enumerate(model.layers()):
+        kind = "fused" if layer.fused else "cell"
+        shapes[f"layer_{index}"] = f"(batch, time, {layer.output_size})  {layer.direction}, {kind}"
+    shapes["pooling"] = f"(batch, {model.stack.output_size})  {model.pooling}"
+    shapes["output"] = f"(batch, {len(dataset.labels)})"
+    return {"parameters": model.parameter_count, "shapes": shapes, "steps_in_epoch": plan.steps}
+
+
+def pick_device(name: str) -> torch.device:
+    """``auto`` is the GPU where torch sees one; each process of a group takes a GPU of its own.
+
+    Raises:
+        UsageError: where the device does not exist, or there are fewer GPUs than processes.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    rank, processes = local_place()
+    if name == "cuda" and processes > 1:
+        if (gpus := torch.cuda.device_count()) < processes:
+            raise UsageError(f"--device: {processes} processes need a GPU each and there are {gpus}; add --device cpu")
+        name = f"cuda:{rank}"
+    try:
+        device = torch.device(name)
+        torch.ones(1, device=device).item()  # a device without memory ('meta') cannot give a number back
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UsageError(f"--device {name}: cannot be used here ({reason}); try 'cpu' or 'auto'") from error
+    return device
+
+
+def choose_run(spec: Spec, out: Path | None, resume: bool, folder: Path = Path("runs")) -> Run:
+    """Where to build: a new folder, or with ``resume`` the newest of this name.
+
+    Raises:
+        UsageError: where ``out`` is taken or there is nothing to resume.
+        RunError: where the spec is not the one that the run was started with.
+    """
+    if resume:
+        runs = runs_named(spec.name, folder) if out is None else [Run(out)]
+        if not runs or not runs[-1].spec_file.is_file():
+            raise UsageError(f"--resume: there is no run {out or folder / spec.name}; leave --resume out to start one")
+        _refuse_changes(spec, runs[-1])
+        return runs[-1]
+    if out is None:
+        return next_run(spec.name, folder)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"--out {out}: exists already; add --resume to go on with it, or choose another folder")
+    return Run(out)
+
+
+def _refuse_changes(spec: Spec, run: Run) -> None:
+    before = run.spec_file.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = zip_longest(before, spec.to_yaml().splitlines(), fillvalue="nothing")
+    for number, (old, new) in enumerate(lines, 1):
+        if old != new:
+            raise RunError(
+                f"{run.spec_file}:{number}: has {old.strip()!r} where the spec given has {new.strip()!r}, so training "
+                "cannot go on; give the same spec and overrides, name another run with --out, or leave --resume out"
+            )
+
+
+def build(
+    plan: Plan,
+    run: Run,
+    registry: Registry,
+    device: torch.device,
+    group: Group,
+    listener: Listener,
+    warn: Callable[[str], None],
+) -> dict[str, Any]:
+    """Train, evaluate on the test part, and write the run. Returns what config.json holds.
+
+    Where the run's folder holds a checkpoint, training goes on from it.
+    """
+    group.from_leader(lambda: run.create(plan.spec))
+
+    def after_epoch(record: EpochRecord) -> None:
+        with run.metrics_file.open("a", encoding="utf-8") as file:
+            file.write(_line(record))
+        for fault in registry.after_epoch(record):
+            warn(fault)
+
+    engine = Engine(
+        plan.model.to(device),
+        plan.task,
+        plan.dataset.train.to(device),
+        plan.dataset.validation.to(device),
+        plan.spec.training,
+        run.checkpoints,
+        group=group,
+        listener=listener,
+        after_epoch=after_epoch,
+    )
+    engine.restore(warn)
+    # A run that was killed may have written down epochs after its newest checkpoint, and the last one in part.
+    group.from_leader(lambda: _write_history(run, engine.history))
+    engine.fit()
+    return _finish(plan, run, engine) if group.leads else {}
+
+
+def _write_history(run: Run, history: list[EpochRecord]) -> None:
+    write_atomically(run.metrics_file, "".join(map(_line, history)))
+
+
+def _line(record: EpochRecord) -> str:
+    return json.dumps(json_safe(asdict(record))) + "\n"
+
+
+def _finish(plan: Plan, run: Run, engine: Engine) -> dict[str, Any]:
+    """Everything that a run holds once it is trained."""
+    model, dataset, history = engine.model, plan.dataset, engine.history
+    metrics, statistics = evaluate(model, plan.task, dataset.test.to(model.device))
+    from zoo.plots import plot_confusion, plot_curves  # not before training, which may need the memory
+
+    best = next(record for record in reversed(history) if record.best)
+    values = {
+        "name": plan.spec.name,
+        "description": plan.spec.description,
+        "architecture": part_name(plan.spec.architecture),
+        "task": part_name(plan.spec.task),
+        "parameters": model.parameter_count,
+        "labels": list(dataset.labels),
+        "features": dataset.features,
+        "time": dataset.time,
+        "data": dataset.description,
+        "sizes": {"train": len(dataset.train), "validation": len(dataset.validation), "test": len(dataset.test)},
+        "epochs": len(history),
+        "best_epoch": best.epoch,
+        "metric": engine.metric,
+        "validation": best.validation,
+        "test": metrics,
+        "training_seconds": sum(record.seconds for record in history),
+        "device": str(model.device),
+        "threads": torch.get_num_threads(),
+        "versions": versions(),
+    }
+    _write_history(run, history)  # once more, safe from a power cut
+    run.save_model(model, _sample(dataset))
+    plot_curves(history, engine.metric, run.curves_file)
+    if "confusion" in statistics:
+        plot_confusion(statistics["confusion"].cpu().numpy(), dataset.labels, run.confusion_file)
+    run.write_config(values)
+    write_card(run)
+    return values
+
+
+def _sample(dataset: Dataset) -> torch.Tensor:
+    """Test sequences, evenly spread over the test part."""
+    rows = torch.linspace(0, len(dataset.test) - 1, min(SAMPLE, len(dataset.test))).long().unique()
+    return dataset.test.x[rows]

@@ -1,0 +1,76 @@
+"""``zoo build``: train the model that a spec describes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zoo.cli import output
+from zoo.cli.progress import Silence, watch
+
+
+@click.command("build")
+@click.argument("spec", type=click.Path(path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Change one field of the spec. Repeatable.")
+@click.option("--out", type=click.Path(path_type=Path), help="The run's folder; runs/NAME when left out.")
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, …; auto takes the GPU if any.")
+@click.option("--resume", is_flag=True, help="Go on with the newest run of this name where it stopped.")
+@click.option("--dry-run", is_flag=True, help="Check everything and show the model; train nothing, write nothing.")
+@output.common_options
+def command(
+    spec: Path, overrides: tuple[str, ...], out: Path | None, device: str, resume: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Train the model that SPEC describes, evaluate it and save the run.
+
+    The run goes to runs/NAME, or runs/NAME-2 and so on where that is taken. Under torchrun it trains data-parallel.
+    """
+    import torch
+
+    from zoo.build import build, choose_run, describe, pick_device, prepare
+    from zoo.distributed import process_group
+    from zoo.spec import SpecReader, load_document
+    from zoo.spec_faults import located
+    from zoo.threads import threads_for
+
+    registry = output.usable_plugins()
+    reader = SpecReader.of(registry)
+    document = load_document(spec, overrides)
+    resolved = reader.validate(document)
+    with located(document):
+        plan = prepare(resolved, reader, registry)
+    if dry_run:
+        description = describe(plan)
+        if as_json:
+            output.emit({"spec": resolved.to_dict(), **description})
+        else:
+            click.echo(resolved.to_yaml(), nl=False)
+            _show_description(description)
+        return
+    if threads := threads_for(plan.model, resolved.training.batch_size):
+        torch.set_num_threads(threads)
+    with process_group() as group:
+        target = pick_device(device)
+        # Only one process looks at the disk: the others could see what it has just made.
+        run = group.from_leader(lambda: choose_run(resolved, out, resume))
+        listener = Silence()
+        if group.leads:
+            listener = watch(output.console(), resolved.training.epochs, plan.steps, plan.metric)
+            click.echo(f"{run.path}: {plan.model.parameter_count:,} parameters, {target.type}", err=True)
+        with listener:
+            result = build(plan, run, registry, target, group, listener, output.warn)
+        if not group.leads:
+            return
+    if as_json:
+        output.emit({"run": str(run.path), **result})
+        return
+    test = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in result["test"].items())
+    click.echo(f"{run.path}: test {test} (epoch {result['best_epoch']}, {result['training_seconds']:.1f} s)")
+    click.echo("next: zoo export --onnx", err=True)
+
+
+def _show_description(description: dict[str, Any]) -> None:
+    click.echo(f"\n# {description['parameters']:,} parameters")
+    for part, shape in description["shapes"].items():
+        click.echo(f"# {part:<16}{shape}")

@@ -1,0 +1,60 @@
+"""``zoo export``: export a run and prove that the file computes the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from zoo.cli import output, verdict
+from zoo.entry_points import entry_points
+from zoo.errors import PluginError, UsageError
+
+
+@click.command("export")
+@click.argument("run", required=False, type=click.Path(path_type=Path))
+@click.option("--opset", type=int, help="Version of the operators; the newest that every provider has when left out.")
+@verdict.provider_option
+@verdict.require_option
+@output.common_options
+def command(
+    run: Path | None,
+    opset: int | None,
+    chosen: tuple[str, ...],
+    required: tuple[str, ...],
+    as_json: bool,
+    **formats: bool,
+) -> None:
+    """Export RUN (the latest when none is named) and prove the file on every provider there is.
+
+    A file that fails its proof never replaces one that passed: it goes to rejected/, with the report.
+    """
+    wanted = _format([name for name, asked in formats.items() if asked])
+    from zoo.export import export
+    from zoo.run import Run
+
+    registry = output.usable_plugins()
+    exporter = registry.exporter(wanted)
+    found = Run.find(run)
+    with output.spinner(f"exporting {found.path}") as progress:
+        path, report = export(found, registry, exporter, verdict.providers(chosen, required), required, opset, progress)
+    verdict.tell(report, str(path), as_json=as_json)
+
+
+def _format(asked: list[str]) -> str:
+    """The one format asked for, or the only one there is."""
+    installed = _formats()
+    if not installed:
+        raise PluginError("no installed plugin brings an exporter; see 'zoo plugins'")
+    if len(asked) == 1 or (not asked and len(installed) == 1):
+        return (asked or installed)[0]
+    raise UsageError(f"choose one format: {' or '.join(f'--{name}' for name in installed)}")
+
+
+def _formats() -> list[str]:
+    """The names of the installed exporters; what is no word can be no flag, and is told by 'zoo plugins'."""
+    return sorted({point.label for point in entry_points() if point.kind == "exporter" and point.label.isidentifier()})
+
+
+for _name in _formats():
+    command.params.insert(1, click.Option([f"--{_name}"], is_flag=True, help=f"Write {_name.upper()}."))

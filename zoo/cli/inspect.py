@@ -1,0 +1,64 @@
+"""``zoo inspect``: an exported file in words."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from zoo.cli import output
+from zoo.errors import RunError, UsageError
+
+if TYPE_CHECKING:
+    from zoo.exporter import Exporter
+    from zoo.plugins import Registry
+
+
+@click.command("inspect")
+@click.argument("target", required=False, type=click.Path(path_type=Path))
+@output.common_options
+def command(target: Path | None, as_json: bool) -> None:
+    """Say what is in TARGET, an exported file or a run that has one: versions, inputs, outputs, nodes, metadata.
+
+    The latest run when none is named.
+    """
+    registry = output.usable_plugins()
+    file, exporter = _find(target, registry)
+    summary = exporter.inspect(file)
+    if as_json:
+        output.emit(asdict(summary))
+        return
+    _show("file", summary.facts.items())
+    _show("inputs", summary.inputs.items())
+    _show("outputs", summary.outputs.items())
+    _show("nodes", summary.nodes)
+    _show("metadata", summary.metadata.items())
+
+
+def _find(target: Path | None, registry: Registry) -> tuple[Path, Exporter]:
+    """The file that is meant, and the exporter that knows such files."""
+    if target is None or target.is_dir():
+        from zoo.export import exported_files
+        from zoo.run import Run
+
+        exporter, file = exported_files(Run.find(target), registry)[0]
+        return file, exporter
+    exporters = {exporter.suffix: exporter for exporter in registry.exporters.values()}
+    if target.suffix not in exporters:
+        raise UsageError(
+            f"{target}: expected a run, or a file that ends in {' or '.join(exporters) or 'nothing known'}"
+        )
+    if not target.is_file():
+        raise RunError(f"{target}: does not exist")
+    return target, exporters[target.suffix]()
+
+
+def _show(heading: str, rows: Collection[tuple[str, ...]]) -> None:
+    """Rows in columns, each as wide as its longest text."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    click.echo(output.styled(heading, bold=True))
+    for row in rows:
+        click.echo("  " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())

@@ -1,0 +1,100 @@
+"""The entry point of the command line: finds the command, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from zoo import __version__
+from zoo.cli import output
+from zoo.errors import Interrupted, SpecError, ZooError
+
+COMMANDS = {
+    "build": "Train the model that a spec describes.",
+    "export": "Export a run and prove that the file computes the same.",
+    "check": "Prove an exported file again.",
+    "predict": "Answer for your own file, through ONNX Runtime.",
+    "list": "What can be used: architectures, data, tasks, exporters, specs.",
+    "inspect": "An exported file in words.",
+    "schema": "The JSON Schema of a spec, for editors.",
+    "plugins": "Installed plugins, and what is wrong with them.",
+    "doctor": "This machine: versions, providers, and what is missing.",
+}
+"""Every command and its one line of help. They stand here so that --help imports none of them."""
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module only when that command is called."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"zoo.cli.{name}").command
+        return command
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if arguments and arguments[0] not in COMMANDS and not arguments[0].startswith("-"):
+            close = get_close_matches(arguments[0], COMMANDS, 1)
+            guess = f", did you mean {close[0]!r}?" if close else ""
+            raise click.UsageError(f"no command {arguments[0]!r}{guess} 'zoo --help' lists them.", context)
+        return super().resolve_command(context, arguments)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="zoo")
+def cli() -> None:
+    """Recurrent networks from a spec, with ONNX export that is proven.
+
+    Start with:  zoo build specs/bilstm.yaml  and then  zoo export --onnx
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line and leave with its exit code (see `zoo.errors`)."""
+    try:
+        result: Any = cli.main(prog_name="zoo", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        output.complain("interrupted")
+        sys.exit(130)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Interrupted as error:
+        output.complain(str(error))
+        sys.exit(error.process_exit_code)
+    except ZooError as error:
+        _report(error)
+    except Exception as error:
+        if output.debugging():
+            raise
+        text = " ".join(str(error).split())
+        line = f"unexpected {type(error).__name__}: {text} (add --debug for the whole trace)"
+        output.complain(line, expected=False)
+        sys.exit(1)
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+def _report(error: ZooError) -> NoReturn:
+    if output.debugging():
+        raise error
+    for line in error.faults if isinstance(error, SpecError) else (str(error),):
+        output.complain(line)
+    sys.exit(error.exit_code)

@@ -1,0 +1,32 @@
+"""``zoo plugins``: installed plugins, and what is wrong with them."""
+
+from __future__ import annotations
+
+import click
+
+from zoo.cli import output
+from zoo.entry_points import entry_points
+from zoo.errors import PluginError
+
+
+@click.command("plugins")
+@output.common_options
+def command(as_json: bool) -> None:
+    """Import every plugin and say what it brings and what is wrong with it. Exit code 6 where something is."""
+    from zoo.plugins import load_registry
+
+    registry = load_registry()
+    brought = [
+        {"kind": key.partition(".")[0], "name": key.partition(".")[2], "plugin": origin}
+        for key, origin in registry.origins.items()
+    ]
+    if as_json:
+        points = [{"name": p.name, "module": p.value, "plugin": p.distribution} for p in entry_points()]
+        output.emit({"entry_points": points, "brings": brought, "faults": registry.faults})
+    else:
+        for item in brought:
+            click.echo(f"{item['kind']:<14}{item['name']:<20}{item['plugin']}")
+    for fault in registry.faults:
+        output.complain(fault)
+    if registry.faults:
+        raise click.exceptions.Exit(PluginError.exit_code)

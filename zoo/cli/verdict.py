@@ -1,0 +1,74 @@
+"""What the commands that prove a file have in common: their options, and how a proof looks on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from zoo.cli import output
+from zoo.errors import ParityError
+
+_PROVIDERS = click.Choice(["cpu", "cuda"])
+provider_option = click.option(
+    "--provider", "chosen", multiple=True, type=_PROVIDERS, help="Prove on this one. Repeatable; on all when left out."
+)
+require_option = click.option(
+    "--require", "required", multiple=True, type=_PROVIDERS, help="Leave with 5 where it cannot run. Repeatable."
+)
+COLOURS = {"passed": "green", "failed": "red", "ill-conditioned": "yellow", "unavailable": "cyan"}
+
+
+def tell(report: Mapping[str, Any], path: str, *, as_json: bool) -> None:
+    """Show a report, and raise unless the proof passed.
+
+    Raises:
+        ParityError: with every reason.
+    """
+    if as_json:
+        output.emit({"path": path, **report})
+    else:
+        _show(report, path)
+    if report["verdict"] != "passed":
+        raise ParityError(f"{path}: {report['verdict']}: {'; '.join(report['reasons'])}")
+
+
+def _show(report: Mapping[str, Any], path: str) -> None:
+    """The verdict: a block for each provider, a line for each output; 80 columns wide."""
+    click.echo(output.styled(f"parity of {path}: {report['verdict']}", bold=True))
+    for result in report["providers"]:
+        gap = "\n" if result["outputs"] else ""
+        click.echo(f"{gap}{result['name']:<15}{_coloured(result['status'])}  {_place(result)}")
+        if result["outputs"]:
+            heading = f"  {'output':<15}{'error':>8}{'of budget':>12}{'torch':>8}{'amplified':>11}{'labels':>9}"
+            click.echo(output.styled(heading, dim=True))
+        for one in result["outputs"]:
+            click.echo(_line(one))
+
+
+def _line(one: Mapping[str, Any]) -> str:
+    """One output: largest error, in units of its budget, torch's own likewise, amplification, share of equal labels."""
+    shares = f"{one['over_budget']:>12.2f}{one['torch_over_budget']:>8.2f}"
+    status = "" if one["status"] == "passed" else f"  {_coloured(one['status'])}"
+    rest = f"{one['amplification']:>11,.0f}{one['agreement']:>9.0%}{status}"
+    return f"  {one['name']:<15}{one['max_error']:>8.1e}{shares}{rest}"
+
+
+def _place(result: Mapping[str, Any]) -> str:
+    """Where the nodes ran, or why none did."""
+    if not result["outputs"]:
+        return str(result["reason"])
+    counts = [f"{count} on {name.removesuffix('ExecutionProvider')}" for name, count in result["nodes"].items()]
+    return f"nodes: {', '.join(counts)}"
+
+
+def _coloured(status: str) -> str:
+    return output.styled(status, fg=COLOURS[status])
+
+
+def providers(chosen: Sequence[str], required: Sequence[str]) -> tuple[str, ...]:
+    """The providers to prove on: those chosen and required, or all."""
+    from zoo.proof import MODES
+
+    return tuple(dict.fromkeys((*chosen, *required))) if chosen else tuple(MODES)

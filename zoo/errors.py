@@ -1,0 +1,83 @@
+"""Every error that Recurrent Zoo raises on purpose, and the exit code that the command line gives it.
+
+::
+
+    ZooError                     1    anything below; the text is one line for a person
+    ├── UsageError               2    the command was called wrongly
+    ├── SpecError                3    a spec does not say what it must; holds every fault at once
+    ├── DataError                1    a data file cannot be read as what it claims to be
+    ├── RunError                 1    a run directory lacks something or was altered
+    ├── TrainingError            1    training cannot go on (a loss that is not finite)
+    ├── ExportError              1    a model has a part that the exporter cannot express
+    ├── ParityError              4    an exported graph does not compute what its model computes
+    ├── ProviderUnavailable      5    an execution provider was required and cannot run here
+    ├── PluginError              6    a plugin is broken and the command cannot do without it
+    └── Interrupted        130/143    a signal stopped the work after it was saved
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class ZooError(Exception):
+    """Base of all errors meant for the user. ``str(error)`` says what is wrong, where, and what to do."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(ZooError):
+    exit_code = 2
+
+
+class SpecError(ZooError):
+    """A spec is wrong. ``faults`` holds one line for each fault, in the order of the file."""
+
+    exit_code = 3
+
+    def __init__(self, faults: str | Sequence[str]) -> None:
+        self.faults: tuple[str, ...] = (faults,) if isinstance(faults, str) else tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+class DataError(ZooError):
+    pass
+
+
+class RunError(ZooError):
+    pass
+
+
+class TrainingError(ZooError):
+    pass
+
+
+class ExportError(ZooError):
+    pass
+
+
+class ParityError(ZooError):
+    exit_code = 4
+
+
+class ProviderUnavailable(ZooError):  # noqa: N818  (reads as what it says)
+    exit_code = 5
+
+
+class PluginError(ZooError):
+    exit_code = 6
+
+
+class Interrupted(ZooError):  # noqa: N818  (not an error of anybody's)
+    """A signal arrived and the work was saved. The process leaves with 128 + the signal's number."""
+
+    def __init__(self, signal_number: int, message: str) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
+
+    @property
+    def process_exit_code(self) -> int:
+        """130 for Ctrl-C, 143 for SIGTERM."""
+        return 128 + int(signal.Signals(self.signal_number))

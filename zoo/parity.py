@@ -1,0 +1,177 @@
+"""The rule of parity: how far a correct program may be from the exact result, and whether one is further. NumPy only.
+
+The exact result is the model in float64. Its sensitivity is how far it moves when every floating-point operation is
+disturbed by one rounding of the precision judged (Monte Carlo arithmetic: Parker 1997; see `zoo.oracle`). For an output
+and a step t::
+
+    budget(t) = 8 * max over s <= t of sensitivity(s)  +  4 * eps * scale
+
+with eps the spacing of the precision at 1 and scale the largest magnitude of the exact output. Where the sensitivity is
+more than 10,000 roundings of the output, or infinite because the model leaves the precision's range, the model
+amplifies noise so much that agreement means nothing; the verdict is then *ill-conditioned*, never *passed*. Why this
+rule and not a fixed tolerance: exporters/README.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Status = Literal["passed", "failed", "ill-conditioned"]
+
+SENSITIVITY_FACTOR = 8.0
+"""A few draws see a part of the spread only, and a correct program may sum in another order."""
+ROUNDING_FACTOR = 4.0
+AMPLIFICATION_LIMIT = 1e4
+
+
+class Precision(NamedTuple):
+    """How coarse a floating-point format is, and how far it reaches."""
+
+    unit_roundoff: float
+    """Largest relative error of one rounding: half of the spacing at 1."""
+    max_exponent: int
+    """Nothing from 2 to this power on is finite."""
+
+
+PRECISIONS = {
+    "float32": Precision(2.0**-24, 128),
+    "tf32": Precision(2.0**-11, 128),
+    "float16": Precision(2.0**-11, 16),
+    "bfloat16": Precision(2.0**-8, 128),
+}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What one output should be, and how surely that can be known."""
+
+    exact: Array
+    """float64; (batch, ...) or (batch, time, ...)."""
+    sensitivity: Array
+    """(time,), or (1,) where the output has no steps: the largest move at each step under disturbed arithmetic."""
+    precision: str = "float32"
+    """A key of PRECISIONS: the precision in which the judged program computes."""
+
+    @property
+    def steps(self) -> int:
+        return len(self.sensitivity)
+
+    @property
+    def unit_roundoff(self) -> float:
+        return PRECISIONS[self.precision].unit_roundoff
+
+    @property
+    def scale(self) -> float:
+        """The largest finite magnitude."""
+        return float(np.abs(self.exact[np.isfinite(self.exact)]).max(initial=0.0))
+
+    @property
+    def budget(self) -> Array:
+        """(time,) or (1,): the largest error of a correct program, by the rule above."""
+        eps = 2 * self.unit_roundoff
+        return SENSITIVITY_FACTOR * np.maximum.accumulate(self.sensitivity) + ROUNDING_FACTOR * eps * self.scale
+
+    @property
+    def amplification(self) -> float:
+        """How many roundings of its own size the output moves when each operation makes one."""
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            ratio = self.sensitivity.max() / (self.unit_roundoff * self.scale)
+        return float(np.nan_to_num(ratio, nan=0.0, posinf=np.inf))
+
+    @property
+    def judged(self) -> int:
+        """How many steps, from the first, a verdict is possible on."""
+        limit = AMPLIFICATION_LIMIT * self.unit_roundoff * self.scale
+        beyond = np.maximum.accumulate(self.sensitivity) > limit
+        return int(beyond.argmax()) if beyond.any() else self.steps
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One output of one input, compared."""
+
+    status: Status
+    reason: str
+    """Empty when passed; else which gate failed and by how much."""
+    max_error: float
+    over_budget: float
+    """The largest error in units of its budget, over the steps that can be judged; above 1 is a failure."""
+    amplification: float
+    agreement: float
+    """Share of the rows whose largest entry is the same one."""
+
+
+def compare(expected: Expected, found: Array) -> Comparison:
+    """Judge one output: the hard gates first, then the budget.
+
+    The gates: the same shape, dtype float32, NaN and infinities exactly where the exact result has them.
+    """
+    if found.shape != expected.exact.shape:
+        return _refused(f"shape {found.shape} instead of {expected.exact.shape}", expected)
+    if found.dtype != np.float32:
+        return _refused(f"dtype {found.dtype} instead of float32", expected)
+    judged = expected.judged
+    exact, answer = _by_step(expected.exact, expected.steps), _by_step(found.astype(np.float64), expected.steps)
+    if not np.array_equal(_not_finite(exact[:judged]), _not_finite(answer[:judged]), equal_nan=True):
+        return _refused("NaN or infinity where the exact result has a number, or the other way round", expected)
+    with np.errstate(invalid="ignore", divide="ignore"):  # infinity less itself; an error where none is allowed
+        error = np.where(np.isfinite(exact), np.abs(answer - exact), 0.0).max(axis=1)
+        over = np.where(error[:judged] > 0, error[:judged] / expected.budget[:judged], 0.0)
+    over_budget = float(over.max(initial=0.0))
+    status: Status = "passed"
+    reason = ""
+    if over_budget > 1:
+        status, reason = "failed", f"error {error[:judged].max():.2e} is {over_budget:.3g} times its budget"
+    elif judged < expected.steps:
+        status, reason = "ill-conditioned", _ill_conditioned(expected)
+    return Comparison(
+        status, reason, float(error.max()), over_budget, expected.amplification, agreement(expected.exact, found)
+    )
+
+
+def judge(expected: Mapping[str, Expected], found: Mapping[str, Array]) -> Mapping[str, Comparison]:
+    """Judge every output of one input, by name.
+
+    Outputs follow from each other, and a saturated softmax hides from a few draws how unsure its scores are. So where
+    one output is ill-conditioned, another one over its budget is no proof of a fault, and is ill-conditioned too.
+    """
+    each = {name: compare(wanted, found[name]) for name, wanted in expected.items()}
+    unsure = next((one.reason for one in each.values() if one.status == "ill-conditioned"), None)
+    if unsure is None:
+        return each
+    return {
+        name: replace(one, status="ill-conditioned", reason=unsure) if 1 < one.over_budget < np.inf else one
+        for name, one in each.items()
+    }
+
+
+def _by_step(array: Array, steps: int) -> Array:
+    """(batch, time, ...) -> (time, everything else); (batch, ...) without steps -> (1, everything)."""
+    return array.swapaxes(0, 1).reshape(steps, -1) if steps > 1 else array.reshape(1, -1)
+
+
+def _not_finite(array: Array) -> Array:
+    """NaN and infinities as they are, every number as 0."""
+    return np.where(np.isfinite(array), 0.0, array)
+
+
+def _ill_conditioned(expected: Expected) -> str:
+    place = f" from step {expected.judged} on" if expected.judged else ""
+    if np.isinf(expected.sensitivity).any():
+        return f"the model leaves the range of {expected.precision}{place}"
+    return f"the model amplifies rounding {expected.amplification:,.0f} times{place}"
+
+
+def _refused(reason: str, expected: Expected) -> Comparison:
+    return Comparison("failed", reason, float("inf"), float("inf"), expected.amplification, 0.0)
+
+
+def agreement(exact: Array, found: Array) -> float:
+    """Share of the rows (last axis) whose largest entry is the same one."""
+    return float((exact.argmax(-1) == found.argmax(-1)).mean())

@@ -1,0 +1,240 @@
+"""The proof: an exported file against its model, on every provider, at shapes and inputs it has never seen."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from zoo.errors import DataError, ProviderUnavailable, RunError
+from zoo.model import Model
+from zoo.oracle import Oracle
+from zoo.parity import Array, Comparison, Expected, judge
+from zoo.runtime import PROVIDERS, OnnxSession, unavailable
+from zoo.versions import versions
+
+SHAPES = ((1, 1), (1, 7), (3, 28), (5, 50), (2, 200), (64, 28))
+"""(batch, time): one sequence, one step, odd sizes, longer than any training sequence, and a whole batch."""
+
+Inputs = Literal["data", "wide"]
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One way to run the file."""
+
+    name: str
+    provider: str
+    strict: bool
+    precision: str
+    """The precision whose roundings it may make."""
+
+
+MODES = {
+    "cpu": (Mode("cpu", "cpu", True, "float32"),),
+    "cuda": (Mode("cuda strict", "cuda", True, "float32"), Mode("cuda deployed", "cuda", False, "tf32")),
+}
+"""How each provider is run. On the CPU, strict and deployed are the same."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One input of the proof."""
+
+    batch: int
+    time: int
+    inputs: Inputs
+    x: Array
+    """(batch, time, features) float32"""
+
+    def __str__(self) -> str:
+        return f"batch {self.batch}, {self.time} steps, {self.inputs} inputs"
+
+
+def draw_cases(sample: Array) -> Iterator[Case]:
+    """Inputs of every shape, from the data's own distribution and from a wide one.
+
+    Args:
+        sample: (sequences, time, features) from the data.
+    """
+    generator = np.random.default_rng(0)
+    low, high = float(sample.min()), float(sample.max())
+    spread = (high - low) or 1.0
+    for batch, steps in SHAPES:
+        # Sequences longer than the data's are several of them, one after the other.
+        pieces = -(-steps // sample.shape[1])
+        rows = generator.integers(len(sample), size=(batch, pieces))
+        own = sample[rows].reshape(batch, -1, sample.shape[2])[:, :steps]
+        yield Case(batch, steps, "data", np.ascontiguousarray(own, dtype=np.float32))
+        wide = generator.uniform(low - spread, high + spread, own.shape)
+        yield Case(batch, steps, "wide", wide.astype(np.float32))
+
+
+def prove(
+    model: Model,
+    path: Path,
+    sample: Array,
+    providers: Sequence[str],
+    file_faults: Sequence[str],
+    progress: Callable[[str], None],
+) -> dict[str, Any]:
+    """Compare the file at ``path`` with ``model`` and report.
+
+    Args:
+        model: the trained model, float32 on the CPU.
+        path: the exported file.
+        sample: (sequences, time, features) from the data, in the user's units.
+        providers: keys of `MODES`.
+        file_faults: what is already known to be wrong with the file.
+        progress: told what is being done, a few words at a time.
+
+    Returns:
+        The report, ready for JSON; its ``verdict`` is passed, failed, ill-conditioned or unavailable.
+    """
+    began = time.monotonic()
+    cases = list(draw_cases(sample))
+    expectations = _Expectations(model, cases, progress)
+    modes = [mode for provider in providers for mode in MODES[provider]]
+    results = [_prove_on(mode, path, cases, expectations) for mode in modes]
+    verdict = "failed" if file_faults else overall([result["status"] for result in results])
+    telling = ("unavailable",) if verdict == "unavailable" else ("failed", "ill-conditioned")
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "file": path.name,
+        "verdict": verdict,
+        "reasons": [*file_faults, *(f"{r['name']}: {r['reason']}" for r in results if r["status"] in telling)],
+        "rule": "error <= 8 * sensitivity + 4 * eps * scale",
+        "cases": [{"batch": case.batch, "time": case.time, "inputs": case.inputs} for case in cases],
+        "providers": results,
+        "seconds": time.monotonic() - began,
+        "versions": versions(),
+    }
+
+
+def overall(statuses: Sequence[str]) -> str:
+    """One verdict from several: a failure outweighs everything, and what did not run proves nothing."""
+    ran = [status for status in statuses if status != "unavailable"]
+    for status in ("failed", "ill-conditioned"):
+        if status in ran:
+            return status
+    return "passed" if ran else "unavailable"
+
+
+def require(report: Mapping[str, Any], providers: Sequence[str]) -> None:
+    """Insist that certain providers ran, and that any did.
+
+    Raises:
+        ProviderUnavailable: naming what is missing.
+    """
+    for result in report["providers"]:
+        needed = result["provider"] in providers or report["verdict"] == "unavailable"
+        if needed and result["status"] == "unavailable":
+            raise ProviderUnavailable(f"{result['name']}: unavailable: {result['reason']}")
+
+
+class _Expectations:
+    """What each case should give, worked out once for each precision; and what torch itself gives in float32."""
+
+    def __init__(self, model: Model, cases: Sequence[Case], progress: Callable[[str], None]) -> None:
+        self.oracle, self.cases, self.progress = Oracle(model), cases, progress
+        with torch.inference_mode():
+            self.torch = [
+                {name: value.numpy() for name, value in model.outputs(torch.from_numpy(case.x)).items()}
+                for case in cases
+            ]
+        self._known: dict[str, list[Mapping[str, Expected]]] = {}
+
+    def at(self, precision: str) -> list[Mapping[str, Expected]]:
+        """For each case, each output by name."""
+        if precision not in self._known:
+            self._known[precision] = found = []
+            for number, case in enumerate(self.cases, 1):
+                self.progress(f"exact result {number} of {len(self.cases)}: batch {case.batch}, {case.time} steps")
+                found.append(self.oracle.expect(case.x, precision))
+        return self._known[precision]
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """One output in one case."""
+
+    case: Case
+    expected: Expected
+    file: Comparison
+    torch: Comparison
+    """What torch itself, in float32, makes of it."""
+
+
+def _prove_on(mode: Mode, path: Path, cases: Sequence[Case], expectations: _Expectations) -> dict[str, Any]:
+    """All cases on one provider, in one mode."""
+    result = {"name": mode.name, "provider": mode.provider, "precision": mode.precision, "outputs": []}
+    if reason := unavailable(mode.provider):
+        return {**result, "status": "unavailable", "reason": reason}
+    try:
+        session = OnnxSession(path, mode.provider, strict=mode.strict)
+        answers = [session.run(case.x) for case in cases]
+    except (RunError, DataError) as error:
+        return {**result, "status": "failed", "reason": str(error)}
+    wanted = expectations.at(mode.precision)
+    if set(session.output_names) != set(wanted[0]):
+        names = f"{', '.join(session.output_names)} instead of {', '.join(wanted[0])}"
+        return {**result, "status": "failed", "reason": f"the outputs are {names}"}
+    outcomes: dict[str, list[_Outcome]] = {name: [] for name in wanted[0]}
+    for case, expected, answer, own in zip(cases, wanted, answers, expectations.torch, strict=True):
+        file, torch_ = judge(expected, answer), judge(expected, own)
+        for name, found in outcomes.items():
+            found.append(_Outcome(case, expected[name], file[name], torch_[name]))
+    summaries = [_summary(name, found) for name, found in outcomes.items()]
+    status = overall([summary["status"] for summary in summaries])
+    reason = "; ".join(f"{summary['name']}: {summary['reason']}" for summary in summaries if summary["reason"])
+    placement = session.placement()
+    counts = Counter(node.provider for node in placement)
+    if status != "failed" and PROVIDERS[mode.provider] not in counts:
+        status, reason = "failed", f"no node ran on {mode.provider}; ONNX Runtime placed them on {', '.join(counts)}"
+    return {
+        **result,
+        "status": status,
+        "reason": reason,
+        "nodes": dict(counts),
+        "placement": [{"name": n.name, "operator": n.operator, "provider": n.provider} for n in placement],
+        "outputs": summaries,
+    }
+
+
+def _summary(name: str, outcomes: Sequence[_Outcome]) -> dict[str, Any]:
+    """The worst of all cases of one output, and whether it proves anything at all."""
+    status = overall([outcome.file.status for outcome in outcomes])
+    worst = max((one for one in outcomes if one.file.status == status), key=lambda one: one.file.over_budget)
+    reason = f"{worst.file.reason} ({worst.case})" if status != "passed" else ""
+    if status != "failed" and (empty := _proves_nothing([outcome.expected for outcome in outcomes])):
+        status, reason = "failed", empty
+    return {
+        "name": name,
+        "status": status,
+        "reason": reason,
+        "max_error": max(outcome.file.max_error for outcome in outcomes),
+        "over_budget": worst.file.over_budget,
+        "worst_case": {"batch": worst.case.batch, "time": worst.case.time, "inputs": worst.case.inputs},
+        "torch_max_error": max(outcome.torch.max_error for outcome in outcomes),
+        "torch_over_budget": max(outcome.torch.over_budget for outcome in outcomes),
+        "amplification": max(outcome.file.amplification for outcome in outcomes),
+        "ill_conditioned_cases": sum(outcome.file.status == "ill-conditioned" for outcome in outcomes),
+        "agreement": min(outcome.file.agreement for outcome in outcomes),
+    }
+
+
+def _proves_nothing(expected: Sequence[Expected]) -> str:
+    """Agreement on an output that is zero, or the same for every input, would be no evidence."""
+    if max(one.scale for one in expected) < 1e-12:
+        return "the output is zero for every input, so agreement proves nothing; train the model"
+    rows = np.concatenate([one.exact for one in expected])
+    if float(np.ptp(rows, axis=0).max()) <= 1e-9 * float(np.abs(rows).max()):
+        return "the output does not depend on the input, so agreement proves nothing; train the model"
+    return ""

@@ -1,0 +1,73 @@
+"""Tensors on disk with a seal: safetensors files that carry a hash of all they hold.
+
+Neither safetensors nor torch notices a flipped bit in a payload; the seal does. The seal covers names, types, shapes,
+values and the state; safetensors itself refuses a header that is damaged in any other way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from zoo.errors import RunError
+from zoo.files import write_atomically
+
+ENTRY = "zoo"
+"""The metadata entry that holds hash and state. It is the only one, for safetensors writes several in random order, and
+equal content must give equal files."""
+
+
+def save_sealed(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any] | None = None) -> None:
+    """Write tensors, and a JSON-able ``state`` beside them, atomically.
+
+    Raises:
+        RunError: where the file cannot be written.
+    """
+    # Copies, since safetensors refuses tensors that share memory.
+    plain = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
+    }
+    text = json.dumps(state or {})
+    write_atomically(path, safetensors.torch.save(plain, {ENTRY: f"{_digest(plain, text)} {text}"}))
+
+
+def load_sealed(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_sealed` wrote.
+
+    Raises:
+        RunError: where the file is missing, truncated or altered.
+    """
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            # Copies, since these are windows on the file, at addresses that torch would never give a tensor.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118  (not a mapping)
+    except FileNotFoundError as error:
+        raise RunError(f"{path}: does not exist") from error
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error}") from error
+    except safetensors.SafetensorError as error:
+        raise RunError(f"{path}: is truncated, altered or no safetensors file: {error}") from error
+    seal, _, text = metadata.get(ENTRY, "").partition(" ")
+    if seal != _digest(tensors, text):
+        raise RunError(f"{path}: was altered since it was written: its hash does not match")
+    state: dict[str, Any] = json.loads(text)
+    return tensors, state
+
+
+def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        # A scalar has no dimension that could be seen as bytes.
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,151 @@
+"""Sequences from a user's own file, .npy or .csv, for a model to answer about. Needs no torch."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import math
+import os
+from array import array
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from zoo.datafile import open_data
+from zoo.errors import DataError
+
+_NOT_NAMES = {"inf", "infinity", "na", "n/a", "nan", "nil", "none", "null"}
+"""What begins with a letter and yet is a number, or stands for a missing one."""
+
+
+def read_sequences(path: Path, features: int) -> NDArray[np.float32]:
+    """Read what a model is to answer about.
+
+    A ``.npy`` file holds (time, features) or (sequences, time, features) of any real dtype. A ``.csv`` file, UTF-8,
+    holds one sequence: a row a step, a column a feature. Its first line may be a header: it is one where every cell
+    begins with a letter and none is a number or a mark for a missing value, so that a faulty first step is not lost.
+
+    Args:
+        features: how many the model takes.
+
+    Returns:
+        (sequences, time, features), contiguous, finite, no dimension 0.
+
+    Raises:
+        DataError: with the file and the place: line:column in a CSV file, where the column counts cells; indices from 0
+            in an array.
+    """
+    readers = {".npy": _read_npy, ".csv": _read_csv}
+    if (ending := path.suffix.lower()) not in readers:
+        raise DataError(f"{path}: has the ending {ending!r}, expected {' or '.join(readers)}")
+    with open_data(path) as stream:
+        return readers[ending](path, stream, features)
+
+
+def _read_npy(path: Path, stream: BinaryIO, features: int) -> NDArray[np.float32]:
+    shape, dtype = _npy_header(path, stream)
+    if dtype.kind not in "biuf":
+        raise DataError(f"{path}: holds values of type {dtype}, expected real numbers such as float32")
+    if len(shape) not in (2, 3) or shape[-1] != features:
+        raise DataError(
+            f"{path}: has the shape {shape}, expected (time, {features}) or (sequences, time, {features}), "
+            "since the model takes that many features"
+        )
+    if min(shape) <= 0:
+        raise DataError(f"{path}: has the shape {shape}, expected at least one sequence and one step")
+    # Before anything is allocated: a header can claim any size.
+    promised, found = math.prod(shape) * dtype.itemsize, os.fstat(stream.fileno()).st_size - stream.tell()
+    if promised != found:
+        raise DataError(
+            f"{path}: its header promises {shape} of {dtype}, {promised:,} bytes, found {found:,}; write it again"
+        )
+    stream.seek(0)
+    values = npy.read_array(stream, allow_pickle=False)
+    narrow = _narrow(values, lambda index: f"{path}: at {list(index)}")
+    return narrow.reshape((-1, *shape[-2:]))
+
+
+def _npy_header(path: Path, stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and dtype, as the file claims them. Leaves the stream at the data."""
+    if stream.read(len(npy.MAGIC_PREFIX)) != npy.MAGIC_PREFIX:
+        raise DataError(f"{path}: is not a .npy file, which begins with '\\x93NUMPY'; write it with numpy.save")
+    stream.seek(0)
+    # Version 3 differs in the names of fields only, which an array of plain numbers does not have.
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    try:
+        version = npy.read_magic(stream)
+        shape, _, dtype = readers[version](stream)
+    except Exception as error:  # NumPy evaluates the header as Python, which fails in many ways
+        raise DataError(f"{path}: has a .npy header that cannot be understood; write it with numpy.save") from error
+    return shape, dtype
+
+
+def _read_csv(path: Path, stream: BinaryIO, features: int) -> NDArray[np.float32]:
+    values = array("d")
+    lines: list[int] = []
+    for index, (line, row) in enumerate(_rows(path, stream)):
+        if len(row) != features:
+            raise DataError(f"{path}:{line}: columns: {len(row)}, expected {features}, one a feature, commas between")
+        if index > 0 or not _is_header(row):
+            values.extend(_number(cell, f"{path}:{line}:{column}") for column, cell in enumerate(row, 1))
+            lines.append(line)
+    if not lines:
+        raise DataError(f"{path}: holds no steps, expected at least one row of {features} numbers")
+    table = np.frombuffer(values).reshape(len(lines), features)
+    return _narrow(table, lambda index: f"{path}:{lines[index[0]]}:{index[1] + 1}")[None]
+
+
+def _rows(path: Path, stream: BinaryIO) -> Iterator[tuple[int, list[str]]]:
+    """Every row with the number of its last line. Empty lines may stand at the end only."""
+    reader = csv.reader(_text(path, stream), strict=True)
+    empty = None
+    try:
+        for row in reader:
+            if not row:
+                empty = empty or reader.line_num
+            elif empty:
+                raise DataError(f"{path}:{empty}: is an empty line between steps; fill it or remove it")
+            else:
+                yield reader.line_num, row
+    except csv.Error as error:
+        fault = str(error).partition(" - ")[0]  # behind the dash stands advice to the caller of the csv module
+        raise DataError(f"{path}:{reader.line_num}: is not CSV: {fault}") from error
+
+
+def _text(path: Path, stream: BinaryIO) -> Iterator[str]:
+    """The lines of a file, decoded one by one so that a fault has its line."""
+    for number, line in enumerate(stream, 1):
+        try:
+            yield (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).decode()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}:{number}: is not UTF-8 text, so this is not a CSV file or not in UTF-8") from error
+
+
+def _is_header(row: list[str]) -> bool:
+    return all(name[:1].isalpha() and name not in _NOT_NAMES for name in (cell.strip().lower() for cell in row))
+
+
+def _number(cell: str, place: str) -> float:
+    try:
+        if "_" not in cell:  # Python reads 1_000 as a number, a table does not
+            return float(cell)
+    except ValueError:
+        pass
+    shown = repr(cell if len(cell) <= 30 else cell[:30] + "…")
+    raise DataError(f"{place}: {shown} is not a number; expected one with a decimal point, such as 0.5")
+
+
+def _narrow(values: NDArray[Any], place: Callable[[tuple[int, ...]], str]) -> NDArray[np.float32]:
+    """The same values as float32, or an error that names the first one that is not finite there."""
+    with np.errstate(over="ignore", invalid="ignore"):  # told below, in words
+        narrow = values.astype(np.float32, order="C", copy=False)
+    finite = np.isfinite(narrow)
+    if finite.all():
+        return narrow
+    index = tuple(int(i) for i in np.unravel_index(np.argmin(finite), finite.shape))
+    fault = "more than float32 can hold" if np.isfinite(values[index]) else "not a finite number"
+    raise DataError(f"{place(index)}: {values[index]} is {fault}; replace or remove it")

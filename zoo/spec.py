@@ -1,0 +1,166 @@
+"""The spec: a YAML file that says everything about a model, checked against what is installed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path as FilePath
+from typing import Annotated, Any, Union, cast
+
+from pydantic import Field, ValidationError, create_model
+
+from zoo.architecture import Architecture, Named, named_config
+from zoo.config import Config
+from zoo.errors import PluginError, SpecError, UsageError
+from zoo.plugins import Registry
+from zoo.recurrent import StackConfig
+from zoo.spec_faults import describe_faults, show
+from zoo.strict_yaml import MAX_BYTES, Document, Path, Place, Value, dump, parse
+from zoo.training import TrainingConfig
+
+RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+class Spec(Config):
+    """A whole spec. The parts ``data``, ``architecture`` and ``task`` take the options of what they name."""
+
+    name: RunName
+    """Name of the run's folder; the file's name when left out."""
+    description: str = ""
+    """A sentence for the model card."""
+    data: Config
+    architecture: StackConfig
+    task: Config
+    training: TrainingConfig = TrainingConfig()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, every default written out."""
+        return self.model_dump(mode="json")
+
+    def to_yaml(self) -> str:
+        """YAML text that reads back as this spec."""
+        return dump(self.to_dict())
+
+
+def part_name(part: Config) -> str:
+    """What a part of a spec names: ``lstm`` of an architecture, ``digits`` of data."""
+    return cast("Named", part).name
+
+
+def load_document(path: FilePath, overrides: Sequence[str] = ()) -> Document:
+    """The fields of a spec's file, with ``a.b=c`` overrides on top. What they may hold is for `SpecReader` to check.
+
+    Raises:
+        SpecError: where the file or an override is not such fields.
+        UsageError: where there is no such file, or an override has no ``=``.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        close = get_close_matches(path.name, [spec.name for spec in path.parent.glob("*.yaml")], 1)
+        hint = f"did you mean {path.parent / close[0]}?" if close else "give the path of a spec"
+        raise UsageError(f"{path}: cannot be read: {error.strerror}; {hint}") from error
+    document = parse(text, str(path))
+    if not isinstance(document.value, dict):
+        place = document.place(())
+        raise SpecError(f"{place}: expected fields such as 'data:' and 'architecture:', got {show(document.value)}")
+    if "name" not in document.value:
+        document.value["name"] = path.stem
+        document.places["name",] = Place(0, 0, f"{path} (its file's name)")
+    for number, override in enumerate(overrides, 1):
+        shown = override if override.isprintable() else repr(override)
+        _override(document, override, Place(0, number, f"--set {shown}"))
+    return document
+
+
+@dataclass(frozen=True)
+class SpecReader:
+    """Reads specs with the options of the installed plugins."""
+
+    model: type[Spec]
+    architectures: dict[str, Architecture]
+
+    @classmethod
+    def of(cls, registry: Registry) -> SpecReader:
+        """Compose the model of a spec from what the plugins bring."""
+        parts: dict[str, list[type[Config]]] = {
+            "architecture": [architecture.config for _, architecture in sorted(registry.architectures.items())],
+            "data": [named_config(name, source.Config) for name, source in sorted(registry.data.items())],
+            "task": [named_config(name, task.Config) for name, task in sorted(registry.tasks.items())],
+        }
+        for part, models in parts.items():
+            if not models:
+                raise PluginError(f"no usable plugin brings any {part}; see 'zoo plugins'")
+        fields: dict[str, Any] = {part: (_tagged_union(models), ...) for part, models in parts.items()}
+        return cls(create_model("ComposedSpec", __base__=Spec, **fields), registry.architectures)
+
+    def read(self, path: FilePath, overrides: Sequence[str] = ()) -> Spec:
+        """Read a spec from a file; see `load_document` and `validate`."""
+        return self.validate(load_document(path, overrides))
+
+    def validate(self, document: Document) -> Spec:
+        """Check a parsed document against the composed model.
+
+        Raises:
+            SpecError: with every fault at once.
+        """
+        try:
+            # As JSON, since strict models let a tuple or a path be written as a list or a string only there.
+            return self.model.model_validate_json(json.dumps(document.value))
+        except ValidationError as error:
+            raise SpecError(describe_faults(error, document, self.model)) from error
+
+    def json_schema(self) -> dict[str, Any]:
+        """The JSON Schema (draft 7) that editors use."""
+        schema = self.model.model_json_schema(ref_template="#/definitions/{model}")
+        schema["definitions"] = schema.pop("$defs", {})
+        schema["title"] = "Recurrent Zoo spec"
+        # The reader takes the file's name for a missing one.
+        schema["required"].remove("name")
+        return {"$schema": "http://json-schema.org/draft-07/schema#", **_without_discriminators(schema)}
+
+
+def _tagged_union(models: list[type[Config]]) -> Any:
+    if len(models) == 1:
+        return models[0]
+    return Annotated[Union[tuple(models)], Field(discriminator="name")]  # noqa: UP007  (the members are not known here)
+
+
+def _without_discriminators(schema: Any) -> Any:
+    """Drop OpenAPI's ``discriminator``, which JSON Schema does not have; the ``const`` tags do its work."""
+    if isinstance(schema, dict):
+        dropped = {"discriminator"} if "oneOf" in schema else set()
+        return {key: _without_discriminators(value) for key, value in schema.items() if key not in dropped}
+    if isinstance(schema, list):
+        return [_without_discriminators(item) for item in schema]
+    return schema
+
+
+def _override(document: Document, override: str, place: Place) -> None:
+    """Set one value: ``training.epochs=3``. The value is read as YAML."""
+    keys, equals, text = override.partition("=")
+    path: Path = tuple(keys.strip().split("."))
+    if not equals or not all(path):
+        raise UsageError(f"{place}: expected FIELD.FIELD=VALUE, such as training.epochs=3")
+    try:
+        value = parse(text, "its value").value
+    except SpecError as error:
+        raise SpecError([f"{place}: {fault}" for fault in error.faults]) from error
+    target: Value = document.value
+    for depth, key in enumerate(path[:-1], 1):
+        assert isinstance(target, dict)
+        inner = target.get(str(key))
+        if inner is None:  # missing, or null in the file
+            inner = target[str(key)] = {}
+            document.places[path[:depth]] = place
+        if not isinstance(inner, dict):
+            raise SpecError(f"{place}: {key} holds {show(inner)}, which has no fields")
+        target = inner
+    assert isinstance(target, dict)
+    target[str(path[-1])] = value
+    for known in [known for known in document.places if known[: len(path)] == path]:
+        del document.places[known]
+    document.places[path] = place

@@ -1,0 +1,143 @@
+"""From pydantic's errors to lines that a person can act on: place, field, what must be, what was found, what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from zoo.errors import SpecError
+from zoo.strict_yaml import Document, Path, Value
+
+_TYPES = {
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "string_pattern_mismatch": "up to 64 letters, digits, '.', '_' or '-', a letter or digit first",
+}
+"""For pydantic's kinds of error, what the value must be."""
+
+_BOUNDS = {
+    "greater_than": ("gt", "greater than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+}
+
+
+def describe_faults(error: ValidationError, document: Document, model: type[BaseModel]) -> list[str]:
+    """One line for each fault, in the order in which they stand in the file."""
+    lines = []
+    for fault in error.errors(include_url=False):
+        path, holder, allowed = _walk(fault["loc"], document.value, model)
+        if fault["type"] in ("union_tag_invalid", "union_tag_not_found"):
+            path = (*path, "name")
+        text = _message(fault, _choices(allowed), list(holder.model_fields) if holder else [])
+        lines.append((document.place(path), f"{field_name(path)}: {text}"))
+    return [f"{place}: {line}" for place, line in sorted(lines, key=lambda pair: pair[0])]
+
+
+@contextmanager
+def located(document: Document) -> Iterator[None]:
+    """Put the place of its field before each line of a `SpecError` raised inside (``training.metric: …``)."""
+    try:
+        yield
+    except SpecError as error:
+        fields = [fault.partition(":")[0].split(".") for fault in error.faults]
+        places = [document.place(tuple(field)) for field in fields]
+        raise SpecError([f"{place}: {fault}" for place, fault in zip(places, error.faults, strict=True)]) from error
+
+
+def field_name(path: Path) -> str:
+    """A path as a person writes it: ``training.optimizer.lr``."""
+    return ".".join(str(part) if re.fullmatch(r"[\w-]+", str(part)) else show(part) for part in path)
+
+
+def show(value: object) -> str:
+    """A found value, short and on one line."""
+    text = "nothing" if value is None else repr(value).lower() if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def _walk(
+    location: Sequence[int | str], value: Value, model: type[BaseModel]
+) -> tuple[Path, type[BaseModel] | None, Any]:
+    """Follow pydantic's location through the file.
+
+    Returns the path in the file, the model that has its last part as a field, and the type that may stand there.
+    """
+    path: Path = ()
+    holder: type[BaseModel] | None = None
+    allowed: Any = model
+    for part in location:
+        models = _models(allowed)
+        if len(models) > 1:  # pydantic says which member of a union it tried; the file has no such level
+            allowed = next((one for one in models if part in (*_choices(one), one.__name__)), allowed)
+        elif isinstance(value, list) and isinstance(part, int):
+            path, value = (*path, part), value[part]
+        elif isinstance(value, dict):
+            path, value = (*path, part), value.get(str(part))
+            holder = models[0] if models else None
+            field = holder.model_fields.get(str(part)) if holder else None
+            allowed = field.annotation if field else None
+    return path, holder, allowed
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Every model that an annotation allows, looking into unions."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models(part)]
+
+
+def _choices(annotation: Any) -> list[str]:
+    """What an annotation lets one choose from: literals, and the names of models."""
+    if get_origin(annotation) is Literal:
+        return [str(choice) for choice in get_args(annotation)]
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        name = annotation.model_fields.get("name")
+        return _choices(name.annotation) if name else []
+    return [choice for part in get_args(annotation) for choice in _choices(part)]
+
+
+def _message(fault: Any, choices: list[str], fields: list[str]) -> str:
+    kind, found = fault["type"], fault["input"]
+    known = ", ".join(choices)
+    if kind in ("missing", "union_tag_not_found"):
+        return f"is required; known: {known}" if choices else "is required"
+    if kind in ("union_tag_invalid", "literal_error"):
+        found = found["name"] if kind == "union_tag_invalid" else found
+        if isinstance(found, str):
+            return f"{show(found)} is not known{_guess(found, choices)}; known: {known}"
+        return f"must be one of {known}, got {show(found)}"
+    if kind == "extra_forbidden":
+        return f"is not a field here{_guess(str(fault['loc'][-1]), fields)}; fields: {', '.join(sorted(fields))}"
+    if kind in ("dict_type", "model_type"):
+        return f"must be a block of fields{f' with a name ({known})' if choices else ''}, got {show(found)}"
+    if kind in _TYPES:
+        return f"must be {_TYPES[kind]}, got {show(found)}"
+    if kind in _BOUNDS:
+        return f"must be {_bound(kind, fault['ctx'])}, got {show(found)}"
+    return f"{' '.join(fault['msg'].removeprefix('Value error, ').split())}, got {show(found)}"
+
+
+def _bound(kind: str, context: dict[str, Any]) -> str:
+    key, words = _BOUNDS[kind]
+    bound = context[key]
+    if kind == "greater_than" and bound == 0 and isinstance(bound, int):
+        return "a positive integer"
+    return f"{words} {bound:g}" if isinstance(bound, float) else f"{words} {bound}"
+
+
+def _guess(found: str, known: list[str]) -> str:
+    close = get_close_matches(found, known, 1, 0.6)
+    return f" (did you mean {close[0]!r}?)" if close else ""
