@@ -65,36 +65,44 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line and leave with its exit code (see `zoo.errors`)."""
+    code = _run()
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        # What is left of a group's threads may abort the process while Python takes it down (torch 2.13, gloo: seldom,
+        # on a busy machine). Everything is written by now, so there is nothing to take down.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command line, tell of what went wrong in one line, and return the exit code."""
     try:
         result: Any = cli.main(prog_name="zoo", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         output.complain("interrupted")
-        sys.exit(130)
+        return 130
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        return 0
     except Interrupted as error:
         output.complain(str(error))
-        sys.exit(error.process_exit_code)
+        return error.process_exit_code
     except ZooError as error:
-        _report(error)
+        if output.debugging():
+            raise
+        for line in error.faults if isinstance(error, SpecError) else (str(error),):
+            output.complain(line)
+        return error.exit_code
     except Exception as error:
         if output.debugging():
             raise
         text = " ".join(str(error).split())
         line = f"unexpected {type(error).__name__}: {text} (add --debug for the whole trace)"
         output.complain(line, expected=False)
-        sys.exit(1)
-    sys.exit(result if isinstance(result, int) else 0)
-
-
-def _report(error: ZooError) -> NoReturn:
-    if output.debugging():
-        raise error
-    for line in error.faults if isinstance(error, SpecError) else (str(error),):
-        output.complain(line)
-    sys.exit(error.exit_code)
+        return 1
+    return result if isinstance(result, int) else 0
