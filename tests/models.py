@@ -32,7 +32,8 @@ def make_model(kind: str, *, seed: int = 0, recurrent_gain: float = 1.0, **optio
                 parameter.mul_(recurrent_gain)
     # Grey values from 0 to 16 and what their mean and deviation may be, a bit different for each feature.
     places = torch.arange(FEATURES)
-    normaliser = zoo.Normaliser(4.5 + 0.125 * places, 5.5 + 0.25 * places)
+    means, deviations = 4.5 + 0.125 * places, 5.5 + 0.25 * places
+    normaliser = zoo.Normaliser(zoo.Scale(tuple(means.tolist()), tuple(deviations.tolist())))
     pooling = cast("Pooling", options.get("pooling", "last"))
     head = nn.Linear(stack.output_size, CLASSES)
     return zoo.Model(normaliser, stack, pooling, head, zoo.SoftmaxReadout()).eval()

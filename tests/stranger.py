@@ -72,18 +72,22 @@ class Waves(zoo.DataSource):
         y = torch.arange(config.count) % 2
         x = (torch.linspace(-1, 1, 5)[None, :] * (2 * y[:, None] - 1))[:, :, None]
         split = zoo.Split(x, y)
-        mean, std = zoo.standardisation(x)
-        return zoo.Dataset(split, split, split, ("falling", "rising"), mean, std, "Lines.")
+        signature = zoo.Signature(
+            features=1, labels=("falling", "rising"), input_scale=zoo.standardisation(x)
+        )
+        return zoo.Dataset(split, split, split, signature, "Lines.")
 
 
 class Sign(zoo.Task):
     """One score, whose sign is the answer. Its statistics have no confusion matrix."""
 
     name = "sign"
+    answers = "class"
     better: ClassVar[dict[str, Literal["higher", "lower"]]] = {"accuracy": "higher", "loss": "lower"}
 
-    def head(self, features: int) -> nn.Module:
-        return nn.Linear(features, 1)
+    @property
+    def outputs(self) -> int:
+        return 1
 
     def readout(self) -> nn.Module:
         return nn.Identity()

@@ -23,7 +23,7 @@ def digits() -> zoo.Dataset:
 
 
 def classification() -> zoo.Task:
-    return load_registry().tasks["classification"](zoo.Config(), digits().labels)
+    return load_registry().tasks["classification"](zoo.Config(), digits().signature)
 
 
 def rows(split: zoo.Split, count: int) -> zoo.Split:

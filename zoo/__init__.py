@@ -14,7 +14,8 @@ from pluggy import HookimplMarker
 if TYPE_CHECKING:
     from zoo.cell import Cell, CellConfig, Kernel, Operator, State, reset_uniform
     from zoo.config import Config, Fraction, Size
-    from zoo.dataset import Dataset, DataSource, Split, standardisation
+    from zoo.dataset import IGNORED, Dataset, DataSource, Split, standardisation
+    from zoo.encoder import Embedding, Normaliser, OneHot
     from zoo.engine import EpochRecord
     from zoo.errors import (
         DataError,
@@ -30,9 +31,12 @@ if TYPE_CHECKING:
     )
     from zoo.exporter import Exporter, GraphSummary
     from zoo.idx import read_idx
-    from zoo.model import Model, Normaliser, SoftmaxReadout
+    from zoo.metrics import class_frequencies, class_metrics, class_statistics, step_cross_entropy
+    from zoo.model import Model
+    from zoo.readout import RescaleReadout, SigmoidReadout, SoftmaxReadout
     from zoo.recurrent import Direction, Layer, Stack
-    from zoo.task import Statistics, Task
+    from zoo.signature import Scale, Signature
+    from zoo.task import Answers, Statistics, Task, TaskConfig
 
 __version__ = metadata.version("recurrent-zoo")
 
@@ -42,7 +46,8 @@ hookimpl = HookimplMarker("zoo")
 _HOME = {
     "zoo.cell": ("Cell", "CellConfig", "Kernel", "Operator", "State", "reset_uniform"),
     "zoo.config": ("Config", "Fraction", "Size"),
-    "zoo.dataset": ("Dataset", "DataSource", "Split", "standardisation"),
+    "zoo.dataset": ("IGNORED", "Dataset", "DataSource", "Split", "standardisation"),
+    "zoo.encoder": ("Embedding", "Normaliser", "OneHot"),
     "zoo.engine": ("EpochRecord",),
     "zoo.errors": (
         "DataError",
@@ -58,13 +63,18 @@ _HOME = {
     ),
     "zoo.exporter": ("Exporter", "GraphSummary"),
     "zoo.idx": ("read_idx",),
-    "zoo.model": ("Model", "Normaliser", "SoftmaxReadout"),
+    "zoo.metrics": ("class_frequencies", "class_metrics", "class_statistics", "step_cross_entropy"),
+    "zoo.model": ("Model",),
+    "zoo.readout": ("RescaleReadout", "SigmoidReadout", "SoftmaxReadout"),
     "zoo.recurrent": ("Direction", "Layer", "Stack"),
-    "zoo.task": ("Statistics", "Task"),
+    "zoo.signature": ("Scale", "Signature"),
+    "zoo.task": ("Answers", "Statistics", "Task", "TaskConfig"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
+    "IGNORED",
+    "Answers",
     "Cell",
     "CellConfig",
     "Config",
@@ -72,6 +82,7 @@ __all__ = [
     "DataSource",
     "Dataset",
     "Direction",
+    "Embedding",
     "EpochRecord",
     "ExportError",
     "Exporter",
@@ -81,11 +92,16 @@ __all__ = [
     "Layer",
     "Model",
     "Normaliser",
+    "OneHot",
     "Operator",
     "ParityError",
     "PluginError",
     "ProviderUnavailable",
+    "RescaleReadout",
     "RunError",
+    "Scale",
+    "SigmoidReadout",
+    "Signature",
     "Size",
     "SoftmaxReadout",
     "SpecError",
@@ -94,13 +110,18 @@ __all__ = [
     "State",
     "Statistics",
     "Task",
+    "TaskConfig",
     "TrainingError",
     "UsageError",
     "ZooError",
+    "class_frequencies",
+    "class_metrics",
+    "class_statistics",
     "hookimpl",
     "read_idx",
     "reset_uniform",
     "standardisation",
+    "step_cross_entropy",
 ]
 
 

@@ -11,8 +11,9 @@ from pydantic import create_model
 
 from zoo.cell import Cell
 from zoo.config import Config
+from zoo.encoder import EncoderConfig, make_encoder
 from zoo.errors import SpecError
-from zoo.model import Model, Normaliser
+from zoo.model import Model
 from zoo.recurrent import DirectedStackConfig, Layer, Stack, StackConfig
 from zoo.task import Task
 
@@ -45,15 +46,15 @@ def architecture(item: type[Cell] | type[Layer]) -> Architecture:
     return Architecture(layer, cast("type[StackConfig]", _named(layer.name, options, layer.cell.Config)))
 
 
-def build_model(layer: type[Layer], config: StackConfig, task: Task, mean: torch.Tensor, std: torch.Tensor) -> Model:
-    """Put a model together. ``mean`` and ``std``, (features,), normalise the input.
+def build_model(layer: type[Layer], config: StackConfig, encoder: EncoderConfig | None, task: Task) -> Model:
+    """Put a model together, with its first weights.
 
     Raises:
         SpecError: where the options do not fit each other or the model is too large for any machine.
     """
     try:
         with torch.device("meta"):
-            size = _assemble(layer, config, task, mean, std).parameter_count * BYTES_PER_PARAMETER
+            size = _assemble(layer, config, encoder, task).parameter_count * BYTES_PER_PARAMETER
     except (RuntimeError, TypeError) as error:
         if "overflow" not in str(error).lower():
             raise
@@ -64,12 +65,20 @@ def build_model(layer: type[Layer], config: StackConfig, task: Task, mean: torch
             f"architecture: training this model takes {size / 1e9:,.0f} GB for the parameters alone, and this machine "
             f"has {memory / 1e9:,.0f} GB; lower hidden_size or num_layers"
         )
-    return _assemble(layer, config, task, mean, std)
+    return _assemble(layer, config, encoder, task)
 
 
-def _assemble(layer: type[Layer], config: StackConfig, task: Task, mean: torch.Tensor, std: torch.Tensor) -> Model:
-    stack = Stack(layer, len(mean), config)
-    return Model(Normaliser(mean, std), stack, config.pooling, task.head(stack.output_size), task.readout())
+def _assemble(layer: type[Layer], config: StackConfig, encoder: EncoderConfig | None, task: Task) -> Model:
+    if task.answers == "classes" and config.pooling is not None:
+        raise SpecError(
+            f"architecture.pooling: {config.pooling!r} makes one vector of a sequence, and {task.name!r} needs every "
+            "step; leave it out"
+        )
+    encode = make_encoder(encoder, task.signature)
+    stack = Stack(layer, encode.output_size, config)
+    pooling = None if task.answers == "classes" else config.pooling or "last"
+    takes_lengths = task.signature.lengths
+    return Model(encode, stack, pooling, task.head(stack.output_size), task.readout(), takes_lengths=takes_lengths)
 
 
 def named_config(name: str, config: type[Config]) -> type[Config]:

@@ -12,13 +12,15 @@ from typing import Any
 import torch
 
 from zoo.architecture import build_model
-from zoo.dataset import Dataset
+from zoo.baselines import answers_never_change, naive_metrics, not_beaten
+from zoo.dataset import Dataset, Split
 from zoo.distributed import Group, local_place
 from zoo.engine import Engine, EpochRecord, Listener, chosen_metric, evaluate, steps_in_epoch
 from zoo.errors import RunError, UsageError
 from zoo.files import json_safe, write_atomically
 from zoo.model import Model
 from zoo.model_card import write_card
+from zoo.pictures import draw
 from zoo.plugins import Registry
 from zoo.run import Run, next_run, runs_named
 from zoo.spec import Spec, SpecReader, part_name
@@ -57,24 +59,27 @@ def prepare(spec: Spec, reader: SpecReader, registry: Registry) -> Plan:
         SpecError: where the options do not fit each other.
     """
     dataset = registry.data[part_name(spec.data)]().load(spec.data)
-    task = registry.tasks[part_name(spec.task)](spec.task, dataset.labels)
+    task = registry.tasks[part_name(spec.task)](spec.task, dataset.signature)
     chosen_metric(task, spec.training)  # a wrong name must not wait for the engine
     layer = reader.architectures[part_name(spec.architecture)].layer
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.training.seed)
-        model = build_model(layer, spec.architecture, task, dataset.mean, dataset.std)
+        model = build_model(layer, spec.architecture, spec.encoder, task)
     return Plan(spec, dataset, task, model)
 
 
 def describe(plan: Plan) -> dict[str, Any]:
     """Parameter count, and the shape after each part of the model."""
-    model, dataset = plan.model, plan.dataset
-    shapes = {"x": f"(batch, time, {dataset.features})"}
+    model, signature = plan.model, plan.dataset.signature
+    tokens = len(signature.vocabulary)
+    shapes = {"x": f"(batch, time)  {tokens:,} tokens" if tokens else f"(batch, time, {signature.features})"}
+    shapes["encoder"] = f"(batch, time, {model.encoder.output_size})  {type(model.encoder).__name__}"
     for index, layer in enumerate(model.layers()):
         kind = "fused" if layer.fused else "cell"
         shapes[f"layer_{index}"] = f"(batch, time, {layer.output_size})  {layer.direction}, {kind}"
-    shapes["pooling"] = f"(batch, {model.stack.output_size})  {model.pooling}"
-    shapes["output"] = f"(batch, {len(dataset.labels)})"
+    if model.pooling is not None:
+        shapes["pooling"] = f"(batch, {model.stack.output_size})  {model.pooling}"
+    shapes["scores"] = f"(batch, {'time, ' if model.by_step else ''}{plan.task.outputs})"
     return {"parameters": model.parameter_count, "shapes": shapes, "steps_in_epoch": plan.steps}
 
 
@@ -167,7 +172,7 @@ def build(
     # A run that was killed may have written down epochs after its newest checkpoint, and the last one in part.
     group.from_leader(lambda: _write_history(run, engine.history))
     engine.fit()
-    return _finish(plan, run, engine) if group.leads else {}
+    return _finish(plan, run, engine, warn) if group.leads else {}
 
 
 def _write_history(run: Run, history: list[EpochRecord]) -> None:
@@ -178,45 +183,57 @@ def _line(record: EpochRecord) -> str:
     return json.dumps(json_safe(asdict(record))) + "\n"
 
 
-def _finish(plan: Plan, run: Run, engine: Engine) -> dict[str, Any]:
+def _finish(plan: Plan, run: Run, engine: Engine, warn: Callable[[str], None]) -> dict[str, Any]:
     """Everything that a run holds once it is trained."""
     model, dataset, history = engine.model, plan.dataset, engine.history
     metrics, statistics = evaluate(model, plan.task, dataset.test.to(model.device))
-    from zoo.plots import plot_confusion, plot_curves  # not before training, which may need the memory
-
-    best = next(record for record in reversed(history) if record.best)
+    sample = _sample(dataset.test)
     values = {
         "name": plan.spec.name,
         "description": plan.spec.description,
         "architecture": part_name(plan.spec.architecture),
         "task": part_name(plan.spec.task),
         "parameters": model.parameter_count,
-        "labels": list(dataset.labels),
-        "features": dataset.features,
+        "signature": dataset.signature.to_dict(),
         "time": dataset.time,
         "data": dataset.description,
         "sizes": {"train": len(dataset.train), "validation": len(dataset.validation), "test": len(dataset.test)},
-        "epochs": len(history),
-        "best_epoch": best.epoch,
         "metric": engine.metric,
-        "validation": best.validation,
-        "test": metrics,
-        "training_seconds": sum(record.seconds for record in history),
+        **_outcome(plan, history, metrics),
+        "constant": answers_never_change(model, sample),
         "device": str(model.device),
         "threads": torch.get_num_threads(),
         "versions": versions(),
     }
     _write_history(run, history)  # once more, safe from a power cut
-    run.save_model(model, _sample(dataset))
-    plot_curves(history, engine.metric, run.curves_file)
-    if "confusion" in statistics:
-        plot_confusion(statistics["confusion"].cpu().numpy(), dataset.labels, run.confusion_file)
+    run.save_model(model, sample)
+    draw(run, model, dataset, history, engine.metric, statistics)
     run.write_config(values)
     write_card(run)
+    if values["constant"]:
+        warn("the model gives the same answer for every test sequence, so it has learnt nothing; try another seed")
+    elif values["not_beaten"]:
+        warn(f"on the test part the model is no better than {' and '.join(values['not_beaten'])}: see {run.card_file}")
     return values
 
 
-def _sample(dataset: Dataset) -> torch.Tensor:
+def _outcome(plan: Plan, history: list[EpochRecord], metrics: dict[str, float]) -> dict[str, Any]:
+    """How the training went, and what the result is worth."""
+    best = next(record for record in reversed(history) if record.best)
+    naive = naive_metrics(plan.task, plan.dataset.train, plan.dataset.test)
+    deciding = plan.metric if plan.metric in plan.task.better else next(iter(plan.task.better))
+    return {
+        "epochs": len(history),
+        "best_epoch": best.epoch,
+        "train_loss": best.train_loss,
+        "validation": best.validation,
+        "test": metrics,
+        "baselines": naive,
+        "not_beaten": not_beaten(plan.task, deciding, metrics, naive),
+        "training_seconds": sum(record.seconds for record in history),
+    }
+
+
+def _sample(test: Split) -> Split:
     """Test sequences, evenly spread over the test part."""
-    rows = torch.linspace(0, len(dataset.test) - 1, min(SAMPLE, len(dataset.test))).long().unique()
-    return dataset.test.x[rows]
+    return test.take(torch.linspace(0, len(test) - 1, min(SAMPLE, len(test))).long().unique())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import ClassVar
 
@@ -11,47 +11,61 @@ import torch
 from torch import Tensor
 
 from zoo.config import Config as PartConfig
+from zoo.signature import Scale, Signature
+
+IGNORED = -100
+"""The class of a step that has none and is not counted: torch's own number for it."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """One part of a data set."""
+    """One part of a data set, or a batch of it."""
 
     x: Tensor
-    """(sequences, time, features), in the user's units; any real dtype."""
+    """(sequences, time, features) in the user's units, any real dtype; or (sequences, time) token ids, int64."""
     y: Tensor
-    """(sequences,), the class of each, int64."""
+    """What is to be said: (sequences,) a class each, int64; (sequences, time) a class for each step, int64, `IGNORED`
+    where none is asked for; (sequences, targets) or (sequences, horizon, targets) numbers in the user's units."""
+    lengths: Tensor | None = None
+    """(sequences,) valid steps of each, int64, at least 1; None where all are full."""
+    naive: Tensor | None = None
+    """What somebody would say who knows the last value only, shaped as y: the baseline of a forecast."""
 
     def __len__(self) -> int:
         return len(self.y)
 
     def to(self, device: torch.device) -> Split:
         """The same part on another device."""
-        return Split(self.x.to(device), self.y.to(device))
+        return Split(*(None if part is None else part.to(device) for part in self._parts()))  # type: ignore[arg-type]
+
+    def take(self, rows: Tensor | slice) -> Split:
+        """Some of the sequences, without the steps that none of them has."""
+        taken = Split(*(None if part is None else part[rows] for part in self._parts()))  # type: ignore[arg-type]
+        if taken.lengths is None:
+            return taken
+        longest = int(taken.lengths.max())
+        by_step = taken.y.dim() == 2 and not taken.y.is_floating_point()
+        return replace(taken, x=taken.x[:, :longest], y=taken.y[:, :longest] if by_step else taken.y)
+
+    def _parts(self) -> tuple[Tensor | None, ...]:
+        return self.x, self.y, self.lengths, self.naive
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Sequences of equal length with a class each, in three disjoint parts."""
+    """Sequences with what is to be said about them, in three disjoint parts."""
 
     train: Split
     validation: Split
     test: Split
-    labels: tuple[str, ...]
-    """The name of each class."""
-    mean: Tensor
-    """(features,) float32: what the model subtracts. Taken from the training part alone."""
-    std: Tensor
-    """(features,) float32: what it then divides by."""
+    signature: Signature
+    """What goes in and what comes out. Its scales are taken from the training part alone."""
     description: str
     """What the data are, where they come from and how they were split, in a sentence or two."""
 
     @property
-    def features(self) -> int:
-        return int(self.train.x.shape[2])
-
-    @property
     def time(self) -> int:
+        """Steps of a sequence; of the longest one where they differ."""
         return int(self.train.x.shape[1])
 
 
@@ -70,16 +84,16 @@ class DataSource(ABC):
         """
 
 
-def standardisation(x: Tensor) -> tuple[Tensor, Tensor]:
+def standardisation(x: Tensor) -> Scale:
     """Mean and standard deviation over everything in x (sequences, time, features), one pair for all features.
 
     Features on one common scale (the pixels of a picture) keep their relation to each other this way, and a pixel that
-    is constant in the training part does not divide by zero. Returns two tensors of shape (features,), float32.
+    is constant in the training part does not divide by zero.
     """
     # In float64 and by chunks: a copy of the whole data set in a wider type would double the memory. The sums are plain
     # numbers, since a tensor kept for each chunk would hold the freed memory between them.
     parts = torch.split(x, 64)
     mean = sum(float(part.sum(dtype=torch.float64)) for part in parts) / x.numel()
     variance = sum(float((part.double() - mean).square().sum()) for part in parts) / x.numel()
-    std = sqrt(variance) or 1.0
-    return torch.full(x.shape[2:], mean), torch.full(x.shape[2:], std)
+    features = x.shape[2]
+    return Scale((mean,) * features, (sqrt(variance) or 1.0,) * features)

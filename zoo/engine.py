@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from zoo.batches import evaluation_batches, training_order
 from zoo.checkpoint import Checkpoint, CheckpointFolder
 from zoo.dataset import Split
 from zoo.distributed import Group
@@ -25,6 +26,8 @@ from zoo.training import TrainingConfig
 
 EVALUATION_BATCH = 128
 """Large enough to be fast, small enough that evaluation never needs more memory than training did."""
+TRAIN_LOSS = "train_loss"
+"""The metric of a training in which the validation part is to have no say."""
 LOOK_SECONDS = 0.5
 """How often the loop looks at the loss: each look waits for the device."""
 EPOCH_CHECKPOINT_SECONDS = 1.0
@@ -48,6 +51,10 @@ class EpochRecord:
     """Time of this epoch, evaluation included."""
     best: bool
     """Whether its weights are the best so far."""
+
+    def value_of(self, metric: str) -> float:
+        """A validation metric, or the training loss."""
+        return self.train_loss if metric == TRAIN_LOSS else self.validation[metric]
 
 
 class Listener(Protocol):
@@ -84,9 +91,9 @@ def chosen_metric(task: Task, config: TrainingConfig) -> str:
     Raises:
         SpecError: where the task has no such metric.
     """
-    metric = config.metric or next(iter(task.better))
-    if metric not in task.better:
-        raise SpecError(f"training.metric: {metric!r} is not known; known: {', '.join(task.better)}")
+    metric, known = config.metric or next(iter(task.better)), (*task.better, TRAIN_LOSS)
+    if metric not in known:
+        raise SpecError(f"training.metric: {metric!r} is not known; known: {', '.join(known)}")
     return metric
 
 
@@ -95,11 +102,19 @@ def evaluate(model: Model, task: Task, split: Split) -> tuple[dict[str, float], 
     """Metrics of a model on one part of the data, and the statistics that they follow from."""
     training = model.training
     model.eval()
-    total: Statistics = {}
-    for x, y in zip(split.x.split(EVALUATION_BATCH), split.y.split(EVALUATION_BATCH), strict=True):
-        for name, value in task.statistics(model(x), y).items():
-            total[name] = total[name] + value if name in total else value
+    result = score(task, split, lambda batch, _: model(batch.x, batch.lengths))
     model.train(training)
+    return result
+
+
+def score(
+    task: Task, split: Split, scores: Callable[[Split, Tensor | slice], Tensor]
+) -> tuple[dict[str, float], Statistics]:
+    """The same of anything that gives scores for a batch, which comes with its rows."""
+    total: Statistics = {}
+    for batch, rows in evaluation_batches(split, EVALUATION_BATCH):
+        for name, value in task.statistics(scores(batch, rows), batch.y).items():
+            total[name] = total[name] + value if name in total else value
     return task.metrics(total), total
 
 
@@ -200,9 +215,9 @@ class Engine:
         # Randomness in the model follows from the step alone, so that a resumed run draws what an unbroken one draws. A
         # process of a group draws for its own rows: with dropout a group differs from one process that has all rows.
         _seed(self.model.device, f"{self.config.seed} {done} {self.group.rank}")
-        device = self.model.device.type
+        device, batch = self.model.device.type, self.train_split.take(rows)
         with torch.autocast(device, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
-            loss = self.task.loss(wrapped(self.train_split.x[rows]), self.train_split.y[rows]) * weight
+            loss = self.task.loss(wrapped(batch.x, batch.lengths), batch.y) * weight
         self.optimizer.zero_grad()
         loss.backward()
         if self.config.clip_norm is not None:
@@ -238,15 +253,16 @@ class Engine:
         self._check()
         progress = self.progress
         metrics = self.group.from_leader(lambda: evaluate(self.model, self.task, self.validation)[0])
-        for name in ("loss", self.metric):
-            if not math.isfinite(metrics[name]):
+        for name, value in metrics.items():
+            if name in ("loss", self.metric) and not math.isfinite(value):
                 raise self._diverged(self.steps, f"validation {name}")
-        best = self._is_best(metrics[self.metric])
+        train_loss = self._mean_loss()
+        best = self._is_best({**metrics, TRAIN_LOSS: train_loss}[self.metric])
         if best:
             self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         record = EpochRecord(
             epoch=progress.epoch + 1,
-            train_loss=self._mean_loss(),
+            train_loss=train_loss,
             validation=metrics,
             lr=self._lr((progress.epoch + 1) * self.steps - 1),
             seconds=progress.seconds + time.monotonic() - self._epoch_began,
@@ -264,10 +280,10 @@ class Engine:
         self.after_epoch(record)
 
     def _is_best(self, value: float) -> bool:
-        values = [record.validation[self.metric] for record in self.history]
+        values = [record.value_of(self.metric) for record in self.history]
         if not values:
             return True
-        return value > max(values) if self.task.better[self.metric] == "higher" else value < min(values)
+        return value > max(values) if self.task.better.get(self.metric) == "higher" else value < min(values)
 
     def _finished(self) -> bool:
         """Whether all epochs are done, or so many without improvement that there will be no more."""
@@ -282,7 +298,7 @@ class Engine:
     def _order(self, epoch: int) -> Tensor:
         """The order in which an epoch takes the rows, the same on every process."""
         generator = torch.Generator().manual_seed(_hash(f"order {self.config.seed} {epoch}"))
-        return torch.randperm(len(self.train_split), generator=generator).to(self.model.device)
+        return training_order(self.train_split, self.config.batch_size, generator).to(self.model.device)
 
     def _diverged(self, step: int, what: str) -> TrainingError:
         """The error for something that is not finite after ``step`` (from 1) of this epoch."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from zoo.dataset import Split
 from zoo.errors import RunError
 from zoo.exporter import Exporter
 from zoo.files import write_atomically, write_json
@@ -72,7 +73,7 @@ def export(
         ExportError: where the model has a part that the exporter cannot express.
     """
     spec, task, model = run.load(registry)
-    sample = run.sample().numpy()
+    sample = run.sample()
     target = model_file(run, exporter)
     rejected = target.parent / "rejected"
     candidate = rejected / target.name
@@ -80,9 +81,9 @@ def export(
         "zoo_version": versions()["recurrent-zoo"],
         "name": spec.name,
         "spec": json.dumps(spec.to_dict()),
-        "labels": json.dumps(list(task.labels)),
+        "signature": json.dumps(task.signature.to_dict()),
         "versions": json.dumps(versions()),
-        **_golden(model, sample[:GOLDEN]),
+        **_golden(model, sample.take(slice(0, GOLDEN))),
     }
     progress("writing the graph")
     rejected.mkdir(parents=True, exist_ok=True)
@@ -119,18 +120,21 @@ def check(
     """
     _, _, model = run.load(registry)
     path = model_file(run, exporter)
-    report = prove(model, path, run.sample().numpy(), providers, exporter.faults(path), progress)
+    report = prove(model, path, run.sample(), providers, exporter.faults(path), progress)
     require(report, required)
     write_json(report_file(run, exporter), report)
     write_card(run)
     return report
 
 
-def _golden(model: Model, x: Array) -> Mapping[str, str]:
+def _golden(model: Model, sample: Split) -> Mapping[str, str]:
     """An input and what the model gives for it, so that another machine can see whether it computes the same."""
     with torch.inference_mode():
-        outputs = {name: value.numpy() for name, value in model.outputs(torch.from_numpy(x)).items()}
-    return {"golden_input": _encode(x), **{f"golden_{name}": _encode(value) for name, value in outputs.items()}}
+        outputs = {name: value.numpy() for name, value in model.outputs(sample.x, sample.lengths).items()}
+    if sample.lengths is not None:
+        outputs["lengths"] = sample.lengths.numpy()
+    golden = {f"golden_{name}": _encode(value) for name, value in outputs.items()}
+    return {"golden_input": _encode(sample.x.numpy()), **golden}
 
 
 def _encode(array: Array) -> str:

@@ -7,67 +7,74 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from zoo.lengths import valid_steps
 from zoo.pooling import Pooling, pool
 from zoo.recurrent import Layer, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
-class Normaliser(nn.Module):
-    """From the user's units to zero mean and unit variance: (x - mean) / std. Any real dtype in, floating out."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, mean: Tensor, std: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("mean", mean)
-        self.register_buffer("std", std)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., features) -> (..., features)"""
-        return (x - self.mean) / self.std
-
-
-class SoftmaxReadout(nn.Module):
-    """Class scores -> ``logits`` (the scores themselves) and ``probabilities`` (their softmax)."""
-
-    def forward(self, scores: Tensor) -> dict[str, Tensor]:
-        """(batch, classes) -> two tensors (batch, classes)"""
-        return {"logits": scores, "probabilities": torch.softmax(scores, -1)}
+    from zoo.encoder import Encoder
 
 
 class Model(nn.Module):
     """A recurrent network from the user's units to named outputs.
 
     Args:
-        encoder: (batch, time, raw features) -> (batch, time, features).
+        encoder: (batch, time, raw features) numbers, or (batch, time) tokens -> (batch, time, features).
         stack: the recurrent layers.
-        pooling: how the sequence of outputs becomes one vector.
-        head: (batch, stack.output_size) -> scores.
+        pooling: how the sequence of outputs becomes one vector; None where each step is scored.
+        head: (batch, stack.output_size), or with the steps before the features -> scores.
         readout: scores -> named outputs.
+        takes_lengths: whether sequences have lengths of their own, so that an exported graph has an input for them.
     """
 
-    def __init__(self, encoder: nn.Module, stack: Stack, pooling: Pooling, head: nn.Module, readout: nn.Module) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        stack: Stack,
+        pooling: Pooling | None,
+        head: nn.Module,
+        readout: nn.Module,
+        *,
+        takes_lengths: bool = False,
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.stack = stack
-        self.pooling: Pooling = pooling
+        self.pooling: Pooling | None = pooling
         self.head = head
         self.readout = readout
+        self.takes_lengths = takes_lengths
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """x (batch, time, features) in the user's units -> scores (batch, n)."""
-        encoded = self.encoder(x).transpose(0, 1)
-        outputs, last, _ = self.stack(encoded, lengths)
-        scores: Tensor = self.head(pool(outputs, last, self.pooling, lengths))
-        return scores
+        """Sequences in the user's units -> scores.
+
+        Args:
+            x: (batch, time, features) numbers or (batch, time) tokens.
+            lengths: (batch,) valid steps of each sequence, at least 1; None where all are full.
+
+        Returns:
+            (batch, n); where each step is scored (batch, time, n), zero beyond each length.
+        """
+        outputs, last, _ = self.stack(self.encoder(x).transpose(0, 1), lengths)
+        if self.pooling is not None:
+            scores: Tensor = self.head(pool(outputs, last, self.pooling, lengths))
+            return scores
+        scores = self.head(outputs.transpose(0, 1))
+        if lengths is None:
+            return scores
+        return scores.where(valid_steps(lengths, scores.shape[1]).transpose(0, 1), scores.new_zeros(()))
 
     def outputs(self, x: Tensor, lengths: Tensor | None = None) -> Mapping[str, Tensor]:
-        """x (batch, time, features) in the user's units -> what an exported graph gives, by name."""
+        """What an exported graph gives for the same input, by name."""
         named: dict[str, Tensor] = self.readout(self(x, lengths))
         return named
+
+    @property
+    def by_step(self) -> bool:
+        """Whether each step is scored, rather than the sequence."""
+        return self.pooling is None
 
     @property
     def device(self) -> torch.device:

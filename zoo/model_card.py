@@ -17,13 +17,19 @@ def write_card(run: Run) -> None:
 
 def _card(run: Run, config: dict[str, Any]) -> str:
     sizes = config["sizes"]
+    naive = config["baselines"]
     rows = "\n".join(
         f"| {metric.replace('_', ' ')} | {config['validation'][metric]:.4g} | {value:.4g} |"
+        + "".join(f" {metrics[metric]:.4g} |" for metrics in naive.values())
         for metric, value in config["test"].items()
     )
     pictures = "\n".join(
         f"![{name}]({file.name})"
-        for name, file in (("learning curves", run.curves_file), ("confusion matrix", run.confusion_file))
+        for name, file in (
+            ("learning curves", run.curves_file),
+            ("confusion matrix", run.confusion_file),
+            ("predictions", run.predictions_file),
+        )
         if file.is_file()
     )
     spec = run.spec_file.name
@@ -37,9 +43,11 @@ def _card(run: Run, config: dict[str, Any]) -> str:
 
 ## Result
 
-| | validation | test |
-|---|---|---|
+| | validation | test |{"".join(f" naive: {name} |" for name in naive)}
+|---|---|---|{"---|" * len(naive)}
 {rows}
+
+{_worth(config)}
 
 The weights are those of epoch {config["best_epoch"]} of {config["epochs"]}, the best by validation \
 {config["metric"].replace("_", " ")}. Training took {config["training_seconds"]:.1f} s on `{config["device"]}`.
@@ -51,8 +59,7 @@ The weights are those of epoch {config["best_epoch"]} of {config["epochs"]}, the
 {config["data"]}
 
 Parts: {sizes["train"]:,} sequences to train, {sizes["validation"]:,} to choose the weights (validation), \
-{sizes["test"]:,} for the test alone. A sequence has {config["features"]} features a step; the model was trained with \
-{config["time"]} steps and takes any number.
+{sizes["test"]:,} for the test alone. {_sequences(config)}
 
 ## Export and parity
 
@@ -67,6 +74,23 @@ zoo export --onnx
 
 Everything that was chosen, the seed too, stands in [{spec}]({spec}). Built with {packages}.
 """
+
+
+def _worth(config: dict[str, Any]) -> str:
+    """What the result is worth beside naive predictors."""
+    if config["constant"]:
+        return "**The model gives the same answer for every test sequence: it has learnt nothing.**"
+    if config["not_beaten"]:
+        return f"**On the test part the model is no better than {' and '.join(config['not_beaten'])}.**"
+    return "On the test part the model is better than every naive predictor beside it." if config["baselines"] else ""
+
+
+def _sequences(config: dict[str, Any]) -> str:
+    signature = config["signature"]
+    tokens = len(signature["vocabulary"])
+    step = f"one of {tokens:,} tokens" if tokens else f"{signature['features']} numbers"
+    most = "up to " if signature["lengths"] else ""
+    return f"A step is {step}; the model was trained with {most}{config['time']} steps and takes any number."
 
 
 def _verdict(report: dict[str, Any]) -> str:

@@ -94,20 +94,30 @@ class Oracle:
             layer.fused = False
 
     @torch.no_grad()  # inference mode would hand composite operations over whole
-    def expect(self, x: Array, precision: str = "float32") -> Mapping[str, Expected]:
-        """What each output should be for x (batch, time, features), and with which budget, by output name."""
-        exact = self._run(torch.from_numpy(x).double())
+    def expect(self, x: Array, precision: str = "float32", lengths: Array | None = None) -> Mapping[str, Expected]:
+        """What each output should be, and with which budget, by output name.
+
+        Args:
+            x: (batch, time, features) numbers or (batch, time) tokens.
+            precision: a key of `zoo.parity.PRECISIONS`.
+            lengths: (batch,) valid steps of each sequence; None where all are full.
+        """
+        exact = self._run(x, lengths)
         # The draws stand below each other in one batch: rows are independent, so each has disturbances of its own.
-        repeated = torch.from_numpy(np.concatenate([x] * DRAWS)).double()
         with DisturbedArithmetic(precision, seed=0):
-            disturbed = self._run(repeated)
+            disturbed = self._run(np.concatenate([x] * DRAWS), None if lengths is None else np.tile(lengths, DRAWS))
         expected = {}
         for name, value in exact.items():
             with np.errstate(invalid="ignore"):  # infinity less itself
                 moves = np.abs(disturbed[name].reshape(DRAWS, *value.shape) - value)
-            sensitivity = np.nan_to_num(moves[:, np.isfinite(value)], nan=np.inf, posinf=np.inf).max(initial=0.0)
-            expected[name] = Expected(value, sensitivity.reshape(1), precision)
+            moves = np.where(np.isfinite(value), np.nan_to_num(moves, nan=np.inf, posinf=np.inf), 0.0)
+            steps = moves.shape[2] if self.model.by_step else 1
+            by_step = np.moveaxis(moves, 2, 0) if steps > 1 else moves
+            expected[name] = Expected(value, by_step.reshape(steps, -1).max(1, initial=0.0), precision)
         return expected
 
-    def _run(self, x: Tensor) -> dict[str, Array]:
-        return {name: value.numpy() for name, value in self.model.outputs(x).items()}
+    def _run(self, x: Array, lengths: Array | None) -> dict[str, Array]:
+        own = torch.from_numpy(x)
+        valid = None if lengths is None else torch.from_numpy(lengths)
+        outputs = self.model.outputs(own.double() if own.is_floating_point() else own, valid)
+        return {name: value.numpy() for name, value in outputs.items()}

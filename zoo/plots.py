@@ -31,7 +31,7 @@ def plot_curves(history: Sequence[EpochRecord], metric: str, path: Path) -> None
     epochs = [record.epoch for record in history]
     training = [record.train_loss for record in history]
     validation = [record.validation["loss"] for record in history]
-    values = [record.validation[metric] for record in history]
+    values = [record.value_of(metric) for record in history]
     best = next(record for record in reversed(history) if record.best)
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
@@ -45,8 +45,8 @@ def plot_curves(history: Sequence[EpochRecord], metric: str, path: Path) -> None
         losses.yaxis.set_major_formatter("{x:g}")
         losses.yaxis.set_minor_formatter("{x:g}" if max(training + validation) < 10 * least else "")
     metrics.plot(epochs, values, color=ORANGE, marker=marker, label="validation")
-    label = f"best: {best.validation[metric]:.4g} in epoch {best.epoch}"
-    metrics.plot([best.epoch], [best.validation[metric]], "o", color=BLUE, label=label)
+    chosen = best.value_of(metric)
+    metrics.plot([best.epoch], [chosen], "o", color=BLUE, label=f"best: {chosen:.4g} in epoch {best.epoch}")
     metrics.set(ylabel=metric.replace("_", " "))
     for axes in (losses, metrics):
         axes.axvline(best.epoch, color=GREY, linestyle=":", linewidth=1)
@@ -54,7 +54,7 @@ def plot_curves(history: Sequence[EpochRecord], metric: str, path: Path) -> None
         axes.set(xlabel="epoch", xlim=(0.5, len(epochs) + 0.5))
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.legend()
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_confusion(confusion: NDArray[Any], labels: Sequence[str], path: Path) -> None:
@@ -80,14 +80,15 @@ def plot_confusion(confusion: NDArray[Any], labels: Sequence[str], path: Path) -
         for row, column in np.argwhere(confusion):
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, f"{confusion[row, column]:.0f}", ha="center", va="center", color=colour, size=8)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _shortened(label: str) -> str:
     return label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all."""
     FigureCanvasAgg(figure)
     picture = BytesIO()
     with warnings.catch_warnings():

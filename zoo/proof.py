@@ -12,10 +12,12 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from zoo.dataset import Split
 from zoo.errors import DataError, ProviderUnavailable, RunError
 from zoo.model import Model
 from zoo.oracle import Oracle
 from zoo.parity import Array, Comparison, Expected, judge
+from zoo.readout import CLASS_OUTPUTS
 from zoo.runtime import PROVIDERS, OnnxSession, unavailable
 from zoo.versions import versions
 
@@ -52,17 +54,23 @@ class Case:
     time: int
     inputs: Inputs
     x: Array
-    """(batch, time, features) float32"""
+    """(batch, time, features) float32, or (batch, time) tokens"""
+    lengths: Array | None = None
+    """(batch,) int64, where the model takes them: mixed, the first one full, and not sorted. The padding holds what
+    stands there by chance, so that whatever reads it shows."""
 
     def __str__(self) -> str:
-        return f"batch {self.batch}, {self.time} steps, {self.inputs} inputs"
+        mixed = "" if self.lengths is None else ", mixed lengths"
+        return f"batch {self.batch}, {self.time} steps{mixed}, {self.inputs} inputs"
 
 
-def draw_cases(sample: Array) -> Iterator[Case]:
+def draw_cases(sample: Array, tokens: int = 0, *, with_lengths: bool = False) -> Iterator[Case]:
     """Inputs of every shape, from the data's own distribution and from a wide one.
 
     Args:
-        sample: (sequences, time, features) from the data.
+        sample: (sequences, time, features) numbers from the data, or (sequences, time) tokens.
+        tokens: how many the model knows; 0 where it takes numbers.
+        with_lengths: whether it takes lengths.
     """
     generator = np.random.default_rng(0)
     low, high = float(sample.min()), float(sample.max())
@@ -71,16 +79,23 @@ def draw_cases(sample: Array) -> Iterator[Case]:
         # Sequences longer than the data's are several of them, one after the other.
         pieces = -(-steps // sample.shape[1])
         rows = generator.integers(len(sample), size=(batch, pieces))
-        own = sample[rows].reshape(batch, -1, sample.shape[2])[:, :steps]
-        yield Case(batch, steps, "data", np.ascontiguousarray(own, dtype=np.float32))
-        wide = generator.uniform(low - spread, high + spread, own.shape)
-        yield Case(batch, steps, "wide", wide.astype(np.float32))
+        own = sample[rows].reshape(batch, -1, *sample.shape[2:])[:, :steps]
+        if tokens:
+            wide = generator.integers(tokens, size=own.shape)
+        else:
+            own = own.astype(np.float32)
+            wide = generator.uniform(low - spread, high + spread, own.shape).astype(np.float32)
+        lengths = generator.integers(1, steps + 1, size=batch) if with_lengths else None
+        if lengths is not None:
+            lengths[0] = steps
+        yield Case(batch, steps, "data", np.ascontiguousarray(own), lengths)
+        yield Case(batch, steps, "wide", wide, lengths)
 
 
 def prove(
     model: Model,
     path: Path,
-    sample: Array,
+    sample: Split,
     providers: Sequence[str],
     file_faults: Sequence[str],
     progress: Callable[[str], None],
@@ -90,7 +105,7 @@ def prove(
     Args:
         model: the trained model, float32 on the CPU.
         path: the exported file.
-        sample: (sequences, time, features) from the data, in the user's units.
+        sample: sequences from the data, in the user's units.
         providers: keys of `MODES`.
         file_faults: what is already known to be wrong with the file.
         progress: told what is being done, a few words at a time.
@@ -99,7 +114,7 @@ def prove(
         The report, ready for JSON; its ``verdict`` is passed, failed, ill-conditioned or unavailable.
     """
     began = time.monotonic()
-    cases = list(draw_cases(sample))
+    cases = list(draw_cases(sample.x.numpy(), model.encoder.tokens, with_lengths=model.takes_lengths))
     expectations = _Expectations(model, cases, progress)
     modes = [mode for provider in providers for mode in MODES[provider]]
     results = [_prove_on(mode, path, cases, expectations) for mode in modes]
@@ -145,10 +160,7 @@ class _Expectations:
     def __init__(self, model: Model, cases: Sequence[Case], progress: Callable[[str], None]) -> None:
         self.oracle, self.cases, self.progress = Oracle(model), cases, progress
         with torch.inference_mode():
-            self.torch = [
-                {name: value.numpy() for name, value in model.outputs(torch.from_numpy(case.x)).items()}
-                for case in cases
-            ]
+            self.torch = [_outputs(model, case) for case in cases]
         self._known: dict[str, list[Mapping[str, Expected]]] = {}
 
     def at(self, precision: str) -> list[Mapping[str, Expected]]:
@@ -157,8 +169,13 @@ class _Expectations:
             self._known[precision] = found = []
             for number, case in enumerate(self.cases, 1):
                 self.progress(f"exact result {number} of {len(self.cases)}: batch {case.batch}, {case.time} steps")
-                found.append(self.oracle.expect(case.x, precision))
+                found.append(self.oracle.expect(case.x, precision, case.lengths))
         return self._known[precision]
+
+
+def _outputs(model: Model, case: Case) -> dict[str, Array]:
+    lengths = None if case.lengths is None else torch.from_numpy(case.lengths)
+    return {name: value.numpy() for name, value in model.outputs(torch.from_numpy(case.x), lengths).items()}
 
 
 @dataclass(frozen=True)
@@ -179,7 +196,7 @@ def _prove_on(mode: Mode, path: Path, cases: Sequence[Case], expectations: _Expe
         return {**result, "status": "unavailable", "reason": reason}
     try:
         session = OnnxSession(path, mode.provider, strict=mode.strict)
-        answers = [session.run(case.x) for case in cases]
+        answers = [session.run(case.x, case.lengths) for case in cases]
     except (RunError, DataError) as error:
         return {**result, "status": "failed", "reason": str(error)}
     wanted = expectations.at(mode.precision)
@@ -211,6 +228,7 @@ def _prove_on(mode: Mode, path: Path, cases: Sequence[Case], expectations: _Expe
 def _summary(name: str, outcomes: Sequence[_Outcome]) -> dict[str, Any]:
     """The worst of all cases of one output, and whether it proves anything at all."""
     status = overall([outcome.file.status for outcome in outcomes])
+    classes = name in CLASS_OUTPUTS and outcomes[0].expected.exact.shape[-1] > 1
     worst = max((one for one in outcomes if one.file.status == status), key=lambda one: one.file.over_budget)
     reason = f"{worst.file.reason} ({worst.case})" if status != "passed" else ""
     if status != "failed" and (empty := _proves_nothing([outcome.expected for outcome in outcomes])):
@@ -226,7 +244,7 @@ def _summary(name: str, outcomes: Sequence[_Outcome]) -> dict[str, Any]:
         "torch_over_budget": max(outcome.torch.over_budget for outcome in outcomes),
         "amplification": max(outcome.file.amplification for outcome in outcomes),
         "ill_conditioned_cases": sum(outcome.file.status == "ill-conditioned" for outcome in outcomes),
-        "agreement": min(outcome.file.agreement for outcome in outcomes),
+        "agreement": min(outcome.file.agreement for outcome in outcomes) if classes else None,
     }
 
 
@@ -234,7 +252,7 @@ def _proves_nothing(expected: Sequence[Expected]) -> str:
     """Agreement on an output that is zero, or the same for every input, would be no evidence."""
     if max(one.scale for one in expected) < 1e-12:
         return "the output is zero for every input, so agreement proves nothing; train the model"
-    rows = np.concatenate([one.exact for one in expected])
+    rows = np.concatenate([one.exact.reshape(-1, one.exact.shape[-1]) for one in expected])
     if float(np.ptp(rows, axis=0).max()) <= 1e-9 * float(np.abs(rows).max()):
         return "the output does not depend on the input, so agreement proves nothing; train the model"
     return ""

@@ -71,8 +71,8 @@ class StackConfig(Config):
     """Layers on top of each other."""
     dropout: Fraction = 0.0
     """Share of the values between two layers that training sets to zero."""
-    pooling: Pooling = "last"
-    """How a sequence of outputs becomes one vector."""
+    pooling: Pooling | None = None
+    """How a sequence of outputs becomes one vector: ``last`` when left out, none where each step has an answer."""
     implementation: Literal["auto", "fused", "cell"] = "auto"
     """fused: torch.nn's kernels; cell: the step as written; auto: fused where it exists."""
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from torch import Tensor
-
 from zoo.architecture import build_model
 from zoo.checkpoint import CheckpointFolder
+from zoo.dataset import Split
 from zoo.errors import RunError
 from zoo.files import write_atomically, write_json
 from zoo.model import Model
 from zoo.plugins import Registry
 from zoo.sealed import load_sealed, save_sealed
+from zoo.signature import Signature
 from zoo.spec import Spec, SpecReader, part_name
 from zoo.task import Task
 
@@ -68,6 +68,11 @@ class Run:
         return self.path / "confusion.png"
 
     @property
+    def predictions_file(self) -> Path:
+        """Predicted numbers beside the true ones."""
+        return self.path / "predictions.png"
+
+    @property
     def checkpoints(self) -> CheckpointFolder:
         return CheckpointFolder(self.path / "checkpoint")
 
@@ -99,14 +104,17 @@ class Run:
             raise RunError(f"{self.config_file}: expected schema_version {SCHEMA_VERSION}; build the run again")
         return values
 
-    def save_model(self, model: Model, sample: Tensor) -> None:
-        """Write the weights, and sequences (n, time, features) that are like the model's data."""
+    def save_model(self, model: Model, sample: Split) -> None:
+        """Write the weights, and sequences that are like the model's data."""
         save_sealed(self.weights_file, model.state_dict())
-        save_sealed(self.sample_file, {"x": sample})
+        lengths = {} if sample.lengths is None else {"lengths": sample.lengths}
+        save_sealed(self.sample_file, {"x": sample.x, "y": sample.y, **lengths})
 
-    def sample(self) -> Tensor:
-        """The sequences that `save_model` kept, float32."""
-        return load_sealed(self.sample_file)[0]["x"].float()
+    def sample(self) -> Split:
+        """The sequences that `save_model` kept; numbers as float32."""
+        kept = load_sealed(self.sample_file)[0]
+        x = kept["x"]
+        return Split(x.float() if x.dim() == 3 else x, kept["y"], kept.get("lengths"))
 
     def load(self, registry: Registry) -> tuple[Spec, Task, Model]:
         """The spec, the task and the trained model, on the CPU and ready for inference.
@@ -118,10 +126,10 @@ class Run:
         config = self.config()
         reader = SpecReader.of(registry)
         spec = reader.read(self.spec_file)
-        task = registry.tasks[part_name(spec.task)](spec.task, tuple(config["labels"]))
+        task = registry.tasks[part_name(spec.task)](spec.task, Signature.from_dict(config["signature"]))
         weights, _ = load_sealed(self.weights_file)
         layer = reader.architectures[part_name(spec.architecture)].layer
-        model = build_model(layer, spec.architecture, task, weights["encoder.mean"], weights["encoder.std"])
+        model = build_model(layer, spec.architecture, spec.encoder, task)
         try:
             model.load_state_dict(weights)
         except RuntimeError as error:

@@ -22,7 +22,7 @@ from zoo.errors import DataError, ProviderUnavailable, RunError
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 """Our short names, and ONNX Runtime's."""
 
-INPUT = "x"
+INPUT, LENGTHS = "x", "lengths"
 
 
 @dataclass(frozen=True)
@@ -120,37 +120,57 @@ class OnnxSession:
             self._session = _start(str(path), provider, provider_options, threads)
         except Exception as error:  # ONNX Runtime's errors share no public base
             raise RunError(f"{path}: ONNX Runtime does not load it: {_in_short(error)}") from error
-        inputs = self._session.get_inputs()
-        shape = inputs[0].shape
-        if len(inputs) != 1 or inputs[0].name != INPUT or len(shape) != 3 or not isinstance(shape[2], int):
+        inputs = {one.name: one for one in self._session.get_inputs()}
+        shape = inputs[INPUT].shape if INPUT in inputs else []
+        self.tokens = len(shape) == 2 and inputs[INPUT].type == "tensor(int64)"
+        """Whether it takes tokens; numbers otherwise."""
+        if not (self.tokens or (len(shape) == 3 and isinstance(shape[2], int))) or set(inputs) > {INPUT, LENGTHS}:
             raise RunError(
-                f"{path}: does not take one input {INPUT!r} of (batch, time, features), so Recurrent Zoo did not write "
-                "it; name a file that 'zoo export --onnx' made"
+                f"{path}: does not take an input {INPUT!r} of (batch, time, features) numbers or (batch, time) tokens, "
+                "so Recurrent Zoo did not write it; name a file that 'zoo export --onnx' made"
             )
         self.path = path
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.output_names = [output.name for output in self._session.get_outputs()]
-        self.features: int = shape[2]
+        self.features = 0 if self.tokens else int(shape[2])
+        self.takes_lengths = LENGTHS in inputs
 
-    def run(self, x: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """x (batch, time, features) in the user's units -> each output by name.
+    def run(self, x: NDArray[Any], lengths: NDArray[Any] | None = None) -> dict[str, NDArray[Any]]:
+        """Sequences in the user's units -> each output by name.
+
+        Args:
+            x: (batch, time, features) numbers or (batch, time) tokens.
+            lengths: (batch,) valid steps of each sequence, where the model takes them; all are full when None.
 
         Raises:
-            DataError: where the shape does not fit. ONNX Runtime aborts the whole process on an empty batch, and on
-                no steps, so both are refused here.
-            RunError: where ONNX Runtime fails.
+            DataError: where a shape or a length does not fit. ONNX Runtime aborts the whole process on an empty batch
+                and on no steps, and reads what it likes at a wrong length, so they are refused here.
+            RunError: where ONNX Runtime fails, as it does at a token that the model does not know.
         """
-        if x.ndim != 3 or x.shape[2] != self.features:
-            raise DataError(
-                f"{self.path.name}: takes (batch, time, {self.features}), got {tuple(x.shape)}; reshape the input"
-            )
-        if 0 in x.shape:
-            raise DataError(f"{self.path.name}: needs at least one sequence and one step, got {tuple(x.shape)}")
+        self._refuse(x, lengths)
+        feeds = {INPUT: np.ascontiguousarray(x, dtype=np.int64 if self.tokens else np.float32)}
+        if self.takes_lengths:
+            feeds[LENGTHS] = np.full(len(x), x.shape[1]) if lengths is None else np.asarray(lengths, dtype=np.int64)
         try:
-            values = self._session.run(self.output_names, {INPUT: np.ascontiguousarray(x, dtype=np.float32)})
+            values = self._session.run(self.output_names, feeds)
         except Exception as error:  # ONNX Runtime's errors share no public base
             raise RunError(f"{self.path}: ONNX Runtime fails on {tuple(x.shape)}: {_in_short(error)}") from error
         return dict(zip(self.output_names, values, strict=True))
+
+    def _refuse(self, x: NDArray[Any], lengths: NDArray[Any] | None) -> None:
+        """Raise a `DataError` for what ONNX Runtime cannot be given."""
+        name, shape = self.path.name, tuple(x.shape)
+        wanted = "(batch, time)" if self.tokens else f"(batch, time, {self.features})"
+        if len(shape) != (2 if self.tokens else 3) or (not self.tokens and shape[2] != self.features):
+            raise DataError(f"{name}: takes {wanted}, got {shape}; reshape the input")
+        if 0 in shape:
+            raise DataError(f"{name}: needs at least one sequence and one step, got {shape}")
+        if lengths is None:
+            return
+        if not self.takes_lengths:
+            raise DataError(f"{name}: takes no lengths; leave them out")
+        if lengths.shape != shape[:1] or lengths.min() < 1 or lengths.max() > shape[1]:
+            raise DataError(f"{name}: needs a length from 1 to {shape[1]} for each of {shape[0]} sequences")
 
     def placement(self) -> list[PlacedNode]:
         """Every node that ran and the provider that ran it, as ONNX Runtime recorded it."""

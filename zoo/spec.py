@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, create_model
 
 from zoo.architecture import Architecture, Named, named_config
 from zoo.config import Config
+from zoo.encoder import EncoderConfig
 from zoo.errors import PluginError, SpecError, UsageError
 from zoo.plugins import Registry
 from zoo.recurrent import StackConfig
@@ -31,6 +32,8 @@ class Spec(Config):
     description: str = ""
     """A sentence for the model card."""
     data: Config
+    encoder: EncoderConfig | None = None
+    """What makes vectors of the data's numbers or tokens; what suits the data when left out."""
     architecture: StackConfig
     task: Config
     training: TrainingConfig = TrainingConfig()

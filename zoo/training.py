@@ -113,7 +113,8 @@ class TrainingConfig(Config):
     clip_norm: Positive | None = None
     """Largest norm of the whole gradient; longer ones are scaled down to it."""
     metric: str | None = None
-    """The validation metric that chooses the best weights; the task's first one when left out."""
+    """The validation metric that chooses the best weights; the task's first one when left out. train_loss: the training
+    loss, for a training in which the validation part is to have no say."""
     early_stopping: EarlyStopping | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16: training under autocast; the weights stay in float32, and so does every evaluation."""

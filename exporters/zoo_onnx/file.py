@@ -10,22 +10,20 @@ import onnx_ir as ir
 
 import zoo
 from zoo_onnx.builder import GraphBuilder
-from zoo_onnx.lowering import lower_encoder, lower_head, lower_readout, lower_stack
+from zoo_onnx.graph import model_graph
 from zoo_onnx.opset import checked, ir_version
 from zoo_onnx.seal import KEY, weights_digest
-
-DOCUMENTATION = "Input x: (batch, time, features) in the user's units. Batch and time are free."
 
 
 def write(model: zoo.Model, path: Path, metadata: Mapping[str, str], opset: int | None) -> None:
     """Build the graph, write it and let ONNX check it."""
     build = GraphBuilder(checked(opset))
     exported = ir.Model(
-        _graph(model, build),
+        model_graph(model, build),
         ir_version=ir_version(build.opset),
         producer_name="recurrent-zoo",
         producer_version=zoo.__version__,
-        doc_string=DOCUMENTATION,
+        doc_string=_documentation(model),
     )
     exported.metadata_props.update(metadata)
     exported.metadata_props["opset"] = str(build.opset)
@@ -79,24 +77,7 @@ def _in_short(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
 
 
-def _graph(model: zoo.Model, build: GraphBuilder) -> ir.Graph:
-    """The whole model, from the user's units to the named outputs."""
-    floating = ir.TensorType(ir.DataType.FLOAT)
-    first = model.layers()[0]
-    shape = ir.Shape(["batch", "time", first.directed_cells[0].input_size])
-    x = ir.Value(name="x", type=floating, shape=shape)
-    encoded = lower_encoder(build, model.encoder, x)
-    time_major = build.node("Transpose", "to_time_major", [encoded], {"perm": [1, 0, 2]})
-    pooled = lower_stack(build, model.stack, time_major, model.pooling)
-    scores = lower_head(build, model.head, pooled, output="logits")
-    outputs = list(lower_readout(build, model.readout, scores).values())
-    for output in outputs:
-        output.type = floating
-    return ir.Graph(
-        [x],
-        outputs,
-        nodes=build.nodes,
-        initializers=build.initializers,
-        opset_imports={"": build.opset},
-        name=first.name,
-    )
+def _documentation(model: zoo.Model) -> str:
+    x = "(batch, time) tokens" if model.encoder.tokens else "(batch, time, features) in the user's units"
+    lengths = " Input lengths: (batch,), the valid steps of each sequence, at least 1." if model.takes_lengths else ""
+    return f"Input x: {x}.{lengths} Batch and time are free."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,33 +10,58 @@ from torch import nn
 
 import zoo
 from zoo_onnx.builder import GraphBuilder
+from zoo_onnx.lengths import Lengths
 from zoo_onnx.operators import operator_weights
 
 
 def lower_encoder(build: GraphBuilder, encoder: nn.Module, x: ir.Value) -> ir.Value:
-    """(batch, time, raw features) -> (batch, time, features)"""
+    """(batch, time, raw features) numbers or (batch, time) tokens -> (batch, time, features)"""
     if isinstance(encoder, zoo.Normaliser):
         centred = build.node("Sub", "encoder/subtract_mean", [x, build.weight("encoder/mean", encoder.mean.numpy())])
         return build.node("Div", "encoder/divide_by_std", [centred, build.weight("encoder/std", encoder.std.numpy())])
-    raise _unknown("encoder", encoder, "a zoo.Normaliser")
+    if isinstance(encoder, zoo.Embedding):
+        table = encoder.table.weight.detach().numpy()
+        return build.node("Gather", "encoder/embedding", [build.weight("encoder/table", table), x])
+    if isinstance(encoder, zoo.OneHot):  # a row of the unit matrix; ONNX's OneHot would take a token out of range
+        return build.node("Gather", "encoder/one_hot", [build.weight("encoder/table", encoder.table.numpy()), x])
+    raise unknown("encoder", encoder, "a zoo.Normaliser, Embedding or OneHot")
 
 
-def lower_stack(build: GraphBuilder, stack: zoo.Stack, x: ir.Value, pooling: str) -> ir.Value:
-    """Time-major input (time, batch, features) -> what pooling makes of the last layer, (batch, features)."""
+def lower_stack(
+    build: GraphBuilder, stack: zoo.Stack, x: ir.Value, pooling: str | None, lengths: Lengths | None
+) -> ir.Value:
+    """Time-major input (time, batch, features) -> what pooling makes of the last layer, (batch, features).
+
+    Without pooling the outputs of the last layer, (batch, time, features).
+    """
     layers = stack.ordered_layers
     for index, layer in enumerate(layers):
         last = index == len(layers) - 1
-        outputs, final = _lower_layer(build, index, layer, x, wants_final=last and pooling == "last")
+        outputs, final = _lower_layer(build, index, layer, x, lengths, wants_final=last and pooling == "last")
         if final is not None:
             return _side_by_side(build, "pooling/last", final, len(layer.directed_cells), axis=0)
         x = _side_by_side(build, f"layer_{index}/outputs", outputs, len(layer.directed_cells), axis=1)
+    if pooling is None:
+        return build.node("Transpose", "to_batch_major", [x], {"perm": [1, 0, 2]})
+    return _pool(build, x, pooling, lengths)
+
+
+def _pool(build: GraphBuilder, x: ir.Value, pooling: str, lengths: Lengths | None) -> ir.Value:
+    """(time, batch, features), zero beyond each length -> (batch, features), any pooling but ``last``"""
+    if lengths is not None:
+        if pooling == "last_step":
+            return lengths.at_last_step(x, "pooling/last_step")
+        if pooling == "mean":
+            total = build.node("ReduceSum", "pooling/sum", [x, build.integers("pooling/axis", 0)], {"keepdims": 0})
+            return build.node("Div", "pooling/mean", [total, lengths.as_column])
+        x = lengths.lowest_beyond(x, "pooling/within_lengths")
     if pooling == "last_step":
         return build.node("Gather", "pooling/last_step", [x, build.weight("pooling/index", np.array(-1))], {"axis": 0})
     return build.reduce({"mean": "ReduceMean", "max": "ReduceMax"}[pooling], f"pooling/{pooling}", x, axis=0)
 
 
 def _lower_layer(
-    build: GraphBuilder, index: int, layer: zoo.Layer, x: ir.Value, wants_final: bool
+    build: GraphBuilder, index: int, layer: zoo.Layer, x: ir.Value, lengths: Lengths | None, *, wants_final: bool
 ) -> tuple[ir.Value, ir.Value | None]:
     """One node for all directions: outputs (time, D, batch, hidden), or the final hidden state (D, batch, hidden)."""
     cells = layer.directed_cells
@@ -49,9 +73,15 @@ def _lower_layer(
             "cannot be exported yet; return a zoo.Operator from its operator() if it equals an RNN, LSTM or GRU"
         )
     weights = operator_weights(operators)
-    inputs = [x, build.weight(f"{name}/W", weights.input), build.weight(f"{name}/R", weights.recurrent)]
-    if weights.bias is not None:
-        inputs.append(build.weight(f"{name}/B", weights.bias))
+    inputs: list[ir.Value | None] = [
+        x,
+        build.weight(f"{name}/W", weights.input),
+        build.weight(f"{name}/R", weights.recurrent),
+    ]
+    if weights.bias is not None or lengths is not None:
+        inputs.append(None if weights.bias is None else build.weight(f"{name}/B", weights.bias))
+    if lengths is not None:
+        inputs.append(lengths.as_int32)
     # The attribute `layout` and an initial state are left out: the CUDA provider refuses the first, zeros are the
     # default of the second.
     attributes: dict[str, Any] = {"hidden_size": weights.recurrent.shape[2], "direction": layer.direction}
@@ -73,26 +103,6 @@ def _side_by_side(build: GraphBuilder, name: str, value: ir.Value, directions: i
     return build.node("Reshape", name, [moved, build.integers(f"{name}/shape", *kept, -1)])
 
 
-def lower_head(build: GraphBuilder, head: nn.Module, features: ir.Value, output: str) -> ir.Value:
-    """(batch, features) -> scores (batch, n), with their shape"""
-    if isinstance(head, nn.Linear):
-        inputs = [features, build.weight("head/weight", head.weight.detach().numpy())]
-        if head.bias is not None:
-            inputs.append(build.weight("head/bias", head.bias.detach().numpy()))
-        scores = build.node("Gemm", "head/linear", inputs, {"transB": 1}, output=output)
-        scores.shape = ir.Shape(["batch", head.out_features])
-        return scores
-    raise _unknown("head", head, "a torch.nn.Linear")
-
-
-def lower_readout(build: GraphBuilder, readout: nn.Module, scores: ir.Value) -> Mapping[str, ir.Value]:
-    """Scores -> the named outputs"""
-    if isinstance(readout, zoo.SoftmaxReadout):
-        softmax = build.node("Softmax", "readout/softmax", [scores], {"axis": -1}, output="probabilities")
-        softmax.shape = scores.shape
-        return {"logits": scores, "probabilities": softmax}
-    raise _unknown("readout", readout, "a zoo.SoftmaxReadout")
-
-
-def _unknown(part: str, module: nn.Module, known: str) -> zoo.ExportError:
+def unknown(part: str, module: nn.Module, known: str) -> zoo.ExportError:
+    """The error for a module that cannot be lowered."""
     return zoo.ExportError(f"{part}: {type(module).__name__} cannot be exported yet; use {known}")

@@ -1,35 +1,88 @@
-"""``zoo predict``: answers for a user's own file, through ONNX Runtime."""
+"""``zoo predict``: answers for a user's own data, through ONNX Runtime."""
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from zoo.cli import output
+from zoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from zoo.predict import Answer, Prediction
+    from zoo.signature import Signature
 
 
 @click.command("predict")
 @click.argument("target", type=click.Path(path_type=Path))
-@click.option(
-    "--input", "inputs", multiple=True, required=True, type=click.Path(path_type=Path), help=".npy or .csv. Repeatable."
-)
+@click.option("--input", "inputs", multiple=True, type=click.Path(path_type=Path), help=".npy, .csv, .txt. Repeatable.")
+@click.option("--text", "texts", multiple=True, help="A text, for a model of texts. Repeatable.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the answers to this CSV file.")
 @click.option("--provider", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"]))
 @click.option("--top", default=3, show_default=True, type=click.IntRange(1), help="How many labels to show for each.")
 @output.common_options
-def command(target: Path, inputs: tuple[Path, ...], provider: str, top: int, as_json: bool) -> None:
-    """Classify the sequences of the input files with TARGET, an exported run or its file.
+def command(
+    target: Path,
+    inputs: tuple[Path, ...],
+    texts: tuple[str, ...],
+    out: Path | None,
+    provider: str,
+    top: int,
+    as_json: bool,
+) -> None:
+    """Answer for your own data with TARGET, an exported run or its file.
 
-    A .npy file holds (time, features) or (sequences, time, features); a .csv file one sequence, a row a step.
-    Values are in the units of the training data.
+    Numbers: a .npy file holds (time, features) or (sequences, time, features); a .csv file one sequence, a row a step,
+    with the columns that the model was trained on. Texts: a .txt file holds one a line. Numbers are in the units of
+    the training data; a forecast is for the steps after the last row.
     """
+    from zoo.files import write_atomically
     from zoo.predict import predict
 
-    predictions = predict(target, inputs, provider)
+    if not inputs and not texts:
+        raise UsageError("give a file with --input, or a text with --text")
+    signature, predictions = predict(target, inputs, texts, provider)
+    if out is not None:
+        write_atomically(out, _table(signature, predictions))
+        click.echo(f"{out}: {len(predictions)} answered", err=True)
     if as_json:
         output.emit({"predictions": [asdict(prediction) for prediction in predictions]})
-        return
+    elif out is None and signature.labels:
+        for prediction in predictions:
+            for line in _lines(prediction, top):
+                click.echo(line)
+    elif out is None:
+        click.echo(_table(signature, predictions), nl=False)
+
+
+def _lines(prediction: Prediction, top: int) -> Iterator[str]:
+    for answer in prediction.answers:
+        place = prediction.source if answer.step is None else f"{prediction.source}, step {answer.step}"
+        best = sorted(answer.probabilities.items(), key=lambda pair: -pair[1])[:top]
+        yield f"{place}: " + ", ".join(f"{label} {share:.1%}" for label, share in best)
+
+
+def _table(signature: Signature, predictions: Sequence[Prediction]) -> str:
+    """All answers as CSV: a line each."""
+    stepwise = signature.by_step or bool(signature.horizon)
+    values = ["label", *(f"p({label})" for label in signature.labels)] if signature.labels else signature.targets
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["source", *(["step"] if stepwise else []), *values])
     for prediction in predictions:
-        best = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])[:top]
-        click.echo(f"{prediction.source}: " + ", ".join(f"{label} {share:.1%}" for label, share in best))
+        for answer in prediction.answers:
+            writer.writerow([prediction.source, *([answer.step] if stepwise else []), *_cells(answer)])
+    return file.getvalue()
+
+
+def _cells(answer: Answer) -> list[str]:
+    # Nine digits tell every float32 from its neighbours.
+    if answer.label is not None:
+        return [answer.label, *(f"{share:.9g}" for share in answer.probabilities.values())]
+    return [f"{number:.9g}" for number in answer.numbers.values()]

@@ -69,14 +69,15 @@ class Bar(Silence):
         self.progress.update(self.bar, completed=done, epoch=epoch, detail=f"loss {loss:.4g}{self.result}")
 
     def epoch(self, record: EpochRecord) -> None:
-        self.result = f" · {self.metric.replace('_', ' ')} {record.validation[self.metric]:.4g}"
+        self.result = f" · {self.metric.replace('_', ' ')} {record.value_of(self.metric):.4g}"
         detail = f"loss {record.train_loss:.4g}{self.result}"
         self.progress.update(self.bar, completed=record.epoch * self.steps, epoch=record.epoch, detail=detail)
 
 
 def describe(record: EpochRecord, epochs: int, metric: str) -> str:
     """An epoch in one line."""
-    chosen = "" if metric == "loss" else f", {metric.replace('_', ' ')} {record.validation[metric]:.4g}"
+    told = metric in ("loss", "train_loss")
+    chosen = "" if told else f", {metric.replace('_', ' ')} {record.validation[metric]:.4g}"
     validation = f"validation loss {record.validation['loss']:.4g}{chosen}"
     best = ", best" if record.best else ""
     return f"epoch {record.epoch}/{epochs}: loss {record.train_loss:.4g}, {validation}, {record.seconds:.2f} s{best}"

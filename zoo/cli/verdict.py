@@ -51,7 +51,8 @@ def _line(one: Mapping[str, Any]) -> str:
     """One output: largest error, in units of its budget, torch's own likewise, amplification, share of equal labels."""
     shares = f"{one['over_budget']:>12.2f}{one['torch_over_budget']:>8.2f}"
     status = "" if one["status"] == "passed" else f"  {_coloured(one['status'])}"
-    rest = f"{one['amplification']:>11,.0f}{one['agreement']:>9.0%}{status}"
+    labels = "" if one["agreement"] is None else f"{one['agreement']:.0%}"
+    rest = f"{one['amplification']:>11,.0f}{labels:>9}{status}"
     return f"  {one['name']:<15}{one['max_error']:>8.1e}{shares}{rest}"
 
 

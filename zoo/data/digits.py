@@ -28,14 +28,11 @@ class Digits(zoo.DataSource):
             rest_x, rest_y, test_size=0.5, random_state=0, stratify=rest_y
         )
         train = zoo.Split(torch.from_numpy(train_x), torch.from_numpy(train_y).long())
-        mean, std = zoo.standardisation(train.x)
         return zoo.Dataset(
             train=train,
             validation=zoo.Split(torch.from_numpy(validation_x), torch.from_numpy(validation_y).long()),
             test=zoo.Split(torch.from_numpy(test_x), torch.from_numpy(test_y).long()),
-            labels=tuple("0123456789"),
-            mean=mean,
-            std=std,
+            signature=zoo.Signature(features=8, labels=tuple("0123456789"), input_scale=zoo.standardisation(train.x)),
             description=(
                 "Handwritten digits of 8 x 8 pixels from 0 to 16, read row by row (E. Alpaydin and C. Kaynak, UCI "
                 "Machine Learning Repository, 1998; as distributed with scikit-learn). A fixed random split, "

@@ -42,14 +42,13 @@ class Mnist(zoo.DataSource):
         train = _hold_out(images, digits)
         test_images, test_digits = _read(paths[2], paths[3])
         train_split = _split(images[:train], digits[:train])
-        mean, std = zoo.standardisation(train_split.x)
         return zoo.Dataset(
             train=train_split,
             validation=_split(images[train:], digits[train:]),
             test=_split(test_images, test_digits),
-            labels=tuple("0123456789"),
-            mean=mean,
-            std=std,
+            signature=zoo.Signature(
+                features=_SIDE, labels=tuple("0123456789"), input_scale=zoo.standardisation(train_split.x)
+            ),
             description=(
                 "Handwritten digits of 28 x 28 pixels from 0 to 255, read row by row (MNIST; Y. LeCun, C. Cortes and "
                 f"C. Burges; CC BY-SA 3.0). The test part is the set's own; every {_HELD_OUT}th training image of each "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
@@ -13,46 +14,54 @@ __all__ = ["Classification", "zoo_register_tasks"]
 
 
 class Classification(zoo.Task):
-    """A linear head, cross-entropy, and a softmax for the reader."""
+    """A score for each class, cross-entropy and a softmax; or one score and a sigmoid for two classes."""
 
     name = "classification"
+    answers = "class"
     better: ClassVar[dict[str, Literal["higher", "lower"]]] = {
         "accuracy": "higher",
         "macro_f1": "higher",
         "loss": "lower",
     }
 
-    def head(self, features: int) -> nn.Module:
-        return nn.Linear(features, len(self.labels))
+    class Config(zoo.TaskConfig):
+        output: Literal["softmax", "sigmoid"] = "softmax"
+        """sigmoid: a single score, of the second of two classes."""
+
+    def __init__(self, config: zoo.Config, signature: zoo.Signature) -> None:
+        super().__init__(config, signature)
+        self.sigmoid = isinstance(config, Classification.Config) and config.output == "sigmoid"
+        if self.sigmoid and len(signature.labels) != 2:
+            raise zoo.SpecError(
+                f"task.output: 'sigmoid' is for two classes and these data have {len(signature.labels)}; use 'softmax'"
+            )
+
+    @property
+    def outputs(self) -> int:
+        return 1 if self.sigmoid else len(self.signature.labels)
 
     def readout(self) -> nn.Module:
-        return zoo.SoftmaxReadout()
+        return zoo.SigmoidReadout() if self.sigmoid else zoo.SoftmaxReadout()
 
     def loss(self, scores: Tensor, target: Tensor) -> Tensor:
+        if self.sigmoid:
+            return nn.functional.binary_cross_entropy_with_logits(scores[:, 0], target.to(scores.dtype))
         return nn.functional.cross_entropy(scores, target)
 
     def statistics(self, scores: Tensor, target: Tensor) -> zoo.Statistics:
         """``loss``: the summed loss; ``confusion`` (classes, classes): counts, true class by row."""
-        classes = len(self.labels)
-        pairs = target * classes + scores.argmax(1)
-        return {
-            "loss": nn.functional.cross_entropy(scores.double(), target, reduction="sum"),
-            "confusion": torch.bincount(pairs, minlength=classes * classes).reshape(classes, classes).double(),
-        }
+        if self.sigmoid:  # the softmax of 0 and s is the sigmoid of s
+            scores = torch.cat([torch.zeros_like(scores), scores], 1)
+        return zoo.class_statistics(scores, target)
 
     def metrics(self, statistics: zoo.Statistics) -> dict[str, float]:
-        """Accuracy, macro F1 (classes that are neither present nor predicted left out) and mean cross-entropy."""
-        confusion = statistics["confusion"]
-        count = confusion.sum()
-        hits = confusion.diagonal()
-        appearances = confusion.sum(0) + confusion.sum(1)
-        present = appearances > 0
-        f1 = (2 * hits[present] / appearances[present]).mean()
-        return {
-            "loss": float(statistics["loss"] / count),
-            "accuracy": float(hits.sum() / count),
-            "macro_f1": float(f1),
-        }
+        return zoo.class_metrics(statistics)
+
+    def baselines(self, train: zoo.Split, part: zoo.Split) -> Mapping[str, Tensor]:
+        """``majority``: always the most frequent class, as sure of it as it is frequent."""
+        shares = zoo.class_frequencies(train, len(self.signature.labels))
+        scores = (shares[1:] - shares[:1]) if self.sigmoid else shares
+        return {"majority": scores.expand(len(part), -1)}
 
 
 @zoo.hookimpl

@@ -1,0 +1,83 @@
+"""Regression: numbers that belong to a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+import zoo
+
+__all__ = ["Regression", "zoo_register_tasks"]
+
+
+class Regression(zoo.Task):
+    """Scaled numbers, the mean squared error between them, and the way back to the user's units for the reader."""
+
+    name = "regression"
+    answers: ClassVar[zoo.Answers] = "numbers"
+    better: ClassVar[dict[str, Literal["higher", "lower"]]] = {
+        "loss": "lower",
+        "scaled_mae": "lower",
+        "mae": "lower",
+        "rmse": "lower",
+    }
+
+    def __init__(self, config: zoo.Config, signature: zoo.Signature) -> None:
+        super().__init__(config, signature)
+        count = len(signature.targets)
+        self.scale = signature.target_scale or zoo.Scale((0.0,) * count, (1.0,) * count)
+
+    @property
+    def outputs(self) -> int:
+        return len(self.signature.targets) * max(1, self.signature.horizon)
+
+    def readout(self) -> nn.Module:
+        return zoo.RescaleReadout(self.scale, self.signature.horizon)
+
+    def loss(self, scores: Tensor, target: Tensor) -> Tensor:
+        return nn.functional.mse_loss(scores, self._scaled(target).to(scores.dtype))
+
+    def statistics(self, scores: Tensor, target: Tensor) -> zoo.Statistics:
+        """Sums over sequences, targets and steps: squared and absolute errors, scaled and in the user's units."""
+        errors = scores.double() - self._scaled(target.double())
+        factor = torch.tensor(self.scale.factor, dtype=errors.dtype, device=errors.device)
+        own = errors.reshape(*errors.shape[:-1], -1, len(factor)) * factor
+        return {
+            "scaled_square": errors.square().sum(),
+            "scaled_absolute": errors.abs().sum(),
+            "square": own.square().sum(),
+            "absolute": own.abs().sum(),
+            "count": torch.tensor(float(errors.numel()), dtype=errors.dtype, device=errors.device),
+        }
+
+    def metrics(self, statistics: zoo.Statistics) -> dict[str, float]:
+        """``loss``: mean squared error of the scaled numbers; ``mae`` and ``rmse`` in the user's units."""
+        means = {name: float(value / statistics["count"]) for name, value in statistics.items()}
+        return {
+            "loss": means["scaled_square"],
+            "scaled_mae": means["scaled_absolute"],
+            "mae": means["absolute"],
+            "rmse": means["square"] ** 0.5,
+        }
+
+    def baselines(self, train: zoo.Split, part: zoo.Split) -> Mapping[str, Tensor]:
+        """``mean``: always the mean of the training part; ``persistence``, in time series: the last value known."""
+        mean = self._scaled(train.y.double()).mean(0)
+        found = {"mean": mean.expand(len(part), -1)}
+        if part.naive is not None:
+            found["persistence"] = self._scaled(part.naive.double())
+        return found
+
+    def _scaled(self, target: Tensor) -> Tensor:
+        """Numbers in the user's units -> (batch, outputs), as the network gives them."""
+        offset = torch.tensor(self.scale.offset, dtype=target.dtype, device=target.device)
+        factor = torch.tensor(self.scale.factor, dtype=target.dtype, device=target.device)
+        return ((target - offset) / factor).flatten(1)
+
+
+@zoo.hookimpl
+def zoo_register_tasks() -> list[type[zoo.Task]]:
+    return [Regression]

@@ -1,0 +1,57 @@
+"""Texts from a user's own file, for a model to answer about. Needs no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.datafile import open_data
+from zoo.errors import DataError
+from zoo.signature import Signature
+from zoo.tokens import TOKENIZERS, encode
+
+
+def read_texts(path: Path, signature: Signature) -> list[NDArray[np.int64]]:
+    """Read a ``.txt`` file, UTF-8, one text a line.
+
+    Returns:
+        For each line the ids (time,) of its tokens.
+
+    Raises:
+        DataError: with file and line, where a line is empty, is not UTF-8, or holds a character that the model does not
+            know.
+    """
+    if path.suffix.lower() != ".txt":
+        raise DataError(f"{path}: has the ending {path.suffix!r}, expected .txt with one text a line")
+    with open_data(path) as stream:
+        texts = [
+            text_ids(_decoded(path, number, line), signature, f"{path}:{number}")
+            for number, line in enumerate(stream, 1)
+        ]
+    if not texts:
+        raise DataError(f"{path}: is empty, expected one text a line")
+    return texts
+
+
+def text_ids(text: str, signature: Signature, place: str) -> NDArray[np.int64]:
+    """The ids (time,) of a text's tokens; ``place`` is named in errors."""
+    tokens = TOKENIZERS[signature.tokenizer](text)
+    if not tokens:
+        raise DataError(f"{place}: is empty, expected a text")
+    ids = {token: number for number, token in enumerate(signature.vocabulary)}
+    try:
+        return np.array(encode(tokens, ids), np.int64)
+    except KeyError as error:
+        column = tokens.index(error.args[0]) + 1
+        raise DataError(
+            f"{place}:{column}: the model does not know {error.args[0]!r}; it was not in the text that it learnt from"
+        ) from error
+
+
+def _decoded(path: Path, number: int, line: bytes) -> str:
+    try:
+        return line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}:{number}: is not UTF-8 text; save the file as UTF-8") from error
