@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # One thread a process: the tests run side by side, and timings stay comparable.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench book clean
 
 demo: $(VENV)/ready
 	$(BIN)/zoo build specs/bilstm.yaml
@@ -22,6 +22,9 @@ lint: $(VENV)/ready
 
 bench: $(VENV)/ready
 	$(ONE_THREAD) $(BIN)/python -m tests.benchmarks
+
+book: $(VENV)/ready
+	$(BIN)/python -m tests.book
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

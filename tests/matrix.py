@@ -10,7 +10,7 @@ from typing import Any
 
 import zoo
 from tests.builders import DIRECTIONS, KINDS
-from tests.models import draw, make_model, write
+from tests.models import draw, make_model, sequences, write
 from zoo.proof import prove
 
 
@@ -37,7 +37,7 @@ class Case:
     def prove(self, folder: Path, providers: Sequence[str], hidden_size: int = 16) -> dict[str, Any]:
         """Export to a file of the folder and prove it; returns the report."""
         model = self.model(hidden_size)
-        return prove(model, write(model, folder), draw(64, 8), providers, [], lambda _: None)
+        return prove(model, write(model, folder), sequences(draw(64, 8)), providers, [], lambda _: None)
 
     def __str__(self) -> str:
         bias = "bias" if self.bias else "plain"

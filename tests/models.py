@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,25 +19,35 @@ from zoo_onnx import OnnxExporter
 FEATURES, CLASSES = 8, 10
 
 
-def make_model(kind: str, *, seed: int = 0, recurrent_gain: float = 1.0, **options: object) -> zoo.Model:
+def make_model(
+    kind: str,
+    *,
+    seed: int = 0,
+    recurrent_gain: float = 1.0,
+    encoder: zoo.Normaliser | zoo.Embedding | zoo.OneHot | None = None,
+    takes_lengths: bool = False,
+    **options: object,
+) -> zoo.Model:
     """A float32 model of one of `tests.builders.KINDS` with weights drawn from ``seed``, ready for inference.
 
     Args:
         recurrent_gain: what the recurrent weights are multiplied with; the more, the nearer to chaos.
-        options: those of a spec's architecture.
+        encoder: a normaliser of `draw`'s grey values when None.
+        options: those of a spec's architecture; without ``pooling`` it is ``last``, and None scores each step.
     """
-    stack = make_stack(kind, input_size=FEATURES, seed=seed, dtype=torch.float32, **options)
+    if encoder is None:
+        # Grey values from 0 to 16 and what their mean and deviation may be, a bit different for each feature.
+        places = torch.arange(FEATURES)
+        means, deviations = 4.5 + 0.125 * places, 5.5 + 0.25 * places
+        encoder = zoo.Normaliser(zoo.Scale(tuple(means.tolist()), tuple(deviations.tolist())))
+    stack = make_stack(kind, input_size=encoder.output_size, seed=seed, dtype=torch.float32, **options)
     with torch.no_grad():
         for name, parameter in stack.named_parameters():
             if name.endswith("h2h.weight"):
                 parameter.mul_(recurrent_gain)
-    # Grey values from 0 to 16 and what their mean and deviation may be, a bit different for each feature.
-    places = torch.arange(FEATURES)
-    means, deviations = 4.5 + 0.125 * places, 5.5 + 0.25 * places
-    normaliser = zoo.Normaliser(zoo.Scale(tuple(means.tolist()), tuple(deviations.tolist())))
-    pooling = cast("Pooling", options.get("pooling", "last"))
+    pooling = cast("Pooling | None", options.get("pooling", "last"))
     head = nn.Linear(stack.output_size, CLASSES)
-    return zoo.Model(normaliser, stack, pooling, head, zoo.SoftmaxReadout()).eval()
+    return zoo.Model(encoder, stack, pooling, head, zoo.SoftmaxReadout(), takes_lengths=takes_lengths).eval()
 
 
 def draw(batch: int, time: int, seed: int = 0) -> NDArray[np.float32]:
@@ -45,8 +56,13 @@ def draw(batch: int, time: int, seed: int = 0) -> NDArray[np.float32]:
     return generator.uniform(0, 16, (batch, time, FEATURES)).astype(np.float32)
 
 
-def write(model: zoo.Model, folder: Path, opset: int | None = None) -> Path:
+def sequences(x: NDArray[Any], lengths: Sequence[int] | None = None) -> zoo.Split:
+    """Data without answers."""
+    return zoo.Split(torch.from_numpy(x), torch.zeros(len(x)), None if lengths is None else torch.tensor(lengths))
+
+
+def write(model: zoo.Model, folder: Path, opset: int | None = None, *, streaming: bool = False) -> Path:
     """Export a model to a file of the folder."""
-    path = folder / "model.onnx"
-    OnnxExporter().export(model, path, {}, opset)
+    path = folder / ("model.stream.onnx" if streaming else "model.onnx")
+    OnnxExporter().export(model, path, {}, opset, streaming=streaming)
     return path

@@ -72,9 +72,7 @@ class Waves(zoo.DataSource):
         y = torch.arange(config.count) % 2
         x = (torch.linspace(-1, 1, 5)[None, :] * (2 * y[:, None] - 1))[:, :, None]
         split = zoo.Split(x, y)
-        signature = zoo.Signature(
-            features=1, labels=("falling", "rising"), input_scale=zoo.standardisation(x)
-        )
+        signature = zoo.Signature(features=1, labels=("falling", "rising"), input_scale=zoo.standardisation(x))
         return zoo.Dataset(split, split, split, signature, "Lines.")
 
 
@@ -114,7 +112,9 @@ class Text(zoo.Exporter):
     name = "text"
     suffix = ".txt"
 
-    def export(self, model: zoo.Model, path: Path, metadata: Mapping[str, str], opset: int | None) -> None:
+    def export(
+        self, model: zoo.Model, path: Path, metadata: Mapping[str, str], opset: int | None, *, streaming: bool = False
+    ) -> None:
         path.write_text(str(model))
 
     def annotate(self, path: Path, metadata: Mapping[str, str]) -> None:

@@ -220,7 +220,9 @@ def test_metadata_says_what_the_model_is(run: Path, metadata: dict[str, str]) ->
     spec, task, _ = Run(run).load(load_registry())
     assert metadata["name"] == spec.name == "bilstm"
     assert json.loads(metadata["spec"]) == spec.to_dict()
-    assert json.loads(metadata["labels"]) == list(task.labels) == list("0123456789")
+    signature = zoo.Signature.from_dict(json.loads(metadata["signature"]))
+    assert signature == task.signature
+    assert signature.labels == tuple("0123456789")
     assert metadata["opset"] == str(DEFAULT)
 
 
@@ -279,6 +281,9 @@ def test_export_is_reproducible(run: Path) -> None:
 # --- what cannot be exported ----------------------------------------------------------------------------------------
 
 
+KNOWN_HEADS = "use a torch.nn.Linear, or a Sequential of Linear, ReLU, Tanh and Dropout"
+
+
 class StrangeCell(zoo.Cell):
     """A cell that no operator equals."""
 
@@ -318,16 +323,27 @@ def with_part(**parts: nn.Module) -> zoo.Model:
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (with_part(encoder=nn.Identity()), "encoder: Identity cannot be exported yet; use a zoo.Normaliser"),
-        (with_part(head=nn.Sequential()), "head: Sequential cannot be exported yet; use a torch.nn.Linear"),
-        (with_part(readout=nn.Softmax(1)), "readout: Softmax cannot be exported yet; use a zoo.SoftmaxReadout"),
+        (
+            with_part(encoder=nn.Identity()),
+            "encoder: Identity cannot be exported yet; use a zoo.Normaliser, Embedding or OneHot",
+        ),
+        (with_part(head=nn.Sequential()), f"head: Sequential cannot be exported yet; {KNOWN_HEADS}"),
+        (with_part(head=nn.Identity()), f"head: Identity cannot be exported yet; {KNOWN_HEADS}"),
+        (
+            with_part(head=nn.Sequential(nn.Linear(5, 5), nn.GELU(), nn.Linear(5, CLASSES))),
+            f"head: GELU cannot be exported yet; {KNOWN_HEADS}",
+        ),
+        (
+            with_part(readout=nn.Softmax(1)),
+            "readout: Softmax cannot be exported yet; use a zoo.SoftmaxReadout, SigmoidReadout or RescaleReadout",
+        ),
         (
             with_cell(StrangeCell),
             "layer 0: the cell 'strange' names no ONNX operator that it equals, and cells without one cannot be "
             "exported yet; return a zoo.Operator from its operator() if it equals an RNN, LSTM or GRU",
         ),
     ],
-    ids=["encoder", "head", "readout", "cell"],
+    ids=["encoder", "head of nothing", "head", "part of the head", "readout", "cell"],
 )
 def test_unknown_parts(model: zoo.Model, message: str, tmp_path: Path) -> None:
     with pytest.raises(zoo.ExportError) as caught:

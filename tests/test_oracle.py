@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -149,6 +150,7 @@ def by_reference(model: zoo.Model, kind: str, x: Array) -> dict[str, Array]:
         for layer in model.layers()
     ]
     encoded = (x.astype(np.float64) - weights["encoder.mean"]) / weights["encoder.std"]
+    assert model.pooling is not None
     outputs, finals = reference.run_stack(kind, model.stack.direction, layers, encoded.swapaxes(0, 1))
     pooled = {
         "last": np.concatenate([state[0] for state in finals[-1]], 1),
@@ -224,7 +226,7 @@ class CopyLayer(zoo.Layer):
 
 def test_a_model_that_only_moves_is_not_sensitive() -> None:
     stack = zoo.Stack(CopyLayer, FEATURES, StackConfig(num_layers=2))
-    model = zoo.Model(Copy(), stack, "last", nn.Identity(), Scores())
+    model = zoo.Model(cast("Any", Copy()), stack, "last", nn.Identity(), Scores())
     model.register_parameter("unused", nn.Parameter(torch.zeros(1)))
     x = draw(3, 5)
     expected = Oracle(model).expect(x)["scores"]
@@ -235,7 +237,7 @@ def test_a_model_that_only_moves_is_not_sensitive() -> None:
 def test_sensitivity_of_two_operations_is_two_roundings() -> None:
     """x - mean and then / std: of many draws the largest is near 2 u * max|y|."""
     stack = zoo.Stack(CopyLayer, FEATURES, StackConfig())
-    normaliser = zoo.Normaliser(torch.zeros(FEATURES), torch.full((FEATURES,), 3.0))
+    normaliser = zoo.Normaliser(zoo.Scale((0.0,) * FEATURES, (3.0,) * FEATURES))
     model = zoo.Model(normaliser, stack, "last", nn.Identity(), Scores())
     expected = Oracle(model).expect(draw(64, 5))["scores"]
     assert 1.5 * U * expected.scale < float(expected.sensitivity.max()) <= 2.001 * U * expected.scale

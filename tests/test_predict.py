@@ -32,7 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def digits(run: Path) -> Array:
     """Test sequences in the user's units: grey values from 0 to 16."""
-    found: Array = Run(run).sample().numpy()
+    found: Array = Run(run).sample().x.numpy()
     assert (found.min(), found.max()) == (0, 16)
     return found[:20]
 
@@ -54,11 +54,12 @@ def test_answers_are_those_of_torch(run: Path, digits: Array, tmp_path: Path) ->
     _, task, model = Run(run).load(load_registry())
     outcome = run_zoo("predict", run, "--input", save(tmp_path, "digits.npy", digits), "--json")
     assert outcome.exit_code == 0, outcome.stderr
-    predictions = json.loads(outcome.stdout)["predictions"]
+    predictions = [one["answers"][0] for one in json.loads(outcome.stdout)["predictions"]]
+    labels = task.signature.labels
     with torch.inference_mode():
         wanted = model.outputs(torch.from_numpy(digits))["probabilities"].numpy()
-    assert [one["label"] for one in predictions] == [task.labels[row.argmax()] for row in wanted]
-    assert [list(one["probabilities"]) for one in predictions] == [list(task.labels)] * len(digits)
+    assert [one["label"] for one in predictions] == [labels[row.argmax()] for row in wanted]
+    assert [list(one["probabilities"]) for one in predictions] == [list(labels)] * len(digits)
     found = np.array([list(one["probabilities"].values()) for one in predictions])
     verdict = compare(Oracle(model).expect(digits)["probabilities"], found.astype(np.float32))
     assert verdict.status == "passed", verdict.reason
@@ -86,7 +87,9 @@ def test_any_number_of_steps(run: Path, steps: int, tmp_path: Path) -> None:
     outcome = run_zoo("predict", run, "--input", save(tmp_path, "a.npy", draw(2, steps)), "--json")
     assert outcome.exit_code == 0, outcome.stderr
     for prediction in json.loads(outcome.stdout)["predictions"]:
-        assert sum(prediction["probabilities"].values()) == pytest.approx(1, abs=10 * 2**-23)  # ten rounded terms
+        assert sum(prediction["answers"][0]["probabilities"].values()) == pytest.approx(
+            1, abs=10 * 2**-23
+        )  # ten rounded terms
 
 
 def test_lines(run: Path, digits: Array, tmp_path: Path) -> None:
@@ -140,15 +143,15 @@ def test_a_file_that_is_no_model(digits: Array, tmp_path: Path) -> None:
     model.write_bytes(b"hello")
     assert f"{model}: ONNX Runtime does not load it: " in refused(1, model, "--input", path)
     write(make_model("lstm"), tmp_path)
-    assert f"{model}: carries no labels" in refused(1, model, "--input", path)
+    assert f"{model}: carries no signature" in refused(1, model, "--input", path)
     foreign(model, ["batch", 8])
-    assert f"{model}: does not take one input 'x' of (batch, time, features)" in refused(1, model, "--input", path)
+    assert f"{model}: does not take an input 'x' of (batch, time, features)" in refused(1, model, "--input", path)
 
 
 @pytest.mark.parametrize("shape", [["batch", 8], ["batch", "time", "features"], ["a", "b", "c", 8]])
 def test_a_file_with_another_input(shape: list[str | int], tmp_path: Path) -> None:
     foreign(tmp_path / "foreign.onnx", shape)
-    with pytest.raises(zoo.RunError, match=r"does not take one input 'x'"):
+    with pytest.raises(zoo.RunError, match=r"does not take an input 'x'"):
         OnnxSession(tmp_path / "foreign.onnx")
 
 
@@ -207,7 +210,6 @@ def test_inspect(run: Path) -> None:
         "probabilities float (batch, 10)",
         "layer_0/gru GRU 8 -> 12, forward, reset after",
         "readout/softmax Softmax",
-        'labels ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]',
         "golden_input (856 characters)",
     ):
         assert wanted in lines

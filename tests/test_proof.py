@@ -12,15 +12,17 @@ import torch
 
 import zoo
 from tests.builders import make_stack
-from tests.models import FEATURES, draw, make_model, write
+from tests.models import FEATURES, draw, make_model, sequences, write
 from zoo.oracle import Oracle
-from zoo.parity import Array, judge
+from zoo.parity import judge
 from zoo.proof import MODES, SHAPES, draw_cases, overall, prove
 from zoo.runtime import OnnxSession, PlacedNode, unavailable
 
+SAMPLE = sequences(draw(64, 8))
 
-def proof(model: zoo.Model, path: Path, faults: Sequence[str] = (), sample: Array | None = None) -> dict[str, Any]:
-    return prove(model, path, draw(64, 8) if sample is None else sample, ["cpu"], faults, lambda _: None)
+
+def proof(model: zoo.Model, path: Path, faults: Sequence[str] = ()) -> dict[str, Any]:
+    return prove(model, path, SAMPLE, ["cpu"], faults, lambda _: None)
 
 
 # --- inputs ---------------------------------------------------------------------------------------------------------
@@ -80,14 +82,14 @@ def test_modes() -> None:
 def test_an_absent_provider_is_unavailable_and_never_passed(tmp_path: Path) -> None:
     model = make_model("gru_after")
     path = write(model, tmp_path)
-    both = prove(model, path, draw(64, 8), ["cpu", "cuda"], [], lambda _: None)
+    both = prove(model, path, SAMPLE, ["cpu", "cuda"], [], lambda _: None)
     assert {result["name"]: result["status"] for result in both["providers"]} == {
         "cpu": "passed",
         "cuda strict": "unavailable",
         "cuda deployed": "unavailable",
     }
     assert (both["verdict"], both["reasons"]) == ("passed", [])
-    alone = prove(model, path, draw(64, 8), ["cuda"], [], lambda _: None)
+    alone = prove(model, path, SAMPLE, ["cuda"], [], lambda _: None)
     assert alone["verdict"] == "unavailable"
     assert alone["reasons"] == [f"{name}: {unavailable('cuda')}" for name in ("cuda strict", "cuda deployed")]
 
@@ -107,7 +109,7 @@ def test_cuda_is_run_in_both_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("zoo.proof.OnnxSession", StandIn)
     monkeypatch.setattr("zoo.proof.unavailable", lambda _: None)
     model = make_model("gru_after")
-    report = prove(model, write(model, tmp_path), draw(64, 8), ["cuda"], [], lambda _: None)
+    report = prove(model, write(model, tmp_path), SAMPLE, ["cuda"], [], lambda _: None)
     assert asked == [("cuda", True), ("cuda", False)]
     assert [(one["name"], one["precision"], one["status"]) for one in report["providers"]] == [
         ("cuda strict", "float32", "passed"),
@@ -219,7 +221,7 @@ def test_a_node_that_ran_elsewhere_fails(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_file_of_other_features_fails(tmp_path: Path) -> None:
     stack = make_stack("lstm", input_size=5, dtype=torch.float32)
-    normaliser = zoo.Normaliser(torch.zeros(5), torch.ones(5))
+    normaliser = zoo.Normaliser(zoo.Scale((0.0,) * 5, (1.0,) * 5))
     other = zoo.Model(normaliser, stack, "last", torch.nn.Linear(stack.output_size, 10), zoo.SoftmaxReadout())
     report = proof(make_model("lstm"), write(other, tmp_path))
     assert report["verdict"] == "failed"

@@ -14,6 +14,8 @@ from pluggy import HookimplMarker
 if TYPE_CHECKING:
     from zoo.cell import Cell, CellConfig, Kernel, Operator, State, reset_uniform
     from zoo.config import Config, Fraction, Size
+    from zoo.csvfile import MISSING_MARKS, cell_number, csv_rows, not_a_number, show_cell, text_lines
+    from zoo.datafile import open_data
     from zoo.dataset import IGNORED, Dataset, DataSource, Split, standardisation
     from zoo.encoder import Embedding, Normaliser, OneHot
     from zoo.engine import EpochRecord
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from zoo.recurrent import Direction, Layer, Stack
     from zoo.signature import Scale, Signature
     from zoo.task import Answers, Statistics, Task, TaskConfig
+    from zoo.tokens import PADDING, UNKNOWN, encode, vocabulary, words
 
 __version__ = metadata.version("recurrent-zoo")
 
@@ -46,6 +49,8 @@ hookimpl = HookimplMarker("zoo")
 _HOME = {
     "zoo.cell": ("Cell", "CellConfig", "Kernel", "Operator", "State", "reset_uniform"),
     "zoo.config": ("Config", "Fraction", "Size"),
+    "zoo.csvfile": ("MISSING_MARKS", "cell_number", "csv_rows", "not_a_number", "show_cell", "text_lines"),
+    "zoo.datafile": ("open_data",),
     "zoo.dataset": ("IGNORED", "Dataset", "DataSource", "Split", "standardisation"),
     "zoo.encoder": ("Embedding", "Normaliser", "OneHot"),
     "zoo.engine": ("EpochRecord",),
@@ -69,11 +74,15 @@ _HOME = {
     "zoo.recurrent": ("Direction", "Layer", "Stack"),
     "zoo.signature": ("Scale", "Signature"),
     "zoo.task": ("Answers", "Statistics", "Task", "TaskConfig"),
+    "zoo.tokens": ("PADDING", "UNKNOWN", "encode", "vocabulary", "words"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "IGNORED",
+    "MISSING_MARKS",
+    "PADDING",
+    "UNKNOWN",
     "Answers",
     "Cell",
     "CellConfig",
@@ -114,14 +123,23 @@ __all__ = [
     "TrainingError",
     "UsageError",
     "ZooError",
+    "cell_number",
     "class_frequencies",
     "class_metrics",
     "class_statistics",
+    "csv_rows",
+    "encode",
     "hookimpl",
+    "not_a_number",
+    "open_data",
     "read_idx",
     "reset_uniform",
+    "show_cell",
     "standardisation",
     "step_cross_entropy",
+    "text_lines",
+    "vocabulary",
+    "words",
 ]
 
 

@@ -13,11 +13,8 @@ MISSING_MARKS = frozenset(("", "#n/a", "n/a", "na", "nan", "nil", "none", "null"
 """Cells, in lower case and without white space around, that stand for a missing number."""
 
 
-def text_lines(path: Path, stream: Iterable[bytes], kind: str) -> Iterator[str]:
+def text_lines(path: Path, stream: Iterable[bytes]) -> Iterator[str]:
     """The lines of a UTF-8 file, ends included, decoded one by one so that a fault has its line.
-
-    Args:
-        kind: what the file is to be, for the message.
 
     Raises:
         DataError: where it is not UTF-8.
@@ -26,9 +23,7 @@ def text_lines(path: Path, stream: Iterable[bytes], kind: str) -> Iterator[str]:
         try:
             yield (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).decode()
         except UnicodeDecodeError as error:
-            raise DataError(
-                f"{path}:{number}: is not UTF-8 text, so this is not a {kind} file or not in UTF-8"
-            ) from error
+            raise DataError(f"{path}:{number}: is not UTF-8 text; give a text file, saved as UTF-8") from error
 
 
 def csv_rows(path: Path, stream: Iterable[bytes]) -> Iterator[tuple[int, list[str]]]:
@@ -37,7 +32,7 @@ def csv_rows(path: Path, stream: Iterable[bytes]) -> Iterator[tuple[int, list[st
     Raises:
         DataError: where it is not CSV in UTF-8, or has an empty line between rows.
     """
-    reader = csv.reader(text_lines(path, stream, "CSV"), strict=True)
+    reader = csv.reader(text_lines(path, stream), strict=True)
     empty = None
     try:
         for row in reader:
@@ -62,9 +57,9 @@ def cell_number(cell: str) -> float | None:
 
 def not_a_number(place: str, cell: str) -> DataError:
     """What to say of a cell that holds something else than a number."""
-    return DataError(f"{place}: {shown(cell)} is not a number; expected one with a decimal point, such as 0.5")
+    return DataError(f"{place}: {show_cell(cell)} is not a number; expected one with a decimal point, such as 0.5")
 
 
-def shown(cell: str) -> str:
+def show_cell(cell: str) -> str:
     """A cell as a message shows it, short and on one line."""
     return repr(cell if len(cell) <= 30 else cell[:30] + "…")

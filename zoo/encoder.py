@@ -104,15 +104,11 @@ def make_encoder(config: EncoderConfig | None, signature: Signature) -> Encoder:
     tokens = len(signature.vocabulary)
     if not tokens:
         if isinstance(config, OneHotConfig | EmbeddingConfig):
-            raise SpecError(
-                f"encoder.name: {config.name!r} is for tokens and the steps of these data are numbers; leave it out"
-            )
+            raise SpecError(f"encoder.name: {config.name!r} is for tokens and these data are numbers; leave it out")
         none = Scale((0.0,) * signature.features, (1.0,) * signature.features)
         return Normaliser(signature.input_scale or none)
     if isinstance(config, NormaliserConfig):
-        raise SpecError(
-            "encoder.name: 'normaliser' is for numbers and the steps of these data are tokens; use 'embedding'"
-        )
+        raise SpecError("encoder.name: 'normaliser' is for numbers and these data are tokens; use 'embedding'")
     if config is None:
         words = signature.tokenizer == "words" or tokens > LARGEST_ONE_HOT
         config = EmbeddingConfig(name="embedding") if words else OneHotConfig(name="one_hot")

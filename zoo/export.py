@@ -6,7 +6,9 @@ import base64
 import io
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from zoo.model_card import write_card
 from zoo.parity import Array
 from zoo.plugins import Registry
 from zoo.proof import prove, require
+from zoo.proof_streaming import prove_streaming, refuse_unless_streamable
 from zoo.run import Run
 from zoo.versions import versions
 
@@ -29,24 +32,43 @@ GOLDEN = 2
 """Sequences in the golden input."""
 
 
-def model_file(run: Run, exporter: Exporter) -> Path:
-    """Where a run's exported model stands."""
-    return run.export_folder(exporter.name) / f"model{exporter.suffix}"
+@dataclass(frozen=True)
+class ExportedFile:
+    """A file that a run is exported to: for whole sequences, or for a stream of chunks."""
+
+    run: Run
+    exporter: Exporter
+    streaming: bool = False
+
+    @property
+    def path(self) -> Path:
+        return self._named("model", self.exporter.suffix)
+
+    @property
+    def report(self) -> Path:
+        """Where the report of its proof stands."""
+        return self._named("parity", ".json")
+
+    def _named(self, stem: str, suffix: str) -> Path:
+        return self.run.export_folder(self.exporter.name) / f"{stem}{'.stream' if self.streaming else ''}{suffix}"
+
+    def prove(
+        self, model: Model, path: Path, sample: Split, providers: Sequence[str], progress: Callable[[str], None]
+    ) -> dict[str, Any]:
+        """Compare the file at ``path``, this one or a candidate for it, with the run's model; returns the report."""
+        compare = prove_streaming if self.streaming else prove
+        return compare(model, path, sample, providers, self.exporter.faults(path), progress)
 
 
-def report_file(run: Run, exporter: Exporter) -> Path:
-    """Where the report of its proof stands."""
-    return run.export_folder(exporter.name) / "parity.json"
-
-
-def exported_files(run: Run, registry: Registry) -> list[tuple[Exporter, Path]]:
-    """The files that a run has been exported to, each with its exporter.
+def exported_files(run: Run, registry: Registry) -> list[ExportedFile]:
+    """The files that a run has been exported to.
 
     Raises:
         RunError: where there is none.
     """
     exporters = [exporter() for exporter in registry.exporters.values()]
-    found = [(one, model_file(run, one)) for one in exporters if model_file(run, one).is_file()]
+    files = [ExportedFile(run, exporter, streaming) for exporter in exporters for streaming in (False, True)]
+    found = [file for file in files if file.path.is_file()]
     if not found:
         flags = " or ".join(f"--{exporter.name}" for exporter in exporters)
         raise RunError(f"{run.path}: has not been exported yet; do it with 'zoo export {flags} {run.path}'")
@@ -61,69 +83,86 @@ def export(
     required: Sequence[str],
     opset: int | None,
     progress: Callable[[str], None],
-) -> tuple[Path, dict[str, Any]]:
-    """Export a run, prove the file, and only then put it in place of an older one.
+    *,
+    streaming: bool = False,
+) -> list[tuple[Path, dict[str, Any]]]:
+    """Export a run, prove each file, and only then put it in place of an older one.
 
     Returns:
-        The file and the report of its proof. Where the verdict is not ``passed`` both are kept in ``rejected/``, and an
-        older model stays as it was.
+        Each file, with ``streaming`` the one for chunks too, and the report of its proof. Where a verdict is not
+        ``passed`` both are kept in ``rejected/``, an older file stays as it was, and what would follow is left out.
 
     Raises:
         ProviderUnavailable: where one of ``required`` cannot run here.
-        ExportError: where the model has a part that the exporter cannot express.
+        ExportError: where the model has a part that the exporter cannot express, or cannot be streamed.
     """
     spec, task, model = run.load(registry)
     sample = run.sample()
-    target = model_file(run, exporter)
-    rejected = target.parent / "rejected"
-    candidate = rejected / target.name
+    if streaming:
+        refuse_unless_streamable(model)
     metadata = {
         "zoo_version": versions()["recurrent-zoo"],
         "name": spec.name,
         "spec": json.dumps(spec.to_dict()),
         "signature": json.dumps(task.signature.to_dict()),
         "versions": json.dumps(versions()),
-        **_golden(model, sample.take(slice(0, GOLDEN))),
     }
-    progress("writing the graph")
-    rejected.mkdir(parents=True, exist_ok=True)
+    results = []
+    for file in [ExportedFile(run, exporter, kind) for kind in ((False, True) if streaming else (False,))]:
+        golden = sample.take(slice(0, GOLDEN))
+        values = {**metadata, **_golden(model, replace(golden, lengths=None) if file.streaming else golden)}
+        candidate = file.path.parent / "rejected" / file.path.name
+        progress(f"writing {file.path.name}")
+        with _removed_on_error(candidate.parent):
+            exporter.export(model, candidate, values, opset, streaming=file.streaming)
+            report = file.prove(model, candidate, sample, providers, progress)
+            require(report, required)
+        results.append((_put_in_place(file, candidate, report), report))
+        if report["verdict"] != "passed":
+            break
+    return results
+
+
+@contextmanager
+def _removed_on_error(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        exporter.export(model, candidate, metadata, opset)
-        report = prove(model, candidate, sample, providers, exporter.faults(candidate), progress)
-        require(report, required)
+        yield
     except BaseException:
-        shutil.rmtree(rejected)
+        shutil.rmtree(folder)
         raise
+
+
+def _put_in_place(file: ExportedFile, candidate: Path, report: Mapping[str, Any]) -> Path:
+    """Keep a candidate where its verdict lets it stand, and its report with it. Returns where that is."""
     if report["verdict"] != "passed":
-        write_json(rejected / report_file(run, exporter).name, report)
-        return candidate, report
-    exporter.annotate(candidate, {"parity": json.dumps(_short(report))})
-    write_atomically(target, candidate.read_bytes())
-    shutil.rmtree(rejected)
-    write_json(report_file(run, exporter), report)
-    write_card(run)
-    return target, report
+        write_json(candidate.parent / file.report.name, report)
+        return candidate
+    file.exporter.annotate(candidate, {"parity": json.dumps(_short(report))})
+    write_atomically(file.path, candidate.read_bytes())
+    shutil.rmtree(candidate.parent)
+    write_json(file.report, report)
+    write_card(file.run)
+    return file.path
 
 
 def check(
-    run: Run,
+    file: ExportedFile,
     registry: Registry,
-    exporter: Exporter,
     providers: Sequence[str],
     required: Sequence[str],
     progress: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Prove the file that a run has already been exported to. Returns the report; it is written beside the model.
+    """Prove a file that a run has already been exported to. Returns the report; it is written beside the file.
 
     Raises:
         ProviderUnavailable: where one of ``required`` cannot run here.
     """
-    _, _, model = run.load(registry)
-    path = model_file(run, exporter)
-    report = prove(model, path, run.sample(), providers, exporter.faults(path), progress)
+    _, _, model = file.run.load(registry)
+    report = file.prove(model, file.path, file.run.sample(), providers, progress)
     require(report, required)
-    write_json(report_file(run, exporter), report)
-    write_card(run)
+    write_json(file.report, report)
+    write_card(file.run)
     return report
 
 

@@ -34,7 +34,9 @@ class Exporter(ABC):
     """The file's ending, with its dot."""
 
     @abstractmethod
-    def export(self, model: Model, path: Path, metadata: Mapping[str, str], opset: int | None) -> None:
+    def export(
+        self, model: Model, path: Path, metadata: Mapping[str, str], opset: int | None, *, streaming: bool = False
+    ) -> None:
         """Write ``model`` to ``path`` and check the file for what the format demands.
 
         Args:
@@ -42,6 +44,8 @@ class Exporter(ABC):
             path: the file to write; its folder exists.
             metadata: what the file is to say of itself, text by name.
             opset: the version of the format's operators; None for the exporter's own choice.
+            streaming: write what takes a chunk and gives its answers, with the layers' states going in and out; the
+                model then runs forward only, and scores every step or the last one.
 
         Raises:
             ExportError: naming the part that cannot be expressed and why.

@@ -33,7 +33,7 @@ def _card(run: Run, config: dict[str, Any]) -> str:
         if file.is_file()
     )
     spec = run.spec_file.name
-    exports = "\n".join(_verdict(json.loads(file.read_text())) for file in sorted(run.path.glob("*/parity.json")))
+    exports = "\n".join(_verdict(json.loads(file.read_text())) for file in sorted(run.path.glob("*/parity*.json")))
     packages = ", ".join(f"{name} {version}" for name, version in config["versions"].items())
     description = f"{config['description']}\n\n" if config["description"] else ""
     return f"""# {config["name"]}

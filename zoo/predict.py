@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import RunError, UsageError
-from zoo.runtime import OnnxSession
+from zoo.runtime import OnnxSession, read_signature
 from zoo.sequences import read_columns, read_sequences
 from zoo.signature import Signature
 from zoo.texts import read_texts, text_ids
@@ -76,7 +75,7 @@ def predict(
         ProviderUnavailable: where the provider cannot run here.
     """
     session = OnnxSession(exported_model(target), provider, strict=False)
-    signature = signature_of(session)
+    signature = read_signature(session.metadata, session.path)
     if texts and not signature.tokenizer:
         raise UsageError("--text: this model takes numbers; give a .npy or .csv file with --input")
     batches = [batch for path in inputs for batch in _read(path, signature)]
@@ -90,20 +89,6 @@ def predict(
             rows = {name: value[row] for name, value in outputs.items()}
             predictions.append(Prediction(source, tuple(_answers(rows, signature, valid))))
     return signature, predictions
-
-
-def signature_of(session: OnnxSession) -> Signature:
-    """The signature that an exported file carries.
-
-    Raises:
-        RunError: where it carries none.
-    """
-    try:
-        return Signature.from_dict(json.loads(session.metadata["signature"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(
-            f"{session.path}: carries no signature, so Recurrent Zoo did not write it; export the run again"
-        ) from error
 
 
 def _read(path: Path, signature: Signature) -> list[Sequences]:

@@ -18,7 +18,7 @@ from zoo.model import Model
 from zoo.oracle import Oracle
 from zoo.parity import Array, Comparison, Expected, judge
 from zoo.readout import CLASS_OUTPUTS
-from zoo.runtime import PROVIDERS, OnnxSession, unavailable
+from zoo.runtime import PROVIDERS, OnnxSession, PlacedNode, unavailable
 from zoo.versions import versions
 
 SHAPES = ((1, 1), (1, 7), (3, 28), (5, 50), (2, 200), (64, 28))
@@ -58,24 +58,47 @@ class Case:
     lengths: Array | None = None
     """(batch,) int64, where the model takes them: mixed, the first one full, and not sorted. The padding holds what
     stands there by chance, so that whatever reads it shows."""
+    chunk: int | None = None
+    """Steps that are given at a time; None where the file takes whole sequences."""
 
     def __str__(self) -> str:
         mixed = "" if self.lengths is None else ", mixed lengths"
-        return f"batch {self.batch}, {self.time} steps{mixed}, {self.inputs} inputs"
+        chunks = "" if self.chunk is None else f" in chunks of {self.chunk}"
+        return f"batch {self.batch}, {self.time} steps{chunks}{mixed}, {self.inputs} inputs"
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a report says of it."""
+        chunk = {} if self.chunk is None else {"chunk": self.chunk}
+        return {"batch": self.batch, "time": self.time, **chunk, "inputs": self.inputs}
 
 
-def draw_cases(sample: Array, tokens: int = 0, *, with_lengths: bool = False) -> Iterator[Case]:
+@dataclass(frozen=True)
+class Answers:
+    """What a file gave for each case, and where it ran."""
+
+    outputs: Sequence[Mapping[str, Array]]
+    placement: Sequence[PlacedNode]
+
+
+Answer = Callable[[Path, Mode, Sequence[Case]], Answers]
+"""Runs a file; raises `RunError` or `DataError` where it cannot."""
+
+
+def draw_cases(
+    sample: Array, tokens: int = 0, *, with_lengths: bool = False, shapes: Sequence[tuple[int, int]] = SHAPES
+) -> Iterator[Case]:
     """Inputs of every shape, from the data's own distribution and from a wide one.
 
     Args:
         sample: (sequences, time, features) numbers from the data, or (sequences, time) tokens.
         tokens: how many the model knows; 0 where it takes numbers.
         with_lengths: whether it takes lengths.
+        shapes: (batch, time) of the inputs.
     """
     generator = np.random.default_rng(0)
     low, high = float(sample.min()), float(sample.max())
     spread = (high - low) or 1.0
-    for batch, steps in SHAPES:
+    for batch, steps in shapes:
         # Sequences longer than the data's are several of them, one after the other.
         pieces = -(-steps // sample.shape[1])
         rows = generator.integers(len(sample), size=(batch, pieces))
@@ -113,11 +136,30 @@ def prove(
     Returns:
         The report, ready for JSON; its ``verdict`` is passed, failed, ill-conditioned or unavailable.
     """
-    began = time.monotonic()
     cases = list(draw_cases(sample.x.numpy(), model.encoder.tokens, with_lengths=model.takes_lengths))
+    return prove_cases(model, path, cases, _answer, providers, file_faults, progress)
+
+
+def _answer(path: Path, mode: Mode, cases: Sequence[Case]) -> Answers:
+    """Whole sequences at once."""
+    session = OnnxSession(path, mode.provider, strict=mode.strict)
+    return Answers([session.run(case.x, case.lengths) for case in cases], session.placement())
+
+
+def prove_cases(
+    model: Model,
+    path: Path,
+    cases: Sequence[Case],
+    answer: Answer,
+    providers: Sequence[str],
+    file_faults: Sequence[str],
+    progress: Callable[[str], None],
+) -> dict[str, Any]:
+    """Compare what ``answer`` makes of a file with what the model makes of whole sequences; see `prove`."""
+    began = time.monotonic()
     expectations = _Expectations(model, cases, progress)
     modes = [mode for provider in providers for mode in MODES[provider]]
-    results = [_prove_on(mode, path, cases, expectations) for mode in modes]
+    results = [_prove_on(mode, path, cases, answer, expectations) for mode in modes]
     verdict = "failed" if file_faults else overall([result["status"] for result in results])
     telling = ("unavailable",) if verdict == "unavailable" else ("failed", "ill-conditioned")
     return {
@@ -126,7 +168,7 @@ def prove(
         "verdict": verdict,
         "reasons": [*file_faults, *(f"{r['name']}: {r['reason']}" for r in results if r["status"] in telling)],
         "rule": "error <= 8 * sensitivity + 4 * eps * scale",
-        "cases": [{"batch": case.batch, "time": case.time, "inputs": case.inputs} for case in cases],
+        "cases": [case.to_dict() for case in cases],
         "providers": results,
         "seconds": time.monotonic() - began,
         "versions": versions(),
@@ -155,21 +197,28 @@ def require(report: Mapping[str, Any], providers: Sequence[str]) -> None:
 
 
 class _Expectations:
-    """What each case should give, worked out once for each precision; and what torch itself gives in float32."""
+    """What each case should give, worked out once for each precision; and what torch itself gives in float32.
+
+    Cases that differ only in how the file is run share their input, which is then worked out once.
+    """
 
     def __init__(self, model: Model, cases: Sequence[Case], progress: Callable[[str], None]) -> None:
-        self.oracle, self.cases, self.progress = Oracle(model), cases, progress
+        self.oracle, self.progress = Oracle(model), progress
+        self.inputs = {id(case.x): case for case in cases}
+        self.order = [id(case.x) for case in cases]
         with torch.inference_mode():
-            self.torch = [_outputs(model, case) for case in cases]
+            found = {key: _outputs(model, case) for key, case in self.inputs.items()}
+        self.torch = [found[key] for key in self.order]
         self._known: dict[str, list[Mapping[str, Expected]]] = {}
 
     def at(self, precision: str) -> list[Mapping[str, Expected]]:
         """For each case, each output by name."""
         if precision not in self._known:
-            self._known[precision] = found = []
-            for number, case in enumerate(self.cases, 1):
-                self.progress(f"exact result {number} of {len(self.cases)}: batch {case.batch}, {case.time} steps")
-                found.append(self.oracle.expect(case.x, precision, case.lengths))
+            found = {}
+            for number, (key, case) in enumerate(self.inputs.items(), 1):
+                self.progress(f"exact result {number} of {len(self.inputs)}: batch {case.batch}, {case.time} steps")
+                found[key] = self.oracle.expect(case.x, precision, case.lengths)
+            self._known[precision] = [found[key] for key in self.order]
         return self._known[precision]
 
 
@@ -189,30 +238,30 @@ class _Outcome:
     """What torch itself, in float32, makes of it."""
 
 
-def _prove_on(mode: Mode, path: Path, cases: Sequence[Case], expectations: _Expectations) -> dict[str, Any]:
+def _prove_on(
+    mode: Mode, path: Path, cases: Sequence[Case], answer: Answer, expectations: _Expectations
+) -> dict[str, Any]:
     """All cases on one provider, in one mode."""
     result = {"name": mode.name, "provider": mode.provider, "precision": mode.precision, "outputs": []}
     if reason := unavailable(mode.provider):
         return {**result, "status": "unavailable", "reason": reason}
     try:
-        session = OnnxSession(path, mode.provider, strict=mode.strict)
-        answers = [session.run(case.x, case.lengths) for case in cases]
+        answers = answer(path, mode, cases)
     except (RunError, DataError) as error:
         return {**result, "status": "failed", "reason": str(error)}
     wanted = expectations.at(mode.precision)
-    if set(session.output_names) != set(wanted[0]):
-        names = f"{', '.join(session.output_names)} instead of {', '.join(wanted[0])}"
+    if set(answers.outputs[0]) != set(wanted[0]):
+        names = f"{', '.join(answers.outputs[0])} instead of {', '.join(wanted[0])}"
         return {**result, "status": "failed", "reason": f"the outputs are {names}"}
     outcomes: dict[str, list[_Outcome]] = {name: [] for name in wanted[0]}
-    for case, expected, answer, own in zip(cases, wanted, answers, expectations.torch, strict=True):
-        file, torch_ = judge(expected, answer), judge(expected, own)
-        for name, found in outcomes.items():
-            found.append(_Outcome(case, expected[name], file[name], torch_[name]))
-    summaries = [_summary(name, found) for name, found in outcomes.items()]
+    for case, expected, found, own in zip(cases, wanted, answers.outputs, expectations.torch, strict=True):
+        file, torch_ = judge(expected, found), judge(expected, own)
+        for name, known in outcomes.items():
+            known.append(_Outcome(case, expected[name], file[name], torch_[name]))
+    summaries = [_summary(name, known) for name, known in outcomes.items()]
     status = overall([summary["status"] for summary in summaries])
     reason = "; ".join(f"{summary['name']}: {summary['reason']}" for summary in summaries if summary["reason"])
-    placement = session.placement()
-    counts = Counter(node.provider for node in placement)
+    counts = Counter(node.provider for node in answers.placement)
     if status != "failed" and PROVIDERS[mode.provider] not in counts:
         status, reason = "failed", f"no node ran on {mode.provider}; ONNX Runtime placed them on {', '.join(counts)}"
     return {
@@ -220,7 +269,7 @@ def _prove_on(mode: Mode, path: Path, cases: Sequence[Case], expectations: _Expe
         "status": status,
         "reason": reason,
         "nodes": dict(counts),
-        "placement": [{"name": n.name, "operator": n.operator, "provider": n.provider} for n in placement],
+        "placement": [{"name": n.name, "operator": n.operator, "provider": n.provider} for n in answers.placement],
         "outputs": summaries,
     }
 
@@ -239,7 +288,7 @@ def _summary(name: str, outcomes: Sequence[_Outcome]) -> dict[str, Any]:
         "reason": reason,
         "max_error": max(outcome.file.max_error for outcome in outcomes),
         "over_budget": worst.file.over_budget,
-        "worst_case": {"batch": worst.case.batch, "time": worst.case.time, "inputs": worst.case.inputs},
+        "worst_case": worst.case.to_dict(),
         "torch_max_error": max(outcome.torch.max_error for outcome in outcomes),
         "torch_over_budget": max(outcome.torch.over_budget for outcome in outcomes),
         "amplification": max(outcome.file.amplification for outcome in outcomes),

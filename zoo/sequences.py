@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
 import math
 import os
 from array import array
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,10 +14,11 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from zoo.csvfile import MISSING_MARKS, cell_number, csv_rows, not_a_number
 from zoo.datafile import open_data
 from zoo.errors import DataError
 
-_NOT_NAMES = {"inf", "infinity", "na", "n/a", "nan", "nil", "none", "null"}
+_NOT_NAMES = {"inf", "infinity"} | MISSING_MARKS
 """What begins with a letter and yet is a number, or stands for a missing one."""
 
 
@@ -87,7 +87,7 @@ def _npy_header(path: Path, stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype
 def _read_csv(path: Path, stream: BinaryIO, features: int) -> NDArray[np.float32]:
     values = array("d")
     lines: list[int] = []
-    for index, (line, row) in enumerate(_rows(path, stream)):
+    for index, (line, row) in enumerate(csv_rows(path, stream)):
         if len(row) != features:
             raise DataError(f"{path}:{line}: columns: {len(row)}, expected {features}, one a feature, commas between")
         if index > 0 or not _is_header(row):
@@ -99,30 +99,41 @@ def _read_csv(path: Path, stream: BinaryIO, features: int) -> NDArray[np.float32
     return _narrow(table, lambda index: f"{path}:{lines[index[0]]}:{index[1] + 1}")[None]
 
 
-def _rows(path: Path, stream: BinaryIO) -> Iterator[tuple[int, list[str]]]:
-    """Every row with the number of its last line. Empty lines may stand at the end only."""
-    reader = csv.reader(_text(path, stream), strict=True)
-    empty = None
-    try:
-        for row in reader:
-            if not row:
-                empty = empty or reader.line_num
-            elif empty:
-                raise DataError(f"{path}:{empty}: is an empty line between steps; fill it or remove it")
-            else:
-                yield reader.line_num, row
-    except csv.Error as error:
-        fault = str(error).partition(" - ")[0]  # behind the dash stands advice to the caller of the csv module
-        raise DataError(f"{path}:{reader.line_num}: is not CSV: {fault}") from error
+def read_columns(path: Path, columns: Sequence[str], steps: int) -> NDArray[np.float32]:
+    """Read the newest steps of a time series from a CSV file with a header; other columns may stand beside.
 
+    Args:
+        columns: the names of those to take, in this order.
+        steps: how many of the last rows.
 
-def _text(path: Path, stream: BinaryIO) -> Iterator[str]:
-    """The lines of a file, decoded one by one so that a fault has its line."""
-    for number, line in enumerate(stream, 1):
-        try:
-            yield (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).decode()
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path}:{number}: is not UTF-8 text, so this is not a CSV file or not in UTF-8") from error
+    Returns:
+        (steps, columns), finite.
+
+    Raises:
+        DataError: with the file and the place, where a column or a row is missing or a cell is not a number.
+    """
+    if path.suffix.lower() != ".csv":
+        raise DataError(f"{path}: has the ending {path.suffix!r}, expected .csv")
+    with open_data(path) as stream:
+        rows = csv_rows(path, stream)
+        line, header = next(rows, (1, []))
+        names = [name.strip() for name in header]
+        if missing := [column for column in columns if column not in names]:
+            raise DataError(
+                f"{path}:{line}: has no column {missing[0]!r} in its header, expected {', '.join(columns)}, which the "
+                "model was trained with"
+            )
+        places = [names.index(column) for column in columns]
+        newest = deque(rows, maxlen=steps)
+    if len(newest) < steps:
+        raise DataError(f"{path}: holds {len(newest)} rows, expected at least {steps}, as the model was trained with")
+    values = []
+    for line, row in newest:
+        if len(row) != len(header):
+            raise DataError(f"{path}:{line}: columns: {len(row)}, expected {len(header)} as in the header")
+        values.append([_number(row[place], f"{path}:{line}:{place + 1}") for place in places])
+    lines = [line for line, _ in newest]
+    return _narrow(np.array(values), lambda index: f"{path}:{lines[index[0]]}:{places[index[1]] + 1}")
 
 
 def _is_header(row: list[str]) -> bool:
@@ -130,13 +141,10 @@ def _is_header(row: list[str]) -> bool:
 
 
 def _number(cell: str, place: str) -> float:
-    try:
-        if "_" not in cell:  # Python reads 1_000 as a number, a table does not
-            return float(cell)
-    except ValueError:
-        pass
-    shown = repr(cell if len(cell) <= 30 else cell[:30] + "…")
-    raise DataError(f"{place}: {shown} is not a number; expected one with a decimal point, such as 0.5")
+    value = cell_number(cell)
+    if value is None:
+        raise not_a_number(place, cell)
+    return value
 
 
 def _narrow(values: NDArray[Any], place: Callable[[tuple[int, ...]], str]) -> NDArray[np.float32]:

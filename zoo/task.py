@@ -50,7 +50,7 @@ class Task(ABC):
     def __init__(self, config: PartConfig, signature: Signature) -> None:
         if (asked := _asked(signature)) != self.answers:
             raise SpecError(
-                f"task.name: {self.name!r} is for {_WORDS[self.answers]}, and these data have {_WORDS[asked]}; "
+                f"task.name: {self.name!r} tells {_WORDS[self.answers]}, and these data ask for {_WORDS[asked]}; "
                 f"take {_NAMES[asked]}"
             )
         self.config = cast("TaskConfig", config)

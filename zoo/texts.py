@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.csvfile import text_lines
 from zoo.datafile import open_data
 from zoo.errors import DataError
 from zoo.signature import Signature
@@ -26,10 +27,8 @@ def read_texts(path: Path, signature: Signature) -> list[NDArray[np.int64]]:
     if path.suffix.lower() != ".txt":
         raise DataError(f"{path}: has the ending {path.suffix!r}, expected .txt with one text a line")
     with open_data(path) as stream:
-        texts = [
-            text_ids(_decoded(path, number, line), signature, f"{path}:{number}")
-            for number, line in enumerate(stream, 1)
-        ]
+        lines = enumerate(text_lines(path, stream), 1)
+        texts = [text_ids(line.rstrip("\r\n"), signature, f"{path}:{number}") for number, line in lines]
     if not texts:
         raise DataError(f"{path}: is empty, expected one text a line")
     return texts
@@ -48,10 +47,3 @@ def text_ids(text: str, signature: Signature, place: str) -> NDArray[np.int64]:
         raise DataError(
             f"{place}:{column}: the model does not know {error.args[0]!r}; it was not in the text that it learnt from"
         ) from error
-
-
-def _decoded(path: Path, number: int, line: bytes) -> str:
-    try:
-        return line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}:{number}: is not UTF-8 text; save the file as UTF-8") from error

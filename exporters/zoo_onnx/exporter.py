@@ -14,10 +14,12 @@ class OnnxExporter(zoo.Exporter):
     name = "onnx"
     suffix = ".onnx"
 
-    def export(self, model: zoo.Model, path: Path, metadata: Mapping[str, str], opset: int | None) -> None:
+    def export(
+        self, model: zoo.Model, path: Path, metadata: Mapping[str, str], opset: int | None, *, streaming: bool = False
+    ) -> None:
         from zoo_onnx.file import write
 
-        write(model, path, metadata, opset)
+        write(model, path, metadata, opset, streaming=streaming)
 
     def annotate(self, path: Path, metadata: Mapping[str, str]) -> None:
         from zoo_onnx.file import annotate

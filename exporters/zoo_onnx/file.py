@@ -13,20 +13,25 @@ from zoo_onnx.builder import GraphBuilder
 from zoo_onnx.graph import model_graph
 from zoo_onnx.opset import checked, ir_version
 from zoo_onnx.seal import KEY, weights_digest
+from zoo_onnx.states import KEY as STATES_KEY
+from zoo_onnx.states import States
 
 
-def write(model: zoo.Model, path: Path, metadata: Mapping[str, str], opset: int | None) -> None:
+def write(model: zoo.Model, path: Path, metadata: Mapping[str, str], opset: int | None, *, streaming: bool) -> None:
     """Build the graph, write it and let ONNX check it."""
     build = GraphBuilder(checked(opset))
+    states = States(build) if streaming else None
     exported = ir.Model(
-        model_graph(model, build),
+        model_graph(model, build, states),
         ir_version=ir_version(build.opset),
         producer_name="recurrent-zoo",
         producer_version=zoo.__version__,
-        doc_string=_documentation(model),
+        doc_string=_documentation(model, streaming=streaming),
     )
     exported.metadata_props.update(metadata)
     exported.metadata_props["opset"] = str(build.opset)
+    if states is not None:
+        exported.metadata_props[STATES_KEY] = states.contract
     exported.metadata_props[KEY] = weights_digest(exported.graph)
     ir.save(exported, path)
     if fault := _invalid(path):
@@ -77,7 +82,11 @@ def _in_short(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
 
 
-def _documentation(model: zoo.Model) -> str:
+def _documentation(model: zoo.Model, *, streaming: bool) -> str:
     x = "(batch, time) tokens" if model.encoder.tokens else "(batch, time, features) in the user's units"
-    lengths = " Input lengths: (batch,), the valid steps of each sequence, at least 1." if model.takes_lengths else ""
-    return f"Input x: {x}.{lengths} Batch and time are free."
+    more = ""
+    if streaming:
+        more = f" Inputs state_*: (batch, n), zeros at first, then what next_state_* gave; see {STATES_KEY!r}."
+    elif model.takes_lengths:
+        more = " Input lengths: (batch,), the valid steps of each sequence, at least 1."
+    return f"Input x: {x}.{more} Batch and time are free."

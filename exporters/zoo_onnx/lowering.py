@@ -11,10 +11,21 @@ from torch import nn
 import zoo
 from zoo_onnx.builder import GraphBuilder
 from zoo_onnx.lengths import Lengths
-from zoo_onnx.operators import operator_weights
+from zoo_onnx.operators import STATES, operator_weights
+from zoo_onnx.states import States
 
 
-def lower_encoder(build: GraphBuilder, encoder: nn.Module, x: ir.Value) -> ir.Value:
+def encoder_input(encoder: nn.Module) -> ir.Value:
+    """The graph's input ``x``."""
+    if isinstance(encoder, zoo.Normaliser):
+        shape = ir.Shape(["batch", "time", encoder.output_size])
+        return ir.Value(name="x", type=ir.TensorType(ir.DataType.FLOAT), shape=shape)
+    if isinstance(encoder, zoo.Embedding | zoo.OneHot):
+        return ir.Value(name="x", type=ir.TensorType(ir.DataType.INT64), shape=ir.Shape(["batch", "time"]))
+    raise unknown("encoder", encoder, "a zoo.Normaliser, Embedding or OneHot")
+
+
+def lower_encoder(build: GraphBuilder, encoder: zoo.Normaliser | zoo.Embedding | zoo.OneHot, x: ir.Value) -> ir.Value:
     """(batch, time, raw features) numbers or (batch, time) tokens -> (batch, time, features)"""
     if isinstance(encoder, zoo.Normaliser):
         centred = build.node("Sub", "encoder/subtract_mean", [x, build.weight("encoder/mean", encoder.mean.numpy())])
@@ -22,22 +33,27 @@ def lower_encoder(build: GraphBuilder, encoder: nn.Module, x: ir.Value) -> ir.Va
     if isinstance(encoder, zoo.Embedding):
         table = encoder.table.weight.detach().numpy()
         return build.node("Gather", "encoder/embedding", [build.weight("encoder/table", table), x])
-    if isinstance(encoder, zoo.OneHot):  # a row of the unit matrix; ONNX's OneHot would take a token out of range
-        return build.node("Gather", "encoder/one_hot", [build.weight("encoder/table", encoder.table.numpy()), x])
-    raise unknown("encoder", encoder, "a zoo.Normaliser, Embedding or OneHot")
+    # A row of the unit matrix; ONNX's OneHot would take a token out of range.
+    return build.node("Gather", "encoder/one_hot", [build.weight("encoder/table", encoder.table.numpy()), x])
 
 
 def lower_stack(
-    build: GraphBuilder, stack: zoo.Stack, x: ir.Value, pooling: str | None, lengths: Lengths | None
+    build: GraphBuilder,
+    stack: zoo.Stack,
+    x: ir.Value,
+    pooling: str | None,
+    lengths: Lengths | None,
+    states: States | None,
 ) -> ir.Value:
     """Time-major input (time, batch, features) -> what pooling makes of the last layer, (batch, features).
 
-    Without pooling the outputs of the last layer, (batch, time, features).
+    Without pooling the outputs of the last layer, (batch, time, features). With ``states`` every layer starts from the
+    state that comes in, and the state that it ends with goes out.
     """
     layers = stack.ordered_layers
     for index, layer in enumerate(layers):
         last = index == len(layers) - 1
-        outputs, final = _lower_layer(build, index, layer, x, lengths, wants_final=last and pooling == "last")
+        outputs, final = _lower_layer(build, index, layer, x, lengths, states, wants_final=last and pooling == "last")
         if final is not None:
             return _side_by_side(build, "pooling/last", final, len(layer.directed_cells), axis=0)
         x = _side_by_side(build, f"layer_{index}/outputs", outputs, len(layer.directed_cells), axis=1)
@@ -61,7 +77,14 @@ def _pool(build: GraphBuilder, x: ir.Value, pooling: str, lengths: Lengths | Non
 
 
 def _lower_layer(
-    build: GraphBuilder, index: int, layer: zoo.Layer, x: ir.Value, lengths: Lengths | None, *, wants_final: bool
+    build: GraphBuilder,
+    index: int,
+    layer: zoo.Layer,
+    x: ir.Value,
+    lengths: Lengths | None,
+    states: States | None,
+    *,
+    wants_final: bool,
 ) -> tuple[ir.Value, ir.Value | None]:
     """One node for all directions: outputs (time, D, batch, hidden), or the final hidden state (D, batch, hidden)."""
     cells = layer.directed_cells
@@ -73,24 +96,30 @@ def _lower_layer(
             "cannot be exported yet; return a zoo.Operator from its operator() if it equals an RNN, LSTM or GRU"
         )
     weights = operator_weights(operators)
+    hidden = weights.recurrent.shape[2]
+    parts = STATES[operators[0].name] if states is not None else "h" if wants_final else ""
     inputs: list[ir.Value | None] = [
         x,
         build.weight(f"{name}/W", weights.input),
         build.weight(f"{name}/R", weights.recurrent),
+        None if weights.bias is None else build.weight(f"{name}/B", weights.bias),
+        None if lengths is None else lengths.as_int32,
     ]
-    if weights.bias is not None or lengths is not None:
-        inputs.append(None if weights.bias is None else build.weight(f"{name}/B", weights.bias))
-    if lengths is not None:
-        inputs.append(lengths.as_int32)
-    # The attribute `layout` and an initial state are left out: the CUDA provider refuses the first, zeros are the
-    # default of the second.
-    attributes: dict[str, Any] = {"hidden_size": weights.recurrent.shape[2], "direction": layer.direction}
+    if states is not None:
+        inputs += [states.enter(index, part, hidden) for part in parts]
+    while inputs[-1] is None:
+        inputs.pop()
+    # The attribute `layout` is left out: the CUDA provider refuses it. So is an initial state of zeros, the default.
+    attributes: dict[str, Any] = {"hidden_size": hidden, "direction": layer.direction}
     attributes |= operators[0].attributes
     if activations := operators[0].activations:
         attributes["activations"] = list(activations) * len(cells)  # runtimes want the list for every direction
-    names = ["", f"{name}:h"] if wants_final else [f"{name}:0"]
-    values = build.node_with_outputs(operators[0].name, name, inputs, names, attributes)
-    return values[0], values[1] if wants_final else None
+    names = ["" if wants_final else f"{name}:0", *(f"{name}:{part}" for part in parts)]
+    outputs, *finals = build.node_with_outputs(operators[0].name, name, inputs, names, attributes)
+    if states is not None:
+        for part, final in zip(parts, finals, strict=True):
+            states.leave(index, part, hidden, final)
+    return outputs, finals[0] if wants_final else None
 
 
 def _side_by_side(build: GraphBuilder, name: str, value: ir.Value, directions: int, axis: int) -> ir.Value:

@@ -2,15 +2,16 @@
 
 Source: the ONNX operator specification, RNN, LSTM and GRU (https://onnx.ai/onnx/operators/), opset 14 and 22:
 
-==========  =====  =====================================================================
-operator    gates  inputs
-==========  =====  =====================================================================
-RNN         i      W (D, hidden, input), R (D, hidden, hidden), B (D, 2 * hidden)
-LSTM        iofc   W (D, 4 * hidden, input), R (D, 4 * hidden, hidden), B (D, 8 * hidden)
-GRU         zrh    W (D, 3 * hidden, input), R (D, 3 * hidden, hidden), B (D, 6 * hidden)
-==========  =====  =====================================================================
+==========  =====  ======  =====================================================================
+operator    gates  states  inputs
+==========  =====  ======  =====================================================================
+RNN         i      h       W (D, hidden, input), R (D, hidden, hidden), B (D, 2 * hidden)
+LSTM        iofc   h, c    W (D, 4 * hidden, input), R (D, 4 * hidden, hidden), B (D, 8 * hidden)
+GRU         zrh    h       W (D, 3 * hidden, input), R (D, 3 * hidden, hidden), B (D, 6 * hidden)
+==========  =====  ======  =====================================================================
 
-D is the number of directions, forward first. B holds the input biases of all gates and then the recurrent ones.
+D is the number of directions, forward first. B holds the input biases of all gates and then the recurrent ones. Behind
+B come sequence_lens and the initial state, part by part, (D, batch, hidden); the outputs are Y and the final state.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from numpy.typing import NDArray
 import zoo
 
 GATES = {"RNN": "i", "LSTM": "iofc", "GRU": "zrh"}
+STATES = {"RNN": "h", "LSTM": "hc", "GRU": "h"}
+"""The parts of the state, in the order of the inputs and of the outputs."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import onnx_ir as ir
 from torch import nn
 
@@ -15,20 +14,22 @@ from zoo_onnx.lowering import unknown
 ACTIVATIONS = {nn.ReLU: "Relu", nn.Tanh: "Tanh"}
 
 
-def lower_head(build: GraphBuilder, head: nn.Module, features: ir.Value, *, by_step: bool) -> ir.Value:
-    """(batch, features), or by step (batch, time, features) -> scores in place of the features"""
+def lower_head(build: GraphBuilder, head: nn.Module, features: ir.Value, *, by_step: bool) -> tuple[ir.Value, int]:
+    """(batch, features), or by step (batch, time, features) -> scores in place of the features, and how many"""
+    known = "a torch.nn.Linear, or a Sequential of Linear, ReLU, Tanh and Dropout"
     modules = list(head) if isinstance(head, nn.Sequential) else [head]
-    value = features
+    value, width = features, 0
     for index, module in enumerate(modules):
         name = "head" if len(modules) == 1 else f"head/{index}"
         if isinstance(module, nn.Linear):
-            value = _lower_linear(build, module, value, name, by_step=by_step)
+            value, width = _lower_linear(build, module, value, name, by_step=by_step), module.out_features
         elif type(module) in ACTIVATIONS:
             value = build.node(ACTIVATIONS[type(module)], f"{name}/activation", [value])
         elif not isinstance(module, nn.Dropout):  # which does nothing outside training
-            known = "a torch.nn.Linear, or a Sequential of Linear, ReLU, Tanh and Dropout"
             raise unknown("head", module, known)
-    return value
+    if not width:  # nothing makes scores of the features
+        raise unknown("head", head, known)
+    return value, width
 
 
 def _lower_linear(build: GraphBuilder, linear: nn.Linear, value: ir.Value, name: str, *, by_step: bool) -> ir.Value:
@@ -41,20 +42,18 @@ def _lower_linear(build: GraphBuilder, linear: nn.Linear, value: ir.Value, name:
     return product if bias is None else build.node("Add", f"{name}/linear", [product, bias])
 
 
-def lower_readout(build: GraphBuilder, readout: nn.Module, scores: ir.Value, axes: Sequence[str]) -> Sequence[ir.Value]:
-    """Scores -> the graph's outputs, with names, types and shapes.
-
-    Args:
-        axes: the names of the axes of the scores before the last one.
-    """
+def lower_readout(
+    build: GraphBuilder, readout: nn.Module, scores: ir.Value, shape: Sequence[str | int]
+) -> Sequence[ir.Value]:
+    """Scores of a shape -> the graph's outputs, with names, types and shapes."""
     if isinstance(readout, zoo.SoftmaxReadout):
         softmax = build.node("Softmax", "readout/softmax", [scores], {"axis": -1})
-        return [_output(scores, "logits", [*axes, None]), _output(softmax, "probabilities", [*axes, None])]
+        return [_output(scores, "logits", shape), _output(softmax, "probabilities", shape)]
     if isinstance(readout, zoo.SigmoidReadout):
         other = build.node("Neg", "readout/other", [scores])
         both = build.node("Concat", "readout/both", [other, scores], {"axis": -1})
         sigmoid = build.node("Sigmoid", "readout/sigmoid", [both])
-        return [_output(scores, "logits", [*axes, 1]), _output(sigmoid, "probabilities", [*axes, 2])]
+        return [_output(scores, "logits", shape), _output(sigmoid, "probabilities", [*shape[:-1], 2])]
     if isinstance(readout, zoo.RescaleReadout):
         return [_lower_rescale(build, readout, scores)]
     raise unknown("readout", readout, "a zoo.SoftmaxReadout, SigmoidReadout or RescaleReadout")
@@ -62,16 +61,17 @@ def lower_readout(build: GraphBuilder, readout: nn.Module, scores: ir.Value, axe
 
 def _lower_rescale(build: GraphBuilder, readout: zoo.RescaleReadout, scores: ir.Value) -> ir.Value:
     factor, offset = readout.factor.numpy(), readout.offset.numpy()
-    shape: list[str | int | None] = ["batch", *([readout.horizon] if readout.horizon else []), len(factor)]
+    sizes = [readout.horizon, len(factor)] if readout.horizon else [len(factor)]
     value = scores
     if readout.horizon:
-        by_horizon = build.weight("readout/shape", np.array([-1, *(int(size) for size in shape[1:] if size)], np.int64))
-        value = build.node("Reshape", "readout/by_step", [value, by_horizon])
+        value = build.node("Reshape", "readout/by_step", [value, build.integers("readout/shape", -1, *sizes)])
     scaled = build.node("Mul", "readout/scale", [value, build.weight("readout/factor", factor)])
-    return _output(build.node("Add", "readout/shift", [scaled, build.weight("readout/offset", offset)]), "y", shape)
+    return _output(
+        build.node("Add", "readout/shift", [scaled, build.weight("readout/offset", offset)]), "y", ["batch", *sizes]
+    )
 
 
-def _output(value: ir.Value, name: str, shape: Sequence[str | int | None]) -> ir.Value:
+def _output(value: ir.Value, name: str, shape: Sequence[str | int]) -> ir.Value:
     value.name = name
     value.type = ir.TensorType(ir.DataType.FLOAT)
     value.shape = ir.Shape(shape)

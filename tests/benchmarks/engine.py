@@ -12,12 +12,13 @@ from tests.benchmarks.mnist_loop import BATCH, LR, MEAN, STD, bare_epoch
 from tests.benchmarks.models import make_model
 from zoo.checkpoint import CheckpointFolder
 from zoo.cli.progress import Silence
-from zoo.config import Config
 from zoo.dataset import Split
 from zoo.distributed import Group
 from zoo.engine import Engine
 from zoo.interrupts import Interrupts
 from zoo.plugins import load_registry
+from zoo.signature import Signature
+from zoo.task import TaskConfig
 from zoo.training import AdamW, TrainingConfig
 
 ROWS = 40 * BATCH
@@ -33,7 +34,7 @@ def main() -> None:
         model = make_model("gru", 28, mean=MEAN, std=STD, hidden_size=128, implementation="fused")
         engine = Engine(
             model,
-            load_registry().tasks["classification"](Config(), tuple("0123456789")),
+            load_registry().tasks["classification"](TaskConfig(), Signature(features=28, labels=tuple("0123456789"))),
             Split(x, y),
             Split(x, y),
             config,

@@ -5,18 +5,19 @@ from __future__ import annotations
 import torch
 
 from zoo.architecture import build_model
-from zoo.config import Config
 from zoo.model import Model
 from zoo.plugins import load_registry
+from zoo.signature import Scale, Signature
+from zoo.task import TaskConfig
 
 
 def make_model(name: str, features: int, *, mean: float = 0.0, std: float = 1.0, **options: object) -> Model:
     """A model of an installed architecture with ten classes, at its first weights, ready for inference."""
     registry = load_registry()
     architecture = registry.architectures[name]
-    task = registry.tasks["classification"](Config(), tuple("0123456789"))
+    scale = Scale((mean,) * features, (std,) * features)
+    signature = Signature(features=features, labels=tuple("0123456789"), input_scale=scale)
+    task = registry.tasks["classification"](TaskConfig(), signature)
     config = architecture.config.model_validate({"name": name, **options})
     torch.manual_seed(0)
-    return build_model(
-        architecture.layer, config, task, torch.full((features,), mean), torch.full((features,), std)
-    ).eval()
+    return build_model(architecture.layer, config, None, task).eval()

@@ -16,7 +16,7 @@ from zoo.errors import RunError
 @verdict.require_option
 @output.common_options
 def command(target: Path | None, chosen: tuple[str, ...], required: tuple[str, ...], as_json: bool) -> None:
-    """Prove TARGET, a run or its exported file, against the run's weights. The latest run when none is named."""
+    """Prove TARGET, a run or an exported file of it, against the run's weights. The latest run when none is named."""
     from zoo.export import check, exported_files
     from zoo.run import Run
 
@@ -29,10 +29,12 @@ def command(target: Path | None, chosen: tuple[str, ...], required: tuple[str, .
         run = Run.find(target)
     exported = exported_files(run, registry)
     if target is not None and target.is_file():
-        exported = [(exporter, file) for exporter, file in exported if file.samefile(target)]
+        exported = [file for file in exported if file.path.samefile(target)]
         if not exported:
             raise RunError(f"{target}: is not the file that the run {run.path} was exported to; name the run")
-    for exporter, file in exported:
-        with output.spinner(f"checking {file}") as progress:
-            report = check(run, registry, exporter, verdict.providers(chosen, required), required, progress)
-        verdict.tell(report, str(file), as_json=as_json)
+    results = []
+    for file in exported:
+        with output.spinner(f"checking {file.path}") as progress:
+            report = check(file, registry, verdict.providers(chosen, required), required, progress)
+        results.append((file.path, report))
+    verdict.tell(results, as_json=as_json)

@@ -14,12 +14,14 @@ from zoo.errors import PluginError, UsageError
 @click.command("export")
 @click.argument("run", required=False, type=click.Path(path_type=Path))
 @click.option("--opset", type=int, help="Version of the operators; the newest that every provider has when left out.")
+@click.option("--streaming", is_flag=True, help="Write a second file too: a chunk and the states in, and out again.")
 @verdict.provider_option
 @verdict.require_option
 @output.common_options
 def command(
     run: Path | None,
     opset: int | None,
+    streaming: bool,
     chosen: tuple[str, ...],
     required: tuple[str, ...],
     as_json: bool,
@@ -27,7 +29,8 @@ def command(
 ) -> None:
     """Export RUN (the latest when none is named) and prove the file on every provider there is.
 
-    A file that fails its proof never replaces one that passed: it goes to rejected/, with the report.
+    A file that fails its proof never replaces one that passed: it goes to rejected/, with the report. With --streaming
+    there is a second file, for sequences that come bit by bit; it is proven against whole sequences.
     """
     wanted = _format([name for name, asked in formats.items() if asked])
     from zoo.export import export
@@ -37,8 +40,9 @@ def command(
     exporter = registry.exporter(wanted)
     found = Run.find(run)
     with output.spinner(f"exporting {found.path}") as progress:
-        path, report = export(found, registry, exporter, verdict.providers(chosen, required), required, opset, progress)
-    verdict.tell(report, str(path), as_json=as_json)
+        wanted_on = verdict.providers(chosen, required)
+        results = export(found, registry, exporter, wanted_on, required, opset, progress, streaming=streaming)
+    verdict.tell(results, as_json=as_json)
 
 
 def _format(asked: list[str]) -> str:

@@ -44,8 +44,8 @@ def _find(target: Path | None, registry: Registry) -> tuple[Path, Exporter]:
         from zoo.export import exported_files
         from zoo.run import Run
 
-        exporter, file = exported_files(Run.find(target), registry)[0]
-        return file, exporter
+        file = exported_files(Run.find(target), registry)[0]
+        return file.path, file.exporter
     exporters = {exporter.suffix: exporter for exporter in registry.exporters.values()}
     if target.suffix not in exporters:
         raise UsageError(

@@ -19,6 +19,7 @@ COMMANDS = {
     "export": "Export a run and prove that the file computes the same.",
     "check": "Prove an exported file again.",
     "predict": "Answer for your own file, through ONNX Runtime.",
+    "sample": "Text from a language model of characters.",
     "list": "What can be used: architectures, data, tasks, exporters, specs.",
     "inspect": "An exported file in words.",
     "schema": "The JSON Schema of a spec, for editors.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -20,18 +21,28 @@ require_option = click.option(
 COLOURS = {"passed": "green", "failed": "red", "ill-conditioned": "yellow", "unavailable": "cyan"}
 
 
-def tell(report: Mapping[str, Any], path: str, *, as_json: bool) -> None:
-    """Show a report, and raise unless the proof passed.
+def tell(results: Sequence[tuple[Path, Mapping[str, Any]]], *, as_json: bool) -> None:
+    """Show the report of each file, and raise unless every proof passed.
+
+    As JSON there is one object: the report of the first file, and under ``further`` those of the others, if any.
 
     Raises:
         ParityError: with every reason.
     """
     if as_json:
-        output.emit({"path": path, **report})
+        first, *others = [{"path": str(path), **report} for path, report in results]
+        output.emit({**first, "further": others} if others else first)
     else:
-        _show(report, path)
-    if report["verdict"] != "passed":
-        raise ParityError(f"{path}: {report['verdict']}: {'; '.join(report['reasons'])}")
+        for number, (path, report) in enumerate(results):
+            click.echo("\n" if number else "", nl=False)
+            _show(report, str(path))
+    faults = [
+        f"{path}: {report['verdict']}: {'; '.join(report['reasons'])}"
+        for path, report in results
+        if report["verdict"] != "passed"
+    ]
+    if faults:
+        raise ParityError("; ".join(faults))
 
 
 def _show(report: Mapping[str, Any], path: str) -> None:

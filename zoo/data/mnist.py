@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ import zoo
 __all__ = ["Mnist", "zoo_register_data"]
 
 _FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-_SIDE = 28
+_SIDE, _WHITE = 28, 255
 _HELD_OUT = 12
 """One training image in so many is for validation: 5,000 of MNIST's 60,000."""
 _CHUNK = 1024
@@ -29,6 +30,8 @@ class Mnist(zoo.DataSource):
     class Config(zoo.Config):
         folder: str = "data/mnist"
         """Where the four IDX files are, each with or without .gz; relative to where zoo is run."""
+        scaling: Literal["standard", "centred"] = "standard"
+        """standard: zero mean and unit variance over the training part; centred: from -0.5 to 0.5."""
 
     def load(self, config: zoo.Config) -> zoo.Dataset:
         assert isinstance(config, Mnist.Config)
@@ -42,13 +45,13 @@ class Mnist(zoo.DataSource):
         train = _hold_out(images, digits)
         test_images, test_digits = _read(paths[2], paths[3])
         train_split = _split(images[:train], digits[:train])
+        centred = zoo.Scale((_WHITE / 2,) * _SIDE, (float(_WHITE),) * _SIDE)
+        scale = centred if config.scaling == "centred" else zoo.standardisation(train_split.x)
         return zoo.Dataset(
             train=train_split,
             validation=_split(images[train:], digits[train:]),
             test=_split(test_images, test_digits),
-            signature=zoo.Signature(
-                features=_SIDE, labels=tuple("0123456789"), input_scale=zoo.standardisation(train_split.x)
-            ),
+            signature=zoo.Signature(features=_SIDE, labels=tuple("0123456789"), input_scale=scale),
             description=(
                 "Handwritten digits of 28 x 28 pixels from 0 to 255, read row by row (MNIST; Y. LeCun, C. Cortes and "
                 f"C. Burges; CC BY-SA 3.0). The test part is the set's own; every {_HELD_OUT}th training image of each "

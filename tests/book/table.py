@@ -1,0 +1,149 @@
+"""The table of specs/README.md, made from the results that `make book` wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "specs" / "book" / "results.json"
+PAGE = ROOT / "specs" / "README.md"
+BEGIN, END = "<!-- made by `make book` from book/results.json -->", "<!-- end -->"
+
+Runs = Sequence[Mapping[str, Any]]
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    number: int
+    system: str
+    specs: tuple[str, ...]
+    chapter: str
+    ours: Callable[[Runs], str]
+    settings: tuple[str, ...] = ()
+    """The changes with which the specs were run."""
+
+
+def _accuracy(runs: Runs) -> str:
+    found = [run["test"]["accuracy"] for run in runs]
+    spread = f" ({min(found):.3f} to {max(found):.3f}, {len(found)} seeds)" if len(found) > 1 else ""
+    return f"accuracy {mean(found):.3f}{spread}; majority {runs[0]['baselines']['majority']['accuracy']:.3f}"
+
+
+def _digits(runs: Runs) -> str:
+    (run,) = runs
+    return f"loss {run['test']['loss']:.4f}, accuracy {run['test']['accuracy']:.4f}"
+
+
+def _training_loss(runs: Runs) -> str:
+    alive = sorted(run["train_loss"] for run in runs if not run["constant"])
+    dead = [run["train_loss"] for run in runs if run["constant"]]
+    told = f"best {alive[0]:.4f} of {len(runs)} seeds ({', '.join(f'{value:.4f}' for value in alive)}"
+    return told + (f"; {len(dead)} dead at {dead[0]:.3f})" if dead else ")")
+
+
+def _forecast(runs: Runs) -> str:
+    (run,) = runs
+    naive = run["baselines"]["persistence"]
+    words = "; **no better than persistence**" if "persistence" in run["not_beaten"] else ""
+    return (
+        f"MSE {run['test']['loss']:.3f}, MAE {run['test']['scaled_mae']:.3f} (standardised); persistence "
+        f"{naive['loss']:.3f}, {naive['scaled_mae']:.3f}{words}"
+    )
+
+
+def _fill(runs: Runs) -> str:
+    told = [f"{run['test']['accuracy']:.3f} ({run['parameters']:,} parameters)" for run in runs]
+    majority = runs[0]["baselines"]["majority"]["accuracy"]
+    return f"forward {told[0]}, both ways {told[1]}; majority {majority:.3f}"
+
+
+def _bits(runs: Runs) -> str:
+    (run,) = runs
+    naive = run["baselines"]
+    return (
+        f"{run['test']['bits_per_character']:.2f} bits per character after {run['seconds'] / 60:.1f} minutes; unigram "
+        f"{naive['unigram']['bits_per_character']:.2f}, uniform {naive['uniform']['bits_per_character']:.2f}"
+    )
+
+
+def _adding(runs: Runs) -> str:
+    (run,) = runs
+    return f"MSE {run['test']['loss']:.4f}; the mean has {run['baselines']['mean']['loss']:.3f}"
+
+
+NAMES = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU", "bilstm": "biLSTM"}
+
+ROWS = (
+    Row(1, "text, RNN, its own recipe", ("text_rnn_chapter",), "0.56 on IMDB", _accuracy),
+    Row(1, "text, LSTM, its own recipe", ("text_lstm_chapter",), "", _accuracy),
+    *(Row(1, f"text, {NAMES[cell]}", (f"text_{cell}",), "", _accuracy) for cell in ("rnn", "lstm", "gru")),
+    Row(2, "MNIST, LSTM cell by hand", ("mnist_lstm_chapter",), "loss 0.06, accuracy 0.98", _digits),
+    Row(2, "MNIST, LSTM, our recipe", ("mnist_lstm",), "", _digits),
+    Row(3, "Starbucks, LSTM, training loss", ("sbux_lstm",), "0.101 to 0.0196", _training_loss),
+    Row(3, "Starbucks, LSTM, honest", ("sbux_lstm_honest",), "", _forecast),
+    Row(4, "MNIST, GRU cell by hand", ("mnist_gru_chapter",), "loss 0.07, accuracy 0.98", _digits),
+    Row(4, "MNIST, GRU, our recipe", ("mnist_gru",), "", _digits),
+    Row(5, "Starbucks, GRU, training loss", ("sbux_gru",), "0.093 to 0.0181; 0.275 to 0.0331", _training_loss),
+    Row(5, "Starbucks, GRU, honest", ("sbux_gru_honest",), "", _forecast),
+    Row(6, "Starbucks, biLSTM, training loss", ("sbux_bilstm",), "0.0214 to 0.0179", _training_loss),
+    Row(6, "Starbucks, biLSTM, honest", ("sbux_bilstm_honest",), "", _forecast),
+    Row(6, "oil temperature, 24 hours ahead", ("etth1_gru",), "", _forecast),
+    *(
+        Row(7, f"masked character, {NAMES[cell]}", (f"fill_{cell}_forward", f"fill_{cell}_bidirectional"), "", _fill)
+        for cell in ("rnn", "lstm", "gru")
+    ),
+    *(Row(8, f"characters, {NAMES[cell]}", (f"characters_{cell}",), "", _bits) for cell in ("rnn", "lstm", "gru")),
+    *(
+        Row(9, f"adding {time} steps, {NAMES[cell]}", (f"adding_{cell}",), "", _adding, (f"data.time={time}",))
+        for time in (50, 100, 200)
+        for cell in ("rnn", "lstm", "gru")
+    ),
+)
+
+
+def render(results: Mapping[str, Any]) -> str:
+    """The table in Markdown."""
+    packages = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    hand = results["by_hand"]
+    lines = [
+        f"Measured on {results['date']} in {results['minutes']} minutes ({results['machine']}; {packages}).",
+        "",
+        "| | system | spec | the chapter | ours | parity |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in ROWS:
+        runs = [
+            run
+            for spec in row.specs
+            for run in results["runs"]
+            if run["spec"] == spec and tuple(run["settings"]) == row.settings
+        ]
+        specs = ", ".join(f"[{spec}](book/{spec}.yaml)" for spec in row.specs)
+        lines.append(f"| {row.number} | {row.system} | {specs} | {row.chapter} | {row.ours(runs)} | {_parity(runs)} |")
+    lines += [
+        "",
+        f"MNIST to {hand['accuracy']} test accuracy on one thread: the chapter's program "
+        f"{hand['theirs']['seconds']:.0f} s ({hand['theirs']['epochs']} epochs), `mnist_lstm` "
+        f"{hand['ours']['seconds']:.0f} s ({hand['ours']['epochs']} epochs), {hand['ratio']:.2f} of the time.",
+    ]
+    return "\n".join(lines)
+
+
+def _parity(runs: Runs) -> str:
+    """The verdicts of all files of all runs, and the largest share of a budget; dead models prove nothing."""
+    files = [file for run in runs if not run["constant"] for file in run["parity"].values()]
+    verdicts = ", ".join(sorted({file["verdict"] for file in files}))
+    return f"{verdicts}, {max(file['over_budget'] for file in files):.2f}"
+
+
+def with_table(page: str, results: Mapping[str, Any]) -> str:
+    """The page with a new table between its marks."""
+    head, begin, rest = page.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{PAGE}: lacks the marks {BEGIN!r} and {END!r}")
+    return f"{head}{BEGIN}\n\n{render(results)}\n\n{END}{tail}"

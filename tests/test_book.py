@@ -1,0 +1,107 @@
+"""Every spec builds, exports and passes its proof in small; the book's page says what its results say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.book.plan import ITEMS
+from tests.book.table import BEGIN, END, PAGE, RESULTS, ROWS, render
+from tests.builders import make_stack
+from tests.command import run_zoo
+from tests.specs import SPECS, fields
+from zoo.run import Run
+
+ROOT = Path(__file__).parents[1]
+BOOK = ROOT / "specs" / "book"
+DATA = ROOT.parent / "shared" / "data"
+
+SMALL = {
+    "adding": ("data.train=200", "data.validation=50", "data.test=50"),
+    "copy": ("data.train=200", "data.validation=50", "data.test=50"),
+    "text": ("encoder.size=4", "data.max_vocabulary=500"),
+}
+"""What makes the data of a source smaller, beside what is done to every spec."""
+
+
+def needs_data(spec: Path) -> bool:
+    return "../shared/data" in spec.read_text() or spec.stem == "mnist_gru"
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda path: str(path.relative_to(ROOT / "specs")))
+def test_every_spec_builds_exports_and_is_proven(spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if needs_data(spec) and not DATA.is_dir():
+        pytest.skip(f"{DATA} is not there")
+    monkeypatch.chdir(ROOT)
+    written = fields(spec.read_text())
+    width = min(4, written["architecture"]["hidden_size"])
+    settings = [f"architecture.hidden_size={width}", "training.epochs=1", "training.batch_size=2048"]
+    settings += SMALL.get(written["data"]["name"], ())
+    if spec.stem == "mnist_gru":
+        settings.append(f"data.folder={DATA / 'mnist'}")
+    changes = [part for setting in settings for part in ("--set", setting)]
+    outcome = run_zoo("build", spec, "--out", tmp_path / "run", "--device", "cpu", *changes)
+    assert outcome.exit_code == 0, outcome.stderr
+    config = Run(tmp_path / "run").config()
+    assert config["baselines"], "every task has a naive predictor"
+    outcome = run_zoo("export", "--onnx", tmp_path / "run", "--provider", "cpu")
+    assert outcome.exit_code == 0, outcome.stderr
+
+
+def test_every_book_spec_is_in_the_plan_and_in_the_table() -> None:
+    specs = {path.stem for path in BOOK.glob("*.yaml")}
+    assert {item.spec for item in ITEMS} == specs
+    assert {spec for row in ROWS for spec in row.specs} == specs
+
+
+def test_the_table_is_that_of_the_results() -> None:
+    page = PAGE.read_text()
+    table = page.partition(BEGIN)[2].partition(END)[0].strip()
+    assert table == render(json.loads(RESULTS.read_text()))
+
+
+# --- where the chapter's slides slip --------------------------------------------------------------------------------
+
+
+def first_step_and_second(kind: str) -> tuple[Any, torch.Tensor, torch.Tensor]:
+    """A cell in float64, and two steps of input (1, 3) for it."""
+    cell = make_stack(kind, implementation="cell").ordered_layers[0].directed_cells[0]
+    generator = torch.Generator().manual_seed(5)
+    one, two = (torch.randn(1, 3, generator=generator, dtype=torch.float64) for _ in range(2))
+    return cell, one, two
+
+
+@torch.no_grad()
+def test_the_lstm_forgets_and_reads_its_new_cell_state() -> None:
+    cell, one, two = first_step_and_second("lstm")
+    state = cell.initial_state(1, one)
+    _, (h, c) = cell.step(cell.project(one), state)
+    _, (h_next, c_next) = cell.step(cell.project(two), (h, c))
+    i, f, g, o = (cell.x2h(two) + cell.h2h(h)).chunk(4, 1)
+    exact = 4 * torch.finfo(torch.float64).eps  # a few roundings of numbers below one
+    right = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    assert (c_next - right).abs().max() <= exact
+    assert (h_next - o.sigmoid() * right.tanh()).abs().max() <= exact
+    without_forget_gate, of_old_state = c + i.sigmoid() * g.tanh(), o.sigmoid() * c.tanh()
+    assert (c_next - without_forget_gate).abs().max() > 1e-3
+    assert (h_next - of_old_state).abs().max() > 1e-3
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("reset", ["before", "after"])
+def test_the_reset_gate_acts_where_its_name_says(reset: str) -> None:
+    cell, one, two = first_step_and_second(f"gru_{reset}")
+    _, (h,) = cell.step(cell.project(one), cell.initial_state(1, one))
+    found, _ = cell.step(cell.project(two), (h,))
+    weight, bias = cell.h2h.weight.chunk(3), cell.h2h.bias.chunk(3)
+    of_x = cell.x2h(two).chunk(3, 1)
+    r, z = ((of_x[gate] + h @ weight[gate].T + bias[gate]).sigmoid() for gate in (0, 1))
+    products = {"before": (r * h) @ weight[2].T + bias[2], "after": r * (h @ weight[2].T + bias[2])}
+    outputs = {name: (1 - z) * (of_x[2] + product).tanh() + z * h for name, product in products.items()}
+    assert (found - outputs.pop(reset)).abs().max() <= 8 * torch.finfo(torch.float64).eps
+    (other,) = outputs.values()
+    assert (found - other).abs().max() > 1e-3

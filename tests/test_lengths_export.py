@@ -1,0 +1,191 @@
+"""Exported models of padded batches, of tokens, and with other heads and readouts: they compute what the model does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+from torch import nn
+
+import zoo
+from tests.builders import DIRECTIONS
+from tests.models import CLASSES, FEATURES, draw, make_model, sequences, write
+from zoo.oracle import Oracle
+from zoo.parity import Array, judge
+from zoo.proof import draw_cases, prove
+from zoo.runtime import OnnxSession
+
+KINDS = ("rnn_tanh", "lstm", "gru_after", "gru_before")
+POOLINGS = ("last", "mean", "max", "last_step", None)
+SHAPES = ((1, 1), (5, 12))
+TOKENS = 6
+LENGTHS = [5, 1, 7, 4, 7, 2]
+
+
+def assert_proven(model: zoo.Model, path: Path, sample: Array) -> None:
+    """By the rule of parity, at a few small shapes, with mixed lengths where the model takes them."""
+    oracle, session = Oracle(model), OnnxSession(path, threads=1)
+    cases = list(draw_cases(sample, model.encoder.tokens, with_lengths=model.takes_lengths, shapes=SHAPES))
+    assert len(cases) == 4
+    for case in cases:
+        answers = session.run(case.x, case.lengths)
+        for name, found in judge(oracle.expect(case.x, lengths=case.lengths), answers).items():
+            assert found.status == "passed", f"{name}: {found.reason} ({case})"
+
+
+def tokens(batch: int, time: int) -> Array:
+    return np.random.default_rng(0).integers(TOKENS, size=(batch, time))
+
+
+# --- lengths --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("layers", [1, 2])
+def test_mixed_lengths(kind: str, direction: str, pooling: str | None, layers: int, tmp_path: Path) -> None:
+    model = make_model(kind, direction=direction, pooling=pooling, num_layers=layers, takes_lengths=True)
+    assert_proven(model, write(model, tmp_path), draw(20, 8))
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_each_sequence_as_if_alone(direction: str, pooling: str | None, tmp_path: Path) -> None:
+    """Whatever stands in the padding, not a number included; beyond its length a step's scores are exactly 0."""
+    model = make_model("lstm", direction=direction, pooling=pooling, num_layers=2, takes_lengths=True)
+    session, oracle = OnnxSession(write(model, tmp_path)), Oracle(model)
+    x, lengths = draw(len(LENGTHS), max(LENGTHS)), np.array(LENGTHS)
+    for row, length in enumerate(LENGTHS):
+        x[row, length:] = np.nan
+    together = session.run(x, lengths)
+    for row, length in enumerate(LENGTHS):
+        alone = x[row : row + 1, :length]
+        found = {name: value[row : row + 1] for name, value in together.items()}
+        if pooling is None:
+            assert not found["logits"][:, length:].any()
+            found = {name: value[:, :length] for name, value in found.items()}
+        assert {one.status for one in judge(oracle.expect(alone), found).values()} == {"passed"}
+
+
+def test_lengths_are_an_input_only_where_they_are_asked_for(tmp_path: Path) -> None:
+    """And not a node is made of them elsewhere."""
+    for takes_lengths in (True, False):
+        model = make_model("gru_after", direction="bidirectional", pooling="max", takes_lengths=takes_lengths)
+        graph = onnx.load(write(model, tmp_path)).graph
+        assert [value.name for value in graph.input] == ["x", *(["lengths"] if takes_lengths else [])]
+        assert any("length" in node.name for node in graph.node) == takes_lengths
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_whole_proof_with_lengths(kind: str, tmp_path: Path) -> None:
+    model = make_model(kind, direction="bidirectional", pooling=None, takes_lengths=True)
+    sample = sequences(draw(20, 8), [8] * 10 + [3] * 10)
+    report = prove(model, write(model, tmp_path), sample, ["cpu"], [], lambda _: None)
+    assert report["verdict"] == "passed", report["reasons"]
+
+
+def without_sequence_lens(graph: onnx.GraphProto) -> None:
+    (node,) = [node for node in graph.node if node.op_type == "LSTM"]
+    node.input[4] = ""
+
+
+def mean_over_all_steps(graph: onnx.GraphProto) -> None:
+    (node,) = [node for node in graph.node if node.name == "pooling/mean"]
+    node.op_type = "Max"  # of the sum and the lengths
+
+
+def lengths_halved(graph: onnx.GraphProto) -> None:
+    (node,) = [node for node in graph.node if node.name == "lengths/int32"]
+    graph.initializer.append(numpy_helper.from_array(np.array(2), "two"))
+    shorter = onnx.helper.make_node("Div", ["lengths", "two"], ["halved"], "halved")
+    node.input[0] = "halved"
+    graph.node.insert(list(graph.node).index(node), shorter)
+
+
+@pytest.mark.parametrize("fault", [without_sequence_lens, mean_over_all_steps, lengths_halved])
+def test_faults_with_lengths_are_found(fault: Callable[[onnx.GraphProto], None], tmp_path: Path) -> None:
+    model = make_model("lstm", direction="reverse", pooling="mean", takes_lengths=True)
+    path = write(model, tmp_path)
+    file = onnx.load(path)
+    fault(file.graph)
+    onnx.save(file, path)
+    report = prove(model, path, sequences(draw(20, 8), [8] * 20), ["cpu"], [], lambda _: None)
+    assert report["verdict"] == "failed"
+    assert "mixed lengths" in report["reasons"][0]
+
+
+# --- tokens ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoder", [zoo.Embedding(TOKENS, 4, 0.5), zoo.OneHot(TOKENS)], ids=["embedding", "one-hot"])
+@pytest.mark.parametrize("takes_lengths", [True, False])
+@pytest.mark.parametrize("pooling", ["last", None])
+def test_tokens(encoder: zoo.Embedding | zoo.OneHot, takes_lengths: bool, pooling: str | None, tmp_path: Path) -> None:
+    model = make_model("gru_after", encoder=encoder, takes_lengths=takes_lengths, pooling=pooling)
+    path = write(model, tmp_path)
+    assert onnx.load(path).graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.INT64
+    assert_proven(model, path, tokens(20, 8))
+
+
+def test_an_unknown_token_is_refused(tmp_path: Path) -> None:
+    session = OnnxSession(write(make_model("lstm", encoder=zoo.OneHot(TOKENS)), tmp_path))
+    for token in (TOKENS, -TOKENS - 1):
+        with pytest.raises(zoo.RunError, match=r"ONNX Runtime fails on \(1, 2\): "):
+            session.run(np.array([[0, token]]))
+    assert session.run(np.array([[0, TOKENS - 1]]))["logits"].shape == (1, CLASSES)
+
+
+# --- heads and readouts ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pooling", ["mean", None])
+@pytest.mark.parametrize("bias", [True, False])
+def test_head_of_several_layers(pooling: str | None, bias: bool, tmp_path: Path) -> None:
+    model = make_model("lstm", pooling=pooling, takes_lengths=True)
+    wide = nn.Linear(model.stack.output_size, 7, bias=bias)
+    model.head = nn.Sequential(nn.ReLU(), nn.Dropout(0.5), wide, nn.Tanh(), nn.Linear(7, CLASSES, bias=bias))
+    model.eval()
+    path = write(model, tmp_path)
+    assert not any(node.op_type == "Dropout" for node in onnx.load(path).graph.node)
+    assert_proven(model, path, draw(20, 8))
+
+
+@pytest.mark.parametrize("pooling", ["last", None])
+def test_sigmoid(pooling: str | None, tmp_path: Path) -> None:
+    model = make_model("gru_before", pooling=pooling, takes_lengths=True)
+    model.head, model.readout = nn.Linear(model.stack.output_size, 1), zoo.SigmoidReadout()
+    path = write(model, tmp_path)
+    assert_proven(model, path, draw(20, 8))
+    answers = OnnxSession(path).run(draw(3, 5))
+    assert (answers["logits"].shape[-1], answers["probabilities"].shape[-1]) == (1, 2)
+
+
+@pytest.mark.parametrize("horizon", [0, 1, 3])
+@pytest.mark.parametrize("output_activation", [True, False])
+def test_numbers_in_the_users_units(horizon: int, output_activation: bool, tmp_path: Path) -> None:
+    model = make_model("rnn_tanh", seed=1)
+    linear = nn.Linear(model.stack.output_size, 2 * max(horizon, 1))
+    model.head = nn.Sequential(linear, nn.Tanh()) if output_activation else linear
+    model.readout = zoo.RescaleReadout(zoo.Scale((1000.0, -2.0), (50.0, 0.001)), horizon)
+    path = write(model, tmp_path)
+    assert_proven(model, path, draw(20, 8))
+    found = OnnxSession(path).run(draw(3, 5))
+    assert {name: value.shape for name, value in found.items()} == {"y": (3, horizon, 2) if horizon else (3, 2)}
+    assert 900 < found["y"][..., 0].min() < found["y"][..., 0].max() < 1100
+
+
+def test_all_at_once(tmp_path: Path) -> None:
+    """An embedding, two layers in both directions, lengths, a head of two layers, a sigmoid: the text classifier."""
+    encoder = zoo.Embedding(TOKENS, FEATURES, 0.1)
+    model = make_model("lstm", encoder=encoder, direction="bidirectional", num_layers=2, takes_lengths=True)
+    model.head = nn.Sequential(nn.Linear(model.stack.output_size, 4), nn.ReLU(), nn.Linear(4, 1))
+    model.readout = zoo.SigmoidReadout()
+    sample = zoo.Split(torch.from_numpy(tokens(20, 8)), torch.zeros(20), torch.full((20,), 8))
+    report = prove(model.eval(), write(model, tmp_path), sample, ["cpu"], [], lambda _: None)
+    assert report["verdict"] == "passed", report["reasons"]

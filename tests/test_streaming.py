@@ -1,0 +1,416 @@
+"""Chunk in, chunk out: the streaming file, its proof, and running it without torch."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import zoo
+from tests.command import Outcome, run_zoo
+from tests.models import CLASSES, FEATURES, draw, make_model, sequences, write
+from tests.runs import build_run
+from zoo.oracle import Oracle
+from zoo.parity import judge
+from zoo.proof_streaming import CHUNKS, SHAPES, prove_streaming
+from zoo.streaming import OnnxStream
+from zoo_onnx.states import States
+
+KINDS = ("rnn_tanh", "lstm", "gru_after", "gru_before")
+HIDDEN = 5
+
+
+def stream_of(folder: Path, kind: str = "lstm", **options: Any) -> tuple[zoo.Model, OnnxStream]:
+    model = make_model(kind, hidden_size=HIDDEN, **{"pooling": None, **options})
+    return model, OnnxStream(write(model, folder, streaming=True))
+
+
+def proof(model: zoo.Model, path: Path, sample: zoo.Split | None = None) -> dict[str, Any]:
+    return prove_streaming(model, path, sample or sequences(draw(20, 8)), ["cpu"], [], lambda _: None)
+
+
+# --- the file -------------------------------------------------------------------------------------------------------
+
+
+def test_inputs_and_outputs(tmp_path: Path) -> None:
+    """Everything batch first; the metadata tell what is to be carried over, in the order of the inputs."""
+    path = write(make_model("lstm", hidden_size=HIDDEN, num_layers=2, pooling=None), tmp_path, streaming=True)
+    file = onnx.load(path)
+
+    def described(values: Any) -> dict[str, list[str | int]]:
+        return {
+            value.name: [size.dim_param or size.dim_value for size in value.type.tensor_type.shape.dim]
+            for value in values
+        }
+
+    names = ["state_0_h", "state_0_c", "state_1_h", "state_1_c"]
+    states: dict[str, list[str | int]] = {name: ["batch", HIDDEN] for name in names}
+    steps: list[str | int] = ["batch", "time"]
+    assert described(file.graph.input) == {"x": [*steps, FEATURES], **states}
+    answers = {name: [*steps, CLASSES] for name in ("logits", "probabilities")}
+    assert described(file.graph.output) == {**answers, **{f"next_{name}": shape for name, shape in states.items()}}
+    (contract,) = [entry.value for entry in file.metadata_props if entry.key == "states"]
+    assert json.loads(contract) == [
+        {"input": name, "output": f"next_{name}", "shape": ["batch", HIDDEN], "dtype": "float32", "initial": 0}
+        for name in names
+    ]
+    assert [node.op_type for node in file.graph.node if node.op_type in ("LSTM", "Scan", "Loop")] == ["LSTM"] * 2
+
+
+def test_a_model_with_lengths_has_none_here(tmp_path: Path) -> None:
+    path = write(make_model("gru_after", pooling=None, takes_lengths=True), tmp_path, streaming=True)
+    graph = onnx.load(path).graph
+    assert [value.name for value in graph.input] == ["x", "state_0_h"]
+    assert not any("length" in node.name for node in graph.node)
+
+
+# --- the proof ------------------------------------------------------------------------------------------------------
+
+
+def test_chunks_and_shapes() -> None:
+    assert CHUNKS == (1, 7, 200)
+    assert SHAPES == ((1, 200), (5, 200))
+
+
+@pytest.mark.parametrize(
+    ("kind", "layers", "pooling"), [*((kind, 2, None) for kind in KINDS), ("lstm", 2, "last"), ("lstm", 1, "last_step")]
+)
+def test_streams_pass(kind: str, layers: int, pooling: str | None, tmp_path: Path) -> None:
+    model = make_model(kind, num_layers=layers, pooling=pooling)
+    report = proof(model, write(model, tmp_path, streaming=True))
+    assert report["verdict"] == "passed", report["reasons"]
+    cases = [(case["batch"], case["time"], case["chunk"], case["inputs"]) for case in report["cases"]]
+    assert cases == [(*shape, chunk, inputs) for shape in SHAPES for inputs in ("data", "wide") for chunk in CHUNKS]
+
+
+def test_a_stream_of_tokens_passes(tmp_path: Path) -> None:
+    model = make_model("lstm", encoder=zoo.Embedding(6, 3, 0.0), pooling=None, takes_lengths=True)
+    x = np.random.default_rng(0).integers(6, size=(20, 8))
+    report = proof(model, write(model, tmp_path, streaming=True), sequences(x, [8] * 20))
+    assert report["verdict"] == "passed", report["reasons"]
+
+
+def layer(graph: onnx.GraphProto, number: int) -> onnx.NodeProto:
+    """The recurrent node of a layer: X, W, R, B, sequence_lens, initial_h, initial_c -> Y, Y_h, Y_c."""
+    found: onnx.NodeProto
+    (found,) = [node for node in graph.node if node.name == f"layer_{number}/lstm"]
+    return found
+
+
+def exit_of(graph: onnx.GraphProto, state: str) -> onnx.NodeProto:
+    found: onnx.NodeProto
+    (found,) = [node for node in graph.node if list(node.output) == [f"next_{state}"]]
+    return found
+
+
+def stale(part: str) -> Callable[[onnx.GraphProto], None]:
+    """What comes out is what went in."""
+
+    def make_stale(graph: onnx.GraphProto) -> None:
+        node = exit_of(graph, f"state_1_{part}")
+        node.op_type = "Identity"
+        del node.input[:]
+        node.input.append(f"state_1_{part}")
+
+    return make_stale
+
+
+def swapped_on_the_way_in(graph: onnx.GraphProto) -> None:
+    node = layer(graph, 0)
+    node.input[5], node.input[6] = node.input[6], node.input[5]
+
+
+def swapped_on_the_way_out(graph: onnx.GraphProto) -> None:
+    h, c = exit_of(graph, "state_0_h"), exit_of(graph, "state_0_c")
+    h.input[0], c.input[0] = c.input[0], h.input[0]
+
+
+def dropped(part: int) -> Callable[[onnx.GraphProto], None]:
+    def drop(graph: onnx.GraphProto) -> None:
+        layer(graph, 0).input[part] = ""
+
+    return drop
+
+
+def of_the_other_layer(graph: onnx.GraphProto) -> None:
+    first, second = exit_of(graph, "state_0_h"), exit_of(graph, "state_1_h")
+    first.input[0], second.input[0] = second.input[0], first.input[0]
+
+
+FAULTS: dict[str, Callable[[onnx.GraphProto], None]] = {
+    "stale h": stale("h"),
+    "stale c": stale("c"),
+    "h and c swapped on the way in": swapped_on_the_way_in,
+    "h and c swapped on the way out": swapped_on_the_way_out,
+    "initial h dropped": dropped(5),
+    "initial c dropped": dropped(6),
+    "states of the layers exchanged": of_the_other_layer,
+}
+
+
+@pytest.mark.parametrize(("fault", "pooling"), [*((fault, None) for fault in FAULTS), ("stale c", "last")])
+def test_the_proof_finds(fault: str, pooling: str | None, tmp_path: Path) -> None:
+    """Where the sequence comes in one chunk the file is right, so that only what is carried over can tell."""
+    model = make_model("lstm", hidden_size=HIDDEN, num_layers=2, pooling=pooling)
+    path = write(model, tmp_path, streaming=True)
+    file = onnx.load(path)
+    FAULTS[fault](file.graph)
+    onnx.save(file, path)
+    report = proof(model, path)
+    assert report["verdict"] == "failed"
+    assert " steps in chunks of " in report["reasons"][0]
+    assert {output["worst_case"]["chunk"] for output in report["providers"][0]["outputs"]} <= {1, 7}
+    assert min(output["over_budget"] for output in report["providers"][0]["outputs"]) > 100
+    x = draw(3, 200)
+    whole = OnnxStream(path).push(x)
+    assert {one.status for one in judge(Oracle(model).expect(x), whole).values()} == {"passed"}
+
+
+def test_another_model_fails(tmp_path: Path) -> None:
+    path = write(make_model("gru_after", pooling=None, seed=2), tmp_path, streaming=True)
+    assert proof(make_model("gru_after", pooling=None), path)["verdict"] == "failed"
+
+
+# --- running it -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_chunks_give_what_the_whole_gives(kind: str, tmp_path: Path) -> None:
+    model, stream = stream_of(tmp_path, kind, num_layers=2)
+    x = draw(2, 23)
+    for starts in ([0], [0, 1, 2, 20], [0, 22], [0, 5, 10, 15, 20]):
+        stream.reset()
+        ends = [*starts[1:], 23]
+        pieces = [stream.push(x[:, start:end])["logits"] for start, end in zip(starts, ends, strict=True)]
+        found = {"logits": np.concatenate(pieces, 1)}
+        wanted = {"logits": Oracle(model).expect(x)["logits"]}
+        assert judge(wanted, found)["logits"].status == "passed", starts
+
+
+def test_scores_after_each_chunk(tmp_path: Path) -> None:
+    """Of a model that scores the sequence: what it would say of all steps so far."""
+    model, stream = stream_of(tmp_path, pooling="last")
+    x = draw(2, 9)
+    for end in (3, 4, 9):
+        found = stream.push(x[:, {3: 0, 4: 3, 9: 4}[end] : end])
+        assert {one.status for one in judge(Oracle(model).expect(x[:, :end]), found).values()} == {"passed"}
+
+
+def test_reset_forgets(tmp_path: Path) -> None:
+    _, stream = stream_of(tmp_path)
+    x = draw(2, 3)
+    first, second = stream.push(x), stream.push(x)
+    assert not np.array_equal(first["logits"], second["logits"])
+    stream.reset()
+    assert np.array_equal(first["logits"], stream.push(x)["logits"])
+    stream.reset()
+    assert stream.push(draw(5, 1))["logits"].shape == (5, 1, CLASSES)
+
+
+def test_streams_do_not_share_what_they_remember(tmp_path: Path) -> None:
+    _, one = stream_of(tmp_path)
+    other = OnnxStream(one.path)
+    first = one.push(draw(1, 4))
+    one.push(draw(1, 4, seed=1))
+    assert np.array_equal(first["logits"], other.push(draw(1, 4))["logits"])
+
+
+@pytest.mark.parametrize(
+    ("shape", "reason"),
+    [
+        ((2, 3, 9), "takes (batch, time, 8), got (2, 3, 9); reshape the input"),
+        ((3, 8), "takes (batch, time, 8), got (3, 8); reshape the input"),
+        ((2, 0, 8), "needs at least one sequence and one step, got (2, 0, 8)"),
+        ((0, 3, 8), "needs at least one sequence and one step, got (0, 3, 8)"),
+        ((3, 1, 8), "carries the states of 2 sequences, got a chunk of 3; call reset() before other sequences"),
+    ],
+)
+def test_chunks_that_do_not_fit(shape: tuple[int, ...], reason: str, tmp_path: Path) -> None:
+    """They are refused and change nothing."""
+    _, stream = stream_of(tmp_path)
+    _, undisturbed = stream_of(tmp_path)
+    for one in (stream, undisturbed):
+        one.push(draw(2, 3))
+    with pytest.raises(zoo.DataError) as caught:
+        stream.push(np.zeros(shape, np.float32))
+    assert str(caught.value) == f"model.stream.onnx: {reason}"
+    assert np.array_equal(stream.push(draw(2, 1))["logits"], undisturbed.push(draw(2, 1))["logits"])
+
+
+def test_a_token_that_is_unknown_changes_nothing(tmp_path: Path) -> None:
+    _, stream = stream_of(tmp_path, encoder=zoo.OneHot(4))
+    stream.push(np.array([[1, 2]]))
+    with pytest.raises(zoo.RunError, match="ONNX Runtime fails on"):
+        stream.push(np.array([[3, 4]]))
+    found = stream.push(np.array([[3]]))
+    stream.reset()
+    assert np.array_equal(found["logits"], stream.push(np.array([[1, 2, 3]]))["logits"][:, 2:])
+
+
+@pytest.mark.parametrize(
+    ("states", "reason"),
+    [
+        (None, "does not tell its states, so it is not for chunks; 'zoo export --onnx --streaming' makes one"),
+        ("hello", "does not tell its states, so it is not for chunks; 'zoo export --onnx --streaming' makes one"),
+        ("[{}]", "does not tell its states, so it is not for chunks; 'zoo export --onnx --streaming' makes one"),
+        ("[]", "tells of no states, so nothing could be carried over; export the run again"),
+        (
+            '[{"input": "a", "output": "b", "shape": ["batch", 5]}]',
+            "has other inputs or outputs than its metadata say; export the run again",
+        ),
+    ],
+)
+def test_files_that_are_not_for_chunks(states: str | None, reason: str, tmp_path: Path) -> None:
+    path = write(make_model("lstm"), tmp_path)
+    file = onnx.load(path)
+    if states is not None:
+        file.metadata_props.append(onnx.StringStringEntryProto(key="states", value=states))
+    onnx.save(file, path)
+    with pytest.raises(zoo.RunError) as caught:
+        OnnxStream(path)
+    assert str(caught.value) == f"{path}: {reason}"
+
+
+def test_no_torch_is_imported(tmp_path: Path) -> None:
+    _, stream = stream_of(tmp_path)
+    code = (
+        "import sys, pathlib, numpy; from zoo.streaming import OnnxStream; "
+        f"s = OnnxStream(pathlib.Path({str(stream.path)!r})); "
+        "print(s.push(numpy.zeros((2, 3, 8)))['logits'].shape); sys.exit('torch' in sys.modules)"
+    )
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, "(2, 3, 10)\n", "")
+
+
+# --- the commands ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = build_run(tmp_path_factory.mktemp("runs"), "lstm", "training.epochs=1")
+    assert export(run).exit_code == 0
+    return run
+
+
+@pytest.fixture
+def run(exported: Path, tmp_path: Path) -> Path:
+    """A copy of a run that was exported with --streaming, to do with as one likes."""
+    return Path(shutil.copytree(exported, tmp_path / "lstm"))
+
+
+def export(run: Path, *options: str) -> Outcome:
+    return run_zoo("export", run, "--onnx", "--streaming", "--provider", "cpu", *options)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_export_and_check_tell_of_both_files(run: Path) -> None:
+    folder = run / "onnx"
+    assert {file.name for file in folder.iterdir()} == {
+        *("model.onnx", "model.stream.onnx"),
+        *("parity.json", "parity.stream.json"),
+    }
+    exported = json.loads(export(run, "--json").stdout)
+    checked = json.loads(run_zoo("check", run, "--provider", "cpu", "--json").stdout)
+    for report in (exported, checked):
+        (further,) = report.pop("further")
+        for one, name in ((report, "model.onnx"), (further, "model.stream.onnx")):
+            assert (one["path"], one["file"], one["verdict"]) == (str(folder / name), name, "passed")
+    assert json.loads((folder / "parity.stream.json").read_text())["file"] == "model.stream.onnx"
+    shown = run_zoo("check", run, "--provider", "cpu").stdout
+    for name in ("model.onnx", "model.stream.onnx"):
+        assert f"parity of {folder / name}: passed\n" in shown
+        assert f"`{name}`: **passed**" in (run / "README.md").read_text()
+
+
+def test_the_file_says_what_it_is(run: Path) -> None:
+    stream = OnnxStream(run / "onnx" / "model.stream.onnx")
+    assert {"states", "signature", "spec", "golden_input", "golden_logits", "weights_sha256"} <= stream.metadata.keys()
+    assert json.loads(stream.metadata["parity"])["verdict"] == "passed"
+
+
+def test_check_of_the_one_file(run: Path) -> None:
+    path = run / "onnx" / "model.stream.onnx"
+    outcome = run_zoo("check", path, "--provider", "cpu", "--json")
+    assert json.loads(outcome.stdout)["path"] == str(path)
+    assert "further" not in json.loads(outcome.stdout)
+    file = onnx.load(path)
+    file.graph.initializer[0].raw_data = bytes(reversed(file.graph.initializer[0].raw_data))
+    onnx.save(file, path)
+    outcome = run_zoo("check", run, "--provider", "cpu")
+    assert outcome.exit_code == 4
+    assert outcome.stderr.startswith(f"error: {path}: failed: ")
+    assert "its weights were altered" in outcome.stderr
+    assert outcome.stderr.count("\n") == 1
+
+
+def test_a_stream_that_fails_replaces_nothing(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes to rejected/, with its report; the file for whole sequences is as good as it was."""
+    before = contents(run)
+    with monkeypatch.context() as patch:
+        enter = States.enter
+
+        def dropped(self: States, index: int, part: str, size: int) -> None:
+            enter(self, index, part, size)
+
+        patch.setattr(States, "enter", dropped)
+        outcome = export(run)
+    rejected = run / "onnx" / "rejected"
+    assert outcome.exit_code == 4
+    assert outcome.stderr.startswith(f"error: {rejected / 'model.stream.onnx'}: failed: cpu: logits: error ")
+    assert {file.name for file in rejected.iterdir()} == {"model.stream.onnx", "parity.stream.json"}
+    for name in ("onnx/model.onnx", "onnx/model.stream.onnx", "onnx/parity.stream.json"):
+        assert contents(run)[name] == before[name]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "setting", "reason"),
+    [
+        (
+            "bilstm",
+            "architecture.num_layers=1",
+            "a bidirectional model reads from the end of a sequence, which a stream does not have yet; leave "
+            "--streaming out, or build a model with an architecture that reads forward",
+        ),
+        (
+            "gru",
+            "architecture.direction=reverse",
+            "a reverse model reads from the end of a sequence, which a stream does not have yet; leave --streaming "
+            "out, or build a model with architecture.direction=forward",
+        ),
+        (
+            "rnn",
+            "architecture.pooling=mean",
+            "pooling 'mean' needs every step of a sequence, and a stream keeps none of them; leave --streaming out, "
+            "or build a model with architecture.pooling=last, or for a task that answers at each step",
+        ),
+    ],
+)
+def test_models_that_cannot_stream(architecture: str, setting: str, reason: str, tmp_path: Path) -> None:
+    """One line, and nothing is written, not even the file for whole sequences."""
+    run = build_run(tmp_path, architecture, "training.epochs=1", setting)
+    before = contents(run)
+    outcome = export(run)
+    assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (1, "", f"error: --streaming: {reason}\n")
+    assert contents(run) == before
+
+
+def test_predict_tells_a_stream_from_a_whole(run: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", draw(2, 8))
+    path = run / "onnx" / "model.stream.onnx"
+    outcome = run_zoo("predict", path, "--input", tmp_path / "x.npy")
+    assert outcome.exit_code == 1
+    assert outcome.stderr == (
+        f"error: {path}: takes 'state_0_c' as well, so it is not for whole sequences; name a file that "
+        "'zoo export --onnx' made without --streaming\n"
+    )

@@ -1,0 +1,79 @@
+"""The data source ``copy``: say again, after a long wait, what came first.
+
+Source: M. Arjovsky, A. Shah and Y. Bengio, "Unitary Evolution Recurrent Neural Networks", ICML 2016, section 5.1, after
+S. Hochreiter and J. Schmidhuber, 1997. There blanks are told too; here the symbols alone count.
+"""
+
+from __future__ import annotations
+
+from string import ascii_lowercase
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field
+
+import zoo
+
+__all__ = ["Copy", "zoo_register_data"]
+
+_BLANK, _CUE = "-", ">"
+
+
+class Copy(zoo.DataSource):
+    """Symbols, blanks, a cue, and blanks in whose place the symbols are to be told in their order.
+
+    ``cab------>---`` asks for ``cab`` at its last three steps. Whoever guesses has a cross-entropy of ln(symbols).
+    """
+
+    name = "copy"
+
+    class Config(zoo.Config):
+        symbols: Annotated[int, Field(ge=2, le=len(ascii_lowercase))] = 8
+        """How many different symbols there are: the first letters of the alphabet."""
+        length: zoo.Size = 10
+        """Symbols to remember."""
+        delay: zoo.Size = 20
+        """Steps between the last symbol and the first answer, the cue included."""
+        train: zoo.Size = 10_000
+        """Sequences for training, always the same."""
+        validation: zoo.Size = 1_000
+        """Sequences for validation."""
+        test: zoo.Size = 1_000
+        """Sequences for testing."""
+
+    def load(self, config: zoo.Config) -> zoo.Dataset:
+        assert isinstance(config, Copy.Config)
+        sizes = config.train, config.validation, config.test
+        train, validation, test = (_sequences(config, size, seed) for seed, size in enumerate(sizes))
+        symbols = tuple(ascii_lowercase[: config.symbols])
+        return zoo.Dataset(
+            train=train,
+            validation=validation,
+            test=test,
+            signature=zoo.Signature(
+                vocabulary=(*symbols, _BLANK, _CUE), tokenizer="characters", labels=symbols, by_step=True
+            ),
+            description=(
+                f"The copying problem (M. Arjovsky, A. Shah and Y. Bengio, 2016): {config.length:,} of "
+                f"{config.symbols} symbols, to be told again after {config.delay:,} steps. Made up: {len(train):,} "
+                f"sequences for training, {len(validation):,} for validation, {len(test):,} for testing."
+            ),
+        )
+
+
+def _sequences(config: Copy.Config, count: int, seed: int) -> zoo.Split:
+    random = np.random.RandomState(seed)  # its numbers never change, by NumPy's promise
+    symbols = torch.from_numpy(random.randint(0, config.symbols, (count, config.length), np.int64))
+    time = 2 * config.length + config.delay
+    x = torch.full((count, time), config.symbols)
+    x[:, : config.length] = symbols
+    x[:, config.length + config.delay - 1] = config.symbols + 1
+    y = torch.full((count, time), zoo.IGNORED)
+    y[:, -config.length :] = symbols
+    return zoo.Split(x, y)
+
+
+@zoo.hookimpl
+def zoo_register_data() -> list[type[zoo.DataSource]]:
+    return [Copy]

@@ -1,0 +1,240 @@
+"""The data source ``text``: labelled texts as sequences of words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+
+import zoo
+from zoo.data.sentiment import LABELS, sentences
+from zoo.data.table_file import no_column, read_header
+
+__all__ = ["Text", "zoo_register_data"]
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+_LARGEST = 1 << 31
+"""Tokens, padding included, beyond which texts of very different lengths fill the memory with padding: 16 GiB."""
+
+
+class Text(zoo.DataSource):
+    """Texts from a file for each label, a folder for each label or a CSV file; without any, made-up reviews.
+
+    The split is random, always the same for the same texts, and stratified by label. The vocabulary is that of the
+    training part. Texts are padded at their end with the token 0.
+    """
+
+    name = "text"
+
+    class Config(zoo.Config):
+        files: dict[str, str] | None = None
+        """For each label a file in UTF-8 with one text a line; relative to where zoo is run."""
+        folder: str | None = None
+        """A folder with a folder for each label, named like it, in which each .txt file is one text."""
+        file: str | None = None
+        """A CSV file in UTF-8 with a column of texts and one of labels."""
+        text: str = "text"
+        """The column of 'file' with the texts."""
+        label: str = "label"
+        """The column of 'file' with the labels."""
+        min_count: zoo.Size = 1
+        """How often a word must stand in the training part to have a token of its own."""
+        max_vocabulary: Annotated[int, Field(ge=3)] = 10_000
+        """Tokens at most, those for padding and unknown words included; the most frequent words have theirs."""
+        max_length: zoo.Size | None = None
+        """Tokens kept of each text, from its beginning; all when left out."""
+        lengths: bool = True
+        """Whether the model is told how long each text is. If not, it reads the padding as part of the text: a common
+        mistake, here to be shown."""
+        train: Share = 0.8
+        """Share of the texts for training."""
+        validation: Share = 0.1
+        """Share for validation."""
+        test: Share = 0.1
+        """Share for testing. What is left is not used."""
+
+    def load(self, config: zoo.Config) -> zoo.Dataset:
+        assert isinstance(config, Text.Config)
+        texts = _texts(config)
+        labels = sorted(set(texts.labels))
+        if len(labels) < 2:
+            raise zoo.DataError(f"{texts.source}: all texts have the label {labels[0]!r}; expected two labels or more")
+        numbers = {label: number for number, label in enumerate(labels)}
+        classes = np.array([numbers[label] for label in texts.labels])
+        parts = _split(config, texts, classes)
+        tokens = [zoo.words(text)[: config.max_length] for text in texts.texts]
+        vocabulary = zoo.vocabulary((tokens[i] for i in parts[0]), config.min_count, config.max_vocabulary)
+        longest = max(map(len, tokens))
+        if longest * len(tokens) > _LARGEST:
+            raise zoo.DataError(
+                f"{texts.source}: the longest of {len(tokens):,} texts has {longest:,} tokens, too many to pad all "
+                "texts to; set data.max_length"
+            )
+        ids = {token: number for number, token in enumerate(vocabulary)}
+        padded = torch.zeros(len(tokens), longest, dtype=torch.int64)
+        for row, text in zip(padded, tokens, strict=True):
+            row[: len(text)] = torch.tensor(zoo.encode(text, ids))
+        lengths = torch.tensor([len(text) for text in tokens]) if config.lengths else None
+        train, validation, test = (
+            zoo.Split(padded[rows], torch.from_numpy(classes[rows]), None if lengths is None else lengths[rows])
+            for rows in parts
+        )
+        return zoo.Dataset(
+            train=train,
+            validation=validation,
+            test=test,
+            signature=zoo.Signature(
+                vocabulary=vocabulary, tokenizer="words", lengths=config.lengths, labels=tuple(labels)
+            ),
+            description=(
+                f"{texts.description}: {len(tokens):,} texts of {len(labels)} labels. A fixed random split, stratified "
+                f"by label, into {len(train):,} for training, {len(validation):,} for validation and {len(test):,} for "
+                f"testing. {len(vocabulary):,} tokens from the training part."
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """Texts, none of them empty, and the label of each."""
+
+    source: str
+    """What is named where all of them are meant."""
+    description: str
+    texts: Sequence[str]
+    labels: Sequence[str]
+
+
+def _texts(config: Text.Config) -> _Texts:
+    given = [name for name in ("files", "folder", "file") if getattr(config, name) is not None]
+    if len(given) > 1:
+        raise zoo.DataError(f"data.{given[0]}: is given and data.{given[1]} too; give one of files, folder and file")
+    if config.files is not None:
+        return _from_files(config.files)
+    if config.folder is not None:
+        return _from_folder(Path(config.folder))
+    if config.file is not None:
+        return _from_csv(Path(config.file), config.text, config.label)
+    made_up, classes = sentences()
+    return _Texts("the embedded texts", "Made-up reviews", made_up, [LABELS[number] for number in classes])
+
+
+def _from_files(files: Mapping[str, str]) -> _Texts:
+    texts: list[str] = []
+    labels: list[str] = []
+    for label, name in files.items():
+        if not label.strip():
+            raise zoo.DataError(f"data.files: the label of {name} is empty; give it a name")
+        lines = _lines(Path(name))
+        texts += lines
+        labels += [label] * len(lines)
+    if not texts:
+        raise zoo.DataError("data.files: names no file; give one for each label")
+    names = ", ".join(Path(name).name for name in files.values())
+    return _Texts("data.files", names, texts, labels)
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a file. Empty ones may stand at the end only."""
+    lines: list[str] = []
+    empty = None
+    with zoo.open_data(path) as stream:
+        for number, line in enumerate(zoo.text_lines(path, stream), 1):
+            if not line.strip():
+                empty = empty or number
+            elif empty:
+                raise zoo.DataError(f"{path}:{empty}: is an empty line between texts; fill it or remove it")
+            else:
+                lines.append(line.strip())
+    if not lines:
+        raise zoo.DataError(f"{path}: holds no texts, expected one a line")
+    return lines
+
+
+def _from_folder(folder: Path) -> _Texts:
+    try:
+        labels = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        found = [(path, label.name) for label in labels for path in sorted(label.glob("*.txt"))]
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        fault = getattr(error, "strerror", None) or error
+        raise zoo.DataError(f"{folder}: cannot be read ({fault}); expected a folder with one for each label") from error
+    texts = []
+    for path, _ in found:
+        with zoo.open_data(path) as stream:
+            texts.append("".join(zoo.text_lines(path, stream)).strip())
+        if not texts[-1]:
+            raise zoo.DataError(f"{path}: is empty, expected a text")
+    if not found:
+        raise zoo.DataError(f"{folder}: holds no texts, expected a folder for each label with .txt files in it")
+    if lacking := {path.name for path in labels} - {label for _, label in found}:
+        raise zoo.DataError(f"{folder / min(lacking)}: holds no .txt file, expected one for each text")
+    return _Texts(str(folder), folder.name, texts, [label for _, label in found])
+
+
+def _from_csv(path: Path, text: str, label: str) -> _Texts:
+    with zoo.open_data(path) as stream:
+        rows = zoo.csv_rows(path, stream)
+        names = read_header(str(path), next(rows, None))
+        for name, asked_by in ((text, "text"), (label, "label")):
+            if name not in names:
+                raise no_column(str(path), name, asked_by, names)
+        places = names.index(text), names.index(label)
+        found: list[tuple[str, str]] = []
+        for line, row in rows:
+            if len(row) != len(names):
+                raise zoo.DataError(f"{path}:{line}: columns: {len(row)}, expected {len(names)} as in the first line")
+            cells = tuple(row[place].strip() for place in places)
+            if not all(cells):
+                at = cells.index("")
+                raise zoo.DataError(f"{path}:{line}:{places[at] + 1}: {names[places[at]]!r} is empty; fill it in")
+            found.append((cells[0], cells[1]))
+    if not found:
+        raise zoo.DataError(f"{path}: holds no rows below the names of its columns")
+    return _Texts(str(path), path.name, [cells[0] for cells in found], [cells[1] for cells in found])
+
+
+def _split(config: Text.Config, texts: _Texts, classes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """The rows of each part.
+
+    Raises:
+        DataError: where a label is not in every part.
+    """
+    from sklearn.model_selection import train_test_split  # slow to import, and needed by those alone who load texts
+
+    count = len(classes)
+    shares = config.train, config.validation, config.test
+    ends = [int(sum(shares[: number + 1]) * count + 1e-9) for number in range(3)]
+    sizes = [ends[0], ends[1] - ends[0], ends[2] - ends[1]]
+    if ends[2] > count:
+        raise zoo.DataError(f"data.train: with validation and test it makes {sum(shares):g}, expected at most 1")
+    everything = np.arange(count)
+    try:
+        train, rest = train_test_split(
+            everything, train_size=sizes[0], test_size=count - sizes[0], random_state=0, stratify=classes
+        )
+        validation, test = train_test_split(
+            rest, train_size=sizes[1], test_size=sizes[2], random_state=0, stratify=classes[rest]
+        )
+        parts = [train, validation, test]
+    except ValueError:  # scikit-learn's word for a class or a part too small to be split
+        parts = []
+    labels = len(set(texts.labels))
+    if not parts or any(len(set(classes[part].tolist())) < labels for part in parts):
+        label, rarest = Counter(texts.labels).most_common()[-1]
+        raise zoo.DataError(
+            f"{texts.source}: too few texts for each of {labels:,} labels to stand in each part: of {count:,} texts "
+            f"{rarest:,} are {label!r}, and the parts take {sizes[0]:,}, {sizes[1]:,} and {sizes[2]:,}"
+        )
+    return parts
+
+
+@zoo.hookimpl
+def zoo_register_data() -> list[type[zoo.DataSource]]:
+    return [Text]

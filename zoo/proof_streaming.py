@@ -1,0 +1,67 @@
+"""The proof of a streaming file: chunks of several sizes, with the states carried over, against the whole sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.dataset import Split
+from zoo.errors import ExportError
+from zoo.model import Model
+from zoo.parity import Array
+from zoo.proof import Answers, Case, Mode, draw_cases, prove_cases
+from zoo.streaming import OnnxStream
+
+STEPS = 200
+SHAPES = ((1, STEPS), (5, STEPS))
+"""(batch, time)."""
+CHUNKS = (1, 7, STEPS)
+"""Steps at a time: as a user types, in pieces that do not divide the whole, and at once."""
+
+
+def refuse_unless_streamable(model: Model) -> None:
+    """Raise an `ExportError`, with what else to do, for a model whose answers cannot be given chunk by chunk."""
+    backward = next((layer for layer in model.layers() if layer.direction != "forward"), None)
+    if backward is not None:
+        reason = f"a {backward.direction} model reads from the end of a sequence, which a stream does not have yet"
+        instead = "an architecture that reads forward" if backward.fixed_direction else "architecture.direction=forward"
+    elif model.pooling in ("mean", "max"):
+        reason = f"pooling {model.pooling!r} needs every step of a sequence, and a stream keeps none of them"
+        instead = "architecture.pooling=last, or for a task that answers at each step"
+    else:
+        return
+    raise ExportError(f"--streaming: {reason}; leave --streaming out, or build a model with {instead}")
+
+
+def prove_streaming(
+    model: Model,
+    path: Path,
+    sample: Split,
+    providers: Sequence[str],
+    file_faults: Sequence[str],
+    progress: Callable[[str], None],
+) -> dict[str, Any]:
+    """Compare the streaming file at ``path`` with ``model``; arguments and report are those of `zoo.proof.prove`."""
+    inputs = list(draw_cases(sample.x.numpy(), model.encoder.tokens, shapes=SHAPES))
+    cases = [replace(case, chunk=chunk) for case in inputs for chunk in CHUNKS]
+
+    def answer(path: Path, mode: Mode, cases: Sequence[Case]) -> Answers:
+        stream = OnnxStream(path, mode.provider, strict=mode.strict)
+        outputs = [_streamed(stream, case, by_step=model.by_step) for case in cases]
+        return Answers(outputs, stream.placement())
+
+    return prove_cases(model, path, cases, answer, providers, file_faults, progress)
+
+
+def _streamed(stream: OnnxStream, case: Case, *, by_step: bool) -> Mapping[str, Array]:
+    """A whole case chunk by chunk: the answers of all steps, or those after the last one."""
+    assert case.chunk is not None
+    stream.reset()
+    pieces = [stream.push(case.x[:, start : start + case.chunk]) for start in range(0, case.time, case.chunk)]
+    if not by_step:
+        return pieces[-1]
+    return {name: np.concatenate([piece[name] for piece in pieces], 1) for name in pieces[0]}

@@ -1,0 +1,42 @@
+"""A run's model in torch as a writer of text, for runs that have not been exported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from zoo.cell import State
+from zoo.errors import RunError
+from zoo.plugins import Registry
+from zoo.run import Run
+from zoo.sample import LanguageModel, require_language_model
+from zoo.spec import part_name
+
+
+def torch_model(run: Run, registry: Registry) -> LanguageModel:
+    """The trained model, its states carried from step to step.
+
+    Raises:
+        RunError: where the run is not whole, or is no language model of characters, or does not read forward.
+    """
+    spec, task, model = run.load(registry)
+    require_language_model(part_name(spec.task), task.signature, run.path)
+    if model.stack.direction != "forward":
+        raise RunError(
+            f"{run.path}: is a {model.stack.direction} model, which needs a text's end to tell its beginning; name a "
+            "run that reads forward"
+        )
+    states: Sequence[Sequence[State]] | None = None
+
+    @torch.inference_mode()
+    def step(token: int) -> NDArray[np.float32]:
+        nonlocal states
+        encoded = model.encoder(torch.tensor([[token]])).transpose(0, 1)
+        outputs, _, states = model.stack(encoded, None, states)
+        scores: NDArray[np.float32] = model.readout(model.head(outputs[0]))["logits"][0].numpy()
+        return scores
+
+    return LanguageModel(task.signature, step)
