@@ -10,7 +10,8 @@ from zoo.plugins import load_registry
 from zoo.spec import SpecReader
 from zoo.strict_yaml import parse
 
-SPECS = sorted(Path(__file__).parents[1].glob("specs/**/*.yaml"))
+ROOT = Path(__file__).parents[1]
+SPECS = sorted(ROOT.glob("specs/**/*.yaml"))
 """Every spec of the repository."""
 
 SMALLEST = "data: {name: digits}\narchitecture: {name: gru, hidden_size: 8}\ntask: {name: classification}\n"

@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import types
+from math import sin
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,27 @@ def test_readme_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for command in commands:
         outcome = run_zoo(*shlex.split(command))
         assert outcome.exit_code == 0, f"zoo {command}: {outcome.stderr}"
+
+
+@pytest.mark.slow
+def test_the_commands_for_your_own_data_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A series of 200 rows, a few texts and a page of prose, where the commands of the page look for them."""
+    shutil.copytree(ROOT / "specs", tmp_path / "specs")
+    monkeypatch.chdir(tmp_path)
+    rows = [f"2026-01-01T{row // 60:02}:{row % 60:02},{100 + 10 * sin(row / 3):.3f}\n" for row in range(200)]
+    Path("my.csv").write_text("time,sales\n" + "".join(rows))
+    for label, word in (("bad", "awful"), ("good", "fine")):
+        Path(f"{label}.txt").write_text("".join(f"a {word} thing, the {number}th\n" for number in range(40)))
+    Path("my.txt").write_text("Once upon a time there was a cell, and it had a state.\n" * 60)
+    commands = re.findall(r"^zoo (.*)$", "\n".join(blocks(ROOT / "README.md", "sh")), re.MULTILINE)
+    assert len(commands) >= 9
+    for command in commands:
+        outcome = run_zoo(*shlex.split(command))
+        assert outcome.exit_code == 0, f"zoo {command}: {outcome.stderr}"
+    header, *forecast = Path("forecast.csv").read_text().splitlines()
+    assert header == "source,step,sales"
+    assert [line.rpartition(",")[0] for line in forecast] == ["my.csv,1"]
+    assert 80 < float(forecast[0].rpartition(",")[2]) < 120  # in the units of the file
 
 
 def test_makefile_targets_of_the_readme_exist() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,14 +14,11 @@ import onnx
 import pytest
 
 import zoo
-from tests.command import Outcome, run_zoo
 from tests.models import CLASSES, FEATURES, draw, make_model, sequences, write
-from tests.runs import build_run
 from zoo.oracle import Oracle
 from zoo.parity import judge
 from zoo.proof_streaming import CHUNKS, SHAPES, prove_streaming
 from zoo.streaming import OnnxStream
-from zoo_onnx.states import States
 
 KINDS = ("rnn_tanh", "lstm", "gru_after", "gru_before")
 HIDDEN = 5
@@ -288,129 +284,3 @@ def test_no_torch_is_imported(tmp_path: Path) -> None:
     )
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, "(2, 3, 10)\n", "")
-
-
-# --- the commands ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = build_run(tmp_path_factory.mktemp("runs"), "lstm", "training.epochs=1")
-    assert export(run).exit_code == 0
-    return run
-
-
-@pytest.fixture
-def run(exported: Path, tmp_path: Path) -> Path:
-    """A copy of a run that was exported with --streaming, to do with as one likes."""
-    return Path(shutil.copytree(exported, tmp_path / "lstm"))
-
-
-def export(run: Path, *options: str) -> Outcome:
-    return run_zoo("export", run, "--onnx", "--streaming", "--provider", "cpu", *options)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
-
-
-def test_export_and_check_tell_of_both_files(run: Path) -> None:
-    folder = run / "onnx"
-    assert {file.name for file in folder.iterdir()} == {
-        *("model.onnx", "model.stream.onnx"),
-        *("parity.json", "parity.stream.json"),
-    }
-    exported = json.loads(export(run, "--json").stdout)
-    checked = json.loads(run_zoo("check", run, "--provider", "cpu", "--json").stdout)
-    for report in (exported, checked):
-        (further,) = report.pop("further")
-        for one, name in ((report, "model.onnx"), (further, "model.stream.onnx")):
-            assert (one["path"], one["file"], one["verdict"]) == (str(folder / name), name, "passed")
-    assert json.loads((folder / "parity.stream.json").read_text())["file"] == "model.stream.onnx"
-    shown = run_zoo("check", run, "--provider", "cpu").stdout
-    for name in ("model.onnx", "model.stream.onnx"):
-        assert f"parity of {folder / name}: passed\n" in shown
-        assert f"`{name}`: **passed**" in (run / "README.md").read_text()
-
-
-def test_the_file_says_what_it_is(run: Path) -> None:
-    stream = OnnxStream(run / "onnx" / "model.stream.onnx")
-    assert {"states", "signature", "spec", "golden_input", "golden_logits", "weights_sha256"} <= stream.metadata.keys()
-    assert json.loads(stream.metadata["parity"])["verdict"] == "passed"
-
-
-def test_check_of_the_one_file(run: Path) -> None:
-    path = run / "onnx" / "model.stream.onnx"
-    outcome = run_zoo("check", path, "--provider", "cpu", "--json")
-    assert json.loads(outcome.stdout)["path"] == str(path)
-    assert "further" not in json.loads(outcome.stdout)
-    file = onnx.load(path)
-    file.graph.initializer[0].raw_data = bytes(reversed(file.graph.initializer[0].raw_data))
-    onnx.save(file, path)
-    outcome = run_zoo("check", run, "--provider", "cpu")
-    assert outcome.exit_code == 4
-    assert outcome.stderr.startswith(f"error: {path}: failed: ")
-    assert "its weights were altered" in outcome.stderr
-    assert outcome.stderr.count("\n") == 1
-
-
-def test_a_stream_that_fails_replaces_nothing(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It goes to rejected/, with its report; the file for whole sequences is as good as it was."""
-    before = contents(run)
-    with monkeypatch.context() as patch:
-        enter = States.enter
-
-        def dropped(self: States, index: int, part: str, size: int) -> None:
-            enter(self, index, part, size)
-
-        patch.setattr(States, "enter", dropped)
-        outcome = export(run)
-    rejected = run / "onnx" / "rejected"
-    assert outcome.exit_code == 4
-    assert outcome.stderr.startswith(f"error: {rejected / 'model.stream.onnx'}: failed: cpu: logits: error ")
-    assert {file.name for file in rejected.iterdir()} == {"model.stream.onnx", "parity.stream.json"}
-    for name in ("onnx/model.onnx", "onnx/model.stream.onnx", "onnx/parity.stream.json"):
-        assert contents(run)[name] == before[name]
-
-
-@pytest.mark.parametrize(
-    ("architecture", "setting", "reason"),
-    [
-        (
-            "bilstm",
-            "architecture.num_layers=1",
-            "a bidirectional model reads from the end of a sequence, which a stream does not have yet; leave "
-            "--streaming out, or build a model with an architecture that reads forward",
-        ),
-        (
-            "gru",
-            "architecture.direction=reverse",
-            "a reverse model reads from the end of a sequence, which a stream does not have yet; leave --streaming "
-            "out, or build a model with architecture.direction=forward",
-        ),
-        (
-            "rnn",
-            "architecture.pooling=mean",
-            "pooling 'mean' needs every step of a sequence, and a stream keeps none of them; leave --streaming out, "
-            "or build a model with architecture.pooling=last, or for a task that answers at each step",
-        ),
-    ],
-)
-def test_models_that_cannot_stream(architecture: str, setting: str, reason: str, tmp_path: Path) -> None:
-    """One line, and nothing is written, not even the file for whole sequences."""
-    run = build_run(tmp_path, architecture, "training.epochs=1", setting)
-    before = contents(run)
-    outcome = export(run)
-    assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (1, "", f"error: --streaming: {reason}\n")
-    assert contents(run) == before
-
-
-def test_predict_tells_a_stream_from_a_whole(run: Path, tmp_path: Path) -> None:
-    np.save(tmp_path / "x.npy", draw(2, 8))
-    path = run / "onnx" / "model.stream.onnx"
-    outcome = run_zoo("predict", path, "--input", tmp_path / "x.npy")
-    assert outcome.exit_code == 1
-    assert outcome.stderr == (
-        f"error: {path}: takes 'state_0_c' as well, so it is not for whole sequences; name a file that "
-        "'zoo export --onnx' made without --streaming\n"
-    )

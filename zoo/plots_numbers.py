@@ -37,8 +37,9 @@ def plot_series(parts: Mapping[str, tuple[Array, Array]], title: str, path: Path
     whole.set(title=title, xlim=(0, max(1, start - 1)))
     name, (true, predicted) = list(parts.items())[-1]
     shown = slice(0, CLOSE_UP)
-    _lines(close, np.arange(len(true))[shown], true[shown], predicted[shown], labelled=True)
+    _lines(close, np.arange(len(true))[shown], true[shown], predicted[shown], labelled=False)
     close.set(title=f"{name}, from its first step", xlabel="step")
+    figure.legend(loc="outside upper right", ncols=2)
     save(figure, path)
 
 
@@ -46,7 +47,6 @@ def _lines(axes: Axes, steps: Array, true: Array, predicted: Array, *, labelled:
     axes.plot(steps, true, color=BLUE, linewidth=1, label="true" if labelled else None)
     axes.plot(steps, predicted, color=ORANGE, linewidth=1, label="predicted" if labelled else None)
     axes.grid(alpha=0.3)
-    axes.legend(loc="upper right")
 
 
 def plot_scatter(true: Array, predicted: Array, name: str, path: Path) -> None:

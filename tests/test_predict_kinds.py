@@ -1,0 +1,172 @@
+"""`zoo predict` for every kind of model: texts, forecasts, and an answer for each step."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.command import run_zoo
+from tests.specs import ROOT
+from zoo.oracle import Oracle
+from zoo.parity import compare
+from zoo.plugins import load_registry
+from zoo.run import Run
+
+
+def exported(folder: Path, spec: str, *settings: str) -> Path:
+    run = folder / spec
+    changes = [part for setting in ("training.epochs=1", *settings) for part in ("--set", setting)]
+    outcome = run_zoo("build", ROOT / "specs" / f"{spec}.yaml", "--out", run, "--device", "cpu", *changes)
+    assert outcome.exit_code == 0, outcome.stderr
+    outcome = run_zoo("export", "--onnx", run, "--provider", "cpu")
+    assert outcome.exit_code == 0, outcome.stderr
+    return run
+
+
+@pytest.fixture(scope="module")
+def forecast(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three steps of two targets from five rows of three columns."""
+    data = "data={name: csv, inputs: [open, close, volume], targets: [close, volume], window: 5, horizon: 3}"
+    return exported(tmp_path_factory.mktemp("runs"), "forecast", data)
+
+
+@pytest.fixture(scope="module")
+def sentiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return exported(tmp_path_factory.mktemp("runs"), "sentiment", "encoder.size=8", "architecture.hidden_size=8")
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    settings = ("data.train=100", "data.validation=20", "data.test=20", "architecture.hidden_size=8")
+    return exported(tmp_path_factory.mktemp("runs"), "copy", *settings)
+
+
+ROWS = [
+    {"day": f"2026-01-{day:02}", "volume": 1e6 * day, "close": 10.0 + day, "open": 9.5 + day} for day in range(1, 9)
+]
+
+
+def table(path: Path, rows: list[dict[str, object]]) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def test_a_forecast_is_for_the_rows_after_the_last_and_in_the_units_of_the_file(forecast: Path, tmp_path: Path) -> None:
+    """The columns stand in another order beside one that the model does not know."""
+    path, out = table(tmp_path / "my.csv", ROWS), tmp_path / "out.csv"
+    outcome = run_zoo("predict", forecast, "--input", path, "--out", out)
+    assert (outcome.exit_code, outcome.stdout) == (0, ""), outcome.stderr
+    found = list(csv.DictReader(out.read_text().splitlines()))
+    assert list(found[0]) == ["source", "step", "close", "volume"]
+    assert [row["step"] for row in found] == ["1", "2", "3"]
+    _, _, model = Run(forecast).load(load_registry())
+    x = np.array([[[row["open"], row["close"], row["volume"]] for row in ROWS[-5:]]], np.float32)
+    expected = Oracle(model).expect(x)["y"]
+    answer = np.array([[[row["close"], row["volume"]] for row in found]], np.float64).astype(np.float32)
+    assert compare(expected, answer).status == "passed"
+    assert run_zoo("predict", forecast, "--input", path).stdout == out.read_text()
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (ROWS[:4], "holds 4 rows, expected at least 5, as the model was trained with"),
+        ([{"open": 1, "close": 2}], ":1: has no column 'volume' in its header, expected open, close, volume"),
+        ([*ROWS[:7], {**ROWS[7], "close": "many"}], ":9:3: 'many' is not a number"),
+        ([*ROWS[:7], {**ROWS[7], "close": "nan"}], ":9:3: nan is not a finite number"),
+    ],
+)
+def test_tables_that_a_forecast_cannot_use(
+    forecast: Path, rows: list[dict[str, object]], message: str, tmp_path: Path
+) -> None:
+    outcome = run_zoo("predict", forecast, "--input", table(tmp_path / "my.csv", rows), "--out", tmp_path / "out.csv")
+    assert outcome.exit_code == 1
+    assert message in outcome.stderr
+    assert outcome.stderr.count("\n") == 1
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_texts_of_different_lengths_are_answered_as_each_alone(sentiment: Path, tmp_path: Path) -> None:
+    texts = ["not bad", "the plot was awful, and the music was dull", "good", "quite unheard-of words"]
+    path = tmp_path / "texts.txt"
+    path.write_text("\n".join(texts))
+    together = json.loads(run_zoo("predict", sentiment, "--input", path, "--json").stdout)["predictions"]
+    assert [one["source"] for one in together] == [f"{path}:{line}" for line in range(1, 5)]
+    for text, one in zip(texts, together, strict=True):
+        (alone,) = json.loads(run_zoo("predict", sentiment, "--text", text, "--json").stdout)["predictions"]
+        for label, share in one["answers"][0]["probabilities"].items():
+            # Padding changes the shape of the products, and so the order of their sums: some roundings of 24 bits.
+            assert alone["answers"][0]["probabilities"][label] == pytest.approx(share, abs=64 * 2**-24)
+
+
+def test_texts_become_the_tokens_that_the_model_learnt(sentiment: Path, tmp_path: Path) -> None:
+    """The sequence that stands in the run's sample, written as text again, gets the answer of that sequence."""
+    sample = Run(sentiment).sample()
+    _, task, model = Run(sentiment).load(load_registry())
+    assert sample.lengths is not None
+    length = int(sample.lengths[0])
+    text = " ".join(task.signature.vocabulary[token] for token in sample.x[0, :length].tolist())
+    outcome = json.loads(run_zoo("predict", sentiment, "--text", text, "--json").stdout)
+    with torch.inference_mode():
+        wanted = model.outputs(sample.x[:1, :length], sample.lengths[:1])["probabilities"][0].tolist()
+    found = list(outcome["predictions"][0]["answers"][0]["probabilities"].values())
+    assert found == pytest.approx(wanted, abs=64 * 2**-24)
+
+
+def test_every_step_has_an_answer(copy: Path, tmp_path: Path) -> None:
+    text = "abcd------>---"
+    lines = run_zoo("predict", copy, "--text", text, "--top", 1).stdout.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == [f"{text}, step {step}" for step in range(1, 15)]
+    out = tmp_path / "out.csv"
+    run_zoo("predict", copy, "--text", text, "--out", out)
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert [row["step"] for row in rows] == [str(step) for step in range(1, 15)]
+    for row in rows:
+        shares = {name[2:-1]: float(value) for name, value in row.items() if name.startswith("p(")}
+        assert max(shares, key=lambda label: shares[label]) == row["label"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--text", "ab!"), 1, "--text 1:3: the model does not know '!'"),
+        (("--text", ""), 1, "--text 1: is empty, expected a text"),
+        ((), 2, "give a file with --input, or a text with --text"),
+    ],
+)
+def test_texts_that_a_model_cannot_read(copy: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
+    outcome = run_zoo("predict", copy, *arguments)
+    assert outcome.exit_code == code
+    assert message in outcome.stderr
+    assert outcome.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", ": is empty, expected one text a line"),
+        (b"good\n\nbad\n", ":2: is empty, expected a text"),
+        (b"good\nb\xff\xfed\n", ":2: is not UTF-8 text"),
+    ],
+)
+def test_files_that_hold_no_texts(sentiment: Path, content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "texts.txt"
+    path.write_bytes(content)
+    outcome = run_zoo("predict", sentiment, "--input", path)
+    assert outcome.exit_code == 1
+    assert f"{path}{message}" in outcome.stderr
+    assert outcome.stderr.count("\n") == 1
+
+
+def test_numbers_need_no_text(forecast: Path) -> None:
+    outcome = run_zoo("predict", forecast, "--text", "hello")
+    assert outcome.exit_code == 2
+    assert "this model takes numbers; give a .npy or .csv file with --input" in outcome.stderr

@@ -1,0 +1,80 @@
+"""What a run says of its own worth: naive predictors, answers that never change, and the pictures of each task."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.command import run_zoo
+from tests.specs import ROOT
+
+PICTURES = {
+    "forecast": {"curves.png", "predictions.png"},
+    "adding": {"curves.png", "predictions.png"},
+    "sentiment": {"curves.png", "confusion.png"},
+    "copy": {"curves.png", "confusion.png"},
+    "characters": {"curves.png"},
+}
+BASELINES = {
+    "forecast": {"mean", "persistence"},
+    "adding": {"mean"},
+    "sentiment": {"majority"},
+    "copy": {"majority"},
+    "characters": {"uniform", "unigram"},
+}
+SMALL = {
+    "forecast": (),
+    "adding": ("data.train=100", "data.validation=20", "data.test=20"),
+    "sentiment": ("encoder.size=4",),
+    "copy": ("data.train=100", "data.validation=20", "data.test=20"),
+    "characters": ("training.batch_size=512",),
+}
+
+
+def build(folder: Path, spec: str, *settings: str) -> tuple[dict[str, object], str, str]:
+    """The run's config.json, its model card and what was said on stderr."""
+    changes = [part for setting in settings for part in ("--set", setting)]
+    outcome = run_zoo("build", ROOT / "specs" / f"{spec}.yaml", "--out", folder, "--device", "cpu", *changes)
+    assert outcome.exit_code == 0, outcome.stderr
+    return json.loads((folder / "config.json").read_text()), (folder / "README.md").read_text(), outcome.stderr
+
+
+@pytest.mark.parametrize("spec", PICTURES)
+def test_every_task_has_its_baselines_and_its_pictures(spec: str, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    config, card, _ = build(run, spec, "training.epochs=1", "architecture.hidden_size=4", *SMALL[spec])
+    assert {path.name for path in run.glob("*.png")} == PICTURES[spec]
+    baselines = config["baselines"]
+    assert isinstance(baselines, dict)
+    assert set(baselines) == BASELINES[spec]
+    for name, metrics in baselines.items():
+        assert f"naive: {name}" in card
+        assert metrics.keys() == config["test"].keys()  # type: ignore[attr-defined]
+
+
+def test_a_model_that_is_no_better_is_told_so(tmp_path: Path) -> None:
+    config, card, said = build(tmp_path / "run", "forecast", "training.epochs=1", "training.optimizer.lr=1e-6")
+    assert config["not_beaten"] == ["persistence"] or config["not_beaten"] == ["mean", "persistence"]
+    assert "warning: on the test part the model is no better than" in said
+    assert "**On the test part the model is no better than" in card
+
+
+def test_answers_that_never_change_are_told(tmp_path: Path) -> None:
+    """One huge step makes every score negative, and behind the ReLU nothing moves any more."""
+    config, card, said = build(
+        tmp_path / "run",
+        "forecast",
+        "training.epochs=3",
+        "training.seed=1",
+        "training.batch_size=1000",
+        "training.optimizer={name: sgd, lr: 100}",
+        "training.schedule={name: constant}",
+        "training.clip_norm=null",
+        "data.target_scaling=min_max",
+        "task.head={output_activation: relu}",
+    )
+    assert config["constant"] is True
+    assert "warning: the model gives the same answer for every test sequence" in said
+    assert "it has learnt nothing" in card
