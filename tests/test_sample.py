@@ -253,6 +253,5 @@ def test_a_model_that_reads_backward(tmp_path: Path) -> None:
 
 
 def test_no_run(tmp_path: Path) -> None:
-    refused(
-        run_zoo("sample", tmp_path / "nowhere"), f"{tmp_path / 'nowhere'}: is not a run; 'zoo build SPEC' makes one"
-    )
+    nowhere = tmp_path / "nowhere"
+    refused(run_zoo("sample", nowhere), f"{nowhere}: is not a run; 'zoo build SPEC' makes one")

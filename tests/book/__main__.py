@@ -46,9 +46,9 @@ def build(item: Item, seed: int) -> dict[str, Any]:
         ("export", "--onnx", str(folder), "--provider", "cpu", *(["--streaming"] if item.streaming else [])),
     ):
         outcome = zoo(*arguments)
-        # A model whose answers never change proves nothing: its export is refused, which is right and told.
+        # A model whose answers never change proves nothing: its export may be refused, which is right and told.
         if outcome.returncode not in (0, 4):
-            raise SystemExit(f"zoo {' '.join(arguments)} left with {outcome.returncode}:\n{outcome.stderr}")
+            raise RuntimeError(f"zoo {' '.join(arguments)} left with {outcome.returncode}: {outcome.stderr}")
     return {"spec": item.spec, "settings": list(item.settings), "seed": seed, **_facts(folder)}
 
 
@@ -78,15 +78,19 @@ def main() -> None:
     tasks = [(item, seed) for item in ITEMS if fnmatch(item.spec, chosen.only) for seed in item.seeds]
     done: list[dict[str, Any]] = []
 
-    def work(task: tuple[Item, int]) -> dict[str, Any]:
-        result = build(*task)
+    def work(task: tuple[Item, int]) -> dict[str, Any] | None:
+        try:
+            result = build(*task)
+        except RuntimeError as error:  # the others go on
+            print(f"failed: {error}", file=sys.stderr, flush=True)
+            return None
         done.append(result)
         verdicts = ", ".join(f"{name} {one['verdict']}" for name, one in result["parity"].items())
         print(f"{len(done)}/{len(tasks)} {task[0].run(task[1])}: {result['seconds']} s, {verdicts}", flush=True)
         return result
 
     with ThreadPoolExecutor(chosen.jobs) as pool:
-        runs = list(pool.map(work, tasks))
+        runs = [result for result in pool.map(work, tasks) if result is not None]
     older = json.loads(RESULTS.read_text()) if chosen.only != "*" and RESULTS.exists() else {}
     kept = older.get("runs", [])
     replaced = {(run["spec"], *run["settings"], run["seed"]) for run in runs}
@@ -99,6 +103,8 @@ def main() -> None:
         "runs": [run for run in kept if (run["spec"], *run["settings"], run["seed"]) not in replaced] + runs,
     }
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    if len(runs) < len(tasks):
+        raise SystemExit(f"{len(tasks) - len(runs)} failed; mend them and run these again with --only")
     PAGE.write_text(with_table(PAGE.read_text(), results))
     print(f"{results['minutes']} minutes; see {RESULTS.relative_to(ROOT)} and {PAGE.relative_to(ROOT)}")
 

@@ -20,6 +20,8 @@ COMMANDS = {
     "check": "Prove an exported file again.",
     "predict": "Answer for your own file, through ONNX Runtime.",
     "sample": "Text from a language model of characters.",
+    "compare": "Several runs side by side: quality, size, time.",
+    "gradients": "How far back a model's gradient reaches.",
     "list": "What can be used: architectures, data, tasks, exporters, specs.",
     "inspect": "An exported file in words.",
     "schema": "The JSON Schema of a spec, for editors.",

@@ -1,0 +1,20 @@
+"""The option of commands that draw a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from zoo.errors import UsageError
+
+
+def _png(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    if value is not None and value.suffix != ".png":
+        raise UsageError(f"--out {value}: the picture is a PNG; give a name that ends in .png")
+    return value
+
+
+out_option = click.option(
+    "--out", callback=_png, type=click.Path(path_type=Path, dir_okay=False), help="Where to write the picture, a .png."
+)

@@ -1,0 +1,104 @@
+"""The picture of runs side by side, as a PNG file."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator
+
+from zoo.compare import Comparison
+from zoo.palette import colour, mark
+from zoo.plots import GREY, save
+
+LABEL_WIDTH = 24
+LOWEST = 4.2
+"""Height of the picture in inches."""
+
+
+def plot_comparison(comparison: Comparison, path: Path) -> None:
+    """Quality against parameters with the spread over seeds, the training times, and the latencies."""
+    groups = comparison.groups
+    labels = [_escaped("\n".join(textwrap.wrap(group.label, LABEL_WIDTH))) for group in groups]
+    lines = sum(label.count("\n") + 1 for label in labels)
+    latencies = [{name: 1e3 * seconds for name, seconds in group.latency.items()} for group in groups]
+    figure = Figure(figsize=(11, max(LOWEST, 1.6 + 0.42 * lines)), layout="constrained")
+    grid = figure.add_gridspec(1 + any(latencies), 2, width_ratios=(1.1, 1))
+    _quality(figure.add_subplot(grid[:, 0]), comparison)
+    training = figure.add_subplot(grid[0, 1])
+    _bars(training, labels, [{"": group.training_seconds} for group in groups])
+    training.set(title="training time", xlabel="seconds, median")
+    if any(latencies):
+        latency = figure.add_subplot(grid[1, 1])
+        _bars(latency, labels, latencies, "not exported")
+        providers = " and ".join(dict.fromkeys(name for own in latencies for name in own))
+        latency.set(title="latency of one sequence", xlabel=f"milliseconds, ONNX Runtime on {providers}, median")
+    save(figure, path)
+
+
+def _quality(axes: Axes, comparison: Comparison) -> None:
+    for index, group in enumerate(comparison.groups):
+        # The mean of equal numbers may be off by a rounding, and a bar must not be negative.
+        low, high = max(0.0, group.mean - min(group.values)), max(0.0, max(group.values) - group.mean)
+        look = {"color": colour(index), "marker": mark(index), "markersize": 8, "capsize": 4}
+        bar = [[low], [high]] if len(group.values) > 1 else None
+        axes.errorbar([group.parameters], [group.mean], yerr=bar, **look)
+    counts = [group.parameters for group in comparison.groups]
+    axes.set_xscale("log")
+    axes.set_xlim(min(counts) / 1.4, max(counts) * 1.4)
+    close = max(counts) < 4 * min(counts)
+    axes.xaxis.set_major_locator(MaxNLocator(4) if close else LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.xaxis.set_minor_formatter("")
+    axes.set(
+        title="\n".join([f"test part ({comparison.better} is better)", *_show_naive(axes, comparison)]),
+        xlabel="parameters",
+        ylabel=f"{comparison.metric.replace('_', ' ')}: mean, least and most",
+    )
+    axes.grid(alpha=0.3)
+
+
+def _show_naive(axes: Axes, comparison: Comparison) -> list[str]:
+    """Draw a line for each naive predictor that is near the models: one far off would leave them lying in a heap.
+
+    Returns:
+        A line of text for each.
+    """
+    groups = comparison.groups
+    values = [value for group in groups for value in group.values]
+    naive = {(group.baseline, group.baseline_value) for group in groups if group.baseline_value is not None}
+    low, high = min(values), max(values)
+    reach = max(high - low, 0.02 * abs(high), 1e-9)
+    near = {value for _, value in naive if low - 2 * reach < value < high + 2 * reach}
+    for value in near:
+        axes.axhline(value, color=GREY, linestyle="--", linewidth=1)
+    axes.set_ylim(min([low, *near]) - 0.2 * reach, max([high, *near]) + 0.2 * reach)
+    return [f"naive: {n} {value:.4g} ({'dashed' if value in near else 'off the page'})" for n, value in sorted(naive)]
+
+
+def _bars(axes: Axes, labels: Sequence[str], values: Sequence[Mapping[str, float]], empty: str = "") -> None:
+    """For each group bars by what they stand for, marked as the group's point is."""
+    kinds = list(dict.fromkeys(kind for own in values for kind in own))
+    height, largest = 0.7 / max(1, len(kinds)), max(value for own in values for value in own.values())
+    for index, own in enumerate(values):
+        for number, (kind, value) in enumerate(own.items()):
+            at = index + (number - (len(kinds) - 1) / 2) * height
+            axes.barh(at, value, height=0.9 * height, color=colour(index), alpha=1 - 0.4 * number)
+            text = f"{value:.3g}" + (f" {kind}" if len(kinds) > 1 else "")
+            axes.annotate(text, (value, at), (4, 0), textcoords="offset points", va="center", size=9)
+        axes.plot(0.02, index, mark(index), color=colour(index), mec="white", transform=axes.get_yaxis_transform())
+        if not own:
+            axes.annotate(empty, (0.05, index), xycoords=axes.get_yaxis_transform(), va="center", size=9)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(max(3, len(labels)) - 0.5, -0.5)  # the first on top, as in the table
+    axes.set_xlim(0, largest * 1.25 or 1)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_axisbelow(True)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("$", r"\$")

@@ -1,0 +1,57 @@
+"""The picture of how far back gradients reach, as a PNG file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from zoo.gradients import Curve
+from zoo.palette import colour, dash, mark
+from zoo.plots import save
+
+LOWEST = 4.0
+"""Height of the picture in inches."""
+MARKS_ON_A_LINE = 8
+
+
+def plot_gradients(runs: Mapping[str, Sequence[Curve]], title: str, path: Path) -> None:
+    """The norms of every state of every run against the step, on a log axis.
+
+    A run has a colour and a mark, a state its dashes; of a single run each state has a colour too. A norm of zero has
+    no place on the axis and is left out.
+
+    Args:
+        runs: the curves by the run's name.
+    """
+    longest = max(len(curve.norms) for curves in runs.values() for curve in curves)
+    count = sum(map(len, runs.values()))
+    every = max(1, longest // MARKS_ON_A_LINE)
+    # Room for the legend, which stands beside the axes.
+    figure = Figure(figsize=(9.5, max(LOWEST, 0.8 + 0.19 * count)), layout="constrained")
+    axes = figure.subplots()
+    axes.set_yscale("log", nonpositive="mask")
+    shown = 0
+    for number, (name, curves) in enumerate(runs.items()):
+        for index, curve in enumerate(curves):
+            look = number if len(runs) > 1 else index
+            axes.plot(
+                np.arange(1, len(curve.norms) + 1),
+                np.where(np.array(curve.norms) > 0, curve.norms, np.nan),
+                color=colour(look),
+                marker=mark(look),
+                # Curves that lie upon each other show their marks in turn.
+                markevery=(shown * every // count, every),
+                markersize=4.5,
+                linestyle=dash(index),
+                linewidth=1.4,
+                label=f"{name}  {curve.state}".replace("$", r"\$"),
+            )
+            shown += 1
+    axes.set(title=title, xlabel="step t", ylabel="mean norm of dLoss / dstate$_t$", xlim=(1, max(2, longest)))
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside right upper", handlelength=3.6, fontsize=9)
+    save(figure, path)
