@@ -90,7 +90,11 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "a block as a key": (spec(more="{a: 1}: 2"), "5:1: a key must be a plain word"),
     # parts
     "no data": ("architecture: {name: gru, hidden_size: 8}\ntask: {name: classification}", "1:1: data: is required"),
-    "null data": (spec(data="null"), "1:1: data: must be a block of fields with a name (digits, mnist), got nothing"),
+    "null data": (
+        spec(data="null"),
+        "1:1: data: must be a block of fields with a name (adding, characters, copy, csv, digits, mnist, text), "
+        "got nothing",
+    ),
     "a list for a block": (spec(architecture="[gru]"), "2:1: architecture: must be a block of fields with a name"),
     "a word for a block": (spec(task="classification"), "3:1: task: must be a block of fields with a name"),
     "null training": (spec(training="null"), "4:1: training: must be a block of fields, got nothing"),
@@ -104,14 +108,20 @@ BAD: dict[str, tuple[str | bytes, str]] = {
         spec(more="Training: {}"),
         "5:1: Training: is not a field here (did you mean 'training'?)",
     ),
-    "a merge key": (spec(data="&d {name: digits}", task="{<<: *d}"), "3:8: task.'<<': is not a field here"),
+    "a merge key": (
+        spec(data="&d {name: digits}", task="{<<: *d, name: classification}"),
+        "3:8: task.'<<': is not a field here",
+    ),
     # names
     "unknown architecture": (
         spec(architecture="{name: transformer}"),
         "2:16: architecture.name: 'transformer' is not known",
     ),
     "misspelt architecture": (spec(architecture="{name: bilsmt}"), "'bilsmt' is not known (did you mean 'bilstm'?)"),
-    "unknown data": (spec(data="{name: imagenet}"), "1:8: data.name: 'imagenet' is not known; known: digits, mnist"),
+    "unknown data": (
+        spec(data="{name: imagenet}"),
+        "1:8: data.name: 'imagenet' is not known; known: adding, characters, copy, csv, digits, mnist, text",
+    ),
     "unknown task": (
         spec(task="{name: classify}"),
         "3:8: task.name: 'classify' is not known (did you mean 'classification'?)",

@@ -71,7 +71,8 @@ def test_the_config_says_how_it_went(built: Path) -> None:
     assert config["schema_version"] == 1
     assert (config["name"], config["architecture"], config["task"]) == ("gru", "gru", "classification")
     assert config["sizes"] == {"train": 1078, "validation": 359, "test": 360}
-    assert config["labels"] == list("0123456789")
+    assert config["signature"]["labels"] == list("0123456789")
+    assert (config["signature"]["features"], config["time"]) == (8, 8)
     assert config["epochs"] == len(lines) == 2
     assert best["best"]
     assert config["validation"] == best["validation"]
@@ -84,7 +85,8 @@ def test_the_weights_are_those_of_the_result(built: Path) -> None:
     spec, task, model = run.load(load_registry())
     config = run.config()
     assert spec.name == "gru"
-    assert task.labels == tuple(config["labels"])
+    assert task.signature == digits().signature
+    assert task.signature.labels == tuple(config["signature"]["labels"])
     assert not model.training
     assert model.parameter_count == config["parameters"]
     assert evaluate(model, task, digits().validation)[0] == config["validation"]
@@ -93,12 +95,14 @@ def test_the_weights_are_those_of_the_result(built: Path) -> None:
 
 def test_the_sample_is_spread_over_the_test_part(built: Path) -> None:
     sample = Run(built).sample()
-    assert sample.dtype == torch.float32
-    assert sample.shape == (SAMPLE, 8, 8)
-    test = digits().test.x.float()
-    assert torch.equal(sample[0], test[0])
-    assert torch.equal(sample[-1], test[-1])
-    assert len(sample.unique(dim=0)) == SAMPLE
+    assert sample.x.dtype == torch.float32
+    assert sample.x.shape == (SAMPLE, 8, 8)
+    assert sample.lengths is None
+    test = digits().test
+    for row in (0, -1):
+        assert torch.equal(sample.x[row], test.x[row].float())
+        assert sample.y[row] == test.y[row]
+    assert len(sample.x.unique(dim=0)) == SAMPLE
 
 
 def flip(path: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_resolved_spec_reads_back_equal(description: str, training: dict[str, 
 
 def test_defaults_are_written_out(folder: Path) -> None:
     spec = read(SMALLEST).to_dict()
-    assert list(spec) == ["name", "description", "data", "architecture", "task", "training"]
+    assert list(spec) == ["name", "description", "data", "encoder", "architecture", "task", "training"]
     assert spec["architecture"] == {
         "name": "gru",
         "hidden_size": 8,
@@ -84,7 +84,7 @@ def test_defaults_are_written_out(folder: Path) -> None:
         "reset": "after",
         "num_layers": 1,
         "dropout": 0.0,
-        "pooling": "last",
+        "pooling": None,
         "implementation": "auto",
         "direction": "forward",
     }
@@ -125,7 +125,7 @@ description: [a, b]
 """
 
 EXPECTED = """\
-2:1: task: is required; known: classification
+2:1: task: is required; known: classification, forecasting, language_modelling, regression, tagging
 3:3: training.epochs: must be a positive integer, got 0
 4:3: training.batch_size: must be an integer, got 2.5
 5:26: training.optimizer.lr: must be greater than 0, got -1
@@ -139,7 +139,8 @@ EXPECTED = """\
 11:3: training.deterministic: must be true or false, got 'no'
 12:3: training.'odd key\\n': is not a field here; fields: batch_size, clip_norm, deterministic, early_stopping, \
 epochs, metric, optimizer, precision, schedule, seed
-13:1: data: must be a block of fields with a name (digits, mnist), got 'digits'
+13:1: data: must be a block of fields with a name (adding, characters, copy, csv, digits, mnist, text), \
+got 'digits'
 15:3: architecture.hidden_size: must be an integer, got '64'
 17:3: architecture.hiden_size: is not a field here (did you mean 'hidden_size'?); fields: bias, direction, dropout, \
 hidden_size, implementation, name, num_layers, pooling
@@ -148,7 +149,8 @@ num_layers, pooling
 19:3: architecture.num_layers: must be at most 100, got 1000
 20:3: architecture.dropout: must be less than 1, got 1.0
 21:3: architecture.bias: must be true or false, got nothing
-22:1: tsak: is not a field here (did you mean 'task'?); fields: architecture, data, description, name, task, training
+22:1: tsak: is not a field here (did you mean 'task'?); fields: architecture, data, description, encoder, \
+name, task, training
 23:1: description: must be text, got ['a', 'b']
 """
 
@@ -268,8 +270,9 @@ def test_an_override_is_shown_as_the_place_of_its_faults(folder: Path) -> None:
         "dropout, hidden_size, implementation, name, nonlinearity, num_layers, pooling",
         "--set training.early_stopping.wait=1: training.early_stopping.patience: is required",
         "--set training.early_stopping.wait=1: training.early_stopping.wait: is not a field here; fields: patience",
-        "--set a.b=1: a: is not a field here; fields: architecture, data, description, name, task, training",
-        "s.yaml:1:8: data.name: 'digit' is not known (did you mean 'digits'?); known: digits, mnist",
+        "--set a.b=1: a: is not a field here; fields: architecture, data, description, encoder, name, task, training",
+        "s.yaml:1:8: data.name: 'digit' is not known (did you mean 'digits'?); known: adding, "
+        "characters, copy, csv, digits, mnist, text",
     ]
 
 
@@ -281,7 +284,11 @@ def test_an_override_is_shown_as_the_place_of_its_faults(folder: Path) -> None:
         ("training=!!set {a}", "--set training=!!set {a}: its value:1:1: the tag"),
         ("data.name.x=1", "--set data.name.x=1: name holds 'digits', which has no fields"),
         ("training.epochs=", "--set training.epochs=: training.epochs: must be an integer, got nothing"),
-        ("data=", "--set data=: data: must be a block of fields with a name (digits, mnist), got nothing"),
+        (
+            "data=",
+            "--set data=: data: must be a block of fields with a name (adding, characters, copy, csv, digits, mnist, "
+            "text), got nothing",
+        ),
         ("x\ny=1", r"--set 'x\ny=1': 'x\ny': is not a field here; fields: architecture"),
         ("x=\x1b[31m", r"--set 'x=\x1b[31m': its value:1:1: the character '\x1b' is not text"),
     ],

@@ -20,6 +20,8 @@ from zoo.runtime import PROVIDERS, OnnxSession, unavailable
 from zoo.spec import SpecReader
 
 ROUNDS, WARMUP = 101, 5
+LONGEST = 24
+"""Characters of a value in a label; of a longer one (a path, say) the end is shown."""
 Keys = tuple[str, ...]
 
 
@@ -190,11 +192,13 @@ def _field(place: str) -> str:
 
 
 def _shown(value: Any) -> str:
+    """A field's value in a label."""
     if isinstance(value, dict):
         return " ".join(f"{key} {_shown(inner)}" for key, inner in value.items())
     if isinstance(value, list):
         return "+".join(map(_shown, value))
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    text = "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return text if len(text) <= LONGEST else f"…{text[1 - LONGEST :]}"
 
 
 def _exported(group: Sequence[_Member]) -> _Member | None:
@@ -230,7 +234,7 @@ def _group(
 
 def _device(config: Mapping[str, Any]) -> str:
     threads = f", {config['threads']} thread{'s' if config['threads'] > 1 else ''}"
-    return config["device"] + (threads if config["device"] == "cpu" else "")
+    return f"{config['device']}{threads if config['device'] == 'cpu' else ''}"
 
 
 def _latencies(exported: Sequence[_Member | None], providers: Sequence[str]) -> list[dict[str, float]]:

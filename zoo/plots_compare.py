@@ -5,16 +5,19 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator
 
 from zoo.compare import Comparison
 from zoo.palette import colour, mark
 from zoo.plots import GREY, save
 
 LABEL_WIDTH = 24
+FAR_APART = 20
+"""From this ratio on, losses stand on a log axis: otherwise all small ones would look like zero."""
 LOWEST = 4.2
 """Height of the picture in inches."""
 
@@ -25,7 +28,7 @@ def plot_comparison(comparison: Comparison, path: Path) -> None:
     labels = [_escaped("\n".join(textwrap.wrap(group.label, LABEL_WIDTH))) for group in groups]
     lines = sum(label.count("\n") + 1 for label in labels)
     latencies = [{name: 1e3 * seconds for name, seconds in group.latency.items()} for group in groups]
-    figure = Figure(figsize=(11, max(LOWEST, 1.6 + 0.42 * lines)), layout="constrained")
+    figure = Figure(figsize=(11, max(LOWEST, 1.6 + 0.4 * lines)), layout="constrained")
     grid = figure.add_gridspec(1 + any(latencies), 2, width_ratios=(1.1, 1))
     _quality(figure.add_subplot(grid[:, 0]), comparison)
     training = figure.add_subplot(grid[0, 1])
@@ -43,15 +46,17 @@ def _quality(axes: Axes, comparison: Comparison) -> None:
     for index, group in enumerate(comparison.groups):
         # The mean of equal numbers may be off by a rounding, and a bar must not be negative.
         low, high = max(0.0, group.mean - min(group.values)), max(0.0, max(group.values) - group.mean)
-        look = {"color": colour(index), "marker": mark(index), "markersize": 8, "capsize": 4}
+        look: dict[str, Any] = {"color": colour(index), "marker": mark(index), "markersize": 8, "capsize": 4}
         bar = [[low], [high]] if len(group.values) > 1 else None
         axes.errorbar([group.parameters], [group.mean], yerr=bar, **look)
     counts = [group.parameters for group in comparison.groups]
     axes.set_xscale("log")
-    axes.set_xlim(min(counts) / 1.4, max(counts) * 1.4)
-    close = max(counts) < 4 * min(counts)
-    axes.xaxis.set_major_locator(MaxNLocator(4) if close else LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter("{x:,.0f}")
+    ratio = max(counts) / min(counts)
+    room = max(1.4, ratio**0.07)
+    axes.set_xlim(min(counts) / room, max(counts) * room)
+    decades = LogLocator(subs=(1, 2, 5) if ratio < 100 else (1,))
+    axes.xaxis.set_major_locator(MaxNLocator(4) if ratio < 4 else decades)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.xaxis.set_minor_formatter("")
     axes.set(
         title="\n".join([f"test part ({comparison.better} is better)", *_show_naive(axes, comparison)]),
@@ -75,7 +80,12 @@ def _show_naive(axes: Axes, comparison: Comparison) -> list[str]:
     near = {value for _, value in naive if low - 2 * reach < value < high + 2 * reach}
     for value in near:
         axes.axhline(value, color=GREY, linestyle="--", linewidth=1)
-    axes.set_ylim(min([low, *near]) - 0.2 * reach, max([high, *near]) + 0.2 * reach)
+    low, high = min([low, *near]), max([high, *near])
+    if comparison.better == "lower" and 0 < FAR_APART * low < high:
+        axes.set_yscale("log")
+        axes.set_ylim(low / 2, high * 2)
+    else:
+        axes.set_ylim(low - 0.2 * reach, high + 0.2 * reach)
     return [f"naive: {n} {value:.4g} ({'dashed' if value in near else 'off the page'})" for n, value in sorted(naive)]
 
 
@@ -87,7 +97,7 @@ def _bars(axes: Axes, labels: Sequence[str], values: Sequence[Mapping[str, float
         for number, (kind, value) in enumerate(own.items()):
             at = index + (number - (len(kinds) - 1) / 2) * height
             axes.barh(at, value, height=0.9 * height, color=colour(index), alpha=1 - 0.4 * number)
-            text = f"{value:.3g}" + (f" {kind}" if len(kinds) > 1 else "")
+            text = (f"{value:.3g}" if value < 1000 else f"{value:,.0f}") + (f" {kind}" if len(kinds) > 1 else "")
             axes.annotate(text, (value, at), (4, 0), textcoords="offset points", va="center", size=9)
         axes.plot(0.02, index, mark(index), color=colour(index), mec="white", transform=axes.get_yaxis_transform())
         if not own:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from zoo.gradients import Curve
 from zoo.palette import colour, dash, mark
@@ -51,7 +52,7 @@ def plot_gradients(runs: Mapping[str, Sequence[Curve]], title: str, path: Path) 
             )
             shown += 1
     axes.set(title=title, xlabel="step t", ylabel="mean norm of dLoss / dstate$_t$", xlim=(1, max(2, longest)))
-    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", handlelength=3.6, fontsize=9)
     save(figure, path)

@@ -96,9 +96,9 @@ def _notes(comparison: Comparison) -> list[str]:
     for group in comparison.groups:
         count = len(group.runs)
         if group.constant:
-            notes.append(f"{group.label}: {group.constant} of {count} runs with the same answer for every sequence")
+            notes.append(f"{group.label}: the same answer for every sequence in {group.constant} of {count} runs")
         if group.not_beaten:
-            notes.append(f"{group.label}: {group.not_beaten} of {count} runs no better than a naive predictor")
+            notes.append(f"{group.label}: no better than a naive predictor in {group.not_beaten} of {count} runs")
         if group.export_bytes is None:
             notes.append(
                 f"{group.label}: not exported, so it has no file to measure; zoo export --onnx {group.runs[0]}"

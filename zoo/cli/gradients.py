@@ -25,8 +25,9 @@ def command(runs: tuple[Path, ...], untrained: bool, out: Path | None, as_json: 
     """Show how much the state after each step of a sequence matters to the loss at its end.
 
     For each RUN (the latest when none is named) and every part of its state: the norm of dLoss/dstate at every step,
-    as a mean over the sequences of the run's sample. Where each step has an answer, the loss is that of the last one
-    alone. The picture goes to RUN/gradients.png, or to gradients.png here for several runs.
+    through everything that follows. It is the Euclidean norm of the gradient of a sequence's own loss, as a mean over
+    the sequences of the run's sample that have the step. Where each step has an answer, the loss is that of the last
+    one alone. The picture goes to RUN/gradients.png, or to gradients.png here for several runs.
     """
     from zoo.gradients import run_reach
     from zoo.plots_gradients import plot_gradients
