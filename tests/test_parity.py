@@ -151,6 +151,18 @@ def test_ill_conditioned_is_never_passed(error: float) -> None:
     assert found.reason == "the model amplifies rounding 10,010 times"
 
 
+def test_a_score_near_zero_is_measured_in_the_size_that_it_usually_has() -> None:
+    """The budget stays its own."""
+    lonely = expect([[1e-6]], sensitivity=6 * U)
+    assert lonely.amplification > 1e4
+    assert lonely.judged == 0
+    known = replace(lonely, usual_scale=2.0)
+    assert known.amplification == pytest.approx(3, rel=1e-15)
+    assert known.judged == 1
+    assert known.budget == lonely.budget
+    assert replace(lonely, usual_scale=1e-9).amplification == lonely.amplification
+
+
 def test_steps_before_the_ill_conditioned_ones_are_judged() -> None:
     exact = np.ones((1, 4, 1))
     expected = expect(exact, sensitivity=[U, U, 1e-2, U])

@@ -14,7 +14,7 @@ import zoo
 from tests.builders import make_stack
 from tests.models import FEATURES, draw, make_model, sequences, write
 from zoo.oracle import Oracle
-from zoo.parity import judge
+from zoo.parity import at_their_usual_scale, judge
 from zoo.proof import MODES, SHAPES, draw_cases, overall, prove
 from zoo.runtime import OnnxSession, PlacedNode, unavailable
 
@@ -154,11 +154,12 @@ def test_the_report_tells_the_worst_of_all_inputs(tmp_path: Path) -> None:
     oracle, session = Oracle(model), OnnxSession(path)
     cases = list(draw_cases(draw(64, 8)))
     judged, own = [], []
-    for case in cases:
+    wanted = at_their_usual_scale([oracle.expect(case.x) for case in cases])
+    for case, expected in zip(cases, wanted, strict=True):
         with torch.inference_mode():
             outputs = {name: value.numpy() for name, value in model.outputs(torch.from_numpy(case.x)).items()}
-        judged.append(judge(oracle.expect(case.x), session.run(case.x)))
-        own.append(judge(oracle.expect(case.x), outputs))
+        judged.append(judge(expected, session.run(case.x)))
+        own.append(judge(expected, outputs))
     for output in result["outputs"]:
         found = [one[output["name"]] for one in judged]
         worst = max(range(len(cases)), key=lambda index: found[index].over_budget)

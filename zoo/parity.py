@@ -7,14 +7,14 @@ and a step t::
     budget(t) = 8 * max over s <= t of sensitivity(s)  +  4 * eps * scale
 
 with eps the spacing of the precision at 1 and scale the largest magnitude of the exact output. Where the sensitivity is
-more than 10,000 roundings of the output, or infinite because the model leaves the precision's range, the model
-amplifies noise so much that agreement means nothing; the verdict is then *ill-conditioned*, never *passed*. Why this
-rule and not a fixed tolerance: exporters/README.md.
+more than 10,000 roundings of the output's usual size, or infinite because the model leaves the precision's range, the
+model amplifies noise so much that agreement means nothing; the verdict is then *ill-conditioned*, never *passed*. Why
+this rule and not a fixed tolerance: exporters/README.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -57,6 +57,9 @@ class Expected:
     """(time,), or (1,) where the output has no steps: the largest move at each step under disturbed arithmetic."""
     precision: str = "float32"
     """A key of PRECISIONS: the precision in which the judged program computes."""
+    usual_scale: float = 0.0
+    """The largest magnitude that the output has on any input of the proof. A single score may be near zero by chance,
+    and what it moves is then many roundings of itself, though nothing was amplified."""
 
     @property
     def steps(self) -> int:
@@ -79,17 +82,23 @@ class Expected:
 
     @property
     def amplification(self) -> float:
-        """How many roundings of its own size the output moves when each operation makes one."""
+        """How many roundings of its usual size the output moves when each operation makes one."""
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            ratio = self.sensitivity.max() / (self.unit_roundoff * self.scale)
+            ratio = self.sensitivity.max() / (self.unit_roundoff * max(self.scale, self.usual_scale))
         return float(np.nan_to_num(ratio, nan=0.0, posinf=np.inf))
 
     @property
     def judged(self) -> int:
         """How many steps, from the first, a verdict is possible on."""
-        limit = AMPLIFICATION_LIMIT * self.unit_roundoff * self.scale
+        limit = AMPLIFICATION_LIMIT * self.unit_roundoff * max(self.scale, self.usual_scale)
         beyond = np.maximum.accumulate(self.sensitivity) > limit
         return int(beyond.argmax()) if beyond.any() else self.steps
+
+
+def at_their_usual_scale(inputs: Sequence[Mapping[str, Expected]]) -> list[Mapping[str, Expected]]:
+    """The outputs of several inputs, each told the largest magnitude that it has on any of them."""
+    usual = {name: max(outputs[name].scale for outputs in inputs) for name in inputs[0]}
+    return [{name: replace(one, usual_scale=usual[name]) for name, one in outputs.items()} for outputs in inputs]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from zoo.dataset import Split
 from zoo.errors import DataError, ProviderUnavailable, RunError
 from zoo.model import Model
 from zoo.oracle import Oracle
-from zoo.parity import Array, Comparison, Expected, judge
+from zoo.parity import Array, Comparison, Expected, at_their_usual_scale, judge
 from zoo.readout import CLASS_OUTPUTS
 from zoo.runtime import PROVIDERS, OnnxSession, PlacedNode, unavailable
 from zoo.versions import versions
@@ -218,7 +218,8 @@ class _Expectations:
             for number, (key, case) in enumerate(self.inputs.items(), 1):
                 self.progress(f"exact result {number} of {len(self.inputs)}: batch {case.batch}, {case.time} steps")
                 found[key] = self.oracle.expect(case.x, precision, case.lengths)
-            self._known[precision] = [found[key] for key in self.order]
+            judged = dict(zip(found, at_their_usual_scale(list(found.values())), strict=True))
+            self._known[precision] = [judged[key] for key in self.order]
         return self._known[precision]
 
 
