@@ -16,7 +16,7 @@ from tests.command import Outcome, run_zoo
 from tests.runs import SPECS, build_exported_run, build_run
 from zoo.cli.compare import WIDTH, _notes, _show, _size
 from zoo.compare import Comparison, Group, compare
-from zoo.plots_compare import plot_comparison
+from zoo.plots.comparison import plot_comparison
 from zoo.plugins import load_registry
 from zoo.run import Run
 

@@ -25,7 +25,8 @@ from zoo.cli.progress import Bar, Lines, Silence, watch
 from zoo.engine import EpochRecord, evaluate
 from zoo.errors import RunError
 from zoo.model_card import write_card
-from zoo.plots import plot_confusion, plot_curves
+from zoo.plots.confusion import plot_confusion
+from zoo.plots.curves import plot_curves
 from zoo.plugins import load_registry
 from zoo.run import Run, next_run, runs_named
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from zoo.architecture import build_model
 from zoo.baselines import answers_never_change, naive_metrics, not_beaten
 from zoo.dataset import Dataset, Split
 from zoo.distributed import Group, local_place
@@ -22,8 +21,8 @@ from zoo.model import Model
 from zoo.model_card import write_card
 from zoo.pictures import draw
 from zoo.plugins import Registry
-from zoo.run import Run, next_run, runs_named
-from zoo.spec import Spec, SpecReader, part_name
+from zoo.run import Run, first_model, next_run, runs_named
+from zoo.spec import Spec, part_name
 from zoo.task import Task
 from zoo.versions import versions
 
@@ -51,7 +50,7 @@ class Plan:
         return chosen_metric(self.task, self.spec.training)
 
 
-def prepare(spec: Spec, reader: SpecReader, registry: Registry) -> Plan:
+def prepare(spec: Spec, registry: Registry) -> Plan:
     """Load the data and put the model together with its first weights.
 
     Raises:
@@ -61,11 +60,7 @@ def prepare(spec: Spec, reader: SpecReader, registry: Registry) -> Plan:
     dataset = registry.data[part_name(spec.data)]().load(spec.data)
     task = registry.tasks[part_name(spec.task)](spec.task, dataset.signature)
     chosen_metric(task, spec.training)  # a wrong name must not wait for the engine
-    layer = reader.architectures[part_name(spec.architecture)].layer
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(spec.training.seed)
-        model = build_model(layer, spec.architecture, spec.encoder, task)
-    return Plan(spec, dataset, task, model)
+    return Plan(spec, dataset, task, first_model(spec, task, registry))
 
 
 def describe(plan: Plan) -> dict[str, Any]:

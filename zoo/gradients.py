@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.architecture import build_model
 from zoo.cell import Cell, State
 from zoo.dataset import IGNORED, Split
 from zoo.lengths import reverse_sequences
@@ -25,8 +24,7 @@ from zoo.model import Model
 from zoo.parity import Array
 from zoo.plugins import Registry
 from zoo.recurrent import REVERSED
-from zoo.run import Run
-from zoo.spec import Spec, part_name
+from zoo.run import Run, first_model
 from zoo.task import Task
 
 BATCH = 32
@@ -94,14 +92,6 @@ class _Watched(Cell):
         proposed = tuple(part if part.requires_grad else part.detach().requires_grad_() for part in proposed)
         self.states.append(proposed)
         return output, proposed
-
-
-def first_model(spec: Spec, task: Task, registry: Registry) -> Model:
-    """The model of a spec as its seed first makes it, before any training; it needs no data."""
-    layer = registry.architectures[part_name(spec.architecture)].layer
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(spec.training.seed)
-        return build_model(layer, spec.architecture, spec.encoder, task)
 
 
 def run_reach(run: Run, registry: Registry, *, untrained: bool = False) -> Reach:

@@ -29,8 +29,10 @@ def draw(
     Args:
         statistics: of the test part.
     """
-    from zoo.plots import plot_confusion, plot_curves  # not before training, which may need the memory
-    from zoo.plots_numbers import plot_scatter, plot_series
+    # Not before training, which may need the memory.
+    from zoo.plots.confusion import plot_confusion
+    from zoo.plots.curves import plot_curves
+    from zoo.plots.numbers import plot_scatter, plot_series
 
     plot_curves(history, metric, run.curves_file)
     signature = dataset.signature

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import torch
+
 from zoo.architecture import build_model
 from zoo.checkpoint import CheckpointFolder
 from zoo.dataset import Split
@@ -128,8 +130,7 @@ class Run:
         spec = reader.read(self.spec_file)
         task = registry.tasks[part_name(spec.task)](spec.task, Signature.from_dict(config["signature"]))
         weights, _ = load_sealed(self.weights_file)
-        layer = reader.architectures[part_name(spec.architecture)].layer
-        model = build_model(layer, spec.architecture, spec.encoder, task)
+        model = first_model(spec, task, registry)
         try:
             model.load_state_dict(weights)
         except RuntimeError as error:
@@ -155,6 +156,18 @@ class Run:
         if not runs:
             raise RunError(f"there is no run in {folder}/; 'zoo build SPEC' makes one")
         return cls(runs[-1].parent)
+
+
+def first_model(spec: Spec, task: Task, registry: Registry) -> Model:
+    """The model of a spec as its seed first makes it, before any training.
+
+    Raises:
+        SpecError: where the options do not fit each other.
+    """
+    layer = registry.architectures[part_name(spec.architecture)].layer
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(spec.training.seed)
+        return build_model(layer, spec.architecture, spec.encoder, task)
 
 
 def runs_named(name: str, folder: Path) -> list[Run]:

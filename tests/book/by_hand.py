@@ -65,7 +65,7 @@ def measure() -> dict[str, Any]:
     registry = load_registry()
     reader = SpecReader.of(registry)
     spec = reader.read(ROOT / "specs" / "book" / "mnist_lstm.yaml")
-    plan = prepare(spec, reader, registry)
+    plan = prepare(spec, registry)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -39,7 +39,7 @@ def command(
     document = load_document(spec, overrides)
     resolved = reader.validate(document)
     with located(document):
-        plan = prepare(resolved, reader, registry)
+        plan = prepare(resolved, registry)
     if dry_run:
         description = describe(plan)
         if as_json:

@@ -30,7 +30,7 @@ def command(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     is the median time of ONNX Runtime for one sequence, with one thread. The picture goes to compare.png here.
     """
     from zoo.compare import compare
-    from zoo.plots_compare import plot_comparison
+    from zoo.plots.comparison import plot_comparison
     from zoo.run import Run
 
     registry = output.usable_plugins()

@@ -30,7 +30,7 @@ def command(runs: tuple[Path, ...], untrained: bool, out: Path | None, as_json: 
     one alone. The picture goes to RUN/gradients.png, or to gradients.png here for several runs.
     """
     from zoo.gradients import run_reach
-    from zoo.plots_gradients import plot_gradients
+    from zoo.plots.gradients import plot_gradients
     from zoo.run import Run
 
     registry = output.usable_plugins()

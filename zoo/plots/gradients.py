@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from zoo.gradients import Curve
-from zoo.palette import colour, dash, mark
-from zoo.plots import save
+from zoo.plots.style import colour, dash, mark, save
 
 LOWEST = 4.0
 """Height of the picture in inches."""

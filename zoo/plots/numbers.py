@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from zoo.parity import Array
-from zoo.plots import BLUE, GREY, ORANGE, save
+from zoo.plots.style import BLUE, GREY, ORANGE, save
 
 CLOSE_UP = 200
 """Steps of the test part that are shown once more, larger."""

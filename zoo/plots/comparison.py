@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator
 
 from zoo.compare import Comparison
-from zoo.palette import colour, mark
-from zoo.plots import GREY, save
+from zoo.plots.style import GREY, colour, mark, save
 
 LABEL_WIDTH = 24
 FAR_APART = 20

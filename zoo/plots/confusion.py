@@ -1,0 +1,48 @@
+"""The picture of a confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from zoo.parity import Array
+from zoo.plots.style import save
+
+MOST_NUMBERS = 40
+"""Classes up to which the counts are written into the confusion matrix; of more they could not be read."""
+MOST_LABELS = 60
+"""Labels along an axis."""
+LONGEST_LABEL = 20
+
+
+def plot_confusion(confusion: Array, labels: Sequence[str], path: Path) -> None:
+    """Counts (classes, classes), true class by row: the shade is the share of the true class, the number the count."""
+    classes = len(labels)
+    shares = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
+    size = min(13.0, 2.5 + 0.42 * classes)
+    figure = Figure(figsize=(size, size), layout="constrained")
+    axes = figure.subplots()
+    edges = np.arange(classes + 1) - 0.5
+    grid = "#dddddd" if classes <= MOST_LABELS else "none"
+    axes.pcolormesh(edges, edges, shares, cmap="Blues", vmin=0, vmax=1, edgecolors=grid, linewidth=0.5)
+    axes.set_aspect("equal")
+    axes.invert_yaxis()  # the first class on top, as in a table
+    title = f"test part: {np.trace(confusion):,.0f} of {confusion.sum():,.0f} right"
+    axes.set(xlabel="predicted", ylabel="true", title=title)
+    named = range(0, classes, -(-classes // MOST_LABELS))
+    names = [_shortened(labels[index]) for index in named]
+    rotation = 90 if max(map(len, names)) > 2 else 0
+    axes.set_xticks(named, names, rotation=rotation, parse_math=False)
+    axes.set_yticks(named, names, parse_math=False)
+    if classes <= MOST_NUMBERS:
+        for row, column in np.argwhere(confusion):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, f"{confusion[row, column]:.0f}", ha="center", va="center", color=colour, size=8)
+    save(figure, path)
+
+
+def _shortened(label: str) -> str:
+    return label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
