@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.book.by_hand import measure
+from tests.book.pictures import comparison, gradients
 from tests.book.plan import ITEMS, Item
 from tests.book.table import PAGE, RESULTS, with_table
 from zoo.versions import versions
@@ -34,6 +35,13 @@ def zoo(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command of zoo in a process of its own, on one thread."""
     command = [sys.executable, "-m", "zoo", *arguments]
     return subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+
+
+def _printed(*arguments: str) -> str:
+    outcome = zoo(*arguments)
+    if outcome.returncode:
+        raise SystemExit(f"zoo {' '.join(arguments)} left with {outcome.returncode}: {outcome.stderr}")
+    return outcome.stdout
 
 
 def build(item: Item, seed: int) -> dict[str, Any]:
@@ -97,9 +105,11 @@ def main() -> None:
     results = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores shared, {chosen.jobs} runs at a time, 1 thread each",
-        "minutes": round((time.monotonic() - began) / 60, 1),
+        "minutes": round(older.get("minutes", 0) + (time.monotonic() - began) / 60, 1),
         "versions": versions(),
         "by_hand": measure() if chosen.only == "*" else older.get("by_hand"),
+        "gradients": gradients(_printed, RUNS, RESULTS.parent),
+        "compare": comparison(_printed, RUNS, RESULTS.parent),
         "runs": [run for run in kept if (run["spec"], *run["settings"], run["seed"]) not in replaced] + runs,
     }
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")

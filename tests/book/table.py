@@ -108,7 +108,6 @@ ROWS = (
 def render(results: Mapping[str, Any]) -> str:
     """The table in Markdown."""
     packages = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
-    hand = results["by_hand"]
     lines = [
         f"Measured on {results['date']} in {results['minutes']} minutes ({results['machine']}; {packages}).",
         "",
@@ -124,13 +123,55 @@ def render(results: Mapping[str, Any]) -> str:
         ]
         specs = ", ".join(f"[{spec}](book/{spec}.yaml)" for spec in row.specs)
         lines.append(f"| {row.number} | {row.system} | {specs} | {row.chapter} | {row.ours(runs)} | {_parity(runs)} |")
-    lines += [
+    return "\n".join([*lines, "", _by_hand(results["by_hand"]), "", *_gradients(results), "", *_compare(results)])
+
+
+def _by_hand(hand: Mapping[str, Any]) -> str:
+    return (
+        f"**The chapter's program against ours**: MNIST to {hand['accuracy']} test accuracy on one thread took the "
+        f"chapter's program {hand['theirs']['seconds']:.0f} s ({hand['theirs']['epochs']} epochs) and `mnist_lstm` "
+        f"{hand['ours']['seconds']:.0f} s ({hand['ours']['epochs']} epochs): {hand['ratio']:.2f} of the time."
+    )
+
+
+def _gradients(results: Mapping[str, Any]) -> list[str]:
+    """System 9: what of the gradient at the last step arrives at the first one."""
+    states = list(results["gradients"]["trained"])
+    lines = [
+        "**System 9, the gradient**: what arrives at the first of 100 steps of the adding problem, in units of what is",
+        "there at the last (`zoo gradients`).",
         "",
-        f"MNIST to {hand['accuracy']} test accuracy on one thread: the chapter's program "
-        f"{hand['theirs']['seconds']:.0f} s ({hand['theirs']['epochs']} epochs), `mnist_lstm` "
-        f"{hand['ours']['seconds']:.0f} s ({hand['ours']['epochs']} epochs), {hand['ratio']:.2f} of the time.",
+        f"| weights | {' | '.join(_named(state) for state in states)} |",
+        f"|---{'|---' * len(states)}|",
     ]
-    return "\n".join(lines)
+    for weights, ratios in results["gradients"].items():
+        lines.append(f"| {weights} | {' | '.join(f'{ratios[state]:.1e}' for state in states)} |")
+    return [*lines, "", "![norms of the gradient, trained](book/gradients_trained.png)"]
+
+
+def _named(state: str) -> str:
+    cell, _, part = state.partition(" ")
+    return f"{NAMES[cell]}, {part}"
+
+
+def _compare(results: Mapping[str, Any]) -> list[str]:
+    """System 10: the cells side by side."""
+    rows = [
+        f"| {NAMES[row['architecture']]} | {row['mean']:.3f} ({row['min']:.3f} to {row['max']:.3f}) "
+        f"| {row['parameters']:,} | {row['training_seconds']:.0f} s | {row['export_bytes'] / 1e6:.1f} MB "
+        f"| {1e3 * row['latency']['cpu']:.2f} ms |"
+        for row in results["compare"]
+    ]
+    return [
+        "**System 10, choose by trying**: the text classifiers side by side (`zoo compare`); accuracy with its spread",
+        "over seeds, latency of one sequence in ONNX Runtime on one thread.",
+        "",
+        "| cell | accuracy | parameters | training | ONNX file | latency, CPU |",
+        "|---|---|---|---|---|---|",
+        *rows,
+        "",
+        "![the text classifiers side by side](book/compare.png)",
+    ]
 
 
 def _parity(runs: Runs) -> str:
