@@ -6,33 +6,23 @@ from collections.abc import Mapping
 from math import log
 from typing import ClassVar, Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
 import zoo
+from zoo.tasks.tagging import Tagging
 
 __all__ = ["LanguageModelling", "zoo_register_tasks"]
 
 
-class LanguageModelling(zoo.Task):
-    """A score for each token of the vocabulary at every step, a softmax, and cross-entropy, reported in bits."""
+class LanguageModelling(Tagging):
+    """Tagging whose classes are the tokens of the vocabulary, reported in bits."""
 
     name = "language_modelling"
-    answers = "classes"
     better: ClassVar[dict[str, Literal["higher", "lower"]]] = {
         "bits_per_character": "lower",
         "accuracy": "higher",
         "loss": "lower",
     }
-
-    @property
-    def outputs(self) -> int:
-        return len(self.signature.labels)
-
-    def readout(self) -> nn.Module:
-        return zoo.SoftmaxReadout()
-
-    def loss(self, scores: Tensor, target: Tensor) -> Tensor:
-        return zoo.step_cross_entropy(scores, target)
 
     def statistics(self, scores: Tensor, target: Tensor) -> zoo.Statistics:
         """Sums over the steps: ``loss`` in nats, ``hits``, ``count``."""
