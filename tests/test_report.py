@@ -34,23 +34,28 @@ SMALL = {
 
 
 def build(folder: Path, spec: str, *settings: str) -> tuple[dict[str, object], str, str]:
-    """The run's config.json, its model card and what was said on stderr."""
+    """The run's config.json, its model card and what was said on the terminal."""
     changes = [part for setting in settings for part in ("--set", setting)]
     outcome = run_zoo("build", ROOT / "specs" / f"{spec}.yaml", "--out", folder, "--device", "cpu", *changes)
     assert outcome.exit_code == 0, outcome.stderr
-    return json.loads((folder / "config.json").read_text()), (folder / "README.md").read_text(), outcome.stderr
+    return (
+        json.loads((folder / "config.json").read_text()),
+        (folder / "README.md").read_text(),
+        outcome.stderr + outcome.stdout,
+    )
 
 
 @pytest.mark.parametrize("spec", PICTURES)
 def test_every_task_has_its_baselines_and_its_pictures(spec: str, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    config, card, _ = build(run, spec, "training.epochs=1", "architecture.hidden_size=4", *SMALL[spec])
+    config, card, said = build(run, spec, "training.epochs=1", "architecture.hidden_size=4", *SMALL[spec])
     assert {path.name for path in run.glob("*.png")} == PICTURES[spec]
     baselines = config["baselines"]
     assert isinstance(baselines, dict)
     assert set(baselines) == BASELINES[spec]
     for name, metrics in baselines.items():
         assert f"naive: {name}" in card
+        assert f"; naive {name}: " in said
         assert metrics.keys() == config["test"].keys()  # type: ignore[attr-defined]
 
 

@@ -49,6 +49,11 @@ class Plan:
         """The validation metric that chooses the best weights."""
         return chosen_metric(self.task, self.spec.training)
 
+    @property
+    def reported(self) -> str:
+        """The metric that naive predictors are measured by too: the same one, where the test part has it."""
+        return self.metric if self.metric in self.task.better else next(iter(self.task.better))
+
 
 def prepare(spec: Spec, registry: Registry) -> Plan:
     """Load the data and put the model together with its first weights.
@@ -216,7 +221,6 @@ def _outcome(plan: Plan, history: list[EpochRecord], metrics: dict[str, float]) 
     """How the training went, and what the result is worth."""
     best = next(record for record in reversed(history) if record.best)
     naive = naive_metrics(plan.task, plan.dataset.train, plan.dataset.test)
-    deciding = plan.metric if plan.metric in plan.task.better else next(iter(plan.task.better))
     return {
         "epochs": len(history),
         "best_epoch": best.epoch,
@@ -224,7 +228,7 @@ def _outcome(plan: Plan, history: list[EpochRecord], metrics: dict[str, float]) 
         "validation": best.validation,
         "test": metrics,
         "baselines": naive,
-        "not_beaten": not_beaten(plan.task, deciding, metrics, naive),
+        "not_beaten": not_beaten(plan.task, plan.reported, metrics, naive),
         "training_seconds": sum(record.seconds for record in history),
     }
 

@@ -109,7 +109,8 @@ def render(results: Mapping[str, Any]) -> str:
     """The table in Markdown."""
     packages = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     lines = [
-        f"Measured on {results['date']} in {results['minutes']} minutes ({results['machine']}; {packages}).",
+        f"Measured on {results['date']} in {results['minutes']} minutes ({results['machine']}; {packages}). "
+        "Seed 0, unless there is a spread.",
         "",
         "| | system | spec | the chapter | ours | parity |",
         "|---|---|---|---|---|---|",

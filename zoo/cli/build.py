@@ -66,7 +66,11 @@ def command(
         output.emit({"run": str(run.path), **result})
         return
     test = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in result["test"].items())
-    click.echo(f"{run.path}: test {test} (epoch {result['best_epoch']}, {result['training_seconds']:.1f} s)")
+    naive = "".join(
+        f"; naive {name}: {plan.reported.replace('_', ' ')} {metrics[plan.reported]:.4g}"
+        for name, metrics in result["baselines"].items()
+    )
+    click.echo(f"{run.path}: test {test} (epoch {result['best_epoch']}, {result['training_seconds']:.1f} s){naive}")
     click.echo("next: zoo export --onnx", err=True)
 
 
