@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 
 import zoo
 
@@ -15,8 +16,6 @@ __all__ = ["Mnist", "zoo_register_data"]
 
 _FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 _SIDE, _WHITE = 28, 255
-_HELD_OUT = 12
-"""One training image in so many is for validation: 5,000 of MNIST's 60,000."""
 _CHUNK = 1024
 
 Bytes = NDArray[np.uint8]
@@ -32,17 +31,19 @@ class Mnist(zoo.DataSource):
         """Where the four IDX files are, each with or without .gz; relative to where zoo is run."""
         scaling: Literal["standard", "centred"] = "standard"
         """standard: zero mean and unit variance over the training part; centred: from -0.5 to 0.5."""
+        hold_out: Annotated[int, Field(ge=2)] = 12
+        """One training image in so many is for validation: of MNIST's 60,000 one in 12 makes 5,000."""
 
     def load(self, config: zoo.Config) -> zoo.Dataset:
         assert isinstance(config, Mnist.Config)
         paths = _find(Path(config.folder))
         images, digits = _read(paths[0], paths[1])
-        if len(images) < _HELD_OUT:
+        if len(images) < config.hold_out:
             raise zoo.DataError(
-                f"{paths[0]}: holds {len(images)} images, expected at least {_HELD_OUT}, "
-                f"since one in {_HELD_OUT} is held out for validation"
+                f"{paths[0]}: holds {len(images)} images, expected at least {config.hold_out}, "
+                f"since one in {config.hold_out} is held out for validation"
             )
-        train = _hold_out(images, digits)
+        train = _hold_out(images, digits, config.hold_out)
         test_images, test_digits = _read(paths[2], paths[3])
         train_split = _split(images[:train], digits[:train])
         centred = zoo.Scale((_WHITE / 2,) * _SIDE, (float(_WHITE),) * _SIDE)
@@ -54,8 +55,8 @@ class Mnist(zoo.DataSource):
             signature=zoo.Signature(features=_SIDE, labels=tuple("0123456789"), input_scale=scale),
             description=(
                 "Handwritten digits of 28 x 28 pixels from 0 to 255, read row by row (MNIST; Y. LeCun, C. Cortes and "
-                f"C. Burges; CC BY-SA 3.0). The test part is the set's own; every {_HELD_OUT}th training image of each "
-                "digit is held out for validation."
+                f"C. Burges; CC BY-SA 3.0). The test part is the set's own; one training image in {config.hold_out} of "
+                "each digit is held out for validation."
             ),
         )
 
@@ -97,13 +98,13 @@ def _read(images_path: Path, labels_path: Path) -> tuple[Bytes, Bytes]:
     return images, digits
 
 
-def _hold_out(images: Bytes, digits: Bytes) -> int:
-    """Move every twelfth image of each digit, with its digit, behind the others; returns how many stay in front.
+def _hold_out(images: Bytes, digits: Bytes, one_in: int) -> int:
+    """Move one image in so many of each digit, with its digit, behind the others; returns how many stay in front.
 
     In place, by chunks: a second copy of the images would double the memory. Counting off needs no random numbers, so
     the split is the same for ever, and takes evenly from every stretch of the set.
     """
-    held = np.sort(np.argsort(digits, kind="stable")[::_HELD_OUT])
+    held = np.sort(np.argsort(digits, kind="stable")[::one_in])
     kept = np.delete(np.arange(len(digits)), held)
     for array in (images, digits):
         behind = array[held]
