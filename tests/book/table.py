@@ -128,10 +128,10 @@ def render(results: Mapping[str, Any]) -> str:
 
 
 def _by_hand(hand: Mapping[str, Any]) -> str:
+    theirs, ours = (f"{hand[side]['seconds']:.0f} s ({hand[side]['epochs']} epochs)" for side in ("theirs", "ours"))
     return (
         f"**The chapter's program against ours**: MNIST to {hand['accuracy']} test accuracy on one thread took the "
-        f"chapter's program {hand['theirs']['seconds']:.0f} s ({hand['theirs']['epochs']} epochs) and `mnist_lstm` "
-        f"{hand['ours']['seconds']:.0f} s ({hand['ours']['epochs']} epochs): {hand['ratio']:.2f} of the time."
+        f"chapter's program {theirs} and ours (`mnist_lstm` with one layer) {ours}: {hand['ratio']:.2f} of the time."
     )
 
 
