@@ -45,4 +45,6 @@ def plot_confusion(confusion: Array, labels: Sequence[str], path: Path) -> None:
 
 
 def _shortened(label: str) -> str:
+    if not label.strip():  # a space, or the end of a line
+        return repr(label)
     return label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
