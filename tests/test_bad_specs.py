@@ -194,6 +194,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "no patience": (training("early_stopping: {patience: 0}"), "patience: must be a positive integer, got 0"),
     "patience forgotten": (training("early_stopping: {}"), "training.early_stopping.patience: is required"),
     "gradients clipped to 0": (training("clip_norm: 0"), "training.clip_norm: must be greater than 0, got 0"),
+    "an empty list": (spec(data="{name: csv, inputs: []}"), "data.inputs: must have at least 1 entry, got none"),
     "a negative seed": (training("seed: -1"), "training.seed: must be at least 0, got -1"),
     "a seed too large": (training("seed: 2147483648"), "training.seed: must be less than 2147483648"),
     # run names

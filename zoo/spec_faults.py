@@ -125,6 +125,8 @@ def _message(fault: Any, choices: list[str], fields: list[str]) -> str:
         return f"must be a block of fields{f' with a name ({known})' if choices else ''}, got {show(found)}"
     if kind in _TYPES:
         return f"must be {_TYPES[kind]}, got {show(found)}"
+    if kind == "too_short":
+        return f"must have at least {fault['ctx']['min_length']} entry, got none"
     if kind in _BOUNDS:
         return f"must be {_bound(kind, fault['ctx'])}, got {show(found)}"
     return f"{' '.join(fault['msg'].removeprefix('Value error, ').split())}, got {show(found)}"
