@@ -147,7 +147,10 @@ def _gradients(results: Mapping[str, Any]) -> list[str]:
     ]
     for weights, ratios in results["gradients"].items():
         lines.append(f"| {weights} | {' | '.join(f'{ratios[state]:.1e}' for state in states)} |")
-    return [*lines, "", "![norms of the gradient, trained](book/gradients_trained.png)"]
+    pictures = [
+        f"![norms of the gradient, {weights}](book/gradients_{weights}.png)" for weights in results["gradients"]
+    ]
+    return [*lines, "", *pictures]
 
 
 def _named(state: str) -> str:
