@@ -71,6 +71,7 @@ def test_answers_that_never_change_are_told(tmp_path: Path) -> None:
     config, card, said = build(
         tmp_path / "run",
         "forecast",
+        "data.inputs=[open, high, low, close, volume]",
         "training.epochs=3",
         "training.seed=1",
         "training.batch_size=1000",
