@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     )
     from zoo.exporter import Exporter, GraphSummary
     from zoo.idx import read_idx
-    from zoo.metrics import class_frequencies, class_metrics, class_statistics, step_cross_entropy
+    from zoo.metrics import CLASS_METRICS, class_frequencies, class_metrics, class_statistics, step_cross_entropy
     from zoo.model import Model
     from zoo.readout import RescaleReadout, SigmoidReadout, SoftmaxReadout
     from zoo.recurrent import Direction, Layer, Stack
     from zoo.signature import Scale, Signature
     from zoo.task import Answers, Statistics, Task, TaskConfig
-    from zoo.tokens import PADDING, UNKNOWN, encode, vocabulary, words
+    from zoo.tokens import UNKNOWN, encode, vocabulary, words
 
 __version__ = metadata.version("recurrent-zoo")
 
@@ -68,20 +68,20 @@ _HOME = {
     ),
     "zoo.exporter": ("Exporter", "GraphSummary"),
     "zoo.idx": ("read_idx",),
-    "zoo.metrics": ("class_frequencies", "class_metrics", "class_statistics", "step_cross_entropy"),
+    "zoo.metrics": ("CLASS_METRICS", "class_frequencies", "class_metrics", "class_statistics", "step_cross_entropy"),
     "zoo.model": ("Model",),
     "zoo.readout": ("RescaleReadout", "SigmoidReadout", "SoftmaxReadout"),
     "zoo.recurrent": ("Direction", "Layer", "Stack"),
     "zoo.signature": ("Scale", "Signature"),
     "zoo.task": ("Answers", "Statistics", "Task", "TaskConfig"),
-    "zoo.tokens": ("PADDING", "UNKNOWN", "encode", "vocabulary", "words"),
+    "zoo.tokens": ("UNKNOWN", "encode", "vocabulary", "words"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
+    "CLASS_METRICS",
     "IGNORED",
     "MISSING_MARKS",
-    "PADDING",
     "UNKNOWN",
     "Answers",
     "Cell",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -35,6 +38,10 @@ def class_statistics(scores: Tensor, target: Tensor) -> dict[str, Tensor]:
         "loss": nn.functional.cross_entropy(scores.double(), target, ignore_index=IGNORED, reduction="sum"),
         "confusion": torch.bincount(pairs, minlength=classes * classes).reshape(classes, classes).double(),
     }
+
+
+CLASS_METRICS: Mapping[str, Literal["higher", "lower"]] = {"accuracy": "higher", "macro_f1": "higher", "loss": "lower"}
+"""What `class_metrics` gives and which way is better, the most important one first."""
 
 
 def class_metrics(statistics: dict[str, Tensor]) -> dict[str, float]:

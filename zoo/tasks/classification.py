@@ -18,11 +18,7 @@ class Classification(zoo.Task):
 
     name = "classification"
     answers = "class"
-    better: ClassVar[dict[str, Literal["higher", "lower"]]] = {
-        "accuracy": "higher",
-        "macro_f1": "higher",
-        "loss": "lower",
-    }
+    better: ClassVar[Mapping[str, Literal["higher", "lower"]]] = zoo.CLASS_METRICS
 
     class Config(zoo.TaskConfig):
         output: Literal["softmax", "sigmoid"] = "softmax"

@@ -18,7 +18,7 @@ class LanguageModelling(Tagging):
     """Tagging whose classes are the tokens of the vocabulary, reported in bits."""
 
     name = "language_modelling"
-    better: ClassVar[dict[str, Literal["higher", "lower"]]] = {
+    better: ClassVar[Mapping[str, Literal["higher", "lower"]]] = {
         "bits_per_character": "lower",
         "accuracy": "higher",
         "loss": "lower",

@@ -29,6 +29,8 @@ class Regression(zoo.Task):
         super().__init__(config, signature)
         count = len(signature.targets)
         self.scale = signature.target_scale or zoo.Scale((0.0,) * count, (1.0,) * count)
+        self._offset = torch.tensor(self.scale.offset, dtype=torch.float64)
+        self._factor = torch.tensor(self.scale.factor, dtype=torch.float64)
 
     @property
     def outputs(self) -> int:
@@ -43,8 +45,7 @@ class Regression(zoo.Task):
     def statistics(self, scores: Tensor, target: Tensor) -> zoo.Statistics:
         """Sums over sequences, targets and steps: squared and absolute errors, scaled and in the user's units."""
         errors = scores.double() - self._scaled(target.double())
-        factor = torch.tensor(self.scale.factor, dtype=errors.dtype, device=errors.device)
-        own = errors.reshape(*errors.shape[:-1], -1, len(factor)) * factor
+        own = errors.reshape(*errors.shape[:-1], -1, len(self._factor)) * self._factor.to(errors)
         return {
             "scaled_square": errors.square().sum(),
             "scaled_absolute": errors.abs().sum(),
@@ -73,9 +74,7 @@ class Regression(zoo.Task):
 
     def _scaled(self, target: Tensor) -> Tensor:
         """Numbers in the user's units -> (batch, outputs), as the network gives them."""
-        offset = torch.tensor(self.scale.offset, dtype=target.dtype, device=target.device)
-        factor = torch.tensor(self.scale.factor, dtype=target.dtype, device=target.device)
-        return ((target - offset) / factor).flatten(1)
+        return ((target - self._offset.to(target)) / self._factor.to(target)).flatten(1)
 
 
 @zoo.hookimpl

@@ -17,11 +17,7 @@ class Tagging(zoo.Task):
 
     name = "tagging"
     answers = "classes"
-    better: ClassVar[dict[str, Literal["higher", "lower"]]] = {
-        "accuracy": "higher",
-        "macro_f1": "higher",
-        "loss": "lower",
-    }
+    better: ClassVar[Mapping[str, Literal["higher", "lower"]]] = zoo.CLASS_METRICS
 
     @property
     def outputs(self) -> int:
