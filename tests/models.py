@@ -61,8 +61,9 @@ def sequences(x: NDArray[Any], lengths: Sequence[int] | None = None) -> zoo.Spli
     return zoo.Split(torch.from_numpy(x), torch.zeros(len(x)), None if lengths is None else torch.tensor(lengths))
 
 
-def write(model: zoo.Model, folder: Path, opset: int | None = None, *, streaming: bool = False) -> Path:
-    """Export a model to a file of the folder."""
-    path = folder / ("model.stream.onnx" if streaming else "model.onnx")
-    OnnxExporter().export(model, path, {}, opset, streaming=streaming)
+def write(model: zoo.Model, folder: Path, opset: int | None = None, **options: Any) -> Path:
+    """Export a model to a file of the folder; ``options`` are those of `zoo.ExportOptions`."""
+    chosen = zoo.ExportOptions(opset, **options)
+    path = folder / ("model.stream.onnx" if chosen.streaming else "model.onnx")
+    OnnxExporter().export(model, path, {}, chosen)
     return path

@@ -112,9 +112,7 @@ class Text(zoo.Exporter):
     name = "text"
     suffix = ".txt"
 
-    def export(
-        self, model: zoo.Model, path: Path, metadata: Mapping[str, str], opset: int | None, *, streaming: bool = False
-    ) -> None:
+    def export(self, model: zoo.Model, path: Path, metadata: Mapping[str, str], options: zoo.ExportOptions) -> None:
         path.write_text(str(model))
 
     def annotate(self, path: Path, metadata: Mapping[str, str]) -> None:

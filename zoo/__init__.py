@@ -31,13 +31,14 @@ if TYPE_CHECKING:
         UsageError,
         ZooError,
     )
-    from zoo.exporter import Exporter, GraphSummary
+    from zoo.exporter import Exporter, ExportOptions, GraphSummary
     from zoo.idx import read_idx
     from zoo.metrics import CLASS_METRICS, class_frequencies, class_metrics, class_statistics, step_cross_entropy
     from zoo.model import Model
     from zoo.readout import RescaleReadout, SigmoidReadout, SoftmaxReadout
     from zoo.recurrent import Direction, Layer, Stack
     from zoo.signature import Scale, Signature
+    from zoo.states import StatePart
     from zoo.task import Answers, Statistics, Task, TaskConfig
     from zoo.tokens import UNKNOWN, encode, vocabulary, words
 
@@ -66,13 +67,14 @@ _HOME = {
         "UsageError",
         "ZooError",
     ),
-    "zoo.exporter": ("Exporter", "GraphSummary"),
+    "zoo.exporter": ("ExportOptions", "Exporter", "GraphSummary"),
     "zoo.idx": ("read_idx",),
     "zoo.metrics": ("CLASS_METRICS", "class_frequencies", "class_metrics", "class_statistics", "step_cross_entropy"),
     "zoo.model": ("Model",),
     "zoo.readout": ("RescaleReadout", "SigmoidReadout", "SoftmaxReadout"),
     "zoo.recurrent": ("Direction", "Layer", "Stack"),
     "zoo.signature": ("Scale", "Signature"),
+    "zoo.states": ("StatePart",),
     "zoo.task": ("Answers", "Statistics", "Task", "TaskConfig"),
     "zoo.tokens": ("UNKNOWN", "encode", "vocabulary", "words"),
 }
@@ -94,6 +96,7 @@ __all__ = [
     "Embedding",
     "EpochRecord",
     "ExportError",
+    "ExportOptions",
     "Exporter",
     "Fraction",
     "GraphSummary",
@@ -117,6 +120,7 @@ __all__ = [
     "Split",
     "Stack",
     "State",
+    "StatePart",
     "Statistics",
     "Task",
     "TaskConfig",

@@ -73,6 +73,8 @@ class Cell(nn.Module, ABC):
 
     name: ClassVar[str]
     Config: ClassVar[type[CellConfig]] = CellConfig
+    state_names: ClassVar[tuple[str, ...]] = ()
+    """A short name for each tensor of the state, such as ``h``, for callers that hold it; its number when left out."""
 
     def __init__(self, input_size: int, *, state_sizes: tuple[int, ...], output_size: int) -> None:
         super().__init__()
@@ -89,7 +91,10 @@ class Cell(nn.Module, ABC):
         """One step: x (batch, any) from `project`, state of (batch, n) each -> output (batch, output_size), state."""
 
     def initial_state(self, batch: int, like: Tensor) -> State:
-        """Zeros of shape (batch, n), with the dtype and on the device of ``like``."""
+        """Zeros of shape (batch, n), with the dtype and on the device of ``like``; every sequence starts alike.
+
+        A cell that starts with something else, or counts in integers, overrides this.
+        """
         return tuple(like.new_zeros(batch, size) for size in self.state_sizes)
 
     def kernel(self) -> Kernel | None:

@@ -17,7 +17,7 @@ import torch
 
 from zoo.dataset import Split
 from zoo.errors import RunError
-from zoo.exporter import Exporter
+from zoo.exporter import Exporter, ExportOptions
 from zoo.files import write_atomically, write_json
 from zoo.model import Model
 from zoo.model_card import write_card
@@ -81,16 +81,14 @@ def export(
     exporter: Exporter,
     providers: Sequence[str],
     required: Sequence[str],
-    opset: int | None,
+    options: ExportOptions,
     progress: Callable[[str], None],
-    *,
-    streaming: bool = False,
 ) -> list[tuple[Path, dict[str, Any]]]:
     """Export a run, prove each file, and only then put it in place of an older one.
 
     Returns:
-        Each file, with ``streaming`` the one for chunks too, and the report of its proof. Where a verdict is not
-        ``passed`` both are kept in ``rejected/``, an older file stays as it was, and what would follow is left out.
+        Each file, with ``options.streaming`` the one for chunks too, and the report of its proof. Where a verdict is
+        not ``passed`` both are kept in ``rejected/``, an older file stays as it was, and what would follow is left out.
 
     Raises:
         ProviderUnavailable: where one of ``required`` cannot run here.
@@ -98,7 +96,7 @@ def export(
     """
     spec, task, model = run.load(registry)
     sample = run.sample()
-    if streaming:
+    if options.streaming:
         refuse_unless_streamable(model)
     metadata = {
         "zoo_version": versions()["recurrent-zoo"],
@@ -108,13 +106,13 @@ def export(
         "versions": json.dumps(versions()),
     }
     results = []
-    for file in [ExportedFile(run, exporter, kind) for kind in ((False, True) if streaming else (False,))]:
+    for file in [ExportedFile(run, exporter, kind) for kind in ((False, True) if options.streaming else (False,))]:
         golden = sample.take(slice(0, GOLDEN))
         values = {**metadata, **_golden(model, replace(golden, lengths=None) if file.streaming else golden)}
         candidate = file.path.parent / "rejected" / file.path.name
         progress(f"writing {file.path.name}")
         with _removed_on_error(candidate.parent):
-            exporter.export(model, candidate, values, opset, streaming=file.streaming)
+            exporter.export(model, candidate, values, replace(options, streaming=file.streaming))
             report = file.prove(model, candidate, sample, providers, progress)
             require(report, required)
         results.append((_put_in_place(file, candidate, report), report))

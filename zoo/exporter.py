@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from zoo.model import Model
 
@@ -25,6 +25,33 @@ class GraphSummary:
     metadata: dict[str, str] = field(default_factory=dict)
 
 
+Lowering = Literal["auto", "native", "scan", "unrolled"]
+"""How a layer becomes part of a graph.
+
+- ``native``: one operator that equals the cell over time, such as LSTM. Only cells that name one have it.
+- ``scan``: the cell's own step as the body of a loop over time. Any cell has it.
+- ``unrolled``: the cell's own step once for every step of a fixed number of steps.
+- ``auto``: whichever is the fastest that a cell has, as measured; see exporters/README.md.
+"""
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What a file is to be like."""
+
+    opset: int | None = None
+    """The version of the format's operators; None for the exporter's own choice."""
+    lowering: Lowering = "auto"
+    steps: int | None = None
+    """How many steps an unrolled graph takes, no more and no fewer; None with any other lowering."""
+    states: bool = False
+    """Whether the states before the first step are inputs, and those after the last one outputs, by the names of
+    `zoo.Model.state_parts`."""
+    streaming: bool = False
+    """Whether it takes a chunk and gives its answers, with the states going in and out. All sequences of a chunk have
+    its length; the model runs forward only, and scores every step or the last one."""
+
+
 class Exporter(ABC):
     """Writes a model in one format."""
 
@@ -34,22 +61,18 @@ class Exporter(ABC):
     """The file's ending, with its dot."""
 
     @abstractmethod
-    def export(
-        self, model: Model, path: Path, metadata: Mapping[str, str], opset: int | None, *, streaming: bool = False
-    ) -> None:
+    def export(self, model: Model, path: Path, metadata: Mapping[str, str], options: ExportOptions) -> None:
         """Write ``model`` to ``path`` and check the file for what the format demands.
 
         Args:
             model: float32, on the CPU, in the mode of inference.
             path: the file to write; its folder exists.
             metadata: what the file is to say of itself, text by name.
-            opset: the version of the format's operators; None for the exporter's own choice.
-            streaming: write what takes a chunk and gives its answers, with the layers' states going in and out; the
-                model then runs forward only, and scores every step or the last one.
+            options: what the file is to be like.
 
         Raises:
             ExportError: naming the part that cannot be expressed and why.
-            UsageError: where there is no such ``opset``.
+            UsageError: where the options ask for what the format does not have, such as an unknown opset.
         """
 
     @abstractmethod

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from zoo.cell import State
 from zoo.lengths import valid_steps
 from zoo.pooling import Pooling, pool
 from zoo.recurrent import Layer, Stack
+from zoo.states import StatePart, by_layer, state_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,19 +59,39 @@ class Model(nn.Module):
         Returns:
             (batch, n); where each step is scored (batch, time, n), zero beyond each length.
         """
-        outputs, last, _ = self.stack(self.encoder(x).transpose(0, 1), lengths)
-        if self.pooling is not None:
-            scores: Tensor = self.head(pool(outputs, last, self.pooling, lengths))
-            return scores
-        scores = self.head(outputs.transpose(0, 1))
-        if lengths is None:
-            return scores
-        return scores.where(valid_steps(lengths, scores.shape[1]).transpose(0, 1), scores.new_zeros(()))
+        return self._run(x, lengths, None)[0]
 
-    def outputs(self, x: Tensor, lengths: Tensor | None = None) -> Mapping[str, Tensor]:
-        """What an exported graph gives for the same input, by name."""
-        named: dict[str, Tensor] = self.readout(self(x, lengths))
-        return named
+    def _run(
+        self, x: Tensor, lengths: Tensor | None, states: list[list[State]] | None
+    ) -> tuple[Tensor, list[list[State]]]:
+        """The scores, and the state of each direction of each layer after the last valid step that it reads."""
+        outputs, last, finals = self.stack(self.encoder(x).transpose(0, 1), lengths, states)
+        if self.pooling is not None:
+            return self.head(pool(outputs, last, self.pooling, lengths)), finals
+        scores: Tensor = self.head(outputs.transpose(0, 1))
+        if lengths is not None:
+            scores = scores.where(valid_steps(lengths, scores.shape[1]).transpose(0, 1), scores.new_zeros(()))
+        return scores, finals
+
+    def outputs(
+        self, x: Tensor, lengths: Tensor | None = None, states: Mapping[str, Tensor] | None = None
+    ) -> Mapping[str, Tensor]:
+        """What an exported graph gives for the same input, by name.
+
+        Args:
+            x: (batch, time, features) numbers or (batch, time) tokens.
+            lengths: (batch,) valid steps of each sequence, at least 1; None where all are full.
+            states: what the layers start with, (batch, n) by the names of `state_parts`; what they end with is then
+                among the outputs. Their own initial states when None.
+        """
+        parts = self.state_parts() if states is not None else []
+        scores, finals = self._run(x, lengths, None if states is None else by_layer(parts, states))
+        named: dict[str, Tensor] = self.readout(scores)
+        return named | {part.next_name: finals[part.layer][part.direction][part.index] for part in parts}
+
+    def state_parts(self) -> list[StatePart]:
+        """Everything that the layers carry from step to step."""
+        return state_parts(self.layers())
 
     @property
     def by_step(self) -> bool:

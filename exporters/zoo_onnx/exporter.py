@@ -14,12 +14,10 @@ class OnnxExporter(zoo.Exporter):
     name = "onnx"
     suffix = ".onnx"
 
-    def export(
-        self, model: zoo.Model, path: Path, metadata: Mapping[str, str], opset: int | None, *, streaming: bool = False
-    ) -> None:
+    def export(self, model: zoo.Model, path: Path, metadata: Mapping[str, str], options: zoo.ExportOptions) -> None:
         from zoo_onnx.file import write
 
-        write(model, path, metadata, opset, streaming=streaming)
+        write(model, path, metadata, options)
 
     def annotate(self, path: Path, metadata: Mapping[str, str]) -> None:
         from zoo_onnx.file import annotate

@@ -17,16 +17,16 @@ from zoo_onnx.states import KEY as STATES_KEY
 from zoo_onnx.states import States
 
 
-def write(model: zoo.Model, path: Path, metadata: Mapping[str, str], opset: int | None, *, streaming: bool) -> None:
+def write(model: zoo.Model, path: Path, metadata: Mapping[str, str], options: zoo.ExportOptions) -> None:
     """Build the graph, write it and let ONNX check it."""
-    build = GraphBuilder(checked(opset))
-    states = States(build) if streaming else None
+    build = GraphBuilder(checked(options.opset))
+    states = States(build) if options.streaming else None
     exported = ir.Model(
         model_graph(model, build, states),
         ir_version=ir_version(build.opset),
         producer_name="recurrent-zoo",
         producer_version=zoo.__version__,
-        doc_string=_documentation(model, streaming=streaming),
+        doc_string=_documentation(model, streaming=options.streaming),
     )
     exported.metadata_props.update(metadata)
     exported.metadata_props["opset"] = str(build.opset)

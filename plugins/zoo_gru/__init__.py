@@ -27,6 +27,7 @@ class GRUCell(zoo.Cell):
     """
 
     name = "gru"
+    state_names = ("h",)
 
     class Config(zoo.CellConfig):
         bias: bool = True

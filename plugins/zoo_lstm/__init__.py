@@ -25,6 +25,7 @@ class LSTMCell(zoo.Cell):
     """
 
     name = "lstm"
+    state_names = ("h", "c")
 
     class Config(zoo.CellConfig):
         bias: bool = True

@@ -20,6 +20,7 @@ class RNNCell(zoo.Cell):
     """
 
     name = "rnn"
+    state_names = ("h",)
 
     class Config(zoo.CellConfig):
         bias: bool = True

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+import zoo
 from tests.benchmarks.interleave import compare
 from tests.benchmarks.models import make_model
 from zoo.exporter import Exporter
@@ -32,7 +33,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         for name, model in models.items():
-            ours = partial(exporter.export, model, path, {}, None)
+            ours = partial(exporter.export, model, path, {}, zoo.ExportOptions())
             result = compare(ours, partial(_torch_export, _Plain(name).eval()), rounds=3)
             print(f"    {name:<8}{result}   {1 / result.ratio:.0f} times faster")
         _export_many(exporter, list(models.values()), path)
@@ -67,7 +68,7 @@ def _export_many(exporter: Exporter, models: list[Model], path: Path) -> None:
     began = time.perf_counter()
     dynamic = 0
     for model in itertools.islice(itertools.cycle(models), EXPORTS):
-        exporter.export(model, path, {}, None)
+        exporter.export(model, path, {}, zoo.ExportOptions())
         session = OnnxSession(path, threads=1)
         shapes = [session.run(np.zeros((batch, steps, 28)))["logits"].shape for batch, steps in ((1, 3), (5, 40))]
         dynamic += shapes == [(1, 10), (5, 10)]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+import zoo
 from tests.benchmarks.interleave import compare
 from tests.benchmarks.models import make_model
 from zoo.plugins import load_registry
@@ -25,7 +26,7 @@ def _measure(name: str) -> None:
     model = make_model(name, 28, hidden_size=128)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        load_registry().exporter("onnx").export(model, path, {}, None)
+        load_registry().exporter("onnx").export(model, path, {}, zoo.ExportOptions())
         session = OnnxSession(path, threads=1)
     for batch, steps in ((1, 32), (1, 256), (32, 32), (32, 256)):
         x = torch.randn(batch, steps, 28)

@@ -34,6 +34,7 @@ def command(
     """
     wanted = _format([name for name, asked in formats.items() if asked])
     from zoo.export import export
+    from zoo.exporter import ExportOptions
     from zoo.run import Run
 
     registry = output.usable_plugins()
@@ -41,7 +42,9 @@ def command(
     found = Run.find(run)
     with output.spinner(f"exporting {found.path}") as progress:
         wanted_on = verdict.providers(chosen, required)
-        results = export(found, registry, exporter, wanted_on, required, opset, progress, streaming=streaming)
+        results = export(
+            found, registry, exporter, wanted_on, required, ExportOptions(opset, streaming=streaming), progress
+        )
     verdict.tell(results, as_json=as_json)
 
 
