@@ -11,6 +11,7 @@ import torch
 from pydantic import create_model
 
 import zoo
+from tests.cells import CELLS
 from zoo.recurrent import DirectedStackConfig
 from zoo_gru import GRUCell
 from zoo_lstm import LSTMCell
@@ -19,7 +20,7 @@ from zoo_rnn import RNNCell
 
 @dataclass(frozen=True)
 class CellKind:
-    """A built-in cell with the options that change its equations."""
+    """A cell with the options that change its equations."""
 
     cell: type[zoo.Cell]
     options: Mapping[str, object] = field(default_factory=dict)
@@ -34,6 +35,12 @@ KINDS: Mapping[str, CellKind] = {
     "gru_before": CellKind(GRUCell, {"reset": "before"}, has_kernel=False),
 }
 """The five kinds of built-in cell, under the names that `tests.reference` has for them."""
+
+ALL_KINDS: Mapping[str, CellKind] = {
+    **KINDS,
+    **{name: CellKind(cell, has_kernel=False) for name, cell in CELLS.items()},
+}
+"""The built-in kinds and the cells of `tests.cells`."""
 
 DIRECTIONS: tuple[zoo.Direction, ...] = ("forward", "reverse", "bidirectional")
 
@@ -54,8 +61,8 @@ def config_type(cell: type[zoo.Cell]) -> type[DirectedStackConfig]:
 def make_stack(
     kind: str, *, input_size: int = 3, seed: int = 0, dtype: torch.dtype = torch.float64, **options: object
 ) -> zoo.Stack:
-    """A stack of one of `KINDS` with weights drawn from ``seed``; ``options`` are those of a spec's architecture."""
-    cell = KINDS[kind].cell
-    config = config_type(cell).model_validate({"hidden_size": 5, **KINDS[kind].options, **options})
+    """A stack of one of `ALL_KINDS`, weights drawn from ``seed``; ``options`` are those of a spec's architecture."""
+    cell = ALL_KINDS[kind].cell
+    config = config_type(cell).model_validate({"hidden_size": 5, **ALL_KINDS[kind].options, **options})
     torch.manual_seed(seed)
     return zoo.Stack(layer_type(cell), input_size, config).to(dtype)

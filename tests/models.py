@@ -28,7 +28,7 @@ def make_model(
     takes_lengths: bool = False,
     **options: object,
 ) -> zoo.Model:
-    """A float32 model of one of `tests.builders.KINDS` with weights drawn from ``seed``, ready for inference.
+    """A float32 model of one of `tests.builders.ALL_KINDS` with weights drawn from ``seed``, ready for inference.
 
     Args:
         recurrent_gain: what the recurrent weights are multiplied with; the more, the nearer to chaos.

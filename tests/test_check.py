@@ -9,10 +9,11 @@ from pathlib import Path
 import onnx
 import pytest
 
+import zoo
 from tests.command import Outcome, run_zoo
 from tests.runs import build_exported_run, build_run
 from zoo.proof import SHAPES
-from zoo.runtime import unavailable
+from zoo.providers import unavailable
 from zoo_onnx.operators import GATES
 
 without_cuda = pytest.mark.skipif(unavailable("cuda") is None, reason="CUDA can run here")
@@ -129,26 +130,36 @@ def test_ill_conditioned_is_not_passed(command: str, run: Path, monkeypatch: pyt
 def damaged(content: bytes, how: str) -> bytes:
     model = onnx.load_from_string(content)
     if how == "unsealed":
-        kept = [entry for entry in model.metadata_props if entry.key != "weights_sha256"]
-        del model.metadata_props[:]
-        model.metadata_props.extend(kept)
+        model.metadata_props.pop()
     if how == "weight":
         # The tensor stands in the file as its bytes: one bit of its first number.
         raw = bytearray(model.graph.initializer[0].raw_data)
         raw[0] ^= 1
         model.graph.initializer[0].raw_data = bytes(raw)
+    if how == "label":
+        (signature,) = [entry for entry in model.metadata_props if entry.key == "signature"]
+        signature.value = signature.value.replace('"3"', '"8"', 1)
+    if how == "invalid":
+        model.graph.node[0].op_type = "Strange"
     whole: bytes = model.SerializeToString()
+    if how == "invalid":
+        whole = zoo.seal_onnx(whole, {})
     return {"empty": b"", "text": b"hello\n", "truncated": content[:-100]}.get(how, whole)
 
 
 @pytest.mark.parametrize(
     ("how", "reason"),
     [
-        ("weight", "its weights were altered after the export (the hash does not match); export the run again"),
-        ("unsealed", "carries no weights_sha256, so Recurrent Zoo did not write it; export the run again"),
-        ("empty", "is not a valid ONNX file: "),
-        ("text", "is not a valid ONNX file: "),
-        ("truncated", "is not a valid ONNX file: "),
+        ("weight", "was altered since it was exported: its hash does not match; take the file as it was, or export"),
+        ("label", "was altered since it was exported: its hash does not match; take the file as it was, or export"),
+        ("unsealed", "carries no seal, so Recurrent Zoo did not write it, or an older one did; export the run again"),
+        ("empty", "is not an ONNX file, or only a part of one (it holds no graph); export the run again"),
+        ("text", "is not an ONNX file, or only a part of one (field 13 is of an unknown kind); export the run again"),
+        (
+            "truncated",
+            "is not an ONNX file, or only a part of one (field 14 ends beyond the end); export the run",
+        ),
+        ("invalid", "is not a valid ONNX file: "),
     ],
 )
 def test_an_altered_file_fails(run: Path, how: str, reason: str) -> None:

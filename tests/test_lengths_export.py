@@ -18,7 +18,7 @@ from tests.models import CLASSES, FEATURES, draw, make_model, sequences, write
 from zoo.oracle import Oracle
 from zoo.parity import Array, judge
 from zoo.proof import draw_cases, prove
-from zoo.runtime import OnnxSession
+from zoo.session import OnnxSession
 
 KINDS = ("rnn_tanh", "lstm", "gru_after", "gru_before")
 POOLINGS = ("last", "mean", "max", "last_step", None)

@@ -20,8 +20,9 @@ from tests.runs import build_exported_run, build_run
 from zoo.oracle import Oracle
 from zoo.parity import Array, compare
 from zoo.plugins import load_registry
+from zoo.providers import unavailable
 from zoo.run import Run
-from zoo.runtime import OnnxSession, unavailable
+from zoo.session import OnnxSession
 
 
 @pytest.fixture(scope="module")
@@ -141,11 +142,11 @@ def test_nothing_to_predict_with(digits: Array, tmp_path: Path) -> None:
 def test_a_file_that_is_no_model(digits: Array, tmp_path: Path) -> None:
     path, model = save(tmp_path, "a.npy", digits), tmp_path / "model.onnx"
     model.write_bytes(b"hello")
-    assert f"{model}: ONNX Runtime does not load it: " in refused(1, model, "--input", path)
+    assert f"{model}: is not an ONNX file, or only a part of one (" in refused(1, model, "--input", path)
     write(make_model("lstm"), tmp_path)
     assert f"{model}: carries no signature" in refused(1, model, "--input", path)
     foreign(model, ["batch", 8])
-    assert f"{model}: does not take an input 'x' of (batch, time, features)" in refused(1, model, "--input", path)
+    assert f"{model}: carries no seal, so Recurrent Zoo did not write it" in refused(1, model, "--input", path)
 
 
 @pytest.mark.parametrize("shape", [["batch", 8], ["batch", "time", "features"], ["a", "b", "c", 8]])

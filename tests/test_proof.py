@@ -16,7 +16,8 @@ from tests.models import FEATURES, draw, make_model, sequences, write
 from zoo.oracle import Oracle
 from zoo.parity import at_their_usual_scale, judge
 from zoo.proof import MODES, SHAPES, draw_cases, overall, prove
-from zoo.runtime import OnnxSession, PlacedNode, unavailable
+from zoo.providers import PlacedNode, unavailable
+from zoo.session import OnnxSession
 
 SAMPLE = sequences(draw(64, 8))
 

@@ -1,132 +1,442 @@
-"""How ONNX Runtime is asked, above all for CUDA, which most machines that run this have not.
-
-CUDA itself is proven in tests/gpu; here a stand-in for ONNX Runtime's session tells what it was asked.
-"""
+"""`zoo.runtime`: an exported file in a program that has neither torch nor onnx, and every file that it refuses."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import onnxruntime as ort
+import numpy as np
+import onnx
+import onnx_ir as ir
 import pytest
+from torch import nn
 
 import zoo
-from tests.models import make_model, write
-from zoo import runtime
-from zoo.runtime import OnnxSession, PlacedNode, unavailable
+from tests.files import LABELS, counting_file, foreign_file, rewrite, write_verified
+from tests.models import CLASSES, FEATURES, draw, make_model, sequences, write
+from zoo.answers import Prediction
+from zoo.oracle import Oracle
+from zoo.parity import compare
+from zoo.runtime import BATCH, OnnxModel
+from zoo.session import OnnxSession
+from zoo.streaming import OnnxStream
 
-CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-Asked = list[dict[str, Any]]
-
-
-class Session:
-    """Says that it got every provider, and has no inputs."""
-
-    def __init__(self, providers: list[str]) -> None:
-        self.get_providers = lambda: providers
-
-
-def stand_in(asked: Asked, providers: list[str]) -> Callable[..., Session]:
-    def start(model: object, options: ort.SessionOptions, **arguments: Any) -> Session:
-        asked.append(arguments)
-        return Session(providers)
-
-    return start
-
-
-@pytest.mark.parametrize(("strict", "tf32"), [(True, "0"), (False, "1")])
-def test_cuda_is_asked_for_and_may_not_fall_back(strict: bool, tf32: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """TF32 off in the strict mode and on as by itself in the other; nodes that CUDA lacks may run on the CPU."""
-    asked: Asked = []
-    monkeypatch.setattr(runtime, "unavailable", lambda _: None)
-    monkeypatch.setattr(ort, "InferenceSession", stand_in(asked, [CUDA, CPU]))
-    with pytest.raises(AttributeError, match="get_inputs"):
-        OnnxSession(Path(__file__), "cuda", strict=strict)
-    assert asked == [{"providers": [(CUDA, {"use_tf32": tf32}), CPU], "enable_fallback": 0}]
-
-
-def test_a_provider_that_is_left_out_in_silence_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """ONNX Runtime logs a line and goes on with the CPU alone."""
-    monkeypatch.setattr(runtime, "unavailable", lambda _: None)
-    monkeypatch.setattr(ort, "InferenceSession", stand_in([], [CPU]))
-    with pytest.raises(zoo.RunError, match=f"ONNX Runtime could not start {CUDA}"):
-        OnnxSession(Path(__file__), "cuda")
-
-
-# --- why a provider is not there ------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def asked_anew(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The answer is kept for the process; here it is worked out again, with CUDA compiled in."""
-    monkeypatch.setattr(runtime, "unavailable", unavailable.__wrapped__)
-    monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, CPU])
-    monkeypatch.setattr(ort, "preload_dlls", lambda: print("what it does not find"))
-    return monkeypatch
-
-
-def missing_library(path: str, mode: int) -> None:
-    raise OSError("libcudnn.so.9: cannot open shared object file: No such file or directory")
-
-
-def broken_library(path: str, mode: int) -> None:
-    raise OSError("libcudnn.so.9: undefined symbol:\n what_not")
-
-
-def no_device(model: object, options: object, **arguments: object) -> None:
-    raise RuntimeError("CUDA failure 100:\n no CUDA-capable device is detected")
-
-
-@pytest.mark.skipif(
-    not list((Path(ort.__file__).parent / "capi").glob("*providers_cuda*")), reason="no CUDA in this build"
+HEAVY = (
+    "torch",
+    "onnx",
+    "onnx_ir",
+    "pydantic",
+    "click",
+    "yaml",
+    "pluggy",
+    "rich",
+    "matplotlib",
+    "sklearn",
+    "safetensors",
 )
+VOCABULARY = ("<pad>", "<unk>", "good", "bad", "not", "at", "all")
+TEXTS = zoo.Signature(vocabulary=VOCABULARY, tokenizer="words", labels=LABELS, lengths=True)
+
+
+def numbers(folder: Path, **options: Any) -> tuple[zoo.Model, OnnxModel]:
+    """A model of numbers that takes no lengths, in torch and in ONNX Runtime."""
+    model = make_model("lstm", **options)
+    return model, OnnxModel(write_verified(model, folder))
+
+
+def texts(folder: Path, **options: Any) -> tuple[zoo.Model, OnnxModel]:
+    """A model of words that takes lengths, as a file that verifies itself."""
+    model = make_model("gru_after", encoder=zoo.Embedding(len(VOCABULARY), 3, 0.0), takes_lengths=True, **options)
+    sample = sequences(np.random.default_rng(0).integers(len(VOCABULARY), size=(3, 9)), [4, 9, 1])
+    signature = zoo.Signature(**{**TEXTS.to_dict(), "by_step": model.by_step})
+    return model, OnnxModel(write_verified(model, folder, signature, sample))
+
+
+def assert_answers(model: zoo.Model, predictions: list[Prediction], xs: list[np.ndarray[Any, Any]]) -> None:
+    """Each is what the model says of its sequence alone, by the rule of parity, with its labels."""
+    assert [one.source for one in predictions] == [f"[{number}]" for number in range(len(xs))]
+    for one, x in zip(predictions, xs, strict=True):
+        lengths = np.array([len(x)]) if model.takes_lengths else None
+        expected = Oracle(model).expect(x[None], lengths=lengths)["probabilities"]
+        rows = [list(answer.probabilities.values()) for answer in one.answers]
+        found = np.array(rows, np.float32).reshape(expected.exact.shape)
+        verdict = compare(expected, found)
+        assert verdict.status == "passed", verdict.reason
+        assert [list(answer.probabilities) for answer in one.answers] == [list(LABELS)] * len(one.answers)
+        assert [answer.label for answer in one.answers] == [LABELS[int(np.argmax(row))] for row in rows]
+        steps = [None] if len(one.answers) == 1 and not model.by_step else list(range(1, len(x) + 1))
+        assert [answer.step for answer in one.answers] == steps
+
+
+# --- answers --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pooling", ["last", None])
+def test_sequences_of_any_lengths_without_lengths(pooling: str | None, tmp_path: Path) -> None:
+    """Which are then answered in groups of one length; the order is theirs."""
+    model, file = numbers(tmp_path, pooling=pooling)
+    assert not file.takes_lengths
+    xs = [draw(1, steps, seed)[0] for seed, steps in enumerate((3, 7, 3, 1, 7, 3))]
+    assert_answers(model, file.predict(xs), xs)
+
+
+@pytest.mark.parametrize("pooling", ["last", None])
+def test_sequences_of_any_lengths_with_lengths(pooling: str | None, tmp_path: Path) -> None:
+    """More of them than go into one batch."""
+    model, file = texts(tmp_path, pooling=pooling)
+    assert file.takes_lengths
+    generator = np.random.default_rng(1)
+    xs = [generator.integers(len(VOCABULARY), size=generator.integers(1, 12)) for _ in range(BATCH + 6)]
+    predictions = file.predict(xs)
+    assert_answers(model, predictions, xs)
+
+
+def test_texts_and_their_tokens(tmp_path: Path) -> None:
+    model, file = texts(tmp_path)
+    given = ["Not bad at all", "good", "a word"]
+    ids = [np.array([4, 3, 5, 6]), np.array([2]), np.array([1, 1])]
+    predictions = file.predict(given)
+    assert predictions == file.predict(ids) == file.predict([one.astype(np.int32) for one in ids])
+    assert_answers(model, predictions, ids)
+    assert file.predict([]) == []
+
+
+def test_numbers_of_any_dtype(tmp_path: Path) -> None:
+    _, file = numbers(tmp_path)
+    x = draw(1, 4)[0].round()
+    assert file.predict([x]) == file.predict([x.astype(np.float64)]) == file.predict([x.astype(np.uint8)])
+
+
+def test_a_forecast_in_the_units_of_the_user(tmp_path: Path) -> None:
+    """Two numbers for each of three steps to come."""
+    model = make_model("lstm")
+    model.head = nn.Linear(5, 6)
+    model.readout = zoo.RescaleReadout(zoo.Scale((100.0, -5.0), (10.0, 2.0)), horizon=3)
+    signature = zoo.Signature(features=FEATURES, targets=("price", "volume"), horizon=3)
+    file = OnnxModel(write_verified(model.eval(), tmp_path, signature))
+    (prediction,) = file.predict([draw(1, 5)[0]])
+    expected = Oracle(model).expect(draw(1, 5))["y"]
+    found = np.array([[list(one.numbers.values()) for one in prediction.answers]], np.float32)
+    assert compare(expected, found).status == "passed"
+    assert [(one.step, list(one.numbers)) for one in prediction.answers] == [
+        (step, ["price", "volume"]) for step in (1, 2, 3)
+    ]
+
+
+def test_run_gives_the_arrays(tmp_path: Path) -> None:
+    _, file = texts(tmp_path)
+    x, lengths = np.array([[4, 3, 5], [2, 0, 0]]), [3, 1]
+    found = file.run(x, np.array(lengths, np.int32))
+    assert list(found) == list(file.output_names) == ["logits", "probabilities"]
+    assert np.array_equal(file.run(x.tolist(), lengths)["logits"], found["logits"])  # type: ignore[arg-type]
+    assert file.signature == TEXTS
+    assert json.loads(file.metadata["signature"])["tokenizer"] == "words"
+
+
+def test_a_path_as_text(tmp_path: Path) -> None:
+    path = write_verified(make_model("lstm"), tmp_path)
+    assert OnnxModel(str(path), threads=1).predict([draw(1, 2)[0]]) == OnnxModel(path).predict([draw(1, 2)[0]])
+
+
+def test_states_are_for_run_and_predict_leaves_them_out(tmp_path: Path) -> None:
+    model = make_model("lstm", pooling=None)
+    file, x = OnnxModel(write_verified(model, tmp_path, states=True)), draw(2, 6)
+    first = file.run(x[:, :2])
+    assert list(first) == ["logits", "probabilities", "next_state_0_h", "next_state_0_c"]
+    states = {name: first[f"next_{name}"] for name in ("state_0_h", "state_0_c")}
+    second = file.run(x[:, 2:], states=states)
+    for name, expected in Oracle(model).expect(x).items():
+        verdict = compare(expected, np.concatenate([first[name], second[name]], 1))
+        assert verdict.status == "passed", verdict.reason
+    assert_answers(model, file.predict(list(x)), list(x))
+
+
+def test_states_do_not_make_a_stream(tmp_path: Path) -> None:
+    """What reads backward has states too, but no next chunk to hand them to."""
+    file = OnnxModel(write_verified(make_model("lstm", direction="bidirectional"), tmp_path, states=True))
+    assert "next_state_0_reverse_c" in file.output_names
+    with pytest.raises(zoo.RunError, match="is for whole sequences, not for chunks"):
+        file.stream()
+
+
+@pytest.mark.parametrize("lengths", [True, False])
+def test_a_fixed_number_of_steps(lengths: bool, tmp_path: Path) -> None:
+    """Shorter sequences are filled up where the model takes lengths, and refused where it does not."""
+    model = make_model("lstm", takes_lengths=lengths)
+    sample = sequences(draw(2, 6), [6, 3] if lengths else None)
+    file = OnnxModel(write_verified(model, tmp_path, None, sample, steps=8, lowering="unrolled"))
+    xs = [draw(1, steps)[0] for steps in ((3, 8) if lengths else (8, 8))]
+    assert_answers(model, file.predict(xs), xs)
+    wrong = 9 if lengths else 3
+    with pytest.raises(zoo.DataError) as caught:
+        file.predict([draw(1, wrong)[0]])
+    assert str(caught.value) == (
+        f"model.onnx: takes exactly 8 steps, since it was exported so, got {wrong}; give that many, or export the run "
+        "with another lowering"
+    )
+
+
 @pytest.mark.parametrize(
-    ("library", "reason"),
+    ("sequence", "reason"),
     [
-        (missing_library, "libcudnn.so.9 not found"),
-        (broken_library, "libcudnn.so.9: undefined symbol: what_not"),
+        (np.zeros((3, 9)), "has the shape (3, 9), expected (time, 8) with at least one step"),
+        (np.zeros((0, 8)), "has the shape (0, 8), expected (time, 8) with at least one step"),
+        (np.zeros(8), "has the shape (8,), expected (time, 8) with at least one step"),
+        (np.zeros((2, 8), complex), "holds values of type complex128, expected real numbers"),
+        ("hello", "is a text, and this model takes numbers; give an array"),
     ],
 )
-def test_a_library_that_does_not_load(
-    library: Callable[..., None], reason: str, asked_anew: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    asked_anew.setattr("zoo.runtime.ctypes.CDLL", library)
-    assert runtime.unavailable("cuda") == reason
-    assert capsys.readouterr().out == ""
+def test_sequences_of_numbers_that_do_not_fit(sequence: Any, reason: str, tmp_path: Path) -> None:
+    _, file = numbers(tmp_path)
+    with pytest.raises(zoo.DataError) as caught:
+        file.predict([draw(1, 2)[0], sequence])
+    assert str(caught.value) == f"model.onnx: sequence [1]: {reason}"
 
 
-def test_a_machine_without_a_gpu(asked_anew: pytest.MonkeyPatch) -> None:
-    """With every library there, as in a container: the model of one node tells."""
-    asked_anew.setattr("zoo.runtime.ctypes.CDLL", lambda *_, **__: None)
-    asked_anew.setattr(ort, "InferenceSession", no_device)
-    assert runtime.unavailable("cuda") == "CUDA failure 100: no CUDA-capable device is detected"
+@pytest.mark.parametrize(
+    ("sequence", "reason"),
+    [
+        (np.array([1, 7]), "has the token 7, expected 0 to 6"),
+        (np.array([-1]), "has the token -1, expected 0 to 6"),
+        (np.array([1.0]), "holds values of type float64, expected integers, one a token"),
+        (np.array([[1]]), "has the shape (1, 1), expected (time,) with at least one step"),
+        (" ", "is empty, expected a text"),
+    ],
+)
+def test_sequences_of_tokens_that_do_not_fit(sequence: Any, reason: str, tmp_path: Path) -> None:
+    _, file = texts(tmp_path)
+    with pytest.raises(zoo.DataError) as caught:
+        file.predict([sequence])
+    assert str(caught.value) == f"model.onnx: sequence [0]: {reason}"
 
 
-def test_a_build_without_cuda(asked_anew: pytest.MonkeyPatch) -> None:
-    asked_anew.setattr(ort, "get_available_providers", lambda: [CPU])
-    assert runtime.unavailable("cuda") == (
-        f"this build of ONNX Runtime has no {CUDA}; install onnxruntime-gpu in place of onnxruntime"
+# --- streams --------------------------------------------------------------------------------------------------------
+
+
+def test_a_stream(tmp_path: Path) -> None:
+    model = OnnxModel(write_verified(make_model("lstm", pooling=None), tmp_path, streaming=True))
+    one, other, x = model.stream(), model.stream(), draw(2, 6)
+    first, second = one.push(x[:, :2]), one.push(x[:, 2:])
+    assert first.keys() == {"logits", "probabilities"}
+    assert np.array_equal(other.push(x[:, :2])["logits"], first["logits"])  # with states of its own
+    assert np.array_equal(other.push(x[:, 2:])["logits"], second["logits"])
+    one.reset()
+    assert np.array_equal(one.push(x[:, :2])["logits"], first["logits"])
+
+
+@pytest.mark.parametrize(("initial", "first"), [(5, 5), ([3], 3)])
+def test_states_start_and_count_as_the_file_says(initial: object, first: int, tmp_path: Path) -> None:
+    """Integers, which begin elsewhere than at 0."""
+    path = counting_file(tmp_path / "a.onnx", initial)
+    file = onnx.load(path)
+    file.metadata_props.append(onnx.StringStringEntryProto(key="takes", value="chunks"))
+    stream = OnnxStream(OnnxSession(rewrite(path, file)))
+    x = np.zeros((1, 3, 2), np.float32)
+    assert [stream.push(x)["y"].item() for _ in range(3)] == [first, first + 3, first + 6]
+    stream.reset()
+    assert stream.push(x)["y"].item() == first
+
+
+def test_what_is_for_chunks_and_what_for_the_whole(tmp_path: Path) -> None:
+    whole = OnnxModel(write_verified(make_model("lstm"), tmp_path))
+    chunks = OnnxModel(write_verified(make_model("lstm", pooling=None), tmp_path, streaming=True))
+    with pytest.raises(zoo.RunError) as caught:
+        whole.stream()
+    assert str(caught.value) == (
+        f"{whole.path}: is for whole sequences, not for chunks; 'zoo export --onnx --streaming' makes one that is"
     )
-    assert runtime.unavailable("cpu") is None
+    for ask in (lambda: chunks.run(draw(1, 2)), lambda: chunks.predict([draw(1, 2)[0]])):
+        with pytest.raises(zoo.RunError) as caught:
+            ask()
+        assert str(caught.value) == (
+            f"{chunks.path}: is for chunks, not for whole sequences; call stream(), or name a file that 'zoo export "
+            "--onnx' made without --streaming"
+        )
 
 
-def test_one_node_runs_where_the_provider_does() -> None:
-    assert runtime._start_fault("cpu") is None
+# --- threads --------------------------------------------------------------------------------------------------------
 
 
-# --- sessions -------------------------------------------------------------------------------------------------------
+def test_many_threads_share_a_model(tmp_path: Path) -> None:
+    _, file = texts(tmp_path)
+    generator = np.random.default_rng(1)
+    given = [[generator.integers(7, size=generator.integers(1, 9)) for _ in range(5)] for _ in range(64)]
+    alone = [file.predict(one) for one in given]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(file.predict, given)) == alone
 
 
-def test_placement_names_every_node(tmp_path: Path) -> None:
-    placement = OnnxSession(write(make_model("lstm"), tmp_path)).placement()
-    assert PlacedNode("layer_0/lstm", "LSTM", CPU) in placement
-    assert {node.provider for node in placement} == {CPU}
+def test_many_threads_share_a_stream(tmp_path: Path) -> None:
+    """The same chunk from every thread, so that their order does not matter: the answers are those of one thread."""
+    model = OnnxModel(write_verified(make_model("lstm", pooling=None), tmp_path, streaming=True), threads=1)
+    chunk, stream = draw(2, 3), model.stream()
+    alone = [stream.push(chunk)["logits"].tobytes() for _ in range(200)]
+    assert len(set(alone[:5])) == 5
+    stream.reset()
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda _: stream.push(chunk)["logits"].tobytes(), range(200)))
+    assert sorted(together) == sorted(alone)
+
+
+# --- files that are refused -----------------------------------------------------------------------------------------
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(zoo.RunError) as caught:
+        OnnxModel(path)
+    line = str(caught.value)
+    assert line.startswith(f"{path}: ")
+    assert "\n" not in line
+    return line.removeprefix(f"{path}: ")
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    assert refused(tmp_path) == "does not exist; 'zoo export --onnx' makes it"
+    assert refused(tmp_path / "model.onnx") == "does not exist; 'zoo export --onnx' makes it"
+
+
+@pytest.mark.parametrize("content", [b"", b"hello\n", b"\x89PNG\r\n\x1a\n", b"PK\x03\x04"])
+def test_a_file_that_is_not_onnx(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
-    with pytest.raises(zoo.RunError) as caught:
-        OnnxSession(path)
-    assert str(caught.value) == f"{path}: does not exist; 'zoo export --onnx' makes it"
+    path.write_bytes(content)
+    assert refused(path).startswith("is not an ONNX file, or only a part of one (")
+
+
+def test_a_file_of_somebody_else(tmp_path: Path) -> None:
+    path = foreign_file(tmp_path / "theirs.onnx")
+    assert refused(path) == (
+        "carries no seal, so Recurrent Zoo did not write it, or an older one did; export the run again"
+    )
+
+
+def weights(file: onnx.ModelProto) -> None:
+    tensor = next(one for one in file.graph.initializer if one.name == "head/weight")
+    tensor.raw_data = bytes([tensor.raw_data[0] ^ 1]) + tensor.raw_data[1:]
+
+
+def graph(file: onnx.ModelProto) -> None:
+    file.graph.node[-1].attribute[0].i = 0
+
+
+def entry(name: str, old: str, new: str) -> Callable[[onnx.ModelProto], None]:
+    def change(file: onnx.ModelProto) -> None:
+        (found,) = [one for one in file.metadata_props if one.key == name]
+        assert old in found.value
+        found.value = found.value.replace(old, new, 1)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        weights,
+        graph,
+        entry("signature", "label 3", "label 8"),
+        entry("golden_logits", "A", "B"),
+        entry("opset", "2", "3"),
+    ],
+    ids=["weights", "graph", "labels", "golden output", "opset"],
+)
+def test_a_file_that_was_altered(change: Callable[[onnx.ModelProto], None], tmp_path: Path) -> None:
+    path = write_verified(make_model("lstm"), tmp_path)
+    file = onnx.load(path)
+    change(file)
+    onnx.save(file, path)
+    assert refused(path) == (
+        "was altered since it was exported: its hash does not match; take the file as it was, or export the run again"
+    )
+
+
+def test_a_file_that_another_program_saved(tmp_path: Path) -> None:
+    """onnx writes what it read; onnx-ir sorts the metadata, and the seal stands at the end no more."""
+    path = write_verified(make_model("lstm"), tmp_path)
+    onnx.save(onnx.load(path), path)
+    OnnxModel(path)
+    ir.save(ir.load(path), path)
+    assert refused(path) == (
+        "was altered since it was exported, or another program saved it again: its seal is not at its end; take the "
+        "file as it was, or export the run again"
+    )
+
+
+@pytest.mark.parametrize("link", [False, True])
+@pytest.mark.parametrize("location", ["w.bin", "../w.bin"])
+def test_weights_in_another_file_are_never_read(link: bool, location: str, tmp_path: Path) -> None:
+    """Beside it, out of its folder, or through a link; the other file is not even opened."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    path = write_verified(make_model("lstm"), folder)
+    file = onnx.load(path)
+    onnx.external_data_helper.convert_model_to_external_data(file, location="w.bin", size_threshold=0)
+    onnx.save(file, path)
+    other = folder / location
+    other.unlink(missing_ok=True)
+    if link:
+        other.symlink_to("/dev/zero")  # whoever reads it does not come back
+    file = onnx.load(path, load_external_data=False)
+    for tensor in file.graph.initializer:
+        for one in tensor.external_data:
+            if one.key == "location":
+                one.value = location
+    rewrite(path, file)
+    assert refused(path).endswith(
+        "in another file, which is not read; Recurrent Zoo writes one file, so export the run again"
+    )
+
+
+def test_an_operator_of_a_custom_library(tmp_path: Path) -> None:
+    path = foreign_file(tmp_path / "custom.onnx", "Mine", "my.ops")
+    assert refused(path) == (
+        "has the operator my.ops.Mine, which only a library of custom operators brings, and none is loaded; export the "
+        "run again"
+    )
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_golden_output_that_is_not_given(streaming: bool, tmp_path: Path) -> None:
+    """A good seal over a weight that is off by more than rounding: a machine that computes something else."""
+    path = write_verified(make_model("lstm", pooling=None), tmp_path, streaming=streaming)
+    file = onnx.load(path)
+    tensor = next(one for one in file.graph.initializer if one.name == "head/weight")
+    values = onnx.numpy_helper.to_array(tensor).copy()
+    values[0, 0] += 1e-3
+    tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    line = refused(rewrite(path, file))
+    assert line.startswith("does not give its golden output on this machine: logits: error ")
+    assert line.endswith(
+        " times its budget; 'zoo check' tells where it differs; take another provider or another ONNX Runtime"
+    )
+
+
+@pytest.mark.parametrize("name", ["golden_input", "golden_logits", "golden_logits_sensitivity", "signature"])
+def test_a_file_that_lacks_what_zoo_writes(name: str, tmp_path: Path) -> None:
+    path = write_verified(make_model("lstm"), tmp_path)
+    file = onnx.load(path)
+    file.metadata_props.remove(next(one for one in file.metadata_props if one.key == name))
+    what = "signature" if name == "signature" else "golden input and output"
+    assert refused(rewrite(path, file)) == (
+        f"carries no {what}, so 'zoo export' did not write it; export the run again"
+    )
+    assert "carries no signature" in refused(write(make_model("lstm"), tmp_path))
+
+
+# --- what it takes --------------------------------------------------------------------------------------------------
+
+
+def test_numpy_and_onnx_runtime_are_all_it_takes(tmp_path: Path) -> None:
+    whole = write_verified(make_model("lstm"), tmp_path)
+    chunks = write_verified(make_model("lstm", pooling=None), tmp_path, streaming=True)
+    code = (
+        "import sys, numpy; from zoo.runtime import OnnxModel; x = numpy.zeros((2, 3, 8)); "
+        f"print(len(OnnxModel({str(whole)!r}).predict(list(x)))); "
+        f"print(OnnxModel({str(chunks)!r}).stream().push(x)['logits'].shape); "
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, f"2\n(2, 3, {CLASSES})\n[]\n", "")

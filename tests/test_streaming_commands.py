@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 
+import zoo
 from tests.command import Outcome, run_zoo
 from tests.models import draw
 from tests.runs import build_run
-from zoo.streaming import OnnxStream
+from zoo.runtime import OnnxModel
 from zoo_onnx.states import States
 
 
@@ -58,9 +60,9 @@ def test_export_and_check_tell_of_both_files(run: Path) -> None:
 
 
 def test_the_file_says_what_it_is(run: Path) -> None:
-    stream = OnnxStream(run / "onnx" / "model.stream.onnx")
-    assert {"states", "signature", "spec", "golden_input", "golden_logits", "weights_sha256"} <= stream.metadata.keys()
-    assert json.loads(stream.metadata["parity"])["verdict"] == "passed"
+    metadata = OnnxModel(run / "onnx" / "model.stream.onnx").metadata
+    assert {"states", "takes", "signature", "spec", "golden_input", "golden_logits", "sha256"} <= metadata.keys()
+    assert json.loads(metadata["parity"])["verdict"] == "passed"
 
 
 def test_check_of_the_one_file(run: Path) -> None:
@@ -74,7 +76,7 @@ def test_check_of_the_one_file(run: Path) -> None:
     outcome = run_zoo("check", run, "--provider", "cpu")
     assert outcome.exit_code == 4
     assert outcome.stderr.startswith(f"error: {path}: failed: ")
-    assert "its weights were altered" in outcome.stderr
+    assert "was altered since it was exported" in outcome.stderr
     assert outcome.stderr.count("\n") == 1
 
 
@@ -82,12 +84,13 @@ def test_a_stream_that_fails_replaces_nothing(run: Path, monkeypatch: pytest.Mon
     """It goes to rejected/, with its report; the file for whole sequences is as good as it was."""
     before = contents(run)
     with monkeypatch.context() as patch:
-        enter = States.enter
+        start = States.start
 
-        def dropped(self: States, index: int, part: str, size: int) -> None:
-            enter(self, index, part, size)
+        def dropped(self: States, part: zoo.StatePart) -> ir.Value:
+            start(self, part)
+            return self._initial(part)
 
-        patch.setattr(States, "enter", dropped)
+        patch.setattr(States, "start", dropped)
         outcome = export(run)
     rejected = run / "onnx" / "rejected"
     assert outcome.exit_code == 4
@@ -135,6 +138,6 @@ def test_predict_tells_a_stream_from_a_whole(run: Path, tmp_path: Path) -> None:
     outcome = run_zoo("predict", path, "--input", tmp_path / "x.npy")
     assert outcome.exit_code == 1
     assert outcome.stderr == (
-        f"error: {path}: takes 'state_0_c' as well, so it is not for whole sequences; name a file that "
-        "'zoo export --onnx' made without --streaming\n"
+        f"error: {path}: is for chunks, not for whole sequences; call stream(), or name a file that 'zoo export "
+        "--onnx' made without --streaming\n"
     )

@@ -9,8 +9,6 @@ from __future__ import annotations
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING
 
-from pluggy import HookimplMarker
-
 if TYPE_CHECKING:
     from zoo.cell import Cell, CellConfig, Kernel, Operator, State, reset_uniform
     from zoo.config import Config, Fraction, Size
@@ -31,10 +29,13 @@ if TYPE_CHECKING:
         UsageError,
         ZooError,
     )
-    from zoo.exporter import Exporter, ExportOptions, GraphSummary
+    from zoo.exporter import Exporter, ExportOptions, GraphSummary, Lowering
+    from zoo.hookspecs import hookimpl
     from zoo.idx import read_idx
     from zoo.metrics import CLASS_METRICS, class_frequencies, class_metrics, class_statistics, step_cross_entropy
     from zoo.model import Model
+    from zoo.onnx_contents import onnx_fault
+    from zoo.onnx_seal import seal_onnx
     from zoo.readout import RescaleReadout, SigmoidReadout, SoftmaxReadout
     from zoo.recurrent import Direction, Layer, Stack
     from zoo.signature import Scale, Signature
@@ -43,9 +44,6 @@ if TYPE_CHECKING:
     from zoo.tokens import UNKNOWN, encode, vocabulary, words
 
 __version__ = metadata.version("recurrent-zoo")
-
-hookimpl = HookimplMarker("zoo")
-"""Marks a plugin's function as the implementation of the hook of the same name."""
 
 _HOME = {
     "zoo.cell": ("Cell", "CellConfig", "Kernel", "Operator", "State", "reset_uniform"),
@@ -67,10 +65,13 @@ _HOME = {
         "UsageError",
         "ZooError",
     ),
-    "zoo.exporter": ("ExportOptions", "Exporter", "GraphSummary"),
+    "zoo.exporter": ("ExportOptions", "Exporter", "GraphSummary", "Lowering"),
+    "zoo.hookspecs": ("hookimpl",),
     "zoo.idx": ("read_idx",),
     "zoo.metrics": ("CLASS_METRICS", "class_frequencies", "class_metrics", "class_statistics", "step_cross_entropy"),
     "zoo.model": ("Model",),
+    "zoo.onnx_contents": ("onnx_fault",),
+    "zoo.onnx_seal": ("seal_onnx",),
     "zoo.readout": ("RescaleReadout", "SigmoidReadout", "SoftmaxReadout"),
     "zoo.recurrent": ("Direction", "Layer", "Stack"),
     "zoo.signature": ("Scale", "Signature"),
@@ -102,6 +103,7 @@ __all__ = [
     "GraphSummary",
     "Kernel",
     "Layer",
+    "Lowering",
     "Model",
     "Normaliser",
     "OneHot",
@@ -135,9 +137,11 @@ __all__ = [
     "encode",
     "hookimpl",
     "not_a_number",
+    "onnx_fault",
     "open_data",
     "read_idx",
     "reset_uniform",
+    "seal_onnx",
     "show_cell",
     "standardisation",
     "step_cross_entropy",

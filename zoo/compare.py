@@ -15,8 +15,9 @@ from zoo.errors import UsageError
 from zoo.parity import Array
 from zoo.plugins import Registry
 from zoo.proof import draw_cases
+from zoo.providers import PROVIDERS, unavailable
 from zoo.run import Run
-from zoo.runtime import PROVIDERS, OnnxSession, unavailable
+from zoo.session import OnnxSession
 from zoo.spec import SpecReader
 
 ROUNDS, WARMUP = 101, 5

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from zoo.plugins import Registry
-from zoo.runtime import PROVIDERS, unavailable
+from zoo.providers import PROVIDERS, unavailable
 from zoo.versions import versions
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,24 +10,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from zoo.dataset import Split
-from zoo.errors import RunError
+from zoo.errors import RunError, UsageError
 from zoo.exporter import Exporter, ExportOptions
 from zoo.files import write_atomically, write_json
+from zoo.golden_oracle import golden
 from zoo.model import Model
 from zoo.model_card import write_card
-from zoo.parity import Array
 from zoo.plugins import Registry
-from zoo.proof import prove, require
+from zoo.proof import LOWERING, STEPS, prove, require
 from zoo.proof_streaming import prove_streaming, refuse_unless_streamable
 from zoo.run import Run
 from zoo.versions import versions
-
-GOLDEN = 2
-"""Sequences in the golden input."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +85,11 @@ def export(
     Raises:
         ProviderUnavailable: where one of ``required`` cannot run here.
         ExportError: where the model has a part that the exporter cannot express, or cannot be streamed.
+        UsageError: where the options do not go together.
     """
     spec, task, model = run.load(registry)
     sample = run.sample()
+    options = with_steps(options, sample.x.shape[1])
     if options.streaming:
         refuse_unless_streamable(model)
     metadata = {
@@ -104,11 +98,13 @@ def export(
         "spec": json.dumps(spec.to_dict()),
         "signature": json.dumps(task.signature.to_dict()),
         "versions": json.dumps(versions()),
+        LOWERING: options.lowering,
+        **({} if options.steps is None else {STEPS: str(options.steps)}),
     }
     results = []
     for file in [ExportedFile(run, exporter, kind) for kind in ((False, True) if options.streaming else (False,))]:
-        golden = sample.take(slice(0, GOLDEN))
-        values = {**metadata, **_golden(model, replace(golden, lengths=None) if file.streaming else golden)}
+        example = golden(model, replace(sample, lengths=None) if file.streaming else sample, options.steps)
+        values = {**metadata, **example.to_metadata()}
         candidate = file.path.parent / "rejected" / file.path.name
         progress(f"writing {file.path.name}")
         with _removed_on_error(candidate.parent):
@@ -119,6 +115,29 @@ def export(
         if report["verdict"] != "passed":
             break
     return results
+
+
+def with_steps(options: ExportOptions, longest: int) -> ExportOptions:
+    """The options with a number of steps where the lowering needs one: unless told, that of the data's ``longest``.
+
+    Raises:
+        UsageError: where the options do not go together.
+    """
+    if options.lowering != "unrolled":
+        if options.steps is not None:
+            raise UsageError(
+                f"--steps: only an unrolled graph takes a fixed number of steps, and the lowering is "
+                f"{options.lowering!r}, which takes any; add --lowering unrolled, or leave --steps out"
+            )
+        return options
+    if options.streaming:
+        raise UsageError(
+            "--streaming: an unrolled graph takes one fixed number of steps, and chunks come in any; use another "
+            "--lowering, or leave --streaming out"
+        )
+    if options.steps is not None and options.steps < 1:
+        raise UsageError(f"--steps: expected at least 1, got {options.steps}")
+    return replace(options, steps=options.steps or longest)
 
 
 @contextmanager
@@ -162,23 +181,6 @@ def check(
     write_json(file.report, report)
     write_card(file.run)
     return report
-
-
-def _golden(model: Model, sample: Split) -> Mapping[str, str]:
-    """An input and what the model gives for it, so that another machine can see whether it computes the same."""
-    with torch.inference_mode():
-        outputs = {name: value.numpy() for name, value in model.outputs(sample.x, sample.lengths).items()}
-    if sample.lengths is not None:
-        outputs["lengths"] = sample.lengths.numpy()
-    golden = {f"golden_{name}": _encode(value) for name, value in outputs.items()}
-    return {"golden_input": _encode(sample.x.numpy()), **golden}
-
-
-def _encode(array: Array) -> str:
-    """An array as the base64 of a .npy file."""
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def _short(report: Mapping[str, Any]) -> dict[str, Any]:

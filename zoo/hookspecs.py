@@ -1,4 +1,4 @@
-"""Every hook that a plugin may implement. Nothing else lives here.
+"""Every hook that a plugin may implement, and the marks for them. Nothing else lives here.
 
 A plugin is a module named by an entry point of the group ``zoo``. Entry points are named after what they bring, so that
 ``zoo list`` can tell without importing anything: an architecture by its bare name (``lstm``), everything else with its
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pluggy import HookspecMarker
+from pluggy import HookimplMarker, HookspecMarker
 
 if TYPE_CHECKING:
     from zoo.cell import Cell
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from zoo.recurrent import Layer
     from zoo.task import Task
 
+hookimpl = HookimplMarker("zoo")
+"""Marks a plugin's function as the implementation of the hook of the same name."""
 hookspec = HookspecMarker("zoo")
 
 

@@ -11,7 +11,7 @@ from zoo.cell import State
 from zoo.lengths import valid_steps
 from zoo.pooling import Pooling, pool
 from zoo.recurrent import Layer, Stack
-from zoo.states import StatePart, by_layer, state_parts
+from zoo.states import StatePart, StatePlace, starting_states, state_parts, state_places
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,10 +62,12 @@ class Model(nn.Module):
         return self._run(x, lengths, None)[0]
 
     def _run(
-        self, x: Tensor, lengths: Tensor | None, states: list[list[State]] | None
+        self, x: Tensor, lengths: Tensor | None, states: Mapping[str, Tensor] | None
     ) -> tuple[Tensor, list[list[State]]]:
         """The scores, and the state of each direction of each layer after the last valid step that it reads."""
-        outputs, last, finals = self.stack(self.encoder(x).transpose(0, 1), lengths, states)
+        encoded = self.encoder(x).transpose(0, 1)
+        start = None if states is None else starting_states(self.layers(), states, len(x), encoded)
+        outputs, last, finals = self.stack(encoded, lengths, start)
         if self.pooling is not None:
             return self.head(pool(outputs, last, self.pooling, lengths)), finals
         scores: Tensor = self.head(outputs.transpose(0, 1))
@@ -81,16 +83,23 @@ class Model(nn.Module):
         Args:
             x: (batch, time, features) numbers or (batch, time) tokens.
             lengths: (batch,) valid steps of each sequence, at least 1; None where all are full.
-            states: what the layers start with, (batch, n) by the names of `state_parts`; what they end with is then
-                among the outputs. Their own initial states when None.
+            states: what the layers start with, (batch, n) by the names of `state_places`, those left out as the layers
+                start by themselves; what they end with is then among the outputs. None for neither.
         """
-        parts = self.state_parts() if states is not None else []
-        scores, finals = self._run(x, lengths, None if states is None else by_layer(parts, states))
+        scores, finals = self._run(x, lengths, states)
         named: dict[str, Tensor] = self.readout(scores)
-        return named | {part.next_name: finals[part.layer][part.direction][part.index] for part in parts}
+        if states is None:
+            return named
+        return named | {
+            place.next_name: finals[place.layer][place.direction][place.index] for place in self.state_places()
+        }
+
+    def state_places(self) -> list[StatePlace]:
+        """Everything that the layers carry from step to step."""
+        return state_places(self.layers())
 
     def state_parts(self) -> list[StatePart]:
-        """Everything that the layers carry from step to step."""
+        """The same, each with its initial value."""
         return state_parts(self.layers())
 
     @property

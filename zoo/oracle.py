@@ -94,30 +94,50 @@ class Oracle:
             layer.fused = False
 
     @torch.no_grad()  # inference mode would hand composite operations over whole
-    def expect(self, x: Array, precision: str = "float32", lengths: Array | None = None) -> Mapping[str, Expected]:
+    def expect(
+        self,
+        x: Array,
+        precision: str = "float32",
+        lengths: Array | None = None,
+        states: Mapping[str, Array] | None = None,
+    ) -> Mapping[str, Expected]:
         """What each output should be, and with which budget, by output name.
 
         Args:
             x: (batch, time, features) numbers or (batch, time) tokens.
             precision: a key of `zoo.parity.PRECISIONS`.
             lengths: (batch,) valid steps of each sequence; None where all are full.
+            states: what the layers start with, as `zoo.Model.outputs` takes it; floating ones are taken as exact.
         """
-        exact = self._run(x, lengths)
+        exact = self._run(x, lengths, states)
         # The draws stand below each other in one batch: rows are independent, so each has disturbances of its own.
         with DisturbedArithmetic(precision, seed=0):
-            disturbed = self._run(np.concatenate([x] * DRAWS), None if lengths is None else np.tile(lengths, DRAWS))
+            disturbed = self._run(
+                np.concatenate([x] * DRAWS),
+                None if lengths is None else np.tile(lengths, DRAWS),
+                None if states is None else {name: np.concatenate([one] * DRAWS) for name, one in states.items()},
+            )
+        final = {place.next_name for place in self.model.state_places()}
         expected = {}
         for name, value in exact.items():
             with np.errstate(invalid="ignore"):  # infinity less itself
-                moves = np.abs(disturbed[name].reshape(DRAWS, *value.shape) - value)
+                moves = np.abs(disturbed[name].reshape(DRAWS, *value.shape).astype(np.float64) - value)
             moves = np.where(np.isfinite(value), np.nan_to_num(moves, nan=np.inf, posinf=np.inf), 0.0)
-            steps = moves.shape[2] if self.model.by_step else 1
-            by_step = np.moveaxis(moves, 2, 0) if steps > 1 else moves
-            expected[name] = Expected(value, by_step.reshape(steps, -1).max(1, initial=0.0), precision)
+            by_step = self.model.by_step and name not in final
+            grouped = np.moveaxis(moves, 2, 0) if by_step else moves[None]
+            sensitivity = grouped.reshape(len(grouped), -1).max(1, initial=0.0)
+            padding = np.arange(value.shape[1]) >= lengths[:, None] if by_step and lengths is not None else None
+            expected[name] = Expected(value, sensitivity, precision, padding=padding)
         return expected
 
-    def _run(self, x: Array, lengths: Array | None) -> dict[str, Array]:
-        own = torch.from_numpy(x)
+    def _run(self, x: Array, lengths: Array | None, states: Mapping[str, Array] | None) -> dict[str, Array]:
         valid = None if lengths is None else torch.from_numpy(lengths)
-        outputs = self.model.outputs(own.double() if own.is_floating_point() else own, valid)
+        start = None if states is None else {name: _exactly(one) for name, one in states.items()}
+        outputs = self.model.outputs(_exactly(x), valid, start)
         return {name: value.numpy() for name, value in outputs.items()}
+
+
+def _exactly(array: Array) -> Tensor:
+    """Numbers in float64, integers as they are."""
+    own = torch.from_numpy(array)
+    return own.double() if own.is_floating_point() else own

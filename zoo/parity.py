@@ -10,6 +10,9 @@ with eps the spacing of the precision at 1 and scale the largest magnitude of th
 more than 10,000 roundings of the output's usual size, or infinite because the model leaves the precision's range, the
 model amplifies noise so much that agreement means nothing; the verdict is then *ill-conditioned*, never *passed*. Why
 this rule and not a fixed tolerance: exporters/README.md.
+
+Integers, such as a counter of steps, must be equal: their budget is 0. One that the disturbances move was made of
+rounded numbers and may be any, so that no verdict is possible on it.
 """
 
 from __future__ import annotations
@@ -52,7 +55,7 @@ class Expected:
     """What one output should be, and how surely that can be known."""
 
     exact: Array
-    """float64; (batch, ...) or (batch, time, ...)."""
+    """(batch, ...) or (batch, time, ...); float64, or the integer type that the output has."""
     sensitivity: Array
     """(time,), or (1,) where the output has no steps: the largest move at each step under disturbed arithmetic."""
     precision: str = "float32"
@@ -60,6 +63,13 @@ class Expected:
     usual_scale: float = 0.0
     """The largest magnitude that the output has on any input of the proof. A single score may be near zero by chance,
     and what it moves is then many roundings of itself, though nothing was amplified."""
+    padding: Array | None = None
+    """(batch, time), true beyond each length, where the output has steps and sequences have lengths."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What the judged program has to give: float32, or the integer type of the exact result."""
+        return np.dtype(np.float32) if self.exact.dtype.kind == "f" else self.exact.dtype
 
     @property
     def steps(self) -> int:
@@ -72,11 +82,13 @@ class Expected:
     @property
     def scale(self) -> float:
         """The largest finite magnitude."""
-        return float(np.abs(self.exact[np.isfinite(self.exact)]).max(initial=0.0))
+        return float(np.abs(self.exact[np.isfinite(self.exact)].astype(np.float64)).max(initial=0.0))
 
     @property
     def budget(self) -> Array:
         """(time,) or (1,): the largest error of a correct program, by the rule above."""
+        if self.dtype.kind != "f":
+            return np.zeros(self.steps)
         eps = 2 * self.unit_roundoff
         return SENSITIVITY_FACTOR * np.maximum.accumulate(self.sensitivity) + ROUNDING_FACTOR * eps * self.scale
 
@@ -91,7 +103,7 @@ class Expected:
     def judged(self) -> int:
         """How many steps, from the first, a verdict is possible on."""
         limit = AMPLIFICATION_LIMIT * self.unit_roundoff * max(self.scale, self.usual_scale)
-        beyond = np.maximum.accumulate(self.sensitivity) > limit
+        beyond = np.maximum.accumulate(self.sensitivity) > (limit if self.dtype.kind == "f" else 0)
         return int(beyond.argmax()) if beyond.any() else self.steps
 
 
@@ -119,24 +131,28 @@ class Comparison:
 def compare(expected: Expected, found: Array) -> Comparison:
     """Judge one output: the hard gates first, then the budget.
 
-    The gates: the same shape, dtype float32, NaN and infinities exactly where the exact result has them.
+    The gates: the shape, the dtype, NaN and infinities exactly where the exact result has them; and exactly 0 where it
+    is 0 beyond a length, as scores are. What follows from scores, such as the softmax of zeros, has a budget like any
+    other number, since a correct program may round a third in more than one way.
     """
     if found.shape != expected.exact.shape:
         return _refused(f"shape {found.shape} instead of {expected.exact.shape}", expected)
-    if found.dtype != np.float32:
-        return _refused(f"dtype {found.dtype} instead of float32", expected)
+    if found.dtype != expected.dtype:
+        return _refused(f"dtype {found.dtype} instead of {expected.dtype}", expected)
+    if expected.padding is not None and found[expected.padding][expected.exact[expected.padding] == 0].any():
+        return _refused("numbers beyond the lengths of sequences, where exactly 0 is due", expected)
     judged = expected.judged
-    exact, answer = _by_step(expected.exact, expected.steps), _by_step(found.astype(np.float64), expected.steps)
+    exact, answer = _by_step(expected.exact, expected.steps), _by_step(found, expected.steps)
     if not np.array_equal(_not_finite(exact[:judged]), _not_finite(answer[:judged]), equal_nan=True):
         return _refused("NaN or infinity where the exact result has a number, or the other way round", expected)
-    with np.errstate(invalid="ignore", divide="ignore"):  # infinity less itself; an error where none is allowed
-        error = np.where(np.isfinite(exact), np.abs(answer - exact), 0.0).max(axis=1)
+    error = _errors(exact, answer).max(axis=1)
+    with np.errstate(divide="ignore"):  # an error where none is allowed
         over = np.where(error[:judged] > 0, error[:judged] / expected.budget[:judged], 0.0)
     over_budget = float(over.max(initial=0.0))
     status: Status = "passed"
     reason = ""
     if over_budget > 1:
-        status, reason = "failed", f"error {error[:judged].max():.2e} is {over_budget:.3g} times its budget"
+        status, reason = "failed", _over(float(error[:judged].max()), over_budget)
     elif judged < expected.steps:
         status, reason = "ill-conditioned", _ill_conditioned(expected)
     return Comparison(
@@ -168,6 +184,21 @@ def _by_step(array: Array, steps: int) -> Array:
 def _not_finite(array: Array) -> Array:
     """NaN and infinities as they are, every number as 0."""
     return np.where(np.isfinite(array), 0.0, array)
+
+
+def _errors(exact: Array, answer: Array) -> Array:
+    """By how much each number is off; 0 where it is equal or the exact one is not finite."""
+    with np.errstate(invalid="ignore"):  # infinity less itself
+        off = np.abs(answer.astype(np.float64) - exact)
+    if exact.dtype.kind != "f":  # of the largest integers float64 does not tell neighbours apart
+        off = np.maximum(off, 1.0)
+    return np.where(np.isfinite(exact) & (answer != exact), off, 0.0)
+
+
+def _over(error: float, over_budget: float) -> str:
+    if np.isinf(over_budget):
+        return f"error {error:.2e} where it must be equal"
+    return f"error {error:.2e} is {over_budget:.3g} times its budget"
 
 
 def _ill_conditioned(expected: Expected) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -17,12 +17,17 @@ from zoo.errors import DataError, ProviderUnavailable, RunError
 from zoo.model import Model
 from zoo.oracle import Oracle
 from zoo.parity import Array, Comparison, Expected, at_their_usual_scale, judge
+from zoo.providers import PROVIDERS, PlacedNode, unavailable
 from zoo.readout import CLASS_OUTPUTS
-from zoo.runtime import PROVIDERS, OnnxSession, PlacedNode, unavailable
+from zoo.session import OnnxSession
 from zoo.versions import versions
 
 SHAPES = ((1, 1), (1, 7), (3, 28), (5, 50), (2, 200), (64, 28))
 """(batch, time): one sequence, one step, odd sizes, longer than any training sequence, and a whole batch."""
+
+LOWERING, STEPS = "lowering", "steps"
+"""Entries of a file's metadata: the lowering that was asked for, and how many steps it takes where it was asked to take
+a fixed number of them."""
 
 Inputs = Literal["data", "wide"]
 SCHEMA_VERSION = 1
@@ -56,20 +61,52 @@ class Case:
     x: Array
     """(batch, time, features) float32, or (batch, time) tokens"""
     lengths: Array | None = None
-    """(batch,) int64, where the model takes them: mixed, the first one full, and not sorted. The padding holds what
-    stands there by chance, so that whatever reads it shows."""
+    """(batch,) int64, where the model takes them: mixed, the first one full, and not sorted. The padding holds NaN, so
+    that whatever reads it shows; where steps are tokens it holds some of them."""
+    states: Mapping[str, Array] | None = None
+    """What the layers start with, (batch, n) by name, where the file takes states; empty for what they start with by
+    themselves."""
     chunk: int | None = None
     """Steps that are given at a time; None where the file takes whole sequences."""
 
     def __str__(self) -> str:
         mixed = "" if self.lengths is None else ", mixed lengths"
         chunks = "" if self.chunk is None else f" in chunks of {self.chunk}"
-        return f"batch {self.batch}, {self.time} steps{chunks}{mixed}, {self.inputs} inputs"
+        states = ", random states" if self.states else ""
+        return f"batch {self.batch}, {self.time} steps{chunks}{mixed}, {self.inputs} inputs{states}"
 
     def to_dict(self) -> dict[str, Any]:
         """What a report says of it."""
         chunk = {} if self.chunk is None else {"chunk": self.chunk}
-        return {"batch": self.batch, "time": self.time, **chunk, "inputs": self.inputs}
+        states = {} if self.states is None else {"states": "random" if self.states else "initial"}
+        return {"batch": self.batch, "time": self.time, **chunk, "inputs": self.inputs, **states}
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a file says of how it was made."""
+
+    lowering: str | None = None
+    steps: int | None = None
+    """How many steps it takes, where it was asked to take a fixed number. A file that does so unasked has frozen."""
+    states: bool = False
+    """Whether it takes the states before the first step and gives those after the last one."""
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """From the file, or nothing where it does not load, which its proof will tell."""
+        try:
+            session = OnnxSession(path)
+        except RunError:
+            return cls()
+        fixed = session.input.steps
+        asked = fixed is not None and session.metadata.get(STEPS) == str(fixed)
+        return cls(session.metadata.get(LOWERING), fixed if asked else None, bool(session.states))
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a report says of it."""
+        told = {LOWERING: self.lowering, STEPS: self.steps}
+        return {name: value for name, value in told.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -111,8 +148,36 @@ def draw_cases(
         lengths = generator.integers(1, steps + 1, size=batch) if with_lengths else None
         if lengths is not None:
             lengths[0] = steps
+            if not tokens:
+                beyond = np.arange(steps) >= lengths[:, None]
+                own[beyond] = wide[beyond] = np.nan
         yield Case(batch, steps, "data", np.ascontiguousarray(own), lengths)
         yield Case(batch, steps, "wide", wide, lengths)
+
+
+def with_states(model: Model, cases: Sequence[Case]) -> Iterator[Case]:
+    """The same for a file that takes states: each input with none given, those from the data with random ones too."""
+    generator = np.random.default_rng(0)
+    for case in cases:
+        plain = replace(case, states={})
+        yield plain
+        if case.inputs == "data":
+            yield replace(case, states=_draw_states(model, plain, generator))
+
+
+def _draw_states(model: Model, case: Case, generator: np.random.Generator) -> dict[str, Array]:
+    """Numbers as large as the model's states get: those after the case, in another order and with noise as large as
+    their own spread. Where they are integers, small counts."""
+    reached = _outputs(model, case)
+    drawn = {}
+    for place in model.state_places():
+        own = reached[place.next_name]
+        if own.dtype.kind == "f":
+            noise = generator.normal(0, float(own.std()) or 1.0, own.shape)
+            drawn[place.name] = (generator.permutation(own) + noise).astype(own.dtype)
+        else:
+            drawn[place.name] = generator.integers(10, size=own.shape).astype(own.dtype)
+    return drawn
 
 
 def prove(
@@ -136,19 +201,24 @@ def prove(
     Returns:
         The report, ready for JSON; its ``verdict`` is passed, failed, ill-conditioned or unavailable.
     """
-    cases = list(draw_cases(sample.x.numpy(), model.encoder.tokens, with_lengths=model.takes_lengths))
-    return prove_cases(model, path, cases, _answer, providers, file_faults, progress)
+    made = Made.read(path)
+    shapes = SHAPES if made.steps is None else tuple(dict.fromkeys((batch, made.steps) for batch, _ in SHAPES))
+    drawn = draw_cases(sample.x.numpy(), model.encoder.tokens, with_lengths=model.takes_lengths, shapes=shapes)
+    cases = list(with_states(model, list(drawn)) if made.states else drawn)
+    return prove_cases(model, path, made, cases, _answer, providers, file_faults, progress)
 
 
 def _answer(path: Path, mode: Mode, cases: Sequence[Case]) -> Answers:
     """Whole sequences at once."""
     session = OnnxSession(path, mode.provider, strict=mode.strict)
-    return Answers([session.run(case.x, case.lengths) for case in cases], session.placement())
+    outputs = [session.run(case.x, case.lengths, case.states) for case in cases]
+    return Answers(outputs, session.placement())
 
 
 def prove_cases(
     model: Model,
     path: Path,
+    made: Made,
     cases: Sequence[Case],
     answer: Answer,
     providers: Sequence[str],
@@ -165,6 +235,7 @@ def prove_cases(
     return {
         "schema_version": SCHEMA_VERSION,
         "file": path.name,
+        **made.to_dict(),
         "verdict": verdict,
         "reasons": [*file_faults, *(f"{r['name']}: {r['reason']}" for r in results if r["status"] in telling)],
         "rule": "error <= 8 * sensitivity + 4 * eps * scale",
@@ -204,11 +275,11 @@ class _Expectations:
 
     def __init__(self, model: Model, cases: Sequence[Case], progress: Callable[[str], None]) -> None:
         self.oracle, self.progress = Oracle(model), progress
-        self.inputs = {id(case.x): case for case in cases}
-        self.order = [id(case.x) for case in cases]
-        with torch.inference_mode():
-            found = {key: _outputs(model, case) for key, case in self.inputs.items()}
+        self.order = [(id(case.x), id(case.states)) for case in cases]
+        self.inputs = dict(zip(self.order, cases, strict=True))
+        found = {key: _outputs(model, case) for key, case in self.inputs.items()}
         self.torch = [found[key] for key in self.order]
+        self.states = {place.next_name for place in model.state_places()}
         self._known: dict[str, list[Mapping[str, Expected]]] = {}
 
     def at(self, precision: str) -> list[Mapping[str, Expected]]:
@@ -217,15 +288,19 @@ class _Expectations:
             found = {}
             for number, (key, case) in enumerate(self.inputs.items(), 1):
                 self.progress(f"exact result {number} of {len(self.inputs)}: batch {case.batch}, {case.time} steps")
-                found[key] = self.oracle.expect(case.x, precision, case.lengths)
+                found[key] = self.oracle.expect(case.x, precision, case.lengths, case.states)
             judged = dict(zip(found, at_their_usual_scale(list(found.values())), strict=True))
             self._known[precision] = [judged[key] for key in self.order]
         return self._known[precision]
 
 
 def _outputs(model: Model, case: Case) -> dict[str, Array]:
+    """What torch gives in float32."""
     lengths = None if case.lengths is None else torch.from_numpy(case.lengths)
-    return {name: value.numpy() for name, value in model.outputs(torch.from_numpy(case.x), lengths).items()}
+    states = None if case.states is None else {name: torch.from_numpy(one) for name, one in case.states.items()}
+    with torch.inference_mode():
+        found = model.outputs(torch.from_numpy(case.x), lengths, states)
+    return {name: value.numpy() for name, value in found.items()}
 
 
 @dataclass(frozen=True)
@@ -259,7 +334,7 @@ def _prove_on(
         file, torch_ = judge(expected, found), judge(expected, own)
         for name, known in outcomes.items():
             known.append(_Outcome(case, expected[name], file[name], torch_[name]))
-    summaries = [_summary(name, known) for name, known in outcomes.items()]
+    summaries = [_summary(name, known, state=name in expectations.states) for name, known in outcomes.items()]
     status = overall([summary["status"] for summary in summaries])
     reason = "; ".join(f"{summary['name']}: {summary['reason']}" for summary in summaries if summary["reason"])
     counts = Counter(node.provider for node in answers.placement)
@@ -275,13 +350,15 @@ def _prove_on(
     }
 
 
-def _summary(name: str, outcomes: Sequence[_Outcome]) -> dict[str, Any]:
-    """The worst of all cases of one output, and whether it proves anything at all."""
+def _summary(name: str, outcomes: Sequence[_Outcome], *, state: bool) -> dict[str, Any]:
+    """The worst of all cases of one output, and whether it proves anything at all. A ``state`` need not depend on the
+    input, as that of a counter does not."""
     status = overall([outcome.file.status for outcome in outcomes])
     classes = name in CLASS_OUTPUTS and outcomes[0].expected.exact.shape[-1] > 1
     worst = max((one for one in outcomes if one.file.status == status), key=lambda one: one.file.over_budget)
     reason = f"{worst.file.reason} ({worst.case})" if status != "passed" else ""
-    if status != "failed" and (empty := _proves_nothing([outcome.expected for outcome in outcomes])):
+    empty = "" if state else _proves_nothing([outcome.expected for outcome in outcomes])
+    if status != "failed" and empty:
         status, reason = "failed", empty
     return {
         "name": name,

@@ -13,7 +13,8 @@ from zoo.dataset import Split
 from zoo.errors import ExportError
 from zoo.model import Model
 from zoo.parity import Array
-from zoo.proof import Answers, Case, Mode, draw_cases, prove_cases
+from zoo.proof import Answers, Case, Made, Mode, draw_cases, prove_cases
+from zoo.session import OnnxSession
 from zoo.streaming import OnnxStream
 
 STEPS = 200
@@ -50,11 +51,12 @@ def prove_streaming(
     cases = [replace(case, chunk=chunk) for case in inputs for chunk in CHUNKS]
 
     def answer(path: Path, mode: Mode, cases: Sequence[Case]) -> Answers:
-        stream = OnnxStream(path, mode.provider, strict=mode.strict)
+        session = OnnxSession(path, mode.provider, strict=mode.strict)
+        stream = OnnxStream(session)
         outputs = [_streamed(stream, case, by_step=model.by_step) for case in cases]
-        return Answers(outputs, stream.placement())
+        return Answers(outputs, session.placement())
 
-    return prove_cases(model, path, cases, answer, providers, file_faults, progress)
+    return prove_cases(model, path, Made.read(path), cases, answer, providers, file_faults, progress)
 
 
 def _streamed(stream: OnnxStream, case: Case, *, by_step: bool) -> Mapping[str, Array]:

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import RunError, UsageError
-from zoo.runtime import read_signature
+from zoo.runtime import OnnxModel
 from zoo.signature import Signature
-from zoo.streaming import OnnxStream
 from zoo.texts import text_ids
 
 TASK = "language_modelling"
@@ -40,21 +39,21 @@ def onnx_model(run: Path) -> LanguageModel:
     """A run's model in ONNX Runtime.
 
     Raises:
-        RunError: where it has not been exported so, or is no language model of characters.
+        RunError: where it has not been exported so, the file is not whole, or it is no language model of characters.
     """
     path = streaming_file(run)
     if not path.is_file():
         raise RunError(
             f"{run}: has no onnx/{path.name}; 'zoo export --onnx --streaming {run}' makes it, or take --through torch"
         )
-    stream = OnnxStream(path, threads=1)  # one step is too little work for more
-    signature = read_signature(stream.metadata, path)
+    model = OnnxModel(path, threads=1)  # one step is too little work for more
     try:
-        task = json.loads(stream.metadata["spec"])["task"]["name"]
+        task = json.loads(model.metadata["spec"])["task"]["name"]
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path}: carries no spec, so 'zoo export' did not write it; export the run again") from error
-    require_language_model(task, signature, run)
-    return LanguageModel(signature, lambda token: stream.push(np.array([[token]]))["logits"][0, 0])
+    require_language_model(task, model.signature, run)
+    stream = model.stream()
+    return LanguageModel(model.signature, lambda token: stream.push(np.array([[token]]))["logits"][0, 0])
 
 
 def require_language_model(task: str, signature: Signature, run: Path) -> None:

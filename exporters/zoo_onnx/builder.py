@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
+from torch import nn
+
+import zoo
 
 
 class GraphBuilder:
@@ -64,3 +67,8 @@ class GraphBuilder:
         if self.opset < 18:
             return self.node(operator, name, [value], {"axes": [axis], "keepdims": 0})
         return self.node(operator, name, [value, self.integers(f"{name}/axis", axis)], {"keepdims": 0})
+
+
+def unknown(part: str, module: nn.Module, known: str) -> zoo.ExportError:
+    """The error for a module that cannot be lowered."""
+    return zoo.ExportError(f"{part}: {type(module).__name__} cannot be exported; use {known}")

@@ -6,37 +6,40 @@ import onnx_ir as ir
 
 import zoo
 from zoo_onnx.builder import GraphBuilder
+from zoo_onnx.encoder import encoder_input, lower_encoder
 from zoo_onnx.lengths import Lengths
-from zoo_onnx.lowering import encoder_input, lower_encoder, lower_stack
 from zoo_onnx.scores import lower_head, lower_readout
+from zoo_onnx.stack import lower_stack
 from zoo_onnx.states import States
 
 INT64 = ir.TensorType(ir.DataType.INT64)
 
 
-def model_graph(model: zoo.Model, build: GraphBuilder, states: States | None = None) -> ir.Graph:
-    """Put the graph together: inputs ``x`` and, where the model takes them, ``lengths``.
+def model_graph(model: zoo.Model, build: GraphBuilder, options: zoo.ExportOptions) -> tuple[ir.Graph, States]:
+    """Put the graph together: inputs ``x`` and, where they are asked for, ``lengths`` and the states.
 
-    With ``states`` the graph takes a chunk of every sequence, all of one length, and the states beside it.
+    For a stream the graph takes a chunk of every sequence, all of one length, and the states beside it.
     """
-    x = encoder_input(model.encoder)
+    x = encoder_input(model.encoder, options.steps)
     inputs, lengths = [x], None
-    if model.takes_lengths and states is None:
+    if model.takes_lengths and not options.streaming:
         inputs.append(ir.Value(name="lengths", type=INT64, shape=ir.Shape(["batch"])))
         lengths = Lengths(build, inputs[1], x)
+    states = States(build, model.state_parts(), x, held=options.states or options.streaming)
     encoded = lower_encoder(build, model.encoder, x)
     time_major = build.node("Transpose", "to_time_major", [encoded], {"perm": [1, 0, 2]})
-    features = lower_stack(build, model.stack, time_major, model.pooling, lengths, states)
+    features = lower_stack(build, model, time_major, lengths, states, options)
     scores, width = lower_head(build, model.head, features, by_step=model.by_step)
     if model.by_step and lengths is not None:
         scores = lengths.zero_beyond(scores, "head/within_lengths")
-    shape: list[str | int] = ["batch", "time", width] if model.by_step else ["batch", width]
+    shape: list[str | int] = ["batch", options.steps or "time", width] if model.by_step else ["batch", width]
     outputs = lower_readout(build, model.readout, scores, shape)
-    return ir.Graph(
-        inputs if states is None else [*inputs, *states.inputs],
-        outputs if states is None else [*outputs, *states.outputs],
+    graph = ir.Graph(
+        [*inputs, *states.inputs],
+        [*outputs, *states.outputs],
         nodes=build.nodes,
         initializers=build.initializers,
         opset_imports={"": build.opset},
         name=model.layers()[0].name,
     )
+    return graph, states

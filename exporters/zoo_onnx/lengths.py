@@ -44,19 +44,25 @@ class Lengths:
         column = build.node("Unsqueeze", "lengths/limits", [self.value, build.integers("lengths/limits/axis", 1)])
         return build.node("Less", "lengths/mask", [steps, column])
 
-    def zero_beyond(self, value: ir.Value, name: str) -> ir.Value:
-        """(batch, time, n) -> the same, exactly 0 beyond each length."""
+    @cached_property
+    def steps_mask(self) -> ir.Value:
+        """(time, batch, 1), true where a step belongs to its sequence."""
         build = self.build
-        mask = build.node("Unsqueeze", f"{name}/mask", [self.mask, build.integers(f"{name}/mask/axis", 2)])
+        turned = build.node("Transpose", "lengths/mask/transpose", [self.mask], {"perm": [1, 0]})
+        return build.node("Unsqueeze", "lengths/mask/by_step", [turned, build.integers("lengths/mask/by_step/axis", 2)])
+
+    def zero_beyond(self, value: ir.Value, name: str, *, time_major: bool = False) -> ir.Value:
+        """(batch, time, n), or time first -> the same, exactly 0 beyond each length."""
+        build = self.build
+        mask = self.steps_mask
+        if not time_major:
+            mask = build.node("Unsqueeze", f"{name}/mask", [self.mask, build.integers(f"{name}/mask/axis", 2)])
         return build.node("Where", name, [mask, value, build.weight(f"{name}/zero", np.array(0, np.float32))])
 
     def lowest_beyond(self, value: ir.Value, name: str) -> ir.Value:
         """(time, batch, n) -> the same, minus infinity beyond each length."""
-        build = self.build
-        turned = build.node("Transpose", f"{name}/mask/transpose", [self.mask], {"perm": [1, 0]})
-        mask = build.node("Unsqueeze", f"{name}/mask", [turned, build.integers(f"{name}/mask/axis", 2)])
-        lowest = build.weight(f"{name}/lowest", np.array(-np.inf, np.float32))
-        return build.node("Where", name, [mask, value, lowest])
+        lowest = self.build.weight(f"{name}/lowest", np.array(-np.inf, np.float32))
+        return self.build.node("Where", name, [self.steps_mask, value, lowest])
 
     def at_last_step(self, value: ir.Value, name: str) -> ir.Value:
         """(time, batch, n) -> (batch, n), at each sequence's last valid step."""

@@ -8,8 +8,7 @@ import onnx_ir as ir
 from torch import nn
 
 import zoo
-from zoo_onnx.builder import GraphBuilder
-from zoo_onnx.lowering import unknown
+from zoo_onnx.builder import GraphBuilder, unknown
 
 ACTIVATIONS = {nn.ReLU: "Relu", nn.Tanh: "Tanh"}
 

@@ -1,51 +1,85 @@
-"""The states of the layers as inputs and outputs of a graph that is fed chunk by chunk."""
+"""What the layers start with and end with: constants inside the graph, or inputs and outputs that a caller holds."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
+import torch
 
+import zoo
 from zoo_onnx.builder import GraphBuilder
 
-FLOAT = ir.TensorType(ir.DataType.FLOAT)
 KEY = "states"
-"""The entry of the metadata that tells what a caller has to carry from chunk to chunk."""
+"""The entry of the metadata that tells what a caller has to hold."""
 
 
 class States:
-    """What comes in before a chunk and goes out after it, by layer and part: ``state_0_h``, ``next_state_0_h``, …
+    """The states before the first step and after the last one, (batch, n) each.
 
-    The names of the parts are those of the operators' specification. Outside they are (batch, n); the operators want
-    the directions first.
+    Args:
+        parts: everything that the model carries.
+        x: the graph's input, (batch, time, …).
+        held: whether the caller holds the states, so that they are inputs and outputs of the graph.
     """
 
-    def __init__(self, build: GraphBuilder) -> None:
-        self.build = build
+    def __init__(self, build: GraphBuilder, parts: Sequence[zoo.StatePart], x: ir.Value, *, held: bool) -> None:
+        self.build, self.x, self.held = build, x, held
+        self._parts = parts
+        self._batch: ir.Value | None = None
         self.inputs: list[ir.Value] = []
         self.outputs: list[ir.Value] = []
-        self._contract: list[dict[str, Any]] = []
 
-    def enter(self, layer: int, part: str, size: int) -> ir.Value:
-        """The state before the chunk, (1, batch, n)."""
-        name = f"state_{layer}_{part}"
-        value = ir.Value(name=name, type=FLOAT, shape=ir.Shape(["batch", size]))
+    def of(self, layer: int, direction: int) -> list[zoo.StatePart]:
+        """The parts of one direction of one layer, in the order of its state."""
+        return [part for part in self._parts if (part.layer, part.direction) == (layer, direction)]
+
+    def start(self, part: zoo.StatePart) -> ir.Value:
+        """What every sequence starts with, (batch, n)."""
+        if not self.held:
+            return self._initial(part)
+        value = ir.Value(name=part.name, type=state_type(part), shape=ir.Shape(["batch", len(part.initial)]))
         self.inputs.append(value)
-        names = {"input": name, "output": f"next_{name}"}
-        self._contract.append({**names, "shape": ["batch", size], "dtype": "float32", "initial": 0})
-        axis = self.build.integers(f"{name}/axis", 0)
-        return self.build.node("Unsqueeze", f"{name}/with_direction", [value, axis])
+        return value
 
-    def leave(self, layer: int, part: str, size: int, final: ir.Value) -> None:
-        """The state after the chunk, given as (1, batch, n)."""
-        name = f"next_state_{layer}_{part}"
-        axis = self.build.integers(f"{name}/axis", 0)
-        value = self.build.node("Squeeze", f"{name}/without_direction", [final, axis], output=name)
-        value.type, value.shape = FLOAT, ir.Shape(["batch", size])
-        self.outputs.append(value)
+    def end(self, part: zoo.StatePart, value: ir.Value) -> None:
+        """Hand out (batch, n), an output of some node, as the state after the last step; nothing where none is held."""
+        if self.held:
+            value.name = part.next_name
+            value.type, value.shape = state_type(part), ir.Shape(["batch", len(part.initial)])
+            self.outputs.append(value)
+
+    def _initial(self, part: zoo.StatePart) -> ir.Value:
+        """The same row for every sequence; a single number where all of the row are equal."""
+        build, name = self.build, f"{part.name}/initial"
+        if self._batch is None:
+            self._batch = build.node("Shape", "batch", [self.x], {"start": 0, "end": 1})
+        row = part.initial.numpy()
+        width = build.integers(f"{name}/width", len(row))
+        shape = build.node("Concat", f"{name}/shape", [self._batch, width], {"axis": 0})
+        value = row[:1] if np.all(row == row[0]) else row
+        return build.node("Expand", name, [build.weight(f"{name}/row", value), shape])
 
     @property
     def contract(self) -> str:
-        """For the metadata: what to carry over, as JSON."""
-        return json.dumps(self._contract)
+        """For the metadata: what to hold, as JSON."""
+        return json.dumps([_described(part) for part in self._parts])
+
+
+def state_type(part: zoo.StatePart) -> ir.TensorType:
+    """The type of a part of the state."""
+    return ir.TensorType(ir.DataType.from_numpy(part.initial.numpy().dtype))
+
+
+def _described(part: zoo.StatePart) -> dict[str, Any]:
+    same = bool(torch.all(part.initial == part.initial[0]))
+    return {
+        "input": part.name,
+        "output": part.next_name,
+        "shape": ["batch", len(part.initial)],
+        "dtype": str(part.initial.numpy().dtype),
+        "initial": part.initial[0].item() if same else part.initial.tolist(),
+    }

@@ -21,7 +21,7 @@ from tests.benchmarks.models import make_model
 from zoo.exporter import Exporter
 from zoo.model import Model
 from zoo.plugins import load_registry
-from zoo.runtime import OnnxSession
+from zoo.session import OnnxSession
 
 EXPORTS = 100
 

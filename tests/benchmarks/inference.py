@@ -12,7 +12,7 @@ import zoo
 from tests.benchmarks.interleave import compare
 from tests.benchmarks.models import make_model
 from zoo.plugins import load_registry
-from zoo.runtime import OnnxSession
+from zoo.session import OnnxSession
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ import click
 from tests.matrix import CASES, Case
 from zoo.files import write_json
 from zoo.proof import SHAPES
-from zoo.runtime import unavailable
+from zoo.providers import unavailable
 from zoo.versions import versions
 
 HIDDEN_SIZE = 64

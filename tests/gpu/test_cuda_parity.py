@@ -8,7 +8,7 @@ import pytest
 
 from tests.gpu.record import HIDDEN_SIZE
 from tests.matrix import CASES, Case
-from zoo.runtime import unavailable
+from zoo.providers import unavailable
 
 REASON = unavailable("cuda")
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(REASON is not None, reason=f"cuda: unavailable: {REASON}")]

@@ -15,7 +15,7 @@ from zoo.cli import output
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from zoo.predict import Answer, Prediction
+    from zoo.answers import Answer, Prediction
     from zoo.signature import Signature
 
 

@@ -1,0 +1,100 @@
+"""Lowering of the recurrent layers, each in the way that suits it, and of the pooling on top of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx_ir as ir
+
+import zoo
+from zoo_onnx import native, scan, unrolled
+from zoo_onnx.builder import GraphBuilder
+from zoo_onnx.lengths import Lengths
+from zoo_onnx.loop import Loop
+from zoo_onnx.piece import Graft
+from zoo_onnx.place import Place
+from zoo_onnx.states import States
+
+if TYPE_CHECKING:
+    from zoo_onnx.tracing import TracedCell
+
+
+def lower_stack(
+    build: GraphBuilder,
+    model: zoo.Model,
+    x: ir.Value,
+    lengths: Lengths | None,
+    states: States,
+    options: zoo.ExportOptions,
+) -> ir.Value:
+    """Time-major input (time, batch, features) -> what pooling makes of the last layer, (batch, features).
+
+    Without pooling the outputs of the last layer, (batch, time, features).
+    """
+    layers = model.layers()
+    operators = {index: _operators(index, layer, options.lowering) for index, layer in enumerate(layers)}
+    loops = [(index, k) for index, layer in enumerate(layers) if not operators[index] for k in range(len(layer.cells))]
+    traced, graft = _traced(model.stack, loops, build.opset), Graft(build)
+    for index, layer in enumerate(layers):
+        ends = index == len(layers) - 1 and model.pooling == "last"
+        place = Place(build, index, layer, x, lengths, states, "last" if ends else "outputs")
+        if found := operators[index]:
+            x = native.lower(place, found)
+            continue
+        values = []
+        for direction, (_, reverse, name) in enumerate(place.directions):
+            parts = states.of(index, direction)
+            loop = Loop(place, graft, traced[index, direction], reverse, name, parts)
+            values.append(unrolled.lower(loop, options.steps) if options.steps else scan.lower(loop))
+        x = place.side_by_side(values)
+    if model.pooling == "last":
+        return x
+    if model.pooling is None:
+        return build.node("Transpose", "to_batch_major", [x], {"perm": [1, 0, 2]})
+    return _pool(build, x, model.pooling, lengths)
+
+
+def _operators(index: int, layer: zoo.Layer, lowering: zoo.Lowering) -> list[zoo.Operator] | None:
+    """The operators to write for a layer, or None where its own step is to be written.
+
+    Raises:
+        ExportError: where operators are asked for and the layer has none.
+    """
+    if lowering in ("scan", "unrolled"):
+        return None
+    found = native.operators_of(layer)
+    if found is None and lowering == "native":
+        name = layer.directed_cells[0].name
+        raise zoo.ExportError(
+            f"layer {index}: the cell {name!r} names no ONNX operator that it equals, so it has no lowering 'native'; "
+            "use 'scan' or 'auto'"
+        )
+    return found
+
+
+def _traced(stack: zoo.Stack, loops: list[tuple[int, int]], opset: int) -> Mapping[tuple[int, int], TracedCell]:
+    if not loops:
+        return {}
+    from zoo_onnx.tracing import OLDEST, trace  # which loads a hundred megabytes of torch and onnxscript
+
+    if opset < OLDEST:
+        raise zoo.UsageError(
+            f"--opset {opset}: a cell's own step needs {OLDEST} or newer; leave --opset out, or use --lowering native"
+        )
+    return trace(stack, loops, opset)
+
+
+def _pool(build: GraphBuilder, x: ir.Value, pooling: str, lengths: Lengths | None) -> ir.Value:
+    """(time, batch, features), zero beyond each length -> (batch, features), any pooling but ``last``"""
+    if lengths is not None:
+        if pooling == "last_step":
+            return lengths.at_last_step(x, "pooling/last_step")
+        if pooling == "mean":
+            total = build.node("ReduceSum", "pooling/sum", [x, build.integers("pooling/axis", 0)], {"keepdims": 0})
+            return build.node("Div", "pooling/mean", [total, lengths.as_column])
+        x = lengths.lowest_beyond(x, "pooling/within_lengths")
+    if pooling == "last_step":
+        return build.node("Gather", "pooling/last_step", [x, build.weight("pooling/index", np.array(-1))], {"axis": 0})
+    return build.reduce({"mean": "ReduceMean", "max": "ReduceMax"}[pooling], f"pooling/{pooling}", x, axis=0)

@@ -1,0 +1,247 @@
+"""What is told of an ONNX file from its bytes alone: its seal, other files, custom operators; no bytes upset it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from onnx import ModelProto, NodeProto, TensorProto, helper
+
+import zoo
+from tests.files import foreign_file
+from tests.models import make_model, write
+from zoo.onnx_contents import contents_fault, onnx_fault
+from zoo.onnx_seal import seal_fault, seal_onnx
+from zoo.protobuf import MalformedError, fields, write_bytes
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """An exported file."""
+    return write(make_model("lstm"), tmp_path_factory.mktemp("file")).read_bytes()
+
+
+# --- the wire -------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 2**29 - 1), st.binary(max_size=300))
+def test_what_is_written_is_read(number: int, value: bytes) -> None:
+    (field,) = fields(memoryview(write_bytes(number, value)))
+    assert (field.number, bytes(field.value)) == (number, value)
+
+
+@given(st.integers(-(2**63), 2**63 - 1), st.integers(0, 2**63 - 1))
+def test_numbers_are_read_as_protobuf_writes_them(version: int, axis: int) -> None:
+    message = onnx.AttributeProto(i=version).SerializeToString()
+    assert [one.value for one in fields(memoryview(message))] == [version % 2**64]  # two's complement
+    message = onnx.TensorShapeProto.Dimension(dim_value=axis).SerializeToString()
+    assert [one.value for one in fields(memoryview(message))] == [axis]
+
+
+@given(st.binary(max_size=200))
+@example(b"\x0b\x0c")
+@example(b"\xff" * 11)
+@example(b"\x00\x00")
+def test_any_bytes_are_read_or_refused(message: bytes) -> None:
+    """Nothing but this one error, and nothing beyond the end."""
+    try:
+        found = list(fields(memoryview(message)))
+    except MalformedError:
+        return
+    assert sum(len(field.value) for field in found if isinstance(field.value, memoryview)) < max(len(message), 1)
+
+
+@given(st.binary(max_size=200))
+@example(b"")
+def test_any_bytes_as_a_file(message: bytes) -> None:
+    """Protobuf reads some of them, such as none at all, as a model with nothing in it."""
+    fault = onnx_fault(message)
+    assert fault is not None
+    assert "\n" not in fault
+
+
+@given(st.data())
+def test_any_part_of_a_file(content: bytes, data: st.DataObject) -> None:
+    end = data.draw(st.integers(0, len(content) - 1))
+    assert onnx_fault(content[:end]) is not None
+
+
+def test_parts_within_parts_without_end() -> None:
+    """A graph in an attribute of a node of a graph …, each written by its number in onnx.proto."""
+    graph = b""
+    for _ in range(200):
+        graph = write_bytes(1, write_bytes(5, write_bytes(6, graph)))
+    fault = contents_fault(write_bytes(7, graph))
+    assert fault == (
+        "is not an ONNX file, or only a part of one (it is nested more than 100 times); export the run again"
+    )
+
+
+# --- the seal -------------------------------------------------------------------------------------------------------
+
+
+def test_an_exported_file_is_whole(content: bytes) -> None:
+    assert onnx_fault(content) is None
+    assert content[-64:] == hashlib.sha256(content[:-76]).hexdigest().encode()
+
+
+@given(st.data())
+def test_any_bit_that_is_flipped(content: bytes, data: st.DataObject) -> None:
+    altered = bytearray(content)
+    altered[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    assert onnx_fault(bytes(altered)) is not None
+
+
+def test_what_an_altered_file_is_told(content: bytes) -> None:
+    place = content.index(b"layer_0/lstm/W")
+    altered = content[:place] + b"L" + content[place + 1 :]
+    assert onnx_fault(altered) == (
+        "was altered since it was exported: its hash does not match; take the file as it was, or export the run again"
+    )
+    assert onnx_fault(content[:-76]) == (
+        "carries no seal, so Recurrent Zoo did not write it, or an older one did; export the run again"
+    )
+
+
+def test_metadata_are_added_without_reading_the_rest(content: bytes) -> None:
+    """The same bytes, then the entry, then the seal, as often as one likes; onnx and ONNX Runtime see one seal."""
+    once = seal_onnx(content, {"note": "ü" * 200})
+    twice = seal_onnx(once, {"more": ""})
+    assert once.startswith(content[:-76])
+    assert twice.startswith(once[:-76])
+    assert seal_fault(twice) is None
+    file = onnx.load_from_string(twice)
+    onnx.checker.check_model(file, full_check=True)  # which refuses an entry that is there twice
+    found = {entry.key: entry.value for entry in file.metadata_props}
+    assert (found["note"], found["more"], list(found)[-1]) == ("ü" * 200, "", "sha256")
+
+
+# --- other files and libraries --------------------------------------------------------------------------------------
+
+
+EXTERNAL = (
+    "keeps the weight 'w' in another file, which is not read; Recurrent Zoo writes one file, so export the run again"
+)
+
+
+def external(name: str = "w", location: str = "../../w.bin") -> TensorProto:
+    tensor = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=[1], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.append(onnx.StringStringEntryProto(key="location", value=location))
+    return tensor
+
+
+def marked_only(name: str) -> TensorProto:
+    tensor = external(name)
+    del tensor.external_data[:]
+    return tensor
+
+
+def placed_only(name: str) -> TensorProto:
+    tensor = external(name)
+    tensor.data_location = TensorProto.DEFAULT
+    return tensor
+
+
+def custom() -> NodeProto:
+    return helper.make_node("Mine", ["x"], ["y"], domain="my.ops")
+
+
+def as_weight(file: ModelProto, tensor: TensorProto) -> None:
+    file.graph.initializer.append(tensor)
+
+
+def as_sparse_weight(file: ModelProto, tensor: TensorProto) -> None:
+    file.graph.sparse_initializer.add(values=tensor)
+
+
+def as_sparse_indices(file: ModelProto, tensor: TensorProto) -> None:
+    file.graph.sparse_initializer.add(indices=tensor)
+
+
+def as_constant(file: ModelProto, tensor: TensorProto) -> None:
+    file.graph.node.append(helper.make_node("Constant", [], ["c"], value=tensor))
+
+
+def as_one_of_several(file: ModelProto, tensor: TensorProto) -> None:
+    file.graph.node.append(helper.make_node("Strange", [], ["c"], values=[tensor]))
+
+
+def in_a_body(file: ModelProto, tensor: TensorProto) -> None:
+    body = helper.make_graph([], "body", [], [], [tensor])
+    inner = helper.make_graph([helper.make_node("If", ["c"], ["d"], then_branch=body)], "outer", [], [])
+    file.graph.node.append(helper.make_node("Several", ["c"], ["d"], bodies=[inner]))
+
+
+def in_a_function(file: ModelProto, tensor: TensorProto) -> None:
+    node = helper.make_node("Constant", [], ["c"], value=tensor)
+    file.functions.append(helper.make_function("mine", "F", [], ["c"], [node], []))
+
+
+def in_a_function_default(file: ModelProto, tensor: TensorProto) -> None:
+    attribute = helper.make_attribute("a", tensor)
+    file.functions.append(helper.make_function("mine", "F", [], [], [], [], attribute_protos=[attribute]))
+
+
+def in_the_training(file: ModelProto, tensor: TensorProto) -> None:
+    file.training_info.add().algorithm.initializer.append(tensor)
+
+
+@pytest.mark.parametrize("tensor", [external("w"), marked_only("w"), placed_only("w")], ids=["both", "mark", "place"])
+@pytest.mark.parametrize(
+    "put",
+    [
+        as_weight,
+        as_sparse_weight,
+        as_sparse_indices,
+        as_constant,
+        as_one_of_several,
+        in_a_body,
+        in_a_function,
+        in_a_function_default,
+        in_the_training,
+    ],
+)
+def test_weights_in_another_file(
+    put: Callable[[ModelProto, TensorProto], None], tensor: TensorProto, content: bytes
+) -> None:
+    """Wherever a file may have a tensor, and even under a good seal."""
+    file = onnx.load_from_string(content)
+    put(file, tensor)
+    assert onnx_fault(seal_onnx(file.SerializeToString(), {})) == EXTERNAL
+
+
+def test_a_custom_operator(content: bytes) -> None:
+    """In the graph, in a body, in a function."""
+    graph, body, function = (onnx.load_from_string(content) for _ in range(3))
+    graph.graph.node.append(custom())
+    inner = helper.make_graph([custom()], "body", [], [])
+    body.graph.node.append(helper.make_node("If", ["c"], ["d"], then_branch=inner))
+    function.functions.append(helper.make_function("mine", "F", ["x"], ["y"], [custom()], []))
+    for file in (graph, body, function):
+        assert contents_fault(file.SerializeToString()) == (
+            "has the operator my.ops.Mine, which only a library of custom operators brings, and none is loaded; export "
+            "the run again"
+        )
+
+
+def test_operators_that_need_no_library(content: bytes) -> None:
+    """ONNX Runtime's own, and functions that the file brings."""
+    file = onnx.load_from_string(content)
+    file.graph.node.append(helper.make_node("DynamicQuantizeLSTM", ["x"], ["y"], domain="com.microsoft"))
+    file.functions.append(
+        helper.make_function("my.ops", "Mine", ["x"], ["y"], [helper.make_node("Relu", "x", "y")], [])
+    )
+    file.graph.node.append(custom())
+    assert contents_fault(file.SerializeToString()) is None
+
+
+def test_a_good_file_of_somebody_else(tmp_path: Path) -> None:
+    content = foreign_file(tmp_path / "a.onnx").read_bytes()
+    assert contents_fault(content) is None
+    assert onnx_fault(content) is not None
+    assert zoo.onnx_fault is onnx_fault

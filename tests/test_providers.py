@@ -1,0 +1,122 @@
+"""How ONNX Runtime is asked, above all for CUDA, which most machines that run this have not.
+
+CUDA itself is proven in tests/gpu; here a stand-in for ONNX Runtime's session tells what it was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+import pytest
+
+import zoo
+from tests.models import make_model, write
+from zoo import providers
+from zoo.providers import PlacedNode, unavailable
+from zoo.session import OnnxSession
+
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+Asked = list[dict[str, Any]]
+
+
+class Session:
+    """Says which providers it got."""
+
+    def __init__(self, got: list[str]) -> None:
+        self.get_providers = lambda: got
+
+
+def stand_in(asked: Asked, got: list[str]) -> Callable[..., Session]:
+    def start(model: object, options: ort.SessionOptions, **arguments: Any) -> Session:
+        asked.append(arguments)
+        return Session(got)
+
+    return start
+
+
+@pytest.mark.parametrize(("strict", "tf32"), [(True, "0"), (False, "1")])
+def test_cuda_is_asked_for_and_may_not_fall_back(strict: bool, tf32: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TF32 off in the strict mode and on as by itself in the other; nodes that CUDA lacks may run on the CPU."""
+    asked: Asked = []
+    monkeypatch.setattr(providers, "unavailable", lambda _: None)
+    monkeypatch.setattr(ort, "InferenceSession", stand_in(asked, [CUDA, CPU]))
+    providers.start(b"", Path("model.onnx"), "cuda", strict=strict, threads=None)
+    assert asked == [{"providers": [(CUDA, {"use_tf32": tf32}), CPU], "enable_fallback": 0}]
+
+
+def test_a_provider_that_is_left_out_in_silence_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime logs a line and goes on with the CPU alone."""
+    monkeypatch.setattr(providers, "unavailable", lambda _: None)
+    monkeypatch.setattr(ort, "InferenceSession", stand_in([], [CPU]))
+    with pytest.raises(zoo.RunError, match=f"ONNX Runtime could not start {CUDA}"):
+        providers.start(b"", Path("model.onnx"), "cuda", strict=True, threads=None)
+
+
+# --- why a provider is not there ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asked_anew(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The answer is kept for the process; here it is worked out again, with CUDA compiled in."""
+    monkeypatch.setattr(providers, "unavailable", unavailable.__wrapped__)
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(ort, "preload_dlls", lambda: print("what it does not find"))
+    return monkeypatch
+
+
+def missing_library(path: str, mode: int) -> None:
+    raise OSError("libcudnn.so.9: cannot open shared object file: No such file or directory")
+
+
+def broken_library(path: str, mode: int) -> None:
+    raise OSError("libcudnn.so.9: undefined symbol:\n what_not")
+
+
+def no_device(model: object, options: object, **arguments: object) -> None:
+    raise RuntimeError("CUDA failure 100:\n no CUDA-capable device is detected")
+
+
+@pytest.mark.skipif(
+    not list((Path(ort.__file__).parent / "capi").glob("*providers_cuda*")), reason="no CUDA in this build"
+)
+@pytest.mark.parametrize(
+    ("library", "reason"),
+    [
+        (missing_library, "libcudnn.so.9 not found"),
+        (broken_library, "libcudnn.so.9: undefined symbol: what_not"),
+    ],
+)
+def test_a_library_that_does_not_load(
+    library: Callable[..., None], reason: str, asked_anew: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked_anew.setattr("zoo.providers.ctypes.CDLL", library)
+    assert providers.unavailable("cuda") == reason
+    assert capsys.readouterr().out == ""
+
+
+def test_a_machine_without_a_gpu(asked_anew: pytest.MonkeyPatch) -> None:
+    """With every library there, as in a container: the model of one node tells."""
+    asked_anew.setattr("zoo.providers.ctypes.CDLL", lambda *_, **__: None)
+    asked_anew.setattr(ort, "InferenceSession", no_device)
+    assert providers.unavailable("cuda") == "CUDA failure 100: no CUDA-capable device is detected"
+
+
+def test_a_build_without_cuda(asked_anew: pytest.MonkeyPatch) -> None:
+    asked_anew.setattr(ort, "get_available_providers", lambda: [CPU])
+    assert providers.unavailable("cuda") == (
+        f"this build of ONNX Runtime has no {CUDA}; install onnxruntime-gpu in place of onnxruntime"
+    )
+    assert providers.unavailable("cpu") is None
+
+
+def test_one_node_runs_where_the_provider_does() -> None:
+    assert providers._start_fault("cpu") is None
+
+
+def test_placement_names_every_node(tmp_path: Path) -> None:
+    placement = OnnxSession(write(make_model("lstm"), tmp_path)).placement()
+    assert PlacedNode("layer_0/lstm", "LSTM", CPU) in placement
+    assert {node.provider for node in placement} == {CPU}

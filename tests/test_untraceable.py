@@ -1,0 +1,75 @@
+"""A cell that cannot become a graph is refused in one line: which cell, where, what was found, what to do."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+import tests.untraceable
+import zoo
+from tests.builders import config_type, layer_type
+from tests.models import CLASSES, FEATURES, write
+from tests.untraceable import UNTRACEABLE, line_to_blame
+
+BY_VALUE = "Python decides by a value that only a run knows; decide with torch.where"
+BY_SIZE = "it holds for some sizes of a batch only; compute on whole tensors, whatever their size"
+NUMPY = "a tensor leaves torch for NumPy; compute with torch"
+REASONS = {
+    "branch": BY_VALUE,
+    "item_branch": BY_VALUE,
+    "item_range": BY_VALUE,
+    "until": BY_VALUE,
+    "numpy": NUMPY,
+    "numpy_project": NUMPY,
+    "batch_loop": BY_SIZE,
+    "batch_branch": BY_SIZE,
+    "shape_branch": BY_SIZE,
+    "bessel": "ONNX has no equal of bessel_j0; write it with other operations",
+    "noise": "it draws random numbers; draw them in training only ('if self.training')",
+}
+
+
+def model_of(cell: type[zoo.Cell], layers: int) -> zoo.Model:
+    config = config_type(cell).model_validate({"hidden_size": 5, "num_layers": layers})
+    scale = zoo.Scale((0.0,) * FEATURES, (1.0,) * FEATURES)
+    stack = zoo.Stack(layer_type(cell), FEATURES, config)
+    return zoo.Model(zoo.Normaliser(scale), stack, "last", nn.Linear(5, CLASSES), zoo.SoftmaxReadout()).eval()
+
+
+@pytest.mark.parametrize("name", UNTRACEABLE)
+@pytest.mark.parametrize("layers", [1, 2])
+def test_one_line_says_it_all(
+    name: str, layers: int, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    cell = UNTRACEABLE[name]
+    with pytest.raises(zoo.ExportError) as caught:
+        write(model_of(cell, layers), tmp_path)
+    assert str(caught.value) == (
+        f"{tests.untraceable.__file__}:{line_to_blame(cell)}: the cell {name!r} of tests.untraceable cannot be traced: "
+        f"{REASONS[name]}"
+    )
+    assert not list(tmp_path.iterdir())
+    assert capfd.readouterr() == ("", "")  # torch and onnxscript have much to say
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+class LostCell(tests.untraceable.PlainCell):
+    """A mistake that has nothing to do with tracing."""
+
+    name = "lost"
+
+    def step(self, x: zoo.State, state: zoo.State) -> tuple[zoo.State, zoo.State]:  # type: ignore[override]
+        raise KeyError("a mistake")  # HERE
+
+
+def test_any_other_error_is_told_as_it_is(tmp_path: Path) -> None:
+    line = next(number for number, text in enumerate(Path(__file__).read_text().splitlines(), 1) if "# HERE" in text)
+    with pytest.raises(zoo.ExportError) as caught:
+        write(model_of(LostCell, 1), tmp_path)
+    assert str(caught.value) == (
+        f"{__file__}:{line}: the cell 'lost' of tests.test_untraceable cannot be traced: KeyError: 'a mistake'; "
+        "write it with operations of torch that torch.export can trace"
+    )

@@ -1,0 +1,29 @@
+"""Works out the golden input of a model and what an exported file must give for it; see `zoo.golden`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zoo.dataset import Split
+from zoo.golden import Golden
+from zoo.model import Model
+from zoo.oracle import Oracle
+
+SEQUENCES = 2
+LONGEST = 64
+"""Steps; longer sequences are cut, so that what a file carries does not grow with them."""
+
+
+def golden(model: Model, sample: Split, steps: int | None = None) -> Golden:
+    """The first sequences of the data, and the exact outputs for them.
+
+    Args:
+        model: the trained model, float32 on the CPU.
+        sample: sequences from the data, in the user's units; without lengths for a file that takes none.
+        steps: how many steps the file takes, where that is fixed: sequences are cut, or repeated and then cut.
+    """
+    x = sample.x[:SEQUENCES].numpy()
+    width = steps or min(x.shape[1], LONGEST)
+    x = np.ascontiguousarray(np.concatenate([x] * -(-width // x.shape[1]), 1)[:, :width])
+    lengths = None if sample.lengths is None else np.minimum(sample.lengths[:SEQUENCES].numpy(), width)
+    return Golden(x, lengths, Oracle(model).expect(x, lengths=lengths))

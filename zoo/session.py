@@ -1,0 +1,185 @@
+"""A session: an exported file, loaded on a provider, that answers for one batch. Does not need torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.errors import DataError, RunError
+from zoo.onnx_contents import contents_fault
+from zoo.providers import PlacedNode, compute, placement, start
+from zoo.state_inputs import read_states
+
+INPUT, LENGTHS = "x", "lengths"
+_ONNX_TYPES = {
+    "float32": "tensor(float)",
+    "float64": "tensor(double)",
+    **{name: f"tensor({name})" for name in ("bool", "float16", "int8", "int16", "int32", "int64", "uint8")},
+}
+"""What ONNX Runtime calls the types that a state may have."""
+
+
+def read_onnx(path: Path) -> bytes:
+    """The bytes of a file, for ONNX Runtime and whoever looks into them before.
+
+    Raises:
+        RunError: where there is none, or it cannot be read.
+    """
+    if not path.is_file():
+        raise RunError(f"{path}: does not exist; 'zoo export --onnx' makes it")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+@dataclass(frozen=True)
+class StepsInput:
+    """The input ``x`` of a file that Recurrent Zoo wrote."""
+
+    file: str
+    """The file's name, for errors."""
+    features: int
+    """Numbers in a step; 0 where steps are tokens."""
+    steps: int | None = None
+    """How many steps it takes, where that is fixed."""
+
+    @classmethod
+    def of(cls, session: Any, path: Path) -> Self:
+        """That of ONNX Runtime's session.
+
+        Raises:
+            RunError: where it has none.
+        """
+        found: Any = next((one for one in session.get_inputs() if one.name == INPUT), None)
+        shape = [] if found is None else found.shape
+        steps = shape[1] if len(shape) > 1 and isinstance(shape[1], int) else None
+        if len(shape) == 2 and found.type == "tensor(int64)":
+            return cls(path.name, 0, steps)
+        if len(shape) == 3 and isinstance(shape[2], int):
+            return cls(path.name, shape[2], steps)
+        raise RunError(
+            f"{path}: does not take an input {INPUT!r} of (batch, time, features) numbers or (batch, time) tokens, "
+            "so Recurrent Zoo did not write it; name a file that 'zoo export --onnx' made"
+        )
+
+    def feed(self, x: NDArray[Any]) -> NDArray[Any]:
+        """x as ONNX Runtime is to be given it.
+
+        Raises:
+            DataError: where the shape or the kind does not fit. ONNX Runtime aborts the whole process on an empty batch
+                and on no steps.
+        """
+        shape = tuple(x.shape)
+        wanted = f"(batch, time, {self.features})" if self.features else "(batch, time)"
+        if len(shape) != (3 if self.features else 2) or (self.features and shape[2] != self.features):
+            raise DataError(f"{self.file}: takes {wanted}, got {shape}; reshape the input")
+        if 0 in shape:
+            raise DataError(f"{self.file}: needs at least one sequence and one step, got {shape}")
+        if self.steps is not None and shape[1] != self.steps:
+            raise DataError(
+                f"{self.file}: takes exactly {self.steps} steps, since it was exported so, got {shape[1]}; give that "
+                "many, or export the run with another lowering"
+            )
+        if x.dtype.kind not in ("biuf" if self.features else "iu"):
+            kind = "real numbers" if self.features else "integers, one a token"
+            raise DataError(f"{self.file}: takes {kind}, got {x.dtype}")
+        return np.ascontiguousarray(x, dtype=np.float32 if self.features else np.int64)
+
+
+class OnnxSession:
+    """An exported file, for whole sequences or for chunks, loaded on one provider. Many threads may run it at once.
+
+    Nothing of it is verified but that it needs no other file and no library: the seal and the golden output are
+    `zoo.runtime.OnnxModel`'s.
+
+    Args:
+        path: the ``.onnx`` file.
+        provider: ``cpu`` or ``cuda``.
+        strict: keep float32 products in float32; otherwise as ONNX Runtime does by itself, which on CUDA means TF32.
+        threads: of the CPU; as many as ONNX Runtime likes when None.
+        content: the bytes of the file, where they have been read before.
+
+    Raises:
+        ProviderUnavailable: where the provider cannot run here.
+        RunError: where the file is not a model that ONNX Runtime takes, or has other inputs than Recurrent Zoo writes.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        provider: str = "cpu",
+        *,
+        strict: bool = True,
+        threads: int | None = None,
+        content: bytes | None = None,
+    ) -> None:
+        content = read_onnx(path) if content is None else content
+        if fault := contents_fault(content):
+            raise RunError(f"{path}: {fault}")
+        self._session = start(content, path, provider, strict=strict, threads=threads)
+        self.path = path
+        self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        self.input = StepsInput.of(self._session, path)
+        self.output_names = [output.name for output in self._session.get_outputs()]
+        self.states = read_states(self.metadata, path)
+        types = {one.name: one.type for one in self._session.get_inputs()}
+        self.takes_lengths = LENGTHS in types
+        told = {one.name: _ONNX_TYPES.get(str(one.initial.dtype)) for one in self.states}
+        found = {name: kind for name, kind in types.items() if name not in (INPUT, LENGTHS)}
+        if told != found or not {one.next_name for one in self.states} <= set(self.output_names):
+            raise RunError(f"{path}: has other inputs or outputs than its metadata say; export the run again")
+
+    def run(
+        self,
+        x: NDArray[Any],
+        lengths: NDArray[Any] | None = None,
+        states: Mapping[str, NDArray[Any]] | None = None,
+    ) -> dict[str, NDArray[Any]]:
+        """Sequences in the user's units -> each output by name, the states after the last step among them.
+
+        Args:
+            x: (batch, time, features) numbers or (batch, time) tokens.
+            lengths: (batch,) valid steps of each sequence, of any integer dtype, where the model takes them; all are
+                full when None.
+            states: (batch, n) by name, where the model takes them; what is not given is as at a sequence's start.
+
+        Raises:
+            DataError: where a shape, a dtype, a length or a state's name does not fit.
+            RunError: where ONNX Runtime fails, as it does at a token that the model does not know.
+        """
+        feeds = {INPUT: self.input.feed(x)}
+        self._refuse(x.shape, lengths)
+        if self.takes_lengths:
+            feeds[LENGTHS] = np.full(len(x), x.shape[1]) if lengths is None else lengths.astype(np.int64)
+        given = states or {}
+        if unknown := sorted(given.keys() - {one.name for one in self.states}):
+            names = ", ".join(one.name for one in self.states) or "none"
+            raise DataError(f"{self.path.name}: takes no state {unknown[0]!r}; its states are: {names}")
+        for one in self.states:
+            value = given.get(one.name)
+            feeds[one.name] = (
+                one.at_start(len(x)) if value is None else one.feed(np.asarray(value), len(x), self.path.name)
+            )
+        values = compute(self._session, self.path, self.output_names, feeds)
+        return dict(zip(self.output_names, values, strict=True))
+
+    def _refuse(self, shape: tuple[int, ...], lengths: NDArray[Any] | None) -> None:
+        """Raise a `DataError` for lengths that do not fit: ONNX Runtime would read what it likes."""
+        if lengths is None:
+            return
+        if not self.takes_lengths:
+            raise DataError(f"{self.path.name}: takes no lengths; leave them out")
+        if lengths.dtype.kind not in "iu":
+            raise DataError(f"{self.path.name}: takes lengths of an integer dtype, got {lengths.dtype}")
+        if lengths.shape != shape[:1] or lengths.min() < 1 or lengths.max() > shape[1]:
+            raise DataError(f"{self.path.name}: needs a length from 1 to {shape[1]} for each of {shape[0]} sequences")
+
+    def placement(self) -> list[PlacedNode]:
+        """Every node that ran and the provider that ran it."""
+        return placement(self._session)
