@@ -80,9 +80,7 @@ def _traced(stack: zoo.Stack, loops: list[tuple[int, int]], opset: int) -> Mappi
     from zoo_onnx.tracing import OLDEST, trace  # which loads a hundred megabytes of torch and onnxscript
 
     if opset < OLDEST:
-        raise zoo.UsageError(
-            f"--opset {opset}: a cell's own step needs {OLDEST} or newer; leave --opset out, or use --lowering native"
-        )
+        raise zoo.UsageError(f"--opset {opset}: a cell's own step needs {OLDEST} or newer; leave --opset out")
     return trace(stack, loops, opset)
 
 

@@ -1,0 +1,132 @@
+"""Cells that nobody would publish, each with something in its step that a lowering could get wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+import zoo
+
+
+class OddCell(zoo.Cell):
+    """What the others have in common: two states, h and c, as wide as the output, and a projection to four widths."""
+
+    def __init__(self, input_size: int, config: zoo.CellConfig) -> None:
+        hidden = config.hidden_size
+        super().__init__(input_size, state_sizes=(hidden, hidden), output_size=hidden)
+        self.x2h = nn.Linear(input_size, 4 * hidden)
+        self.h2h = nn.Linear(hidden, 4 * hidden)
+
+    def project(self, x: Tensor) -> Tensor:
+        projected: Tensor = self.x2h(x)
+        return projected
+
+
+class InputTwice(OddCell):
+    """The input is added to the product, and read once more."""
+
+    name = "input_twice"
+
+    def step(self, x: Tensor, state: zoo.State) -> tuple[Tensor, zoo.State]:
+        h, c = state
+        a, b, _, _ = (x + self.h2h(h)).chunk(4, 1)
+        h = torch.tanh(a + x.chunk(4, 1)[3])
+        return h, (h, torch.sigmoid(b) * c + h)
+
+
+class ProductTwice(OddCell):
+    """The product is split into gates, and read whole as well."""
+
+    name = "product_twice"
+
+    def step(self, x: Tensor, state: zoo.State) -> tuple[Tensor, zoo.State]:
+        h, c = state
+        product = x + self.h2h(h)
+        a, b, _, _ = product.chunk(4, 1)
+        h = torch.tanh(a + product.mean(1, keepdim=True))
+        return h, (h, torch.sigmoid(b) * c)
+
+
+class Swap(OddCell):
+    """Each state becomes the other one, untouched; the output is neither."""
+
+    name = "swap"
+
+    def step(self, x: Tensor, state: zoo.State) -> tuple[Tensor, zoo.State]:
+        h, c = state
+        output = torch.tanh(x.chunk(4, 1)[0] + 0.5 * h)
+        return output, (c, torch.tanh(output + h))
+
+
+class Echo(OddCell):
+    """The output is a state as it came in: one step late."""
+
+    name = "echo"
+
+    def step(self, x: Tensor, state: zoo.State) -> tuple[Tensor, zoo.State]:
+        h, c = state
+        return h, (torch.tanh(x.chunk(4, 1)[1] + self.h2h(c).chunk(4, 1)[2]), h)
+
+
+class Stateless(OddCell):
+    """The output is a part of the input, and the states stay what they are."""
+
+    name = "stateless"
+
+    def step(self, x: Tensor, state: zoo.State) -> tuple[Tensor, zoo.State]:
+        return x.chunk(4, 1)[3], state
+
+
+class UnevenGates(OddCell):
+    """Gates of different widths, a weight that is cut by hand, and a broadcast of a narrow part."""
+
+    name = "uneven_gates"
+
+    def step(self, x: Tensor, state: zoo.State) -> tuple[Tensor, zoo.State]:
+        h, c = state
+        hidden = h.shape[1]
+        narrow, wide, rest = (x + self.h2h(h)).split([1, hidden, 3 * hidden - 1], 1)
+        extra = nn.functional.linear(c, self.h2h.weight[:hidden], self.h2h.bias[:hidden])
+        h = torch.tanh(wide + torch.sigmoid(narrow) * extra + rest[:, :1])
+        return h, (h, (c + h) / 2)
+
+
+class NoBias(OddCell):
+    """A product without a bias, scaled before it is added."""
+
+    name = "no_bias"
+
+    def step(self, x: Tensor, state: zoo.State) -> tuple[Tensor, zoo.State]:
+        h, c = state
+        a, b, _, _ = (x + nn.functional.linear(h, self.h2h.weight)).chunk(4, 1)
+        scaled = torch.addmm(a, c, self.h2h.weight[: c.shape[1]], beta=0.5, alpha=0.25)
+        h = torch.tanh(scaled)
+        return h, (h, torch.tanh(b))
+
+
+class Constant(OddCell):
+    """A table that is no parameter, weights made of weights, and a product of the gates with themselves."""
+
+    name = "constant"
+    decay: Tensor
+
+    def __init__(self, input_size: int, config: zoo.CellConfig) -> None:
+        super().__init__(input_size, config)
+        self.table = torch.linspace(-1, 1, config.hidden_size)
+        self.register_buffer("decay", torch.full((config.hidden_size,), 0.9))
+
+    def step(self, x: Tensor, state: zoo.State) -> tuple[Tensor, zoo.State]:
+        h, c = state
+        weight = torch.nn.functional.normalize(self.h2h.weight, dim=1)
+        a, b, _, d = (x + nn.functional.linear(h, weight, 2 * self.h2h.bias)).chunk(4, 1)
+        table = self.table.to(h.dtype)
+        h = torch.tanh(a * d + table)
+        return h, (h, self.decay * c + torch.sigmoid(b) * table)
+
+
+ODD_CELLS: Mapping[str, type[zoo.Cell]] = {
+    cell.name: cell for cell in (InputTwice, ProductTwice, Swap, Echo, Stateless, UnevenGates, NoBias, Constant)
+}
+"""By name."""
