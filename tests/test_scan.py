@@ -17,6 +17,7 @@ from zoo.oracle import Oracle
 from zoo.parity import judge
 from zoo.proof import draw_cases
 from zoo.session import OnnxSession
+from zoo_onnx import OnnxExporter
 from zoo_onnx.opset import DEFAULT, newest
 
 STEPS = 6
@@ -98,6 +99,13 @@ def test_names_are_unique(tmp_path: Path) -> None:
         names.update(output for node in one.node for output in node.output if output)
     assert len(graphs) == 5
     assert names.most_common(1)[0][1] == 1
+
+
+def test_inspect_tells_what_a_body_consists_of(tmp_path: Path) -> None:
+    path = write(make_model("lstm", direction="bidirectional", pooling="last"), tmp_path, lowering="scan")
+    notes = {name: note for name, operator, note in OnnxExporter().inspect(path).nodes if operator == "Scan"}
+    body = "13 nodes a step: 4 Gemm, 3 Sigmoid, 3 Mul, 2 Tanh, Add"
+    assert notes == {"layer_0/lstm/forward": f"forward, {body}", "layer_0/lstm/reverse": f"reverse, {body}"}
 
 
 # --- whatever a step does -------------------------------------------------------------------------------------------

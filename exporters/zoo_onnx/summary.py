@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import onnx_ir as ir
@@ -44,7 +45,9 @@ def _form(value: ir.Value) -> str:
 
 
 def _note(node: ir.Node) -> str:
-    """For a recurrent node its sizes and its direction; nothing for the others."""
+    """For a recurrent node what it does and in which direction; nothing for the others."""
+    if node.op_type == "Scan":
+        return _scan_note(node)
     if node.op_type not in GATES:
         return ""
     weight = node.inputs[1]
@@ -56,3 +59,12 @@ def _note(node: ir.Node) -> str:
     if activations := node.attributes.get_strings("activations", []):
         note += f", {'/'.join(activations)}"
     return note
+
+
+def _scan_note(node: ir.Node) -> str:
+    """What the body of a loop consists of."""
+    body = node.attributes["body"].as_graph()
+    directions = node.attributes.get_ints("scan_input_directions", [])
+    operators = Counter(inner.op_type for inner in body)
+    parts = ", ".join(f"{count} {name}" if count > 1 else name for name, count in operators.most_common())
+    return f"{'reverse' if any(directions) else 'forward'}, {sum(operators.values())} nodes a step: {parts}"
