@@ -37,7 +37,8 @@ class Case:
     def prove(self, folder: Path, providers: Sequence[str], hidden_size: int = 16) -> dict[str, Any]:
         """Export to a file of the folder and prove it; returns the report."""
         model = self.model(hidden_size)
-        return prove(model, write(model, folder), sequences(draw(64, 8)), providers, [], lambda _: None)
+        file = write(model, folder, lowering="native")
+        return prove(model, file, sequences(draw(64, 8)), providers, [], lambda _: None)
 
     def __str__(self) -> str:
         bias = "bias" if self.bias else "plain"

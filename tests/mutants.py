@@ -346,7 +346,7 @@ EQUIVALENT = [
 
 def build_runs(folder: Path) -> dict[str, Path]:
     """Train and export what is to be altered."""
-    return {name: build_exported_run(folder, name, *settings) for name, settings in RUNS.items()}
+    return {name: build_exported_run(folder, name, *settings, lowering="native") for name, settings in RUNS.items()}
 
 
 def apply(mutant: Mutant, runs: Mapping[str, Path], folder: Path, *, renew_seal: bool) -> Path:

@@ -25,9 +25,9 @@ def build_run(folder: Path, architecture: str, *settings: str) -> Path:
     return run
 
 
-def build_exported_run(folder: Path, architecture: str, *settings: str) -> Path:
+def build_exported_run(folder: Path, architecture: str, *settings: str, lowering: str = "auto") -> Path:
     """The same, exported and proven on the CPU."""
     run = build_run(folder, architecture, *settings)
-    outcome = run_zoo("export", run, "--onnx", "--provider", "cpu")
+    outcome = run_zoo("export", run, "--onnx", "--provider", "cpu", "--lowering", lowering)
     assert outcome.exit_code == 0, outcome.stderr
     return run

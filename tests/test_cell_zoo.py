@@ -18,9 +18,10 @@ from tests.builders import DIRECTIONS, KINDS, make_stack
 from tests.cells import CELLS, reference
 from tests.measure import named_states
 from tests.models import draw, make_model, sequences, write
+from zoo.cases import SHAPES, draw_cases
 from zoo.oracle import DRAWS, DisturbedArithmetic, Oracle
 from zoo.parity import PRECISIONS, Expected, judge
-from zoo.proof import SHAPES, draw_cases, prove
+from zoo.proof import prove
 from zoo.proof_streaming import prove_streaming
 from zoo.session import OnnxSession
 

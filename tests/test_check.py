@@ -12,7 +12,7 @@ import pytest
 import zoo
 from tests.command import Outcome, run_zoo
 from tests.runs import build_exported_run, build_run
-from zoo.proof import SHAPES
+from zoo.cases import SHAPES
 from zoo.providers import unavailable
 from zoo_onnx.operators import GATES
 

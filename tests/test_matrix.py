@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.matrix import CASES, Case
-from zoo.proof import SHAPES
+from zoo.cases import SHAPES
 
 
 def test_matrix_is_whole() -> None:

@@ -132,6 +132,69 @@ def test_what_is_not_finite_must_stand_in_the_same_place(value: float) -> None:
     assert compare(expect(exact), wrong).status == "failed"  # NaN elsewhere hides nothing
 
 
+def scores(tail: float, exact_tail: float = 0.0) -> tuple[Expected, Array]:
+    """Of two sequences of 3 steps, the second one 1 step long; ``tail`` is what the file has beyond it."""
+    exact = np.array([[[1.0, 2.0]] * 3, [[3.0, 4.0]] + [[exact_tail] * 2] * 2])
+    found = exact.astype(np.float32)
+    found[1, 2, 1] = tail
+    padding = np.array([[False] * 3, [False, True, True]])
+    return replace(expect(exact, [1e-6] * 3), padding=padding), found
+
+
+@pytest.mark.parametrize("tail", [1e-30, -1e-7, np.nan, np.inf])
+def test_beyond_a_length_scores_are_exactly_0(tail: float) -> None:
+    """However large the budget is. Without lengths the same number is within it."""
+    expected, found = scores(tail)
+    judged = compare(expected, found)
+    assert (judged.status, judged.over_budget) == ("failed", np.inf)
+    assert judged.reason == "numbers beyond the lengths of sequences, where exactly 0 is due"
+    if np.isfinite(tail):
+        assert compare(replace(expected, padding=None), found).status == "passed"
+
+
+def test_beyond_a_length_what_is_not_0_has_a_budget() -> None:
+    """Such as the softmax of scores that are 0."""
+    for tail, exact, status in ((0.0, 0.0, "passed"), (-0.0, 0.0, "passed"), (1 / 3 + 1e-7, 1 / 3, "passed")):
+        assert compare(*scores(tail, exact)).status == status
+    assert compare(*scores(0.0, 1 / 3)).status == "failed"
+
+
+def test_the_tail_is_judged_where_the_rest_cannot_be() -> None:
+    expected, found = scores(1e-30)
+    assert compare(replace(expected, sensitivity=np.ones(3)), found).status == "failed"
+
+
+# --- integers -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8, np.bool_])
+def test_integers_must_be_equal_and_of_their_type(dtype: type[np.generic]) -> None:
+    exact = np.array([[0], [1]]).astype(dtype)
+    expected = Expected(exact, np.zeros(1))
+    assert compare(expected, exact.copy()).status == "passed"
+    wrong = compare(expected, exact[::-1].copy())
+    assert (wrong.status, wrong.over_budget, wrong.max_error) == ("failed", np.inf, 1)
+    assert wrong.reason == "error 1.00e+00 where it must be equal"
+    assert compare(expected, exact.astype(np.float32)).reason == f"dtype float32 instead of {np.dtype(dtype)}"
+    other = np.int64 if dtype is np.int32 else np.int32
+    assert compare(expected, exact.astype(other)).status == "failed"
+
+
+@pytest.mark.parametrize("number", [10**6, 2**53, 2**63 - 1])
+def test_large_integers_that_are_off_by_one(number: int) -> None:
+    """Float64 does not tell them apart, and one in a million is less than float32's rounding."""
+    exact = np.array([[number]])
+    expected = Expected(exact, np.zeros(1))
+    assert compare(expected, exact - 1).status == "failed"
+    assert compare(expected, exact).status == "passed"
+
+
+def test_integers_made_of_rounded_numbers_cannot_be_judged() -> None:
+    expected = Expected(np.array([[100_000]]), np.ones(1))
+    for number in (100_000, 100_001):
+        assert compare(expected, np.array([[number]])).status == "ill-conditioned"
+
+
 # --- what is never passed -------------------------------------------------------------------------------------------
 
 

@@ -7,17 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
 import zoo
 from tests.builders import make_stack
 from tests.models import FEATURES, draw, make_model, sequences, write
+from tests.mutants import Graph
+from zoo.cases import SHAPES, draw_cases
 from zoo.oracle import Oracle
 from zoo.parity import at_their_usual_scale, judge
-from zoo.proof import MODES, SHAPES, draw_cases, overall, prove
+from zoo.proof import MODES, overall, prove
 from zoo.providers import PlacedNode, unavailable
 from zoo.session import OnnxSession
+from zoo_onnx import OnnxExporter
 
 SAMPLE = sequences(draw(64, 8))
 
@@ -70,6 +74,46 @@ def test_constant_data_still_varies_in_the_wide_inputs() -> None:
     assert all(np.ptp(case.x) > 0 for case in draw_cases(np.full((3, 8, 2), 5.0)) if case.inputs == "wide")
 
 
+@pytest.mark.parametrize("tokens", [0, 6])
+def test_nothing_may_read_the_padding(tokens: int) -> None:
+    """It is not a number; of tokens there is no such thing. Lengths are mixed, and the first sequence is full."""
+    sample = np.random.default_rng(0).integers(6, size=(20, 8)) if tokens else draw(20, 8)
+    cases = list(draw_cases(sample, tokens, with_lengths=True))
+    for case in cases:
+        assert case.lengths is not None
+        assert case.lengths[0] == case.time
+        beyond = np.arange(case.time) >= case.lengths[:, None]
+        if tokens:
+            assert case.x.min() >= 0
+            assert case.x.max() < tokens
+        else:
+            assert np.array_equal(np.isnan(case.x), np.broadcast_to(beyond[..., None], case.x.shape))
+    assert {len(set(case.lengths.tolist())) > 1 for case in cases if case.lengths is not None} == {True, False}
+
+
+def test_padding_that_is_read_is_found(tmp_path: Path) -> None:
+    """Though it counts for nothing: a file that adds 0 times the sum over all steps."""
+    model = make_model("lstm", pooling="mean", takes_lengths=True)
+    path = write(model, tmp_path)
+    file = onnx.load(path)
+    graph = Graph(file)
+    graph.set("nothing", np.array(0, np.float32))
+    graph.set("axes", np.array([1, 2]))
+    graph.node("head/linear").output[0] = "scores"
+    graph.insert(
+        "head/linear",
+        onnx.helper.make_node("ReduceSum", ["x", "axes"], ["sum"], "sum", keepdims=0),
+        onnx.helper.make_node("Mul", ["sum", "nothing"], ["none"], "none"),
+        onnx.helper.make_node("Unsqueeze", ["none", "one_axis"], ["column"], "column"),
+        onnx.helper.make_node("Add", ["scores", "column"], ["logits"], "added"),
+    )
+    graph.set("one_axis", np.array([1]))
+    onnx.save(file, path)
+    report = proof(model, path)
+    assert report["verdict"] == "failed"
+    assert "logits: NaN or infinity where the exact result has a number" in report["reasons"][0]
+
+
 # --- modes ----------------------------------------------------------------------------------------------------------
 
 
@@ -100,7 +144,7 @@ def test_cuda_is_run_in_both_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     asked = []
 
     class StandIn(OnnxSession):
-        def __init__(self, path: Path, provider: str, *, strict: bool) -> None:
+        def __init__(self, path: Path, provider: str = "cpu", *, strict: bool = True) -> None:
             asked.append((provider, strict))
             super().__init__(path)
 
@@ -111,12 +155,55 @@ def test_cuda_is_run_in_both_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("zoo.proof.unavailable", lambda _: None)
     model = make_model("gru_after")
     report = prove(model, write(model, tmp_path), SAMPLE, ["cuda"], [], lambda _: None)
-    assert asked == [("cuda", True), ("cuda", False)]
+    assert asked == [("cpu", True), ("cuda", True), ("cuda", False)]  # the first one to read what the file says
     assert [(one["name"], one["precision"], one["status"]) for one in report["providers"]] == [
         ("cuda strict", "float32", "passed"),
         ("cuda deployed", "tf32", "passed"),
     ]
     assert report["providers"][0]["nodes"] == {"CUDAExecutionProvider": len(report["providers"][0]["placement"])}
+
+
+# --- a fixed number of steps ----------------------------------------------------------------------------------------
+
+
+def unrolled(model: zoo.Model, folder: Path, told: str | None) -> Path:
+    """A file for 6 steps, and what it says of that."""
+    path = write(model, folder, lowering="unrolled", steps=6)
+    OnnxExporter().annotate(path, {"lowering": "unrolled", **({} if told is None else {"steps": told})})
+    return path
+
+
+@pytest.mark.parametrize("takes_lengths", [True, False])
+def test_a_file_for_a_fixed_number_of_steps_is_proven_with_these(takes_lengths: bool, tmp_path: Path) -> None:
+    model = make_model("gru_before", takes_lengths=takes_lengths, pooling=None)
+    report = proof(model, unrolled(model, tmp_path, "6"))
+    assert report["verdict"] == "passed", report["reasons"]
+    assert (report["lowering"], report["steps"]) == ("unrolled", 6)
+    shapes = [(case["batch"], case["time"]) for case in report["cases"]]
+    assert shapes == [(batch, 6) for batch in (1, 3, 5, 2, 64) for _ in ("data", "wide")]
+
+
+@pytest.mark.parametrize("told", [None, "7", "six"])
+def test_a_file_whose_steps_are_fixed_unasked_fails(told: str | None, tmp_path: Path) -> None:
+    """As after a trace: it does not say so, or says another number."""
+    model = make_model("gru_before")
+    report = proof(model, unrolled(model, tmp_path, told))
+    assert report["verdict"] == "failed"
+    assert "takes exactly 6 steps" in report["reasons"][0]
+    assert "steps" not in report
+
+
+def test_a_file_that_only_says_its_steps_are_fixed_is_proven_at_all_shapes(tmp_path: Path) -> None:
+    model = make_model("gru_before")
+    path = write(model, tmp_path)
+    OnnxExporter().annotate(path, {"steps": "6"})
+    report = proof(model, path)
+    assert {(case["batch"], case["time"]) for case in report["cases"]} == set(SHAPES)
+
+
+def test_a_wrong_unrolled_file_fails(tmp_path: Path) -> None:
+    path = unrolled(make_model("gru_before", seed=1), tmp_path, "6")
+    assert proof(make_model("gru_before"), path)["reasons"][0].startswith("cpu: logits: error ")
 
 
 # --- verdicts -------------------------------------------------------------------------------------------------------
@@ -171,6 +258,18 @@ def test_the_report_tells_the_worst_of_all_inputs(tmp_path: Path) -> None:
         assert output["torch_max_error"] == max(one[output["name"]].max_error for one in own)
         case = cases[worst]
         assert output["worst_case"] == {"batch": case.batch, "time": case.time, "inputs": case.inputs}
+
+
+def test_scores_beyond_a_length_fail(tmp_path: Path) -> None:
+    """Though they are smaller than any budget, and though every other number is right."""
+    model = make_model("gru_after", pooling=None, takes_lengths=True)
+    path = write(model, tmp_path)
+    file = onnx.load(path)
+    (zero,) = [tensor for tensor in file.graph.initializer if tensor.name == "head/within_lengths/zero"]
+    zero.CopyFrom(onnx.numpy_helper.from_array(np.array(1e-12, np.float32), zero.name))
+    onnx.save(file, path)
+    report = proof(model, path)
+    assert report["reasons"][0].startswith("cpu: logits: numbers beyond the lengths of sequences, where exactly 0 is")
 
 
 def test_a_faulty_file_fails_however_well_it_agrees(tmp_path: Path) -> None:

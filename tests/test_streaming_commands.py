@@ -107,19 +107,22 @@ def test_a_stream_that_fails_replaces_nothing(run: Path, monkeypatch: pytest.Mon
             "bilstm",
             "architecture.num_layers=1",
             "a bidirectional model reads from the end of a sequence, which a stream does not have yet; leave "
-            "--streaming out, or build a model with an architecture that reads forward",
+            "--streaming out and give the file whole sequences, or pieces of the stream that overlap, or build a model "
+            "with an architecture that reads forward, whose accuracy is another",
         ),
         (
             "gru",
             "architecture.direction=reverse",
             "a reverse model reads from the end of a sequence, which a stream does not have yet; leave --streaming "
-            "out, or build a model with architecture.direction=forward",
+            "out and give the file whole sequences, or pieces of the stream that overlap, or build a model with "
+            "architecture.direction=forward, whose accuracy is another",
         ),
         (
             "rnn",
             "architecture.pooling=mean",
-            "pooling 'mean' needs every step of a sequence, and a stream keeps none of them; leave --streaming out, "
-            "or build a model with architecture.pooling=last, or for a task that answers at each step",
+            "pooling 'mean' needs every step of a sequence, and a stream keeps none of them; leave --streaming out and "
+            "give the file whole sequences, or pieces of the stream, or build a model with architecture.pooling=last, "
+            "or for a task that answers at each step",
         ),
     ],
 )

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 import statistics
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from zoo.cases import draw_cases
 from zoo.errors import UsageError
 from zoo.parity import Array
 from zoo.plugins import Registry
-from zoo.proof import draw_cases
 from zoo.providers import PROVIDERS, unavailable
 from zoo.run import Run
 from zoo.session import OnnxSession
 from zoo.spec import SpecReader
+from zoo.timing import interleave
 
-ROUNDS, WARMUP = 101, 5
+ROUNDS = 101
 LONGEST = 24
 """Characters of a value in a label; of a longer one (a path, say) the end is shown."""
 Keys = tuple[str, ...]
@@ -241,7 +241,7 @@ def _device(config: Mapping[str, Any]) -> str:
 def _latencies(exported: Sequence[_Member | None], providers: Sequence[str]) -> list[dict[str, float]]:
     """For each member the median seconds of one sequence as long as its data's, by provider, with one thread.
 
-    All take turns, round by round, so that a machine that others use too is slow for each of them alike.
+    All take turns, so that a machine that others use too is slow for each of them alike.
     """
     calls = {
         (place, provider): partial(OnnxSession(member.exported, provider, strict=False, threads=1).run, _input(member))
@@ -249,13 +249,7 @@ def _latencies(exported: Sequence[_Member | None], providers: Sequence[str]) -> 
         if member is not None
         for provider in providers
     }
-    seconds: dict[tuple[int, str], list[float]] = {key: [] for key in calls}
-    for number in range(WARMUP + ROUNDS):
-        for key, call in calls.items():
-            began = time.perf_counter()
-            call()
-            if number >= WARMUP:
-                seconds[key].append(time.perf_counter() - began)
+    seconds = interleave(calls, ROUNDS)
     return [
         {provider: statistics.median(found) for (at, provider), found in seconds.items() if at == place}
         for place in range(len(exported))

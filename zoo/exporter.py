@@ -42,6 +42,8 @@ class ExportOptions:
     opset: int | None = None
     """The version of the format's operators; None for the exporter's own choice."""
     lowering: Lowering = "auto"
+    target: Literal["cpu", "cuda"] = "cpu"
+    """The provider that ``auto`` chooses for. The file runs on any."""
     steps: int | None = None
     """How many steps an unrolled graph takes, no more and no fewer; None with any other lowering."""
     states: bool = False

@@ -10,8 +10,8 @@ from zoo.model import Model
 from zoo.oracle import Oracle
 
 SEQUENCES = 2
-LONGEST = 64
-"""Steps; longer sequences are cut, so that what a file carries does not grow with them."""
+LONGEST = 8
+"""Steps; longer sequences are cut, so that the size of a file does not grow with them."""
 
 
 def golden(model: Model, sample: Split, steps: int | None = None) -> Golden:

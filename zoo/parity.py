@@ -146,7 +146,7 @@ def compare(expected: Expected, found: Array) -> Comparison:
     if not np.array_equal(_not_finite(exact[:judged]), _not_finite(answer[:judged]), equal_nan=True):
         return _refused("NaN or infinity where the exact result has a number, or the other way round", expected)
     error = _errors(exact, answer).max(axis=1)
-    with np.errstate(divide="ignore"):  # an error where none is allowed
+    with np.errstate(invalid="ignore", divide="ignore"):  # no error, or some, where none is allowed
         over = np.where(error[:judged] > 0, error[:judged] / expected.budget[:judged], 0.0)
     over_budget = float(over.max(initial=0.0))
     status: Status = "passed"

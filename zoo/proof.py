@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
-import torch
 
+from zoo.cases import SHAPES, Case, draw_cases, torch_outputs, with_states
 from zoo.dataset import Split
 from zoo.errors import DataError, ProviderUnavailable, RunError
 from zoo.model import Model
@@ -22,14 +22,10 @@ from zoo.readout import CLASS_OUTPUTS
 from zoo.session import OnnxSession
 from zoo.versions import versions
 
-SHAPES = ((1, 1), (1, 7), (3, 28), (5, 50), (2, 200), (64, 28))
-"""(batch, time): one sequence, one step, odd sizes, longer than any training sequence, and a whole batch."""
-
 LOWERING, STEPS = "lowering", "steps"
 """Entries of a file's metadata: the lowering that was asked for, and how many steps it takes where it was asked to take
 a fixed number of them."""
 
-Inputs = Literal["data", "wide"]
 SCHEMA_VERSION = 1
 
 
@@ -49,37 +45,6 @@ MODES = {
     "cuda": (Mode("cuda strict", "cuda", True, "float32"), Mode("cuda deployed", "cuda", False, "tf32")),
 }
 """How each provider is run. On the CPU, strict and deployed are the same."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One input of the proof."""
-
-    batch: int
-    time: int
-    inputs: Inputs
-    x: Array
-    """(batch, time, features) float32, or (batch, time) tokens"""
-    lengths: Array | None = None
-    """(batch,) int64, where the model takes them: mixed, the first one full, and not sorted. The padding holds NaN, so
-    that whatever reads it shows; where steps are tokens it holds some of them."""
-    states: Mapping[str, Array] | None = None
-    """What the layers start with, (batch, n) by name, where the file takes states; empty for what they start with by
-    themselves."""
-    chunk: int | None = None
-    """Steps that are given at a time; None where the file takes whole sequences."""
-
-    def __str__(self) -> str:
-        mixed = "" if self.lengths is None else ", mixed lengths"
-        chunks = "" if self.chunk is None else f" in chunks of {self.chunk}"
-        states = ", random states" if self.states else ""
-        return f"batch {self.batch}, {self.time} steps{chunks}{mixed}, {self.inputs} inputs{states}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """What a report says of it."""
-        chunk = {} if self.chunk is None else {"chunk": self.chunk}
-        states = {} if self.states is None else {"states": "random" if self.states else "initial"}
-        return {"batch": self.batch, "time": self.time, **chunk, "inputs": self.inputs, **states}
 
 
 @dataclass(frozen=True)
@@ -119,65 +84,6 @@ class Answers:
 
 Answer = Callable[[Path, Mode, Sequence[Case]], Answers]
 """Runs a file; raises `RunError` or `DataError` where it cannot."""
-
-
-def draw_cases(
-    sample: Array, tokens: int = 0, *, with_lengths: bool = False, shapes: Sequence[tuple[int, int]] = SHAPES
-) -> Iterator[Case]:
-    """Inputs of every shape, from the data's own distribution and from a wide one.
-
-    Args:
-        sample: (sequences, time, features) numbers from the data, or (sequences, time) tokens.
-        tokens: how many the model knows; 0 where it takes numbers.
-        with_lengths: whether it takes lengths.
-        shapes: (batch, time) of the inputs.
-    """
-    generator = np.random.default_rng(0)
-    low, high = float(sample.min()), float(sample.max())
-    spread = (high - low) or 1.0
-    for batch, steps in shapes:
-        # Sequences longer than the data's are several of them, one after the other.
-        pieces = -(-steps // sample.shape[1])
-        rows = generator.integers(len(sample), size=(batch, pieces))
-        own = sample[rows].reshape(batch, -1, *sample.shape[2:])[:, :steps]
-        if tokens:
-            wide = generator.integers(tokens, size=own.shape)
-        else:
-            own = own.astype(np.float32)
-            wide = generator.uniform(low - spread, high + spread, own.shape).astype(np.float32)
-        lengths = generator.integers(1, steps + 1, size=batch) if with_lengths else None
-        if lengths is not None:
-            lengths[0] = steps
-            if not tokens:
-                beyond = np.arange(steps) >= lengths[:, None]
-                own[beyond] = wide[beyond] = np.nan
-        yield Case(batch, steps, "data", np.ascontiguousarray(own), lengths)
-        yield Case(batch, steps, "wide", wide, lengths)
-
-
-def with_states(model: Model, cases: Sequence[Case]) -> Iterator[Case]:
-    """The same for a file that takes states: each input with none given, those from the data with random ones too."""
-    generator = np.random.default_rng(0)
-    for case in cases:
-        plain = replace(case, states={})
-        yield plain
-        if case.inputs == "data":
-            yield replace(case, states=_draw_states(model, plain, generator))
-
-
-def _draw_states(model: Model, case: Case, generator: np.random.Generator) -> dict[str, Array]:
-    """Numbers as large as the model's states get: those after the case, in another order and with noise as large as
-    their own spread. Where they are integers, small counts."""
-    reached = _outputs(model, case)
-    drawn = {}
-    for place in model.state_places():
-        own = reached[place.next_name]
-        if own.dtype.kind == "f":
-            noise = generator.normal(0, float(own.std()) or 1.0, own.shape)
-            drawn[place.name] = (generator.permutation(own) + noise).astype(own.dtype)
-        else:
-            drawn[place.name] = generator.integers(10, size=own.shape).astype(own.dtype)
-    return drawn
 
 
 def prove(
@@ -277,7 +183,7 @@ class _Expectations:
         self.oracle, self.progress = Oracle(model), progress
         self.order = [(id(case.x), id(case.states)) for case in cases]
         self.inputs = dict(zip(self.order, cases, strict=True))
-        found = {key: _outputs(model, case) for key, case in self.inputs.items()}
+        found = {key: torch_outputs(model, case) for key, case in self.inputs.items()}
         self.torch = [found[key] for key in self.order]
         self.states = {place.next_name for place in model.state_places()}
         self._known: dict[str, list[Mapping[str, Expected]]] = {}
@@ -292,15 +198,6 @@ class _Expectations:
             judged = dict(zip(found, at_their_usual_scale(list(found.values())), strict=True))
             self._known[precision] = [judged[key] for key in self.order]
         return self._known[precision]
-
-
-def _outputs(model: Model, case: Case) -> dict[str, Array]:
-    """What torch gives in float32."""
-    lengths = None if case.lengths is None else torch.from_numpy(case.lengths)
-    states = None if case.states is None else {name: torch.from_numpy(one) for name, one in case.states.items()}
-    with torch.inference_mode():
-        found = model.outputs(torch.from_numpy(case.x), lengths, states)
-    return {name: value.numpy() for name, value in found.items()}
 
 
 @dataclass(frozen=True)

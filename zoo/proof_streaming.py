@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from zoo.cases import Case, draw_cases
 from zoo.dataset import Split
 from zoo.errors import ExportError
 from zoo.model import Model
 from zoo.parity import Array
-from zoo.proof import Answers, Case, Made, Mode, draw_cases, prove_cases
+from zoo.proof import Answers, Made, Mode, prove_cases
 from zoo.session import OnnxSession
 from zoo.streaming import OnnxStream
 
@@ -29,13 +30,19 @@ def refuse_unless_streamable(model: Model) -> None:
     backward = next((layer for layer in model.layers() if layer.direction != "forward"), None)
     if backward is not None:
         reason = f"a {backward.direction} model reads from the end of a sequence, which a stream does not have yet"
-        instead = "an architecture that reads forward" if backward.fixed_direction else "architecture.direction=forward"
+        pieces = "pieces of the stream that overlap"
+        forward = "an architecture that reads forward" if backward.fixed_direction else "architecture.direction=forward"
+        instead = f"{forward}, whose accuracy is another"
     elif model.pooling in ("mean", "max"):
         reason = f"pooling {model.pooling!r} needs every step of a sequence, and a stream keeps none of them"
+        pieces = "pieces of the stream"
         instead = "architecture.pooling=last, or for a task that answers at each step"
     else:
         return
-    raise ExportError(f"--streaming: {reason}; leave --streaming out, or build a model with {instead}")
+    raise ExportError(
+        f"--streaming: {reason}; leave --streaming out and give the file whole sequences, or {pieces}, "
+        f"or build a model with {instead}"
+    )
 
 
 def prove_streaming(
@@ -46,7 +53,10 @@ def prove_streaming(
     file_faults: Sequence[str],
     progress: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Compare the streaming file at ``path`` with ``model``; arguments and report are those of `zoo.proof.prove`."""
+    """Compare the streaming file at ``path`` with ``model``; arguments and report are those of `zoo.proof.prove`.
+
+    Streams are short here, since the exact result of a single one of 10,000 steps takes ten seconds; a test has one.
+    """
     inputs = list(draw_cases(sample.x.numpy(), model.encoder.tokens, shapes=SHAPES))
     cases = [replace(case, chunk=chunk) for case in inputs for chunk in CHUNKS]
 

@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 import zoo
 from zoo_onnx import native, scan, unrolled
+from zoo_onnx.auto import prefers_scan
 from zoo_onnx.builder import GraphBuilder
 from zoo_onnx.lengths import Lengths
 from zoo_onnx.loop import Loop
@@ -19,6 +20,9 @@ from zoo_onnx.states import States
 
 if TYPE_CHECKING:
     from zoo_onnx.tracing import TracedCell
+
+OLDEST = 18
+"""The first opset that torch.onnx writes."""
 
 
 def lower_stack(
@@ -34,7 +38,7 @@ def lower_stack(
     Without pooling the outputs of the last layer, (batch, time, features).
     """
     layers = model.layers()
-    operators = {index: _operators(index, layer, options.lowering) for index, layer in enumerate(layers)}
+    operators = {index: _operators(index, layer, options, build.opset) for index, layer in enumerate(layers)}
     loops = [(index, k) for index, layer in enumerate(layers) if not operators[index] for k in range(len(layer.cells))]
     traced, graft = _traced(model.stack, loops, build.opset), Graft(build)
     for index, layer in enumerate(layers):
@@ -56,28 +60,30 @@ def lower_stack(
     return _pool(build, x, model.pooling, lengths)
 
 
-def _operators(index: int, layer: zoo.Layer, lowering: zoo.Lowering) -> list[zoo.Operator] | None:
+def _operators(index: int, layer: zoo.Layer, options: zoo.ExportOptions, opset: int) -> list[zoo.Operator] | None:
     """The operators to write for a layer, or None where its own step is to be written.
 
     Raises:
         ExportError: where operators are asked for and the layer has none.
     """
-    if lowering in ("scan", "unrolled"):
+    if options.lowering in ("scan", "unrolled"):
         return None
     found = native.operators_of(layer)
-    if found is None and lowering == "native":
+    if found is None and options.lowering == "native":
         name = layer.directed_cells[0].name
         raise zoo.ExportError(
             f"layer {index}: the cell {name!r} names no ONNX operator that it equals, so it has no lowering 'native'; "
             "use 'scan' or 'auto'"
         )
+    if found and options.lowering == "auto" and opset >= OLDEST and prefers_scan(found[0], options):
+        return None
     return found
 
 
 def _traced(stack: zoo.Stack, loops: list[tuple[int, int]], opset: int) -> Mapping[tuple[int, int], TracedCell]:
     if not loops:
         return {}
-    from zoo_onnx.tracing import OLDEST, trace  # which loads a hundred megabytes of torch and onnxscript
+    from zoo_onnx.tracing import trace  # which loads a hundred megabytes of torch and onnxscript
 
     if opset < OLDEST:
         raise zoo.UsageError(f"--opset {opset}: a cell's own step needs {OLDEST} or newer; leave --opset out")

@@ -23,8 +23,6 @@ import zoo
 from zoo_onnx.piece import Piece, is_parameter
 from zoo_onnx.untraceable import refuse_frozen_sizes, refuse_what_cannot_be_written, untraceable
 
-OLDEST = 18
-"""The first opset that torch.onnx writes."""
 TIME, BATCH = 5, 7
 """Sizes to trace at. 0 and 1 would be frozen; that these two differ keeps one from being taken for the other."""
 FREE = torch.export.Dim.AUTO

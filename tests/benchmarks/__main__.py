@@ -1,4 +1,4 @@
-"""All benchmarks, or those named: ``python -m tests.benchmarks [export engine memory cells inference]``."""
+"""All benchmarks, or those named: ``python -m tests.benchmarks [export engine memory cells inference …]``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 
 import torch
 
-from tests.benchmarks import cells, engine, export, inference, memory
+from tests.benchmarks import cells, custom, engine, export, inference, lowering, memory
 from zoo.versions import versions
 
 BENCHMARKS = {
@@ -16,6 +16,8 @@ BENCHMARKS = {
     "memory": memory.main,
     "cells": cells.main,
     "inference": inference.main,
+    "lowering": lowering.main,
+    "custom": custom.main,
 }
 
 

@@ -35,7 +35,7 @@ def main() -> None:
         for name, model in models.items():
             ours = partial(exporter.export, model, path, {}, zoo.ExportOptions())
             result = compare(ours, partial(_torch_export, _Plain(name).eval()), rounds=3)
-            print(f"    {name:<8}{result}   {1 / result.ratio:.0f} times faster")
+            print(f"    {name:<8}{result}   {1 / result.ratio.median:.0f} times faster")
         _export_many(exporter, list(models.values()), path)
 
 

@@ -22,8 +22,8 @@ from typing import Any
 import click
 
 from tests.matrix import CASES, Case
+from zoo.cases import SHAPES
 from zoo.files import write_json
-from zoo.proof import SHAPES
 from zoo.providers import unavailable
 from zoo.versions import versions
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -10,10 +11,32 @@ from zoo.cli import output, verdict
 from zoo.entry_points import entry_points
 from zoo.errors import PluginError, UsageError
 
+if TYPE_CHECKING:
+    from zoo.exporter import Lowering
+
+LOWERINGS = ("auto", "native", "scan", "unrolled")
+"""Those of `zoo.exporter.Lowering`, which would need torch."""
+
 
 @click.command("export")
 @click.argument("run", required=False, type=click.Path(path_type=Path))
 @click.option("--opset", type=int, help="Version of the operators; the newest that every provider has when left out.")
+@click.option(
+    "--lowering",
+    type=click.Choice(LOWERINGS),
+    default="auto",
+    show_default=True,
+    help="Layers as one operator (native), a loop (scan), their steps in a row (unrolled), or whatever is fastest.",
+)
+@click.option(
+    "--target",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    help="What the file is to be fast on. It runs on any.",
+)
+@click.option("--steps", type=click.IntRange(min=1), help="Of an unrolled graph; as in the run's data when left out.")
+@click.option("--states", is_flag=True, help="Initial states are inputs too, and final ones outputs.")
 @click.option("--streaming", is_flag=True, help="Write a second file too: a chunk and the states in, and out again.")
 @verdict.provider_option
 @verdict.require_option
@@ -21,6 +44,10 @@ from zoo.errors import PluginError, UsageError
 def command(
     run: Path | None,
     opset: int | None,
+    lowering: Lowering,
+    target: Literal["cpu", "cuda"],
+    steps: int | None,
+    states: bool,
     streaming: bool,
     chosen: tuple[str, ...],
     required: tuple[str, ...],
@@ -29,8 +56,9 @@ def command(
 ) -> None:
     """Export RUN (the latest when none is named) and prove the file on every provider there is.
 
-    A file that fails its proof never replaces one that passed: it goes to rejected/, with the report. With --streaming
-    there is a second file, for sequences that come bit by bit; it is proven against whole sequences.
+    A file that fails its proof never replaces one that passed: it goes to rejected/, with the report. An unrolled graph
+    takes one number of steps, and is proven with that; any other takes any. With --streaming there is a second file,
+    for sequences that come bit by bit; it is proven against whole sequences.
     """
     wanted = _format([name for name, asked in formats.items() if asked])
     from zoo.export import export
@@ -42,9 +70,8 @@ def command(
     found = Run.find(run)
     with output.spinner(f"exporting {found.path}") as progress:
         wanted_on = verdict.providers(chosen, required)
-        results = export(
-            found, registry, exporter, wanted_on, required, ExportOptions(opset, streaming=streaming), progress
-        )
+        options = ExportOptions(opset, lowering, target, steps, states=states, streaming=streaming)
+        results = export(found, registry, exporter, wanted_on, required, options, progress)
     verdict.tell(results, as_json=as_json)
 
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "predict": "Answer for your own file, through ONNX Runtime.",
     "sample": "Text from a language model of characters.",
     "compare": "Several runs side by side: quality, size, time.",
+    "bench": "Latency and throughput of every lowering, against torch.",
     "gradients": "How far back a model's gradient reaches.",
     "list": "What can be used: architectures, data, tasks, exporters, specs.",
     "inspect": "An exported file in words.",

@@ -48,6 +48,9 @@ def tell(results: Sequence[tuple[Path, Mapping[str, Any]]], *, as_json: bool) ->
 def _show(report: Mapping[str, Any], path: str) -> None:
     """The verdict: a block for each provider, a line for each output; 80 columns wide."""
     click.echo(output.styled(f"parity of {path}: {report['verdict']}", bold=True))
+    if report.get("lowering", "auto") != "auto":
+        steps = f", for {report['steps']} steps and no other number of them" if "steps" in report else ""
+        click.echo(f"lowering: {report['lowering']}{steps}")
     for result in report["providers"]:
         gap = "\n" if result["outputs"] else ""
         click.echo(f"{gap}{result['name']:<15}{_coloured(result['status'])}  {_place(result)}")

@@ -1,0 +1,117 @@
+"""The inputs of a proof: of every shape, with lengths and states, from the data and from far beyond them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from zoo.model import Model
+from zoo.parity import Array
+
+SHAPES = ((1, 1), (1, 7), (3, 28), (5, 50), (2, 200), (64, 28))
+"""(batch, time): one sequence, one step, odd sizes, longer than any training sequence, and a whole batch."""
+
+Inputs = Literal["data", "wide"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One input of the proof."""
+
+    batch: int
+    time: int
+    inputs: Inputs
+    x: Array
+    """(batch, time, features) float32, or (batch, time) tokens"""
+    lengths: Array | None = None
+    """(batch,) int64, where the model takes them: mixed, the first one full, and not sorted. The padding holds NaN, so
+    that whatever reads it shows; where steps are tokens it holds some of them."""
+    states: Mapping[str, Array] | None = None
+    """What the layers start with, (batch, n) by name, where the file takes states; empty for what they start with by
+    themselves."""
+    chunk: int | None = None
+    """Steps that are given at a time; None where the file takes whole sequences."""
+
+    def __str__(self) -> str:
+        mixed = "" if self.lengths is None else ", mixed lengths"
+        chunks = "" if self.chunk is None else f" in chunks of {self.chunk}"
+        states = ", random states" if self.states else ""
+        return f"batch {self.batch}, {self.time} steps{chunks}{mixed}, {self.inputs} inputs{states}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a report says of it."""
+        chunk = {} if self.chunk is None else {"chunk": self.chunk}
+        states = {} if self.states is None else {"states": "random" if self.states else "initial"}
+        return {"batch": self.batch, "time": self.time, **chunk, "inputs": self.inputs, **states}
+
+
+def draw_cases(
+    sample: Array, tokens: int = 0, *, with_lengths: bool = False, shapes: Sequence[tuple[int, int]] = SHAPES
+) -> Iterator[Case]:
+    """Inputs of every shape, from the data's own distribution and from a wide one.
+
+    Args:
+        sample: (sequences, time, features) numbers from the data, or (sequences, time) tokens.
+        tokens: how many the model knows; 0 where it takes numbers.
+        with_lengths: whether it takes lengths.
+        shapes: (batch, time) of the inputs.
+    """
+    generator = np.random.default_rng(0)
+    low, high = float(sample.min()), float(sample.max())
+    spread = (high - low) or 1.0
+    for batch, steps in shapes:
+        # Sequences longer than the data's are several of them, one after the other.
+        pieces = -(-steps // sample.shape[1])
+        rows = generator.integers(len(sample), size=(batch, pieces))
+        own = sample[rows].reshape(batch, -1, *sample.shape[2:])[:, :steps]
+        if tokens:
+            wide = generator.integers(tokens, size=own.shape)
+        else:
+            own = own.astype(np.float32)
+            wide = generator.uniform(low - spread, high + spread, own.shape).astype(np.float32)
+        lengths = generator.integers(1, steps + 1, size=batch) if with_lengths else None
+        if lengths is not None:
+            lengths[0] = steps
+            if not tokens:
+                beyond = np.arange(steps) >= lengths[:, None]
+                own[beyond] = wide[beyond] = np.nan
+        yield Case(batch, steps, "data", np.ascontiguousarray(own), lengths)
+        yield Case(batch, steps, "wide", wide, lengths)
+
+
+def with_states(model: Model, cases: Sequence[Case]) -> Iterator[Case]:
+    """The same for a file that takes states: each input with none given, those from the data with random ones too."""
+    generator = np.random.default_rng(0)
+    for case in cases:
+        plain = replace(case, states={})
+        yield plain
+        if case.inputs == "data":
+            yield replace(case, states=_draw_states(model, plain, generator))
+
+
+def _draw_states(model: Model, case: Case, generator: np.random.Generator) -> dict[str, Array]:
+    """Numbers as large as the model's states get: those after the case, in another order and with noise as large as
+    their own spread. Where they are integers, small counts."""
+    reached = torch_outputs(model, case)
+    drawn = {}
+    for place in model.state_places():
+        own = reached[place.next_name]
+        if own.dtype.kind == "f":
+            noise = generator.normal(0, float(own.std()) or 1.0, own.shape)
+            drawn[place.name] = (generator.permutation(own) + noise).astype(own.dtype)
+        else:
+            drawn[place.name] = generator.integers(10, size=own.shape).astype(own.dtype)
+    return drawn
+
+
+def torch_outputs(model: Model, case: Case) -> dict[str, Array]:
+    """What torch gives in float32."""
+    lengths = None if case.lengths is None else torch.from_numpy(case.lengths)
+    states = None if case.states is None else {name: torch.from_numpy(one) for name, one in case.states.items()}
+    with torch.inference_mode():
+        found = model.outputs(torch.from_numpy(case.x), lengths, states)
+    return {name: value.numpy() for name, value in found.items()}
