@@ -9,6 +9,7 @@ import types
 from math import sin
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.command import run_zoo
@@ -28,8 +29,10 @@ def blocks(document: Path, language: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_readme_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every command of the transcript, in its order, in an empty folder with the specs."""
+def test_readme_commands_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every command of the transcript, in its order, in an empty folder with the specs; then the program below."""
     shutil.copytree(ROOT / "specs", tmp_path / "specs")
     monkeypatch.chdir(tmp_path)
     commands = re.findall(r"^\$ zoo (.*)$", "\n".join(blocks(ROOT / "README.md", "console")), re.MULTILINE)
@@ -37,6 +40,9 @@ def test_readme_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for command in commands:
         outcome = run_zoo(*shlex.split(command))
         assert outcome.exit_code == 0, f"zoo {command}: {outcome.stderr}"
+    (program,) = blocks(ROOT / "README.md", "python")
+    exec(program)  # noqa: S102  (our own document)
+    assert capsys.readouterr().out.strip() in {str(digit) for digit in range(10)}
 
 
 @pytest.mark.slow
@@ -58,6 +64,10 @@ def test_the_commands_for_your_own_data_run(tmp_path: Path, monkeypatch: pytest.
     assert header == "source,step,sales"
     assert [line.rpartition(",")[0] for line in forecast] == ["my.csv,1"]
     assert 80 < float(forecast[0].rpartition(",")[2]) < 120  # in the units of the file
+    chunks = {"chunk": np.array([[0, 1, 2]]), "next_chunk": np.array([[1]])}
+    for program in blocks(ROOT / "exporters" / "README.md", "python"):
+        exec(program, chunks)  # noqa: S102  (our own document)
+    assert chunks["then"].shape[:2] == (1, 1)
 
 
 def test_makefile_targets_of_the_readme_exist() -> None:

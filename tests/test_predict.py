@@ -236,7 +236,7 @@ def test_inspect_as_json(run: Path) -> None:
     ],
 )
 def test_inspect_tells_layers_apart(kind: str, direction: str, note: str, tmp_path: Path) -> None:
-    path = write(make_model(kind, direction=direction), tmp_path)
+    path = write(make_model(kind, direction=direction), tmp_path, lowering="native")
     summary = json.loads(run_zoo("inspect", path, "--json").stdout)
     assert note in [node[2] for node in summary["nodes"]]
 

@@ -11,6 +11,15 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from zoo.cell import Kernel, State
 
 
+def kernels_run(x: Tensor) -> bool:
+    """Whether torch.nn's kernels can be had for an input.
+
+    Under autocast oneDNN finds no LSTM in bfloat16 on a CPU without AVX-512, and raises (torch 2.13).
+    """
+    on_cpu = x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+    return not on_cpu or "AVX512" in torch.backends.cpu.get_cpu_capability()
+
+
 class FusedKernel:
     """One layer's torch.nn module, one or two directions, sharing its parameters with the cells.
 

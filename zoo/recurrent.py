@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from zoo.cell import Cell, CellConfig, State
 from zoo.config import Config, Fraction
 from zoo.errors import SpecError
-from zoo.kernel import FusedKernel
+from zoo.kernel import FusedKernel, kernels_run
 from zoo.lengths import at_last_step, reverse_sequences, valid_steps
 from zoo.pooling import Pooling
 
@@ -139,7 +139,7 @@ class Layer(nn.Module):
         if states is None:
             states = self.initial_state(x.shape[1], x)
         reversals = REVERSED[self.direction]
-        kernel = self._current_kernel() if self.fused else None
+        kernel = self._current_kernel() if self.fused and kernels_run(x) else None
         if kernel is not None and reversals != (True,):
             return Unrolled(*kernel.run(x, states, lengths))
         outputs, lasts, finals = [], [], []

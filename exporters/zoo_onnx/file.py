@@ -25,7 +25,7 @@ def write(model: zoo.Model, path: Path, metadata: Mapping[str, str], options: zo
         ir_version=ir_version(build.opset),
         producer_name="recurrent-zoo",
         producer_version=zoo.__version__,
-        doc_string=_documentation(model, streaming=options.streaming),
+        doc_string=_documentation(model, options, held=states.held),
     )
     exported.metadata_props.update(metadata)
     exported.metadata_props["opset"] = str(build.opset)
@@ -78,11 +78,12 @@ def _in_short(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
 
 
-def _documentation(model: zoo.Model, *, streaming: bool) -> str:
+def _documentation(model: zoo.Model, options: zoo.ExportOptions, *, held: bool) -> str:
     x = "(batch, time) tokens" if model.encoder.tokens else "(batch, time, features) in the user's units"
-    more = ""
-    if streaming:
-        more = f" Inputs state_*: (batch, n), zeros at first, then what next_state_* gave; see {STATES_KEY!r}."
-    elif model.takes_lengths:
-        more = " Input lengths: (batch,), the valid steps of each sequence, at least 1."
-    return f"Input x: {x}.{more} Batch and time are free."
+    told = [f"Input x: {x}."]
+    if model.takes_lengths and not options.streaming:
+        told.append("Input lengths: (batch,), the valid steps of each sequence, at least 1.")
+    if held:
+        told.append(f"Inputs state_*: (batch, n), at first as the entry {STATES_KEY!r} says, then as next_state_* was.")
+    told.append(f"Batch is free, time is {options.steps}." if options.steps else "Batch and time are free.")
+    return " ".join(told)
