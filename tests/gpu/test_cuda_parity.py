@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.builders import ALL_KINDS
 from tests.gpu.record import HIDDEN_SIZE
 from tests.matrix import CASES, Case
+from tests.models import draw, make_model, sequences, write
+from zoo.proof import prove
 from zoo.providers import unavailable
 
 REASON = unavailable("cuda")
@@ -27,3 +30,12 @@ def test_parity_on_cuda(case: Case, tmp_path: Path) -> None:
         assert recurrent == {"CPUExecutionProvider" if case.kind in ON_CPU else "CUDAExecutionProvider"}
         others = {node["provider"] for node in result["placement"]} - {"CPUExecutionProvider"}
         assert others == {"CUDAExecutionProvider"}
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS)
+def test_scan_parity_on_cuda(kind: str, tmp_path: Path) -> None:
+    """Each cell's own step, both ways, with mixed lengths and NaN behind them."""
+    model = make_model(kind, hidden_size=HIDDEN_SIZE, direction="bidirectional", takes_lengths=True, pooling=None)
+    file = write(model, tmp_path, lowering="scan")
+    report = prove(model, file, sequences(draw(64, 8)), ["cuda"], [], lambda _: None)
+    assert report["verdict"] == "passed", report["reasons"]
