@@ -16,7 +16,7 @@ from tests.builders import make_stack
 from tests.models import FEATURES, draw, make_model, sequences, write
 from tests.mutants import Graph
 from zoo.cases import SHAPES, draw_cases
-from zoo.oracle import Oracle
+from zoo.oracle import Input, Oracle
 from zoo.parity import at_their_usual_scale, judge
 from zoo.proof import MODES, overall, prove
 from zoo.providers import PlacedNode, unavailable
@@ -242,7 +242,7 @@ def test_the_report_tells_the_worst_of_all_inputs(tmp_path: Path) -> None:
     oracle, session = Oracle(model), OnnxSession(path)
     cases = list(draw_cases(draw(64, 8)))
     judged, own = [], []
-    wanted = at_their_usual_scale([oracle.expect(case.x) for case in cases])
+    wanted = at_their_usual_scale(oracle.expect_each([Input(case.x) for case in cases], "float32"))
     for case, expected in zip(cases, wanted, strict=True):
         with torch.inference_mode():
             outputs = {name: value.numpy() for name, value in model.outputs(torch.from_numpy(case.x)).items()}

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -81,6 +81,17 @@ class DisturbedArithmetic(TorchDispatchMode):
         return lifted.mul_(1 / self.lift)  # powers of two: nothing is rounded on the way up and down
 
 
+class Input(NamedTuple):
+    """What goes into a model."""
+
+    x: Array
+    """(batch, time, features) numbers or (batch, time) tokens."""
+    lengths: Array | None = None
+    """(batch,) valid steps of each sequence; None where all are full."""
+    states: Mapping[str, Array] | None = None
+    """What the layers start with, as `zoo.Model.outputs` takes it; floating ones are taken as exact."""
+
+
 class Oracle:
     """Gives the exact outputs of a model and their sensitivities.
 
@@ -92,8 +103,8 @@ class Oracle:
         self.model = copy.deepcopy(model).cpu().double().eval()
         for layer in self.model.layers():
             layer.fused = False
+        self._finals = {place.next_name for place in self.model.state_places()}
 
-    @torch.no_grad()  # inference mode would hand composite operations over whole
     def expect(
         self,
         x: Array,
@@ -101,40 +112,70 @@ class Oracle:
         lengths: Array | None = None,
         states: Mapping[str, Array] | None = None,
     ) -> Mapping[str, Expected]:
-        """What each output should be, and with which budget, by output name.
+        """What each output should be, and with which budget, by output name; see `Input` for the arguments.
 
         Args:
-            x: (batch, time, features) numbers or (batch, time) tokens.
             precision: a key of `zoo.parity.PRECISIONS`.
-            lengths: (batch,) valid steps of each sequence; None where all are full.
-            states: what the layers start with, as `zoo.Model.outputs` takes it; floating ones are taken as exact.
         """
-        exact = self._run(x, lengths, states)
+        return self.expect_each([Input(x, lengths, states)], precision)[0]
+
+    def expect_each(
+        self, inputs: Sequence[Input], precision: str, progress: Callable[[str], None] = lambda _: None
+    ) -> list[Mapping[str, Expected]]:
+        """The same for several inputs. Those of one number of steps are worked out together, which takes less time."""
+        alike: dict[tuple[object, ...], list[int]] = {}
+        for number, one in enumerate(inputs):
+            given = None if one.states is None else tuple(one.states)
+            alike.setdefault((one.x.shape[1:], one.lengths is None, given), []).append(number)
+        found: dict[int, Mapping[str, Expected]] = {}
+        for place, numbers in enumerate(alike.values(), 1):
+            some = [inputs[number] for number in numbers]
+            progress(f"exact result {place} of {len(alike)}: {some[0].x.shape[1]} steps")
+            found |= zip(numbers, self._expect_together(some, precision), strict=True)
+        return [found[number] for number in range(len(inputs))]
+
+    @torch.no_grad()  # inference mode would hand composite operations over whole
+    def _expect_together(self, inputs: Sequence[Input], precision: str) -> Iterator[Mapping[str, Expected]]:
+        joined = _together(inputs)
+        exact = self._run(joined)
         # The draws stand below each other in one batch: rows are independent, so each has disturbances of its own.
         with DisturbedArithmetic(precision, seed=0):
-            disturbed = self._run(
-                np.concatenate([x] * DRAWS),
-                None if lengths is None else np.tile(lengths, DRAWS),
-                None if states is None else {name: np.concatenate([one] * DRAWS) for name, one in states.items()},
-            )
-        final = {place.next_name for place in self.model.state_places()}
-        expected = {}
-        for name, value in exact.items():
-            with np.errstate(invalid="ignore"):  # infinity less itself
-                moves = np.abs(disturbed[name].reshape(DRAWS, *value.shape).astype(np.float64) - value)
-            moves = np.where(np.isfinite(value), np.nan_to_num(moves, nan=np.inf, posinf=np.inf), 0.0)
-            by_step = self.model.by_step and name not in final
-            grouped = np.moveaxis(moves, 2, 0) if by_step else moves[None]
-            sensitivity = grouped.reshape(len(grouped), -1).max(1, initial=0.0)
-            padding = np.arange(value.shape[1]) >= lengths[:, None] if by_step and lengths is not None else None
-            expected[name] = Expected(value, sensitivity, precision, padding=padding)
-        return expected
+            disturbed = self._run(_together([joined] * DRAWS))
+        draws = {name: value.reshape(DRAWS, *exact[name].shape) for name, value in disturbed.items()}
+        end = 0
+        for one in inputs:
+            rows = slice(end, end := end + len(one.x))
+            yield {
+                name: self._expected(name, value[rows], draws[name][:, rows], one.lengths, precision)
+                for name, value in exact.items()
+            }
 
-    def _run(self, x: Array, lengths: Array | None, states: Mapping[str, Array] | None) -> dict[str, Array]:
-        valid = None if lengths is None else torch.from_numpy(lengths)
-        start = None if states is None else {name: _exactly(one) for name, one in states.items()}
-        outputs = self.model.outputs(_exactly(x), valid, start)
+    def _expected(self, name: str, exact: Array, draws: Array, lengths: Array | None, precision: str) -> Expected:
+        """One output of one input, from the exact result and the disturbed ones, (draws, batch, ...)."""
+        with np.errstate(invalid="ignore"):  # infinity less itself
+            moves = np.abs(draws.astype(np.float64) - exact)
+        moves = np.where(np.isfinite(exact), np.nan_to_num(moves, nan=np.inf, posinf=np.inf), 0.0)
+        by_step = self.model.by_step and name not in self._finals
+        grouped = np.moveaxis(moves, 2, 0) if by_step else moves[None]
+        sensitivity = grouped.reshape(len(grouped), -1).max(1, initial=0.0)
+        padding = np.arange(exact.shape[1]) >= lengths[:, None] if by_step and lengths is not None else None
+        return Expected(exact, sensitivity, precision, padding=padding)
+
+    def _run(self, one: Input) -> dict[str, Array]:
+        valid = None if one.lengths is None else torch.from_numpy(one.lengths)
+        start = None if one.states is None else {name: _exactly(state) for name, state in one.states.items()}
+        outputs = self.model.outputs(_exactly(one.x), valid, start)
         return {name: value.numpy() for name, value in outputs.items()}
+
+
+def _together(inputs: Sequence[Input]) -> Input:
+    """Several inputs, alike but for their rows, as one batch."""
+    first = inputs[0]
+    lengths = None if first.lengths is None else np.concatenate([np.asarray(one.lengths) for one in inputs])
+    states = None
+    if first.states is not None:
+        states = {name: np.concatenate([(one.states or {})[name] for one in inputs]) for name in first.states}
+    return Input(np.concatenate([one.x for one in inputs]), lengths, states)
 
 
 def _exactly(array: Array) -> Tensor:

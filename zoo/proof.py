@@ -15,7 +15,7 @@ from zoo.cases import SHAPES, Case, draw_cases, torch_outputs, with_states
 from zoo.dataset import Split
 from zoo.errors import DataError, ProviderUnavailable, RunError
 from zoo.model import Model
-from zoo.oracle import Oracle
+from zoo.oracle import Input, Oracle
 from zoo.parity import Array, Comparison, Expected, at_their_usual_scale, judge
 from zoo.providers import PROVIDERS, PlacedNode, unavailable
 from zoo.readout import CLASS_OUTPUTS
@@ -191,11 +191,9 @@ class _Expectations:
     def at(self, precision: str) -> list[Mapping[str, Expected]]:
         """For each case, each output by name."""
         if precision not in self._known:
-            found = {}
-            for number, (key, case) in enumerate(self.inputs.items(), 1):
-                self.progress(f"exact result {number} of {len(self.inputs)}: batch {case.batch}, {case.time} steps")
-                found[key] = self.oracle.expect(case.x, precision, case.lengths, case.states)
-            judged = dict(zip(found, at_their_usual_scale(list(found.values())), strict=True))
+            inputs = [Input(case.x, case.lengths, case.states) for case in self.inputs.values()]
+            expected = at_their_usual_scale(self.oracle.expect_each(inputs, precision, self.progress))
+            judged = dict(zip(self.inputs, expected, strict=True))
             self._known[precision] = [judged[key] for key in self.order]
         return self._known[precision]
 
