@@ -42,11 +42,9 @@ class GraphBuilder:
         name: str,
         inputs: Sequence[ir.Value | None],
         attributes: Mapping[str, Any] | None = None,
-        *,
-        output: str | None = None,
     ) -> ir.Value:
-        """A node with one output, named after the node unless told otherwise."""
-        (value,) = self.node_with_outputs(operator, name, inputs, [output or f"{name}:0"], attributes)
+        """A node with one output, named after the node."""
+        (value,) = self.node_with_outputs(operator, name, inputs, [f"{name}:0"], attributes)
         return value
 
     def node_with_outputs(

@@ -44,14 +44,12 @@ def trace(stack: zoo.Stack, wanted: Sequence[tuple[int, int]], opset: int) -> di
 
     Args:
         stack: in the mode of inference, float32, on the CPU.
-        wanted: layer and direction of each.
+        wanted: layer and direction of each, at least one.
         opset: the version of ONNX's operators to write.
 
     Raises:
         ExportError: naming the cell, the line and what is in the way.
     """
-    if not wanted:
-        return {}
     cells = [stack.ordered_layers[layer].directed_cells[direction] for layer, direction in wanted]
     examples = [_example(cell) for cell in cells]
     steps = _Steps(stack, cells)

@@ -21,7 +21,7 @@ import zoo
 
 _PACKAGES = [Path(str(module.__file__)).parent for module in (torch, np, ir, zoo)]
 NOT_OF_A_CELL = [*_PACKAGES, Path(__file__).parent, Path(sysconfig.get_path("stdlib"))]
-"""Folders whose code is nobody's cell. (Packages that stand inside one of them are tried first.)"""
+"""Folders whose code is nobody's cell; but for packages installed inside the last, see `_is_of_a_cell`."""
 UNKNOWN = "write it with operations of torch that torch.export can trace"
 MEANINGS = (
     ("data-dependent", "Python decides by a value that only a run knows", "decide with torch.where"),

@@ -1,4 +1,4 @@
-"""All benchmarks, or those named: ``python -m tests.benchmarks [export engine memory cells inference …]``."""
+"""All benchmarks, or those named: ``python -m tests.benchmarks [export engine memory cells lowering …]``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 
 import torch
 
-from tests.benchmarks import cells, custom, engine, export, inference, lowering, memory
+from tests.benchmarks import cells, custom, engine, export, lowering, memory
 from zoo.versions import versions
 
 BENCHMARKS = {
@@ -15,7 +15,6 @@ BENCHMARKS = {
     "engine": engine.main,
     "memory": memory.main,
     "cells": cells.main,
-    "inference": inference.main,
     "lowering": lowering.main,
     "custom": custom.main,
 }

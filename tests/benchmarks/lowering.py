@@ -12,7 +12,7 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,7 +28,7 @@ from zoo.versions import versions
 
 PAGE = Path(__file__).parents[2] / "exporters" / "README.md"
 BEGIN, END = "<!-- made by python -m tests.benchmarks lowering -->", "<!-- end -->"
-NAMES = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
+NAMES = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN", "rnn_relu": "RNN, ReLU"}
 FEATURES, HIDDEN = 64, 128
 BATCHES, TIMES = (1, 32), (32, 256)
 ROUNDS, SECONDS = 101, 20.0
@@ -86,7 +86,9 @@ def main() -> None:
 @torch.inference_mode()
 def _measure(name: str, time: int) -> dict[int, Taken]:
     """All candidates at sequences of ``time`` steps, by batch."""
-    fused = make_model(name, FEATURES, hidden_size=HIDDEN)
+    architecture, _, nonlinearity = name.partition("_")
+    options: dict[str, Any] = {"nonlinearity": nonlinearity} if nonlinearity else {}
+    fused = make_model(architecture, FEATURES, hidden_size=HIDDEN, **options)
     cell = copy.deepcopy(fused)
     for layer in cell.layers():
         layer.fused = False
