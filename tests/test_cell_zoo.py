@@ -19,7 +19,8 @@ from tests.cells import CELLS, reference
 from tests.measure import named_states
 from tests.models import draw, make_model, sequences, write
 from zoo.cases import SHAPES, draw_cases
-from zoo.oracle import DRAWS, DisturbedArithmetic, Oracle
+from zoo.disturbed import DisturbedArithmetic
+from zoo.oracle import DRAWS, Oracle
 from zoo.parity import PRECISIONS, Expected, judge
 from zoo.proof import prove
 from zoo.proof_streaming import prove_streaming

@@ -16,7 +16,8 @@ import zoo
 from tests import reference
 from tests.builders import DIRECTIONS, KINDS
 from tests.models import FEATURES, draw, make_model
-from zoo.oracle import DisturbedArithmetic, Oracle
+from zoo.disturbed import DisturbedArithmetic
+from zoo.oracle import Oracle
 from zoo.parity import PRECISIONS, Array
 from zoo.recurrent import StackConfig
 

@@ -18,7 +18,7 @@ from zoo.golden_oracle import golden
 from zoo.model import Model
 from zoo.model_card import write_card
 from zoo.plugins import Registry
-from zoo.proof import LOWERING, STEPS, prove, require
+from zoo.proof import LOWERING, STEPS, Wanted, prove
 from zoo.proof_streaming import prove_streaming, refuse_unless_streamable
 from zoo.run import Run
 from zoo.versions import versions
@@ -71,8 +71,7 @@ def export(
     run: Run,
     registry: Registry,
     exporter: Exporter,
-    providers: Sequence[str],
-    required: Sequence[str],
+    wanted: Wanted,
     options: ExportOptions,
     progress: Callable[[str], None],
 ) -> list[tuple[Path, dict[str, Any]]]:
@@ -83,7 +82,7 @@ def export(
         not ``passed`` both are kept in ``rejected/``, an older file stays as it was, and what would follow is left out.
 
     Raises:
-        ProviderUnavailable: where one of ``required`` cannot run here.
+        ProviderUnavailable: where one that is required cannot run here.
         ExportError: where the model has a part that the exporter cannot express, or cannot be streamed.
         UsageError: where the options do not go together.
     """
@@ -109,8 +108,8 @@ def export(
         progress(f"writing {file.path.name}")
         with _removed_on_error(candidate.parent):
             exporter.export(model, candidate, values, replace(options, streaming=file.streaming))
-            report = file.prove(model, candidate, sample, providers, progress)
-            require(report, required)
+            report = file.prove(model, candidate, sample, wanted.providers, progress)
+            wanted.insist(report)
         results.append((_put_in_place(file, candidate, report), report))
         if report["verdict"] != "passed":
             break
@@ -166,18 +165,17 @@ def _put_in_place(file: ExportedFile, candidate: Path, report: Mapping[str, Any]
 def check(
     file: ExportedFile,
     registry: Registry,
-    providers: Sequence[str],
-    required: Sequence[str],
+    wanted: Wanted,
     progress: Callable[[str], None],
 ) -> dict[str, Any]:
     """Prove a file that a run has already been exported to. Returns the report; it is written beside the file.
 
     Raises:
-        ProviderUnavailable: where one of ``required`` cannot run here.
+        ProviderUnavailable: where one that is required cannot run here.
     """
     _, _, model = file.run.load(registry)
-    report = file.prove(model, file.path, file.run.sample(), providers, progress)
-    require(report, required)
+    report = file.prove(model, file.path, file.run.sample(), wanted.providers, progress)
+    wanted.insist(report)
     write_json(file.report, report)
     write_card(file.run)
     return report

@@ -126,6 +126,8 @@ class Comparison:
     amplification: float
     agreement: float
     """Share of the rows whose largest entry is the same one."""
+    errors: Array
+    """(time,), or (1,) where the output has no steps: the largest error of each; empty where a gate was not passed."""
 
 
 def compare(expected: Expected, found: Array) -> Comparison:
@@ -155,9 +157,8 @@ def compare(expected: Expected, found: Array) -> Comparison:
         status, reason = "failed", _over(float(error[:judged].max()), over_budget)
     elif judged < expected.steps:
         status, reason = "ill-conditioned", _ill_conditioned(expected)
-    return Comparison(
-        status, reason, float(error.max()), over_budget, expected.amplification, agreement(expected.exact, found)
-    )
+    labels = agreement(expected.exact, found)
+    return Comparison(status, reason, float(error.max()), over_budget, expected.amplification, labels, error)
 
 
 def judge(expected: Mapping[str, Expected], found: Mapping[str, Array]) -> Mapping[str, Comparison]:
@@ -209,7 +210,7 @@ def _ill_conditioned(expected: Expected) -> str:
 
 
 def _refused(reason: str, expected: Expected) -> Comparison:
-    return Comparison("failed", reason, float("inf"), float("inf"), expected.amplification, 0.0)
+    return Comparison("failed", reason, float("inf"), float("inf"), expected.amplification, 0.0, np.empty(0))
 
 
 def agreement(exact: Array, found: Array) -> float:

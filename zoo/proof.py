@@ -7,16 +7,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from zoo.cases import SHAPES, Case, draw_cases, torch_outputs, with_states
+from zoo.cases import SHAPES, Case, draw_cases, with_states
 from zoo.dataset import Split
 from zoo.errors import DataError, ProviderUnavailable, RunError
+from zoo.expectations import Expectations
 from zoo.model import Model
-from zoo.oracle import Input, Oracle
-from zoo.parity import Array, Comparison, Expected, at_their_usual_scale, judge
+from zoo.parity import Array, Comparison, Expected, judge
 from zoo.providers import PROVIDERS, PlacedNode, unavailable
 from zoo.readout import CLASS_OUTPUTS
 from zoo.session import OnnxSession
@@ -108,34 +108,37 @@ def prove(
         The report, ready for JSON; its ``verdict`` is passed, failed, ill-conditioned or unavailable.
     """
     made = Made.read(path)
+    expectations = Expectations(model, cases_for(model, sample, made), progress)
+    return prove_against(expectations, path, made, providers, file_faults)
+
+
+def cases_for(model: Model, sample: Split, made: Made) -> list[Case]:
+    """The inputs of a proof of a file that takes whole sequences."""
     shapes = SHAPES if made.steps is None else tuple(dict.fromkeys((batch, made.steps) for batch, _ in SHAPES))
     drawn = draw_cases(sample.x.numpy(), model.encoder.tokens, with_lengths=model.takes_lengths, shapes=shapes)
-    cases = list(with_states(model, list(drawn)) if made.states else drawn)
-    return prove_cases(model, path, made, cases, _answer, providers, file_faults, progress)
+    return list(with_states(model, list(drawn)) if made.states else drawn)
 
 
-def _answer(path: Path, mode: Mode, cases: Sequence[Case]) -> Answers:
-    """Whole sequences at once."""
+def whole_sequences(path: Path, mode: Mode, cases: Sequence[Case]) -> Answers:
+    """Run a file on all steps at once; an `Answer`."""
     session = OnnxSession(path, mode.provider, strict=mode.strict)
     outputs = [session.run(case.x, case.lengths, case.states) for case in cases]
     return Answers(outputs, session.placement())
 
 
-def prove_cases(
-    model: Model,
+def prove_against(
+    expectations: Expectations,
     path: Path,
     made: Made,
-    cases: Sequence[Case],
-    answer: Answer,
     providers: Sequence[str],
     file_faults: Sequence[str],
-    progress: Callable[[str], None],
+    answer: Answer = whole_sequences,
 ) -> dict[str, Any]:
-    """Compare what ``answer`` makes of a file with what the model makes of whole sequences; see `prove`."""
+    """Compare what ``answer`` makes of a file with what is expected of it; see `prove`."""
     began = time.monotonic()
-    expectations = _Expectations(model, cases, progress)
+    cases = expectations.cases
     modes = [mode for provider in providers for mode in MODES[provider]]
-    results = [_prove_on(mode, path, cases, answer, expectations) for mode in modes]
+    results = [_prove_on(mode, path, answer, expectations) for mode in modes]
     verdict = "failed" if file_faults else overall([result["status"] for result in results])
     telling = ("unavailable",) if verdict == "unavailable" else ("failed", "ill-conditioned")
     return {
@@ -161,41 +164,26 @@ def overall(statuses: Sequence[str]) -> str:
     return "passed" if ran else "unavailable"
 
 
-def require(report: Mapping[str, Any], providers: Sequence[str]) -> None:
-    """Insist that certain providers ran, and that any did.
+class Wanted(NamedTuple):
+    """The providers that a proof is to run on."""
 
-    Raises:
-        ProviderUnavailable: naming what is missing.
-    """
-    for result in report["providers"]:
-        needed = result["provider"] in providers or report["verdict"] == "unavailable"
-        if needed and result["status"] == "unavailable":
-            raise ProviderUnavailable(f"{result['name']}: unavailable: {result['reason']}")
+    providers: tuple[str, ...]
+    """Keys of `MODES`."""
+    asked: tuple[str, ...] = ()
+    """Those of them that the user has named."""
+    required: tuple[str, ...] = ()
+    """Those of them without which nothing is proven."""
 
+    def insist(self, report: Mapping[str, Any]) -> None:
+        """See that what is required ran, and that anything did.
 
-class _Expectations:
-    """What each case should give, worked out once for each precision; and what torch itself gives in float32.
-
-    Cases that differ only in how the file is run share their input, which is then worked out once.
-    """
-
-    def __init__(self, model: Model, cases: Sequence[Case], progress: Callable[[str], None]) -> None:
-        self.oracle, self.progress = Oracle(model), progress
-        self.order = [(id(case.x), id(case.states)) for case in cases]
-        self.inputs = dict(zip(self.order, cases, strict=True))
-        found = {key: torch_outputs(model, case) for key, case in self.inputs.items()}
-        self.torch = [found[key] for key in self.order]
-        self.states = {place.next_name for place in model.state_places()}
-        self._known: dict[str, list[Mapping[str, Expected]]] = {}
-
-    def at(self, precision: str) -> list[Mapping[str, Expected]]:
-        """For each case, each output by name."""
-        if precision not in self._known:
-            inputs = [Input(case.x, case.lengths, case.states) for case in self.inputs.values()]
-            expected = at_their_usual_scale(self.oracle.expect_each(inputs, precision, self.progress))
-            judged = dict(zip(self.inputs, expected, strict=True))
-            self._known[precision] = [judged[key] for key in self.order]
-        return self._known[precision]
+        Raises:
+            ProviderUnavailable: naming what is missing.
+        """
+        for result in report["providers"]:
+            needed = result["provider"] in self.required or report["verdict"] == "unavailable"
+            if needed and result["status"] == "unavailable":
+                raise ProviderUnavailable(f"{result['name']}: unavailable: {result['reason']}")
 
 
 @dataclass(frozen=True)
@@ -209,15 +197,13 @@ class _Outcome:
     """What torch itself, in float32, makes of it."""
 
 
-def _prove_on(
-    mode: Mode, path: Path, cases: Sequence[Case], answer: Answer, expectations: _Expectations
-) -> dict[str, Any]:
+def _prove_on(mode: Mode, path: Path, answer: Answer, expectations: Expectations) -> dict[str, Any]:
     """All cases on one provider, in one mode."""
     result = {"name": mode.name, "provider": mode.provider, "precision": mode.precision, "outputs": []}
     if reason := unavailable(mode.provider):
         return {**result, "status": "unavailable", "reason": reason}
     try:
-        answers = answer(path, mode, cases)
+        answers = answer(path, mode, expectations.cases)
     except (RunError, DataError) as error:
         return {**result, "status": "failed", "reason": str(error)}
     wanted = expectations.at(mode.precision)
@@ -225,7 +211,7 @@ def _prove_on(
         names = f"{', '.join(answers.outputs[0])} instead of {', '.join(wanted[0])}"
         return {**result, "status": "failed", "reason": f"the outputs are {names}"}
     outcomes: dict[str, list[_Outcome]] = {name: [] for name in wanted[0]}
-    for case, expected, found, own in zip(cases, wanted, answers.outputs, expectations.torch, strict=True):
+    for case, expected, found, own in zip(expectations.cases, wanted, answers.outputs, expectations.torch, strict=True):
         file, torch_ = judge(expected, found), judge(expected, own)
         for name, known in outcomes.items():
             known.append(_Outcome(case, expected[name], file[name], torch_[name]))
@@ -267,7 +253,19 @@ def _summary(name: str, outcomes: Sequence[_Outcome], *, state: bool) -> dict[st
         "amplification": max(outcome.file.amplification for outcome in outcomes),
         "ill_conditioned_cases": sum(outcome.file.status == "ill-conditioned" for outcome in outcomes),
         "agreement": min(outcome.file.agreement for outcome in outcomes) if classes else None,
+        "errors": [one.file.max_error for one in outcomes],
+        "budgets": [float(one.expected.budget.max()) for one in outcomes],
+        "by_step": _by_step(outcomes),
     }
+
+
+def _by_step(outcomes: Sequence[_Outcome]) -> dict[str, Any] | None:
+    """Error and budget of each step of the longest case, for a picture; None for an output without steps."""
+    longest = max(range(len(outcomes)), key=lambda index: outcomes[index].expected.steps)
+    one = outcomes[longest]
+    if one.expected.steps == 1 or not one.file.errors.size:
+        return None
+    return {"case": longest, "errors": one.file.errors.tolist(), "budgets": one.expected.budget.tolist()}
 
 
 def _proves_nothing(expected: Sequence[Expected]) -> str:

@@ -12,9 +12,10 @@ import numpy as np
 from zoo.cases import Case, draw_cases
 from zoo.dataset import Split
 from zoo.errors import ExportError
+from zoo.expectations import Expectations
 from zoo.model import Model
 from zoo.parity import Array
-from zoo.proof import Answers, Made, Mode, prove_cases
+from zoo.proof import Answers, Made, Mode, prove_against
 from zoo.session import OnnxSession
 from zoo.streaming import OnnxStream
 
@@ -66,7 +67,8 @@ def prove_streaming(
         outputs = [_streamed(stream, case, by_step=model.by_step) for case in cases]
         return Answers(outputs, session.placement())
 
-    return prove_cases(model, path, Made.read(path), cases, answer, providers, file_faults, progress)
+    expectations = Expectations(model, cases, progress)
+    return prove_against(expectations, path, Made.read(path), providers, file_faults, answer)
 
 
 def _streamed(stream: OnnxStream, case: Case, *, by_step: bool) -> Mapping[str, Array]:

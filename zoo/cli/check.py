@@ -35,6 +35,6 @@ def command(target: Path | None, chosen: tuple[str, ...], required: tuple[str, .
     results = []
     for file in exported:
         with output.spinner(f"checking {file.path}") as progress:
-            report = check(file, registry, verdict.providers(chosen, required), required, progress)
+            report = check(file, registry, verdict.wanted(chosen, required), progress)
         results.append((file.path, report))
     verdict.tell(results, as_json=as_json)

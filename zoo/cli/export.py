@@ -69,9 +69,8 @@ def command(
     exporter = registry.exporter(wanted)
     found = Run.find(run)
     with output.spinner(f"exporting {found.path}") as progress:
-        wanted_on = verdict.providers(chosen, required)
         options = ExportOptions(opset, lowering, target, steps, states=states, streaming=streaming)
-        results = export(found, registry, exporter, wanted_on, required, options, progress)
+        results = export(found, registry, exporter, verdict.wanted(chosen, required), options, progress)
     verdict.tell(results, as_json=as_json)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from zoo.cli import output
 from zoo.errors import ParityError
+
+if TYPE_CHECKING:
+    from zoo.proof import Wanted
 
 _PROVIDERS = click.Choice(["cpu", "cuda"])
 provider_option = click.option(
@@ -82,8 +85,9 @@ def _coloured(status: str) -> str:
     return output.styled(status, fg=COLOURS[status])
 
 
-def providers(chosen: Sequence[str], required: Sequence[str]) -> tuple[str, ...]:
+def wanted(chosen: Sequence[str], required: Sequence[str]) -> Wanted:
     """The providers to prove on: those chosen and required, or all."""
-    from zoo.proof import MODES
+    from zoo.proof import MODES, Wanted
 
-    return tuple(dict.fromkeys((*chosen, *required))) if chosen else tuple(MODES)
+    asked = tuple(dict.fromkeys((*chosen, *required)))
+    return Wanted(asked if chosen else tuple(MODES), asked, tuple(required))
