@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, cast
 
 import torch
@@ -86,6 +87,7 @@ def named_config(name: str, config: type[Config]) -> type[Config]:
     return _named(name, *([] if config is Config else [config]))
 
 
+@cache  # the same classes give the same class, and making one takes some milliseconds
 def _named(name: str, *bases: type[Config]) -> type[Config]:
     """The options of ``bases`` in one class, with the tag. Fails where a plugin's Config cannot be used."""
     if strange := [base for base in bases if not issubclass(base, Config)]:
