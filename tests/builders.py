@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import cast
@@ -12,6 +12,7 @@ from pydantic import create_model
 
 import zoo
 from tests.cells import CELLS
+from zoo.covering import cover
 from zoo.recurrent import DirectedStackConfig
 from zoo_gru import GRUCell
 from zoo_lstm import LSTMCell
@@ -43,6 +44,14 @@ ALL_KINDS: Mapping[str, CellKind] = {
 """The built-in kinds and the cells of `tests.cells`."""
 
 DIRECTIONS: tuple[zoo.Direction, ...] = ("forward", "reverse", "bidirectional")
+
+
+def covering(*dimensions: Iterable[object]) -> list[tuple[object, ...]]:
+    """Few rows in which every two values of different dimensions occur together."""
+    values = [list(dimension) for dimension in dimensions]
+    return [
+        tuple(values[place][number] for place, number in enumerate(row)) for row in cover([len(one) for one in values])
+    ]
 
 
 @cache

@@ -1,52 +1,143 @@
-"""The matrix of architectures that are proven: every kind of cell in every direction, depth, and implementation."""
+"""The whole matrix of `zoo.matrix` for the ten cells that stand for all: five that are an operator, five that are not.
+
+``python -m tests.matrix [--full] [--out FILE] [--jobs N] [CELL…]`` proves them on the CPU and prints a line for each.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import product
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import zoo
-from tests.builders import DIRECTIONS, KINDS
-from tests.models import draw, make_model, sequences, write
-from zoo.proof import prove
+import click
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tests.builders import ALL_KINDS, KINDS, config_type, layer_type
+from zoo.cli.columns import show_table
+from zoo.cli.matrix import describe
+from zoo.cli.output import console
+from zoo.files import write_json
+from zoo.matrix import STATUSES, by_model, newest_opset, prove_points, report
+from zoo.matrix_points import HIDDEN_SIZE, Point, Subject, draw_points
+from zoo.proof import MODES
+from zoo_onnx import OnnxExporter
+
+SCANS = ("mgu", "layer_norm_lstm", "peephole_lstm", "lstmp", "clockwork")
+"""The step's own product twice, three normalisations, weights without a product, an output narrower than the state, and
+two states of different widths beside a counter."""
+CELLS = (*KINDS, *SCANS)
+SCHEMA_VERSION = 2
 
 
-@dataclass(frozen=True)
-class Case:
-    """One architecture."""
-
-    kind: str
-    direction: str
-    layers: int
-    bias: bool
-    implementation: str
-
-    def model(self, hidden_size: int) -> zoo.Model:
-        return make_model(
-            self.kind,
-            hidden_size=hidden_size,
-            direction=self.direction,
-            num_layers=self.layers,
-            bias=self.bias,
-            implementation=self.implementation,
-        )
-
-    def prove(self, folder: Path, providers: Sequence[str], hidden_size: int = 16) -> dict[str, Any]:
-        """Export to a file of the folder and prove it; returns the report."""
-        model = self.model(hidden_size)
-        file = write(model, folder, lowering="native")
-        return prove(model, file, sequences(draw(64, 8)), providers, [], lambda _: None)
-
-    def __str__(self) -> str:
-        bias = "bias" if self.bias else "plain"
-        return f"{self.kind}-{self.direction}-{self.layers}-{bias}-{self.implementation}"
+def subject(kind: str, hidden_size: int = HIDDEN_SIZE) -> Subject:
+    """One of `tests.builders.ALL_KINDS`, as the operator that it is, or else as a Scan."""
+    cell = ALL_KINDS[kind].cell
+    return Subject.of(kind, layer_type(cell), config_type(cell), ALL_KINDS[kind].options, hidden_size=hidden_size)
 
 
-CASES = [
-    case
-    for case in (Case(*options) for options in product(KINDS, DIRECTIONS, (1, 3), (True, False), ("fused", "cell")))
-    if KINDS[case.kind].has_kernel or case.implementation == "cell"
-]
+@cache
+def groups(kinds: tuple[str, ...], hidden_size: int, newest: int, *, full: bool) -> list[list[Point]]:
+    """The points of a matrix that share a model; the sample is one over all the cells."""
+    return by_model(draw_points([subject(kind, hidden_size) for kind in kinds], newest, full=full))
+
+
+def prove(
+    kinds: Sequence[str],
+    providers: Sequence[str],
+    *,
+    full: bool,
+    hidden_size: int = HIDDEN_SIZE,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] = lambda _, __: None,
+) -> list[dict[str, Any]]:
+    """The rows of the matrix of several cells.
+
+    Args:
+        kinds: of `tests.builders.ALL_KINDS`.
+        providers: keys of `zoo.proof.MODES`.
+        full: all of it, or a sample that covers every pair of values of two dimensions, the cell among them.
+        hidden_size: of the cells.
+        jobs: processes, of one thread each; 1 for this one.
+        progress: told how many models are done, and how many there are.
+    """
+    matrix = (tuple(kinds), hidden_size, newest_opset(OnnxExporter(), subject(next(iter(KINDS)))))
+    tasks = [(*matrix, full, number, tuple(providers)) for number in range(len(groups(*matrix, full=full)))]
+    if jobs == 1:
+        return _gather(map(_work, tasks), len(tasks), progress)
+    with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        return _gather(pool.map(_work, tasks), len(tasks), progress)
+
+
+def _work(task: tuple[tuple[str, ...], int, int, bool, int, tuple[str, ...]]) -> list[dict[str, Any]]:
+    """What one process does at a time: a model. Cells do not travel between processes, but their names do."""
+    kinds, hidden_size, newest, full, number, providers = task
+    points = groups(kinds, hidden_size, newest, full=full)[number]
+    began = time.process_time()
+    rows = list(prove_points(points, OnnxExporter(), [mode for one in providers for mode in MODES[one]]))
+    return [{**row, "cpu_seconds": (time.process_time() - began) / len(rows)} for row in rows]
+
+
+def _gather(
+    found: Iterable[list[dict[str, Any]]], total: int, progress: Callable[[int, int], None]
+) -> list[dict[str, Any]]:
+    rows = []
+    for number, some in enumerate(found, 1):
+        rows += some
+        progress(number, total)
+    return rows
+
+
+def reports(rows: Sequence[dict[str, Any]], *, full: bool) -> dict[str, dict[str, Any]]:
+    """The report of each cell; its seconds are those of a CPU."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["cell"], []).append(row)
+    return {
+        cell: report(cell, some, sum(row["cpu_seconds"] for row in some), full=full) for cell, some in found.items()
+    }
+
+
+@click.command(help=__doc__)
+@click.argument("cells", nargs=-1, type=click.Choice(list(ALL_KINDS)))
+@click.option("--full", is_flag=True, help="All of it; a covering sample otherwise.")
+@click.option("--out", type=click.Path(path_type=Path), help="A JSON file for the report of each cell.")
+@click.option("--jobs", default=os.cpu_count() or 1, show_default=True, type=click.IntRange(1), help="Processes.")
+def main(cells: tuple[str, ...], full: bool, out: Path | None, jobs: int) -> None:
+    os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # for the processes
+    began = time.monotonic()
+    columns = (TextColumn("models"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(), transient=True, disable=not console().is_terminal) as progress:
+        bar = progress.add_task("", total=None)
+
+        def move(done: int, total: int) -> None:
+            progress.update(bar, completed=done, total=total)
+
+        rows = prove(cells or CELLS, ["cpu"], full=full, jobs=jobs, progress=move)
+    found = reports(rows, full=full)
+    seconds = time.monotonic() - began
+    if out is not None:
+        write_json(out, {"schema_version": SCHEMA_VERSION, "seconds": seconds, "cells": found})
+    show_table(
+        ("cell", *STATUSES, "worst", "CPU seconds"),
+        [
+            (cell, *(f"{count:,}" for count in one["counts"].values()), f"{one['worst']:.2f}", f"{one['seconds']:,.0f}")
+            for cell, one in found.items()
+        ],
+    )
+    click.echo(f"{len(rows):,} points in {seconds:,.0f} s, {jobs} processes", err=True)
+    failed = [row for row in rows if row["status"] == "failed"]
+    for row in failed:
+        click.echo(f"failed: {row['cell']}, {describe(row)}: {row['reason']}")
+    if failed:
+        sys.exit(4)
+
+
+if __name__ == "__main__":
+    main()

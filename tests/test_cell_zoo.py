@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 import zoo
-from tests.builders import DIRECTIONS, KINDS, make_stack
+from tests.builders import DIRECTIONS, KINDS, covering, make_stack
 from tests.cells import CELLS, reference
 from tests.measure import named_states
 from tests.models import draw, make_model, sequences, write
@@ -186,7 +185,8 @@ def operators(path: Path) -> set[str]:
     return {node.op_type for node in onnx.load(path).graph.node}
 
 
-BREADTH = list(product(CELLS, DIRECTIONS, (1, 2), (True, False)))
+BREADTH = covering(CELLS, DIRECTIONS, (1, 2), (True, False))
+"""Every two of these settings together; all of them: ``make parity``."""
 
 
 @pytest.mark.parametrize(("name", "direction", "layers", "takes_lengths"), BREADTH)
@@ -231,9 +231,7 @@ def test_states_are_those_of_the_last_valid_step(name: str, tmp_path: Path) -> N
         assert {one.status for one in judge(expected, answers).values()} == {"passed"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("direction", DIRECTIONS)
-@pytest.mark.parametrize("takes_lengths", [True, False])
+@pytest.mark.parametrize(("kind", "direction", "takes_lengths"), covering(KINDS, DIRECTIONS, (True, False)))
 def test_built_in_cells_either_way(kind: str, direction: str, takes_lengths: bool, tmp_path: Path) -> None:
     """A built-in cell's own step gives what the operator gives that it equals: both what is exact."""
     model = make_model(kind, direction=direction, num_layers=2, takes_lengths=takes_lengths, pooling=None)

@@ -1,50 +1,190 @@
-"""Deliberate faults of an export: `zoo check` finds each of them."""
+"""Deliberate faults of an export: the proof finds each of them, and by what is due to; what is no fault passes."""
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.mutants import BITS, EQUIVALENT, MUTANTS, Mutant, apply, build_runs, check, over_budget
-from zoo.plugins import load_registry
+from tests.command import Outcome, run_zoo
+from tests.mutants.alarms import EVERY_KIND, GAINS, Correct, judge_many
+from tests.mutants.catalogue import EQUIVALENT, MUTANTS
+from tests.mutants.mutant import Mutant
+from tests.mutants.subjects import SUBJECTS, Bench, Workshop
+from tests.mutants.table import alarm_table
+from tests.mutants.trial import TOLERANCES, alter, try_file, try_mutant
+from zoo_onnx import OnnxExporter
+
+BY_NUMBERS = [mutant for mutant in MUTANTS if not mutant.refusal and not mutant.keeps_seal]
+REFUSED = [mutant for mutant in MUTANTS if mutant.refusal]
+BY_SEAL = [mutant for mutant in MUTANTS if mutant.keeps_seal]
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return build_runs(tmp_path_factory.mktemp("runs"))
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    return Workshop(tmp_path_factory.mktemp("workshop"))
 
 
 def by_name(mutant: Mutant) -> str:
-    return mutant.fault.replace(" ", "_")
+    return f"{mutant.fault}, {mutant.subject}".replace(" ", "_")
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=by_name)
-def test_the_comparison_finds(mutant: Mutant, runs: dict[str, Path], tmp_path: Path) -> None:
-    """The file is a good ONNX file with a good seal: the numbers alone, or ONNX Runtime with them, tell."""
-    run = apply(mutant, runs, tmp_path, renew_seal=True)
-    assert load_registry().exporter("onnx").faults(run / "onnx" / "model.onnx") == []
-    outcome, report = check(run)
+# --- each fault -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mutant", BY_NUMBERS, ids=by_name)
+def test_the_numbers_find(mutant: Mutant, workshop: Workshop) -> None:
+    """The file is a good ONNX file with a good seal, and no hard gate tells: the error over its budget alone does."""
+    bench = workshop.bench(mutant.subject)
+    trial = try_mutant(mutant, bench)
+    assert OnnxExporter().faults(bench.path.with_name("altered.onnx")) == []
+    assert trial.caught_by == "numbers"
+    assert trial.over_budget > 1
+    assert "times its budget" in trial.reason
+
+
+@pytest.mark.parametrize("mutant", REFUSED, ids=by_name)
+def test_is_refused(mutant: Mutant, workshop: Workshop) -> None:
+    """By a hard gate, or by what runs the file."""
+    bench = workshop.bench(mutant.subject)
+    trial = try_mutant(mutant, bench)
+    assert OnnxExporter().faults(bench.path.with_name("altered.onnx")) == []
+    assert trial.caught_by == "refused"
+    assert mutant.refusal in trial.reason
+
+
+@pytest.mark.parametrize("mutant", BY_SEAL, ids=by_name)
+def test_the_seal_finds(mutant: Mutant, workshop: Workshop) -> None:
+    """What is smaller than rounding: the numbers pass, and no tolerance would be fine enough."""
+    trial = try_mutant(mutant, workshop.bench(mutant.subject))
+    assert trial.caught_by == "seal"
+    assert trial.over_budget <= 1
+    assert "was altered since it was exported: its hash does not match" in trial.reason
+    assert not any(trial.fixed.values())
+
+
+@pytest.mark.parametrize("mutant", EQUIVALENT, ids=by_name)
+def test_what_is_no_fault_passes(mutant: Mutant, workshop: Workshop) -> None:
+    """So it is the fault that is found above, and not that a file was touched."""
+    trial = try_mutant(mutant, workshop.bench(mutant.subject))
+    assert (trial.report["verdict"], trial.caught_by, trial.reason) == ("passed", "", "")
+    assert trial.over_budget <= 1
+    assert mutant.why
+
+
+def test_the_catalogue() -> None:
+    """No fault stands there twice, and no file without one."""
+    names = [by_name(mutant) for mutant in [*MUTANTS, *EQUIVALENT]]
+    assert len(set(names)) == len(names)
+    assert {mutant.subject for mutant in MUTANTS} == set(SUBJECTS)
+    assert not any(mutant.why for mutant in MUTANTS)
+    assert not any(mutant.refusal or mutant.keeps_seal for mutant in EQUIVALENT)
+
+
+# --- the fixed tolerance --------------------------------------------------------------------------------------------
+
+
+def test_a_fixed_tolerance_misses_what_the_rule_finds(workshop: Workshop) -> None:
+    """And the file that was exported is right by all of them."""
+    bench = workshop.bench("LSTM as Scan")
+    (rounded,) = [
+        mutant for mutant in BY_NUMBERS if by_name(mutant) == "recurrent_weights_rounded_to_TF32,_LSTM_as_Scan"
+    ]
+    trial = try_mutant(rounded, bench)
+    assert (trial.over_budget > 10, trial.fixed) == (True, {1e-5: False, 1e-3: False})
+    assert try_file(bench, bench.path).fixed == dict.fromkeys(TOLERANCES, False)
+
+
+def test_a_fixed_tolerance_sees_other_outputs_and_none(workshop: Workshop) -> None:
+    for fault in ("output renamed", "batch frozen at 1"):
+        (mutant,) = [mutant for mutant in REFUSED if mutant.fault == fault]
+        assert try_mutant(mutant, workshop.bench(mutant.subject)).fixed == dict.fromkeys(TOLERANCES, True)
+
+
+# --- correct models -------------------------------------------------------------------------------------------------
+
+
+def test_correct_models_raise_no_alarm() -> None:
+    """The first ones of those that ``python -m tests.mutants --alarms 200`` proves."""
+    models = list(judge_many(5, jobs=1))
+    assert [model.kind for model in models] == list(EVERY_KIND[:5])
+    assert [model.verdict for model in models] == ["passed"] * 5
+    assert all(0 < model.over_budget <= 1 for model in models)
+
+
+def test_the_table_of_alarms_tells_which_models_failed() -> None:
+    fixed = {1e-5: True, 1e-3: False}
+    right = Correct(1, "lstm", 1.0, "passed", 0.25, fixed, "")
+    unsure = Correct(2, "rnn_tanh", 3.0, "ill-conditioned", 7.0, fixed, "amplifies")
+    wrong = Correct(3, "elman", 3.0, "failed", 1.5, fixed, "error 1 is 1.5 times its budget")
+    rows = alarm_table([right, unsure, wrong]).splitlines()[2:]
+    assert rows == [
+        "| recurrent gain 1 | 1 | 0 | 0.25 | 0 | 1 | 0 |",
+        "| recurrent gain 3 | 2 | 1 | 1.50 | 1 | 2 | 0 |",
+        "| all | 3 | 1 | 1.50 | 1 | 3 | 0 |",
+        "failed: elman, seed 3: error 1 is 1.5 times its budget",
+    ]
+    assert {model.gain for model in (right, wrong)} == set(GAINS)
+
+
+# --- the command ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def exported(workshop: Workshop) -> Path:
+    """The trained GRU, exported by the command."""
+    run = workshop.run("gru")
+    outcome = run_zoo("export", run, "--onnx", "--provider", "cpu", "--lowering", "native")
+    assert outcome.exit_code == 0, outcome.stderr
+    return run
+
+
+def check(mutant: Mutant, exported: Path, folder: Path) -> tuple[Outcome, dict[str, Any]]:
+    """``zoo check`` of a copy of the run with the fault in its file: what it says, and the report that it leaves."""
+    run = folder / "run"
+    shutil.copytree(exported, run)
+    alter(mutant, exported / "onnx" / "model.onnx", run / "onnx" / "model.onnx")
+    outcome = run_zoo("check", run, "--provider", "cpu")
+    report: dict[str, Any] = json.loads((run / "onnx" / "parity.json").read_text())
+    return outcome, report
+
+
+@pytest.mark.parametrize(
+    "fault", ["linear_before_reset flipped", "one weight of the head off by 1e-4", "output renamed"]
+)
+def test_the_command_fails(fault: str, exported: Path, tmp_path: Path) -> None:
+    mutant = next(mutant for mutant in MUTANTS if (mutant.fault, mutant.subject) == (fault, "GRU, trained"))
+    outcome, report = check(mutant, exported, tmp_path)
     assert outcome.exit_code == 4
     (result,) = report["providers"]
     assert (report["verdict"], result["status"]) == ("failed", "failed")
-    assert over_budget(report) > 1
     assert result["reason"] in outcome.stderr
+    assert mutant.refusal in outcome.stderr
 
 
-@pytest.mark.parametrize("mutant", BITS, ids=by_name)
-def test_the_seal_finds(mutant: Mutant, runs: dict[str, Path], tmp_path: Path) -> None:
-    run = apply(mutant, runs, tmp_path, renew_seal=False)
-    outcome, report = check(run)
+def test_the_command_tells_a_broken_seal(exported: Path, tmp_path: Path) -> None:
+    mutant = next(mutant for mutant in BY_SEAL if mutant.subject == "GRU, trained")
+    outcome, report = check(mutant, exported, tmp_path)
     assert outcome.exit_code == 4
     assert "was altered since it was exported: its hash does not match" in outcome.stderr
     (result,) = report["providers"]
     assert (report["verdict"], result["status"]) == ("failed", "passed")  # the numbers did not tell
 
 
-@pytest.mark.parametrize("mutant", EQUIVALENT, ids=by_name)
-def test_what_is_no_fault_passes(mutant: Mutant, runs: dict[str, Path], tmp_path: Path) -> None:
-    """So it is the fault that is found above, and not that a file was touched."""
-    outcome, report = check(apply(mutant, runs, tmp_path, renew_seal=True))
+def test_the_command_passes_what_is_no_fault(exported: Path, tmp_path: Path) -> None:
+    (mutant,) = [mutant for mutant in EQUIVALENT if mutant.fault == "nothing"]
+    outcome, report = check(mutant, exported, tmp_path)
     assert (outcome.exit_code, report["verdict"]) == (0, "passed")
-    assert over_budget(report) <= 1
+
+
+def test_faults_are_put_into_what_was_exported(workshop: Workshop) -> None:
+    """Not into what another fault has left."""
+    bench: Bench = workshop.bench("GRU")
+    before = bench.path.read_bytes()
+    for mutant in MUTANTS:
+        if mutant.subject == "GRU":
+            alter(mutant, bench.path, bench.path.with_name("altered.onnx"))
+    assert bench.path.read_bytes() == before

@@ -64,10 +64,12 @@ def asked_anew(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr(providers, "unavailable", unavailable.__wrapped__)
     monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, CPU])
     monkeypatch.setattr(ort, "preload_dlls", lambda: print("what it does not find"))
+    monkeypatch.setattr(providers, "missing_libraries", lambda _: {})
     return monkeypatch
 
 
 def missing_library(path: str, mode: int) -> None:
+    """Of one that another library needs, where there is no ``ldd`` to name it."""
     raise OSError("libcudnn.so.9: cannot open shared object file: No such file or directory")
 
 
@@ -95,6 +97,34 @@ def test_a_library_that_does_not_load(
     asked_anew.setattr("zoo.providers.ctypes.CDLL", library)
     assert providers.unavailable("cuda") == reason
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("missing", "reason"),
+    [
+        (["libcurand.so.10"], "libcurand.so.10 not found"),
+        (["libcublas.so.13", "libcurand.so.10", "libcudnn.so.9"], "libcublas.so.13 not found, and 2 more"),
+    ],
+)
+def test_libraries_that_are_missing(missing: list[str], reason: str, asked_anew: pytest.MonkeyPatch) -> None:
+    asked_anew.setattr(providers, "missing_libraries", lambda _: dict.fromkeys(missing, "a package"))
+    assert providers.unavailable("cuda") == reason
+
+
+def test_alone_means_without_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: Asked = []
+    monkeypatch.setattr(ort, "InferenceSession", stand_in(asked, [CUDA]))
+    assert providers.refusal_alone(b"", "cuda") is None
+    assert asked == [{"providers": [(CUDA, {})], "enable_fallback": 0}]
+    monkeypatch.setattr(ort, "InferenceSession", no_device)
+    assert providers.refusal_alone(b"", "cuda") == "CUDA failure 100: no CUDA-capable device is detected"
+
+
+def test_onnx_runtime_knows_the_option_that_forbids_the_cpu(tmp_path: Path) -> None:
+    """It refuses every file then, since here the CPU is all there is; its words are what the report tells."""
+    refusal = providers.refusal_alone(write(make_model("lstm"), tmp_path).read_bytes(), "cpu")
+    assert refusal is not None
+    assert "disabled fallback to the CPU EP" in refusal
 
 
 def test_a_machine_without_a_gpu(asked_anew: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from torch import nn
 
 import zoo
-from tests.builders import config_type, layer_type
+from tests.builders import config_type, covering, layer_type
 from tests.models import CLASSES, FEATURES, draw, make_model, write
 from tests.odd_cells import ODD_CELLS
 from zoo.cases import draw_cases
@@ -135,9 +135,10 @@ def odd_model(name: str, pooling: str | None, *, takes_lengths: bool) -> zoo.Mod
 # --- unrolled, and other opsets -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["lstm", "gru_before", "lstmp", "clockwork"])
-@pytest.mark.parametrize("takes_lengths", [False, True])
-@pytest.mark.parametrize("pooling", [None, "last"])
+@pytest.mark.parametrize(
+    ("kind", "takes_lengths", "pooling"),
+    covering(["lstm", "gru_before", "lstmp", "clockwork"], [False, True], [None, "last"]),
+)
 def test_unrolled(kind: str, takes_lengths: bool, pooling: str | None, tmp_path: Path) -> None:
     model = make_model(kind, direction="bidirectional", num_layers=2, takes_lengths=takes_lengths, pooling=pooling)
     path = write(model, tmp_path, lowering="unrolled", steps=STEPS)

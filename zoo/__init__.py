@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from zoo.csvfile import MISSING_MARKS, cell_number, csv_rows, not_a_number, show_cell, text_lines
     from zoo.datafile import open_data
     from zoo.dataset import IGNORED, Dataset, DataSource, Split, standardisation
+    from zoo.dissection import Difference, Dissection, ModelValue, Probe
     from zoo.encoder import Embedding, Normaliser, OneHot
     from zoo.engine import EpochRecord
     from zoo.errors import (
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
         UsageError,
         ZooError,
     )
-    from zoo.exporter import Exporter, ExportOptions, GraphSummary, Lowering
+    from zoo.exporter import Exporter, ExportOptions, GraphSummary, Lowering, PredictedNode
     from zoo.hookspecs import hookimpl
     from zoo.idx import read_idx
     from zoo.metrics import CLASS_METRICS, class_frequencies, class_metrics, class_statistics, step_cross_entropy
@@ -51,6 +52,7 @@ _HOME = {
     "zoo.csvfile": ("MISSING_MARKS", "cell_number", "csv_rows", "not_a_number", "show_cell", "text_lines"),
     "zoo.datafile": ("open_data",),
     "zoo.dataset": ("IGNORED", "Dataset", "DataSource", "Split", "standardisation"),
+    "zoo.dissection": ("Difference", "Dissection", "ModelValue", "Probe"),
     "zoo.encoder": ("Embedding", "Normaliser", "OneHot"),
     "zoo.engine": ("EpochRecord",),
     "zoo.errors": (
@@ -65,7 +67,7 @@ _HOME = {
         "UsageError",
         "ZooError",
     ),
-    "zoo.exporter": ("ExportOptions", "Exporter", "GraphSummary", "Lowering"),
+    "zoo.exporter": ("ExportOptions", "Exporter", "GraphSummary", "Lowering", "PredictedNode"),
     "zoo.hookspecs": ("hookimpl",),
     "zoo.idx": ("read_idx",),
     "zoo.metrics": ("CLASS_METRICS", "class_frequencies", "class_metrics", "class_statistics", "step_cross_entropy"),
@@ -93,7 +95,9 @@ __all__ = [
     "DataError",
     "DataSource",
     "Dataset",
+    "Difference",
     "Direction",
+    "Dissection",
     "Embedding",
     "EpochRecord",
     "ExportError",
@@ -105,11 +109,14 @@ __all__ = [
     "Layer",
     "Lowering",
     "Model",
+    "ModelValue",
     "Normaliser",
     "OneHot",
     "Operator",
     "ParityError",
     "PluginError",
+    "PredictedNode",
+    "Probe",
     "ProviderUnavailable",
     "RescaleReadout",
     "RunError",

@@ -16,6 +16,9 @@ SHAPES = ((1, 1), (1, 7), (3, 28), (5, 50), (2, 200), (64, 28))
 """(batch, time): one sequence, one step, odd sizes, longer than any training sequence, and a whole batch."""
 
 Inputs = Literal["data", "wide"]
+LengthsKind = Literal["none", "equal", "mixed", "unsorted", "short"]
+"""How the lengths of a batch are: not told; all as long as the batch; the longest first, and the only full one; the
+longest last; every one shorter than the batch, so that no sequence fills it."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,8 @@ class Case:
     x: Array
     """(batch, time, features) float32, or (batch, time) tokens"""
     lengths: Array | None = None
-    """(batch,) int64, where the model takes them: mixed, the first one full, and not sorted. The padding holds NaN, so
-    that whatever reads it shows; where steps are tokens it holds some of them."""
+    """(batch,) int64, where the model takes them; those of a proof are mixed, the first one full, and not sorted. The
+    padding holds NaN, so that whatever reads it shows; where steps are tokens it holds some of them."""
     states: Mapping[str, Array] | None = None
     """What the layers start with, (batch, n) by name, where the file takes states; empty for what they start with by
     themselves."""
@@ -77,10 +80,35 @@ def draw_cases(
         if lengths is not None:
             lengths[0] = steps
             if not tokens:
-                beyond = np.arange(steps) >= lengths[:, None]
-                own[beyond] = wide[beyond] = np.nan
+                fill_padding(own, lengths)
+                fill_padding(wide, lengths)
         yield Case(batch, steps, "data", np.ascontiguousarray(own), lengths)
         yield Case(batch, steps, "wide", wide, lengths)
+
+
+def draw_lengths(kind: LengthsKind, batch: int, steps: int) -> Array | None:
+    """Lengths of a kind, (batch,) int64; None where none are told."""
+    if kind == "none":
+        return None
+    if kind == "equal":
+        return np.full(batch, steps)
+    lengths = np.sort(np.random.default_rng(0).integers(1, steps, size=batch))
+    if kind == "unsorted":
+        lengths[-1] = steps
+    if kind == "mixed":
+        lengths = lengths[::-1].copy()
+        lengths[0] = steps
+    return lengths
+
+
+def are_possible(kind: LengthsKind, batch: int, steps: int) -> bool:
+    """Whether there are lengths of a kind for such a batch, which are no other kind's too."""
+    return kind in ("none", "equal") or (steps > 1 and (batch > 1 or kind == "short"))
+
+
+def fill_padding(x: Array, lengths: Array) -> None:
+    """Put NaN beyond each length of x (batch, time, features), in place, so that whatever reads it shows."""
+    x[np.arange(x.shape[1]) >= lengths[:, None]] = np.nan
 
 
 def with_states(model: Model, cases: Sequence[Case]) -> Iterator[Case]:
@@ -90,10 +118,10 @@ def with_states(model: Model, cases: Sequence[Case]) -> Iterator[Case]:
         plain = replace(case, states={})
         yield plain
         if case.inputs == "data":
-            yield replace(case, states=_draw_states(model, plain, generator))
+            yield replace(case, states=draw_states(model, plain, generator))
 
 
-def _draw_states(model: Model, case: Case, generator: np.random.Generator) -> dict[str, Array]:
+def draw_states(model: Model, case: Case, generator: np.random.Generator) -> dict[str, Array]:
     """Numbers as large as the model's states get: those after the case, in another order and with noise as large as
     their own spread. Where they are integers, small counts."""
     reached = torch_outputs(model, case)

@@ -4,6 +4,12 @@ This is Monte Carlo arithmetic (Parker 1997; Denis, de Oliveira Castro and Petit
 every floating-point operation is multiplied by (1 + u * xi), xi uniform in [-1, 1] and u the unit roundoff of the
 precision judged, and becomes infinite where that precision would overflow. How far an output moves by it is how far a
 correct program of that precision may be off.
+
+Where weights are kept in something coarser than what is computed in (`zoo.parity.KEPT`), the operands of products with
+weights are disturbed too. A weight is off by up to half a step, by the same at every step of a sequence, as a rounded
+one is, and by another in each draw. An activation that is made into 8 bits is off by up to half a step of its tensor's
+range, anew each time. What is looked up in a table of embeddings is off as a weight is in a half format; int8 leaves it
+alone.
 """
 
 from __future__ import annotations
@@ -12,18 +18,24 @@ import sys
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from zoo.parity import PRECISIONS
+from zoo.parity import ALL_PRECISIONS, KEPT
+
+PRODUCTS = {"mm": 0, "addmm": 1}
+"""The products that a weight can be the right side of, as in ``x @ W``, and the place of their left side. torch makes
+``linear`` and ``matmul`` with a matrix into one of them."""
 
 
 class DisturbedArithmetic(TorchDispatchMode):
     """While active, every float64 result that is computed, not merely moved, is off by up to one rounding.
 
     Args:
-        precision: a key of `zoo.parity.PRECISIONS`: whose roundings and whose range.
+        precision: a key of `zoo.parity.ALL_PRECISIONS`: whose roundings and whose range.
         seed: of the disturbances.
+        draws: how many draws stand below each other in the batch; each has weights of its own.
+        batch: rows of one step, all draws together.
     """
 
     # fmt: off
@@ -47,18 +59,27 @@ class DisturbedArithmetic(TorchDispatchMode):
     """Operations that move numbers, choose among them or make constants, and so round nothing. Views are known by
     themselves; the form in place, such as ``relu_``, goes with the other."""
 
-    def __init__(self, precision: str, seed: int) -> None:
+    def __init__(self, precision: str, seed: int, draws: int = 1, batch: int = 1) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.unit_roundoff = PRECISIONS[precision].unit_roundoff
+        self.unit_roundoff = ALL_PRECISIONS[precision].unit_roundoff
+        self.kept = KEPT.get(ALL_PRECISIONS[precision].weights or "")
+        self.draws, self.batch = draws, batch
+        self._errors: dict[tuple[object, ...], Tensor] = {}
         # Times this, what the precision cannot hold is more than float64 can hold.
-        self.lift = 2.0 ** (sys.float_info.max_exp - PRECISIONS[precision].max_exponent)
+        self.lift = 2.0 ** (sys.float_info.max_exp - ALL_PRECISIONS[precision].max_exponent)
         self.generator = torch.Generator().manual_seed(seed)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if func.is_view or func._schema.name.removeprefix("aten::").removesuffix("_") in self.MOVES:
+        name = func._schema.name.removeprefix("aten::").removesuffix("_")
+        if self.kept is not None and name in PRODUCTS:
+            result = self._product(func, args, kwargs or {}, PRODUCTS[name])
+        else:
+            result = func(*args, **(kwargs or {}))
+        if self.kept is not None and name == "embedding" and not self.kept.range_share:
+            result = result + self._weight_error(result)
+        if func.is_view or name in self.MOVES:
             return result
         in_place = func._schema.is_mutable
         if isinstance(result, tuple | list):
@@ -72,3 +93,42 @@ class DisturbedArithmetic(TorchDispatchMode):
         factor = noise.mul_(2 * self.unit_roundoff).add_(1 - self.unit_roundoff).mul_(self.lift)
         lifted = result.mul_(factor) if in_place else result * factor
         return lifted.mul_(1 / self.lift)  # powers of two: nothing is rounded on the way up and down
+
+    def _product(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], left: int) -> Tensor:
+        """A product whose operands are off: x (rows, n) with a weight (n, m)."""
+        assert self.kept is not None
+        x, weight = args[left], args[left + 1]
+        rounded = x
+        if self.kept.range_share:
+            finite = x[x.isfinite()]  # what stands behind the end of a sequence may be anything
+            width = finite.clamp(min=0).amax() - finite.clamp(max=0).amin() if finite.numel() else 0.0
+            rounded = x + self.kept.range_share * width * self._noise(x.shape)
+        product: Tensor = func(*args[:left], rounded, weight, *args[left + 2 :], **kwargs)
+        errors = self._errors_of(weight)
+        if len(x) % self.batch:  # no sequence's steps: one draw for all
+            by_draw, errors = x, errors[0]
+        else:
+            by_draw = x.reshape(-1, self.draws, self.batch // self.draws, x.shape[1])  # time first, as layers have it
+        moved: Tensor = product + (by_draw @ errors).reshape(product.shape)
+        return moved
+
+    def _errors_of(self, weight: Tensor) -> Tensor:
+        """(draws, n, m): the same ones each time for a parameter or a part of it."""
+        owner = weight if weight._base is None else weight._base
+        if not isinstance(owner, nn.Parameter):
+            return torch.stack([self._weight_error(weight) for _ in range(self.draws)])
+        place = (id(owner), weight.storage_offset(), weight.shape, weight.stride())
+        if place not in self._errors:
+            self._errors[place] = torch.stack([self._weight_error(weight) for _ in range(self.draws)])
+        return self._errors[place]
+
+    def _weight_error(self, weight: Tensor) -> Tensor:
+        """By how much each number is off."""
+        assert self.kept is not None
+        size = weight.abs()
+        size = size.amax(0, keepdim=True) if self.kept.range_share else size.clamp(min=self.kept.smallest)
+        return self.kept.unit_roundoff * size * self._noise(weight.shape)
+
+    def _noise(self, shape: torch.Size) -> Tensor:
+        """Uniform in [-1, 1]."""
+        return torch.rand(shape, generator=self.generator, dtype=torch.float64).mul_(2).sub_(1)

@@ -12,12 +12,15 @@ from typing import Any
 
 from zoo.dataset import Split
 from zoo.errors import RunError, UsageError
-from zoo.exporter import Exporter, ExportOptions
+from zoo.exporter import SHORT, Exporter, ExportOptions, Precision
 from zoo.files import write_atomically, write_json
+from zoo.golden import PRECISION
 from zoo.golden_oracle import golden
 from zoo.model import Model
 from zoo.model_card import write_card
+from zoo.placement import add_differences
 from zoo.plugins import Registry
+from zoo.precision import Trained, against_float32
 from zoo.proof import LOWERING, STEPS, Wanted, prove
 from zoo.proof_streaming import prove_streaming, refuse_unless_streamable
 from zoo.run import Run
@@ -26,11 +29,12 @@ from zoo.versions import versions
 
 @dataclass(frozen=True)
 class ExportedFile:
-    """A file that a run is exported to: for whole sequences, or for a stream of chunks."""
+    """A file that a run is exported to: for whole sequences, in some precision, or for a stream of chunks."""
 
     run: Run
     exporter: Exporter
     streaming: bool = False
+    precision: Precision = "float32"
 
     @property
     def path(self) -> Path:
@@ -42,14 +46,33 @@ class ExportedFile:
         return self._named("parity", ".json")
 
     def _named(self, stem: str, suffix: str) -> Path:
-        return self.run.export_folder(self.exporter.name) / f"{stem}{'.stream' if self.streaming else ''}{suffix}"
+        kind = ".stream" if self.streaming else f".{SHORT[self.precision]}" if self.precision in SHORT else ""
+        return self.run.export_folder(self.exporter.name) / f"{stem}{kind}{suffix}"
 
     def prove(
         self, model: Model, path: Path, sample: Split, providers: Sequence[str], progress: Callable[[str], None]
     ) -> dict[str, Any]:
         """Compare the file at ``path``, this one or a candidate for it, with the run's model; returns the report."""
         compare = prove_streaming if self.streaming else prove
-        return compare(model, path, sample, providers, self.exporter.faults(path), progress)
+        report = compare(model, path, sample, providers, self.exporter.faults(path), progress)
+        if any(one["provider"] != "cpu" and one["status"] != "unavailable" for one in report["providers"]):
+            add_differences(report, self.exporter.placement(path))
+        return report
+
+    def beside_float32(
+        self,
+        trained: Trained,
+        registry: Registry,
+        report: Mapping[str, Any],
+        path: Path,
+        progress: Callable[[str], None],
+    ) -> dict[str, Any]:
+        """What a report of a file of lower precision, proven at ``path``, says besides: `zoo.precision`."""
+        full = replace(self, precision="float32").path
+        if self.precision == "float32" or report["verdict"] != "passed" or not full.is_file():
+            return {}
+        ran = list(dict.fromkeys(one["provider"] for one in report["providers"] if one["status"] == "passed"))
+        return {"against_float32": against_float32(path, full, trained, registry, ran, progress)}
 
 
 def exported_files(run: Run, registry: Registry) -> list[ExportedFile]:
@@ -59,7 +82,8 @@ def exported_files(run: Run, registry: Registry) -> list[ExportedFile]:
         RunError: where there is none.
     """
     exporters = [exporter() for exporter in registry.exporters.values()]
-    files = [ExportedFile(run, exporter, streaming) for exporter in exporters for streaming in (False, True)]
+    kinds: list[tuple[bool, Precision]] = [(False, "float32"), (True, "float32"), *((False, one) for one in SHORT)]
+    files = [ExportedFile(run, exporter, *kind) for exporter in exporters for kind in kinds]
     found = [file for file in files if file.path.is_file()]
     if not found:
         flags = " or ".join(f"--{exporter.name}" for exporter in exporters)
@@ -78,14 +102,16 @@ def export(
     """Export a run, prove each file, and only then put it in place of an older one.
 
     Returns:
-        Each file, with ``options.streaming`` the one for chunks too, and the report of its proof. Where a verdict is
-        not ``passed`` both are kept in ``rejected/``, an older file stays as it was, and what would follow is left out.
+        Each file, with ``options.streaming`` the one for chunks too, with a lower precision the float32 file before it
+        where there is none yet, and the report of its proof. Where a verdict is not ``passed`` both are kept in
+        ``rejected/``, an older file stays as it was, and what would follow is left out.
 
     Raises:
         ProviderUnavailable: where one that is required cannot run here.
         ExportError: where the model has a part that the exporter cannot express, or cannot be streamed.
         UsageError: where the options do not go together.
     """
+    refuse_streams_of_lower_precision(options)
     spec, task, model = run.load(registry)
     sample = run.sample()
     options = with_steps(options, sample.x.shape[1])
@@ -101,19 +127,38 @@ def export(
         **({} if options.steps is None else {STEPS: str(options.steps)}),
     }
     results = []
-    for file in [ExportedFile(run, exporter, kind) for kind in ((False, True) if options.streaming else (False,))]:
-        example = golden(model, replace(sample, lengths=None) if file.streaming else sample, options.steps)
-        values = {**metadata, **example.to_metadata()}
+    for file in _files(run, exporter, options):
+        kept = file.precision
+        example = golden(model, replace(sample, lengths=None) if file.streaming else sample, options.steps, kept)
+        values = {**metadata, **({} if kept == "float32" else {PRECISION: kept}), **example.to_metadata()}
         candidate = file.path.parent / "rejected" / file.path.name
         progress(f"writing {file.path.name}")
         with _removed_on_error(candidate.parent):
-            exporter.export(model, candidate, values, replace(options, streaming=file.streaming))
+            exporter.export(model, candidate, values, replace(options, streaming=file.streaming, precision=kept))
             report = file.prove(model, candidate, sample, wanted.providers, progress)
             wanted.insist(report)
+            report |= file.beside_float32(Trained(run, spec, task, model), registry, report, candidate, progress)
         results.append((_put_in_place(file, candidate, report), report))
         if report["verdict"] != "passed":
             break
     return results
+
+
+def _files(run: Run, exporter: Exporter, options: ExportOptions) -> list[ExportedFile]:
+    """What to write, in this order."""
+    full = ExportedFile(run, exporter)
+    if options.precision == "float32":
+        return [full, ExportedFile(run, exporter, streaming=True)] if options.streaming else [full]
+    return [*([] if full.path.is_file() else [full]), replace(full, precision=options.precision)]
+
+
+def refuse_streams_of_lower_precision(options: ExportOptions) -> None:
+    """Raise a `UsageError` for a file for chunks that is not float32: nothing of it is proven."""
+    if options.streaming and options.precision != "float32":
+        raise UsageError(
+            f"--precision {SHORT[options.precision]}: a file for chunks is written in float32 only; leave --streaming "
+            "or --precision out"
+        )
 
 
 def with_steps(options: ExportOptions, longest: int) -> ExportOptions:
@@ -173,9 +218,10 @@ def check(
     Raises:
         ProviderUnavailable: where one that is required cannot run here.
     """
-    _, _, model = file.run.load(registry)
+    spec, task, model = file.run.load(registry)
     report = file.prove(model, file.path, file.run.sample(), wanted.providers, progress)
     wanted.insist(report)
+    report |= file.beside_float32(Trained(file.run, spec, task, model), registry, report, file.path, progress)
     write_json(file.report, report)
     write_card(file.run)
     return report

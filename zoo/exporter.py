@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from zoo.dissection import Dissection
+from zoo.errors import ExportError
 from zoo.model import Model
 
 
@@ -24,6 +26,28 @@ class GraphSummary:
     """(name, operator, what is worth knowing of it), in order of execution."""
     metadata: dict[str, str] = field(default_factory=dict)
 
+
+@dataclass(frozen=True)
+class PredictedNode:
+    """A node of a file, and where it is going to run where a provider other than the CPU is asked for."""
+
+    name: str
+    operator: str
+    provider: Literal["cuda", "cpu", "refused", "unknown"]
+    """Refused: the file does not start there at all. Unknown: nobody has looked."""
+    reason: str = ""
+    """Why it is not the provider that was asked for."""
+    source: str = ""
+    """Where that is written, an address."""
+    loop: str = ""
+    """The node whose body it is in; empty for one of the main graph."""
+
+
+Precision = Literal["float32", "float16", "bfloat16", "int8"]
+"""What a file keeps the weights of its products in. States, and all that is computed but for products in int8, are
+float32 in any."""
+SHORT: Mapping[Precision, str] = {"float16": "fp16", "bfloat16": "bf16", "int8": "int8"}
+"""What the lower precisions are called in commands and in the names of files."""
 
 Lowering = Literal["auto", "native", "scan", "unrolled"]
 """How a layer becomes part of a graph.
@@ -52,6 +76,7 @@ class ExportOptions:
     streaming: bool = False
     """Whether it takes a chunk and gives its answers, with the states going in and out. All sequences of a chunk have
     its length; the model runs forward only, and scores every step or the last one."""
+    precision: Precision = "float32"
 
 
 class Exporter(ABC):
@@ -73,7 +98,7 @@ class Exporter(ABC):
             options: what the file is to be like.
 
         Raises:
-            ExportError: naming the part that cannot be expressed and why.
+            ExportError: naming the part that cannot be expressed and why, or that a lower precision saves nothing.
             UsageError: where the options ask for what the format does not have, such as an unknown opset.
         """
 
@@ -88,3 +113,15 @@ class Exporter(ABC):
     @abstractmethod
     def inspect(self, path: Path) -> GraphSummary:
         """The file in words."""
+
+    def dissect(self, path: Path) -> Dissection:
+        """Open up a file for `zoo bisect`. An exporter need not be able to.
+
+        Raises:
+            ExportError: where it is not.
+        """
+        raise ExportError(f"{path}: the exporter {self.name!r} has no dissect(), so its files cannot be looked into")
+
+    def placement(self, path: Path) -> list[PredictedNode]:  # noqa: ARG002  (for those who know)
+        """Where each node of a file would run on CUDA, told without a GPU. An exporter need not know: then none."""
+        return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zoo.dataset import Split
-from zoo.golden import Golden
+from zoo.golden import Golden, golden_precision
 from zoo.model import Model
 from zoo.oracle import Oracle
 
@@ -14,16 +14,17 @@ LONGEST = 8
 """Steps; longer sequences are cut, so that the size of a file does not grow with them."""
 
 
-def golden(model: Model, sample: Split, steps: int | None = None) -> Golden:
+def golden(model: Model, sample: Split, steps: int | None = None, kept: str = "float32") -> Golden:
     """The first sequences of the data, and the exact outputs for them.
 
     Args:
         model: the trained model, float32 on the CPU.
         sample: sequences from the data, in the user's units; without lengths for a file that takes none.
         steps: how many steps the file takes, where that is fixed: sequences are cut, or repeated and then cut.
+        kept: what the file keeps its weights in: float32, or a key of `zoo.parity.KEPT`.
     """
     x = sample.x[:SEQUENCES].numpy()
     width = steps or min(x.shape[1], LONGEST)
     x = np.ascontiguousarray(np.concatenate([x] * -(-width // x.shape[1]), 1)[:, :width])
     lengths = None if sample.lengths is None else np.minimum(sample.lengths[:SEQUENCES].numpy(), width)
-    return Golden(x, lengths, Oracle(model).expect(x, lengths=lengths))
+    return Golden(x, lengths, Oracle(model).expect(x, golden_precision(kept), lengths))

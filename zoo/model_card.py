@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from zoo.files import write_atomically
@@ -33,7 +35,7 @@ def _card(run: Run, config: dict[str, Any]) -> str:
         if file.is_file()
     )
     spec = run.spec_file.name
-    exports = "\n".join(_verdict(json.loads(file.read_text())) for file in sorted(run.path.glob("*/parity*.json")))
+    exports = _exports({file: json.loads(file.read_text()) for file in sorted(run.path.glob("*/parity*.json"))})
     packages = ", ".join(f"{name} {version}" for name, version in config["versions"].items())
     description = f"{config['description']}\n\n" if config["description"] else ""
     return f"""# {config["name"]}
@@ -47,7 +49,7 @@ def _card(run: Run, config: dict[str, Any]) -> str:
 |---|---|---|{"---|" * len(naive)}
 {rows}
 
-{_worth(config)}
+{_stressed(config)}
 
 The weights are those of epoch {config["best_epoch"]} of {config["epochs"]}, the best by validation \
 {config["metric"].replace("_", " ")}. Training took {config["training_seconds"]:.1f} s on `{config["device"]}`.
@@ -59,7 +61,7 @@ The weights are those of epoch {config["best_epoch"]} of {config["epochs"]}, the
 {config["data"]}
 
 Parts: {sizes["train"]:,} sequences to train, {sizes["validation"]:,} to choose the weights (validation), \
-{sizes["test"]:,} for the test alone. {_sequences(config)}
+{sizes["test"]:,} for the test alone. {sequences(config)}
 
 ## Export and parity
 
@@ -76,21 +78,63 @@ Everything that was chosen, the seed too, stands in [{spec}]({spec}). Built with
 """
 
 
-def _worth(config: dict[str, Any]) -> str:
-    """What the result is worth beside naive predictors."""
+def worth(config: Mapping[str, Any]) -> str:
+    """What the result is worth beside naive predictors; empty where there is none."""
     if config["constant"]:
-        return "**The model gives the same answer for every test sequence: it has learnt nothing.**"
+        return "The model gives the same answer for every test sequence: it has learnt nothing."
     if config["not_beaten"]:
-        return f"**On the test part the model is no better than {' and '.join(config['not_beaten'])}.**"
+        return f"On the test part the model is no better than {' and '.join(config['not_beaten'])}."
     return "On the test part the model is better than every naive predictor beside it." if config["baselines"] else ""
 
 
-def _sequences(config: dict[str, Any]) -> str:
+def _stressed(config: Mapping[str, Any]) -> str:
+    """The same, in bold where it is bad."""
+    return f"**{worth(config)}**" if config["constant"] or config["not_beaten"] else worth(config)
+
+
+def sequences(config: Mapping[str, Any]) -> str:
+    """What a sequence of the run's data is."""
     signature = config["signature"]
     tokens = len(signature["vocabulary"])
     step = f"one of {tokens:,} tokens" if tokens else f"{signature['features']} numbers"
     most = "up to " if signature["lengths"] else ""
     return f"A step is {step}; the model was trained with {most}{config['time']} steps and takes any number."
+
+
+def _exports(reports: Mapping[Path, dict[str, Any]]) -> str:
+    """The short form of the proofs: files by providers, and what there is to say of each; empty where there is none."""
+    if not reports:
+        return ""
+    modes = list(dict.fromkeys(one["name"] for report in reports.values() for one in report["providers"]))
+    rows = [
+        f"| `{report['file']}` | {report.get('precision', 'float32')} | {_size(file.with_name(report['file']))} |"
+        + "".join(f" {_cell(report, mode)} |" for mode in modes)
+        for file, report in reports.items()
+    ]
+    heading = (
+        f"| file | precision | size |{''.join(f' {mode} |' for mode in modes)}\n|---|---|---|{'---|' * len(modes)}"
+    )
+    return "\n".join(
+        [heading, *rows, "", *map(_verdict, reports.values()), "", "`zoo report` makes a page of it, with pictures."]
+    )
+
+
+def _size(file: Path) -> str:
+    return kilobytes(file.stat().st_size) if file.is_file() else ""
+
+
+def kilobytes(count: int) -> str:
+    """A file's size for people."""
+    return f"{count / 1000:,.1f} kB"
+
+
+def _cell(report: dict[str, Any], mode: str) -> str:
+    """One file on one provider: the verdict, and the largest error in units of its budget."""
+    result = next((one for one in report["providers"] if one["name"] == mode), None)
+    if result is None:
+        return ""
+    shares = [output["over_budget"] for output in result["outputs"] if output["over_budget"] is not None]
+    return f"{result['status']}, {max(shares):.2f} of its budget" if shares else str(result["status"])
 
 
 def _verdict(report: dict[str, Any]) -> str:

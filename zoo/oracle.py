@@ -14,9 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.dissection import ModelValue
 from zoo.disturbed import DisturbedArithmetic
 from zoo.model import Model
 from zoo.parity import Array, Expected
+from zoo.trace import has_steps, reads_backward, trace
 
 DRAWS = 10
 """With five, one of 200 correct models near chaos was called wrong, at 1.5 times its budget; with ten none of 400."""
@@ -75,38 +77,76 @@ class Oracle:
             found |= zip(numbers, self._expect_together(some, precision), strict=True)
         return [found[number] for number in range(len(inputs))]
 
+    @torch.no_grad()
+    def expect_inside(self, one: Input, precision: str) -> dict[ModelValue, Expected]:
+        """What each value along the model should be, and with which budget, in the order in which the model makes them.
+
+        Those of a direction that reads from the end have their steps in that order, as errors grow.
+
+        Args:
+            precision: a key of `zoo.parity.PRECISIONS`.
+        """
+        exact = self.inside(one)
+        with DisturbedArithmetic(precision, seed=0, draws=DRAWS, batch=DRAWS * len(one.x)):
+            disturbed = self.inside(_together([one] * DRAWS))
+        found = {}
+        for value, array in exact.items():
+            draws = disturbed[value].reshape(DRAWS, *array.shape)
+            zero_beyond = one.lengths if value.kind in ("outputs", "scores", "named") else None
+            found[value] = _expected(array, draws, zero_beyond, precision, by_step=has_steps(self.model, value))
+        return found
+
+    @torch.no_grad()
+    def inside(self, one: Input) -> dict[ModelValue, Array]:
+        """The exact values along the model, their steps as in `expect_inside`."""
+        values = trace(self.model, *_tensors(one))
+        turned = {
+            value: array.flip(1) if reads_backward(self.model, value) else array for value, array in values.items()
+        }
+        return {value: array.numpy() for value, array in turned.items()}
+
     @torch.no_grad()  # inference mode would hand composite operations over whole
     def _expect_together(self, inputs: Sequence[Input], precision: str) -> Iterator[Mapping[str, Expected]]:
         joined = _together(inputs)
         exact = self._run(joined)
         # The draws stand below each other in one batch: rows are independent, so each has disturbances of its own.
-        with DisturbedArithmetic(precision, seed=0):
+        with DisturbedArithmetic(precision, seed=0, draws=DRAWS, batch=DRAWS * len(joined.x)):
             disturbed = self._run(_together([joined] * DRAWS))
         draws = {name: value.reshape(DRAWS, *exact[name].shape) for name, value in disturbed.items()}
         end = 0
         for one in inputs:
             rows = slice(end, end := end + len(one.x))
             yield {
-                name: self._expected(name, value[rows], draws[name][:, rows], one.lengths, precision)
+                name: _expected(
+                    value[rows],
+                    draws[name][:, rows],
+                    one.lengths,
+                    precision,
+                    by_step=self.model.by_step and name not in self._finals,
+                )
                 for name, value in exact.items()
             }
 
-    def _expected(self, name: str, exact: Array, draws: Array, lengths: Array | None, precision: str) -> Expected:
-        """One output of one input, from the exact result and the disturbed ones, (draws, batch, ...)."""
-        with np.errstate(invalid="ignore"):  # infinity less itself
-            moves = np.abs(draws.astype(np.float64) - exact)
-        moves = np.where(np.isfinite(exact), np.nan_to_num(moves, nan=np.inf, posinf=np.inf), 0.0)
-        by_step = self.model.by_step and name not in self._finals
-        grouped = np.moveaxis(moves, 2, 0) if by_step else moves[None]
-        sensitivity = grouped.reshape(len(grouped), -1).max(1, initial=0.0)
-        padding = np.arange(exact.shape[1]) >= lengths[:, None] if by_step and lengths is not None else None
-        return Expected(exact, sensitivity, precision, padding=padding)
-
     def _run(self, one: Input) -> dict[str, Array]:
-        valid = None if one.lengths is None else torch.from_numpy(one.lengths)
-        start = None if one.states is None else {name: _exactly(state) for name, state in one.states.items()}
-        outputs = self.model.outputs(_exactly(one.x), valid, start)
-        return {name: value.numpy() for name, value in outputs.items()}
+        return {name: value.numpy() for name, value in self.model.outputs(*_tensors(one)).items()}
+
+
+def _expected(exact: Array, draws: Array, lengths: Array | None, precision: str, *, by_step: bool) -> Expected:
+    """One value of one input, from the exact result and the disturbed ones, (draws, batch, ...)."""
+    with np.errstate(invalid="ignore"):  # infinity less itself
+        moves = np.abs(draws.astype(np.float64) - exact)
+    moves = np.where(np.isfinite(exact), np.nan_to_num(moves, nan=np.inf, posinf=np.inf), 0.0)
+    grouped = np.moveaxis(moves, 2, 0) if by_step else moves[None]
+    sensitivity = grouped.reshape(len(grouped), -1).max(1, initial=0.0)
+    padding = np.arange(exact.shape[1]) >= lengths[:, None] if by_step and lengths is not None else None
+    return Expected(exact, sensitivity, precision, padding=padding)
+
+
+def _tensors(one: Input) -> tuple[Tensor, Tensor | None, dict[str, Tensor] | None]:
+    """What `zoo.Model.outputs` takes."""
+    valid = None if one.lengths is None else torch.from_numpy(one.lengths)
+    start = None if one.states is None else {name: _exactly(state) for name, state in one.states.items()}
+    return _exactly(one.x), valid, start
 
 
 def _together(inputs: Sequence[Input]) -> Input:

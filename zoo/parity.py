@@ -8,8 +8,14 @@ and a step t::
 
 with eps the spacing of the precision at 1 and scale the largest magnitude of the exact output. Where the sensitivity is
 more than 10,000 roundings of the output's usual size, or infinite because the model leaves the precision's range, the
-model amplifies noise so much that agreement means nothing; the verdict is then *ill-conditioned*, never *passed*. Why
-this rule and not a fixed tolerance: exporters/README.md.
+model amplifies noise so much that agreement means nothing; the verdict is then *ill-conditioned*, never *passed*. The
+same where 8 times the sensitivity reaches the output's usual size, so that any answer would be within the budget: which
+happens at coarse precisions long before the 10,000 roundings. Why this rule and not a fixed tolerance:
+exporters/README.md.
+
+A file of lower precision keeps weights in float16, bfloat16 or int8 and computes all else in float32. Its precision is
+called ``float32 with int8 weights``, say; `zoo.disturbed` tells what is disturbed then. The roundings that are counted
+are those of the weights, the coarsest; eps stays that of float32, since that is what outputs are rounded to.
 
 Integers, such as a counter of steps, must be equal: their budget is 0. One that the disturbances move was made of
 rounded numbers and may be any, so that no verdict is possible on it.
@@ -33,6 +39,26 @@ ROUNDING_FACTOR = 4.0
 AMPLIFICATION_LIMIT = 1e4
 
 
+class Kept(NamedTuple):
+    """What weights are kept in, where that is coarser than what is computed in."""
+
+    unit_roundoff: float
+    """Largest error of a weight, in units of itself or, where there is a step, of the largest of its column."""
+    smallest: float = 0.0
+    """Below this magnitude a number is rounded as this magnitude is: the smallest normal number of the format."""
+    range_share: float = 0.0
+    """Largest error of an activation in units of its tensor's range; 0 where activations are not rounded."""
+
+
+KEPT = {
+    "float16": Kept(2.0**-11, 2.0**-14),
+    "bfloat16": Kept(2.0**-8, 2.0**-126),
+    "int8": Kept(1 / 254, range_share=1 / 510),
+}
+"""Half a step each. int8: a column's weights have 127 steps up to its largest magnitude; an activation has 255 over the
+range of its tensor, zero included (ONNX, DynamicQuantizeLinear: https://onnx.ai/onnx/operators/)."""
+
+
 class Precision(NamedTuple):
     """How coarse a floating-point format is, and how far it reaches."""
 
@@ -40,6 +66,18 @@ class Precision(NamedTuple):
     """Largest relative error of one rounding: half of the spacing at 1."""
     max_exponent: int
     """Nothing from 2 to this power on is finite."""
+    weights: str | None = None
+    """A key of KEPT, where weights are kept in something coarser."""
+
+    @property
+    def coarsest(self) -> float:
+        """The unit roundoff of whatever is rounded most."""
+        return max(self.unit_roundoff, KEPT[self.weights].unit_roundoff if self.weights else 0.0)
+
+
+def with_weights(arithmetic: str, kept: str) -> str:
+    """The precision of a file whose weights are ``kept`` in float32 or in a key of KEPT, run in some arithmetic."""
+    return arithmetic if kept == "float32" else f"{arithmetic} with {kept} weights"
 
 
 PRECISIONS = {
@@ -48,6 +86,12 @@ PRECISIONS = {
     "float16": Precision(2.0**-11, 16),
     "bfloat16": Precision(2.0**-8, 128),
 }
+ALL_PRECISIONS = PRECISIONS | {
+    with_weights(arithmetic, kept): PRECISIONS[arithmetic]._replace(weights=kept)
+    for arithmetic in ("float32", "tf32")
+    for kept in KEPT
+}
+"""Those in which everything is of one format, and those of files with weights in something coarser."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +103,7 @@ class Expected:
     sensitivity: Array
     """(time,), or (1,) where the output has no steps: the largest move at each step under disturbed arithmetic."""
     precision: str = "float32"
-    """A key of PRECISIONS: the precision in which the judged program computes."""
+    """A key of ALL_PRECISIONS: the precision in which the judged program computes."""
     usual_scale: float = 0.0
     """The largest magnitude that the output has on any input of the proof. A single score may be near zero by chance,
     and what it moves is then many roundings of itself, though nothing was amplified."""
@@ -77,7 +121,7 @@ class Expected:
 
     @property
     def unit_roundoff(self) -> float:
-        return PRECISIONS[self.precision].unit_roundoff
+        return ALL_PRECISIONS[self.precision].unit_roundoff
 
     @property
     def scale(self) -> float:
@@ -93,16 +137,21 @@ class Expected:
         return SENSITIVITY_FACTOR * np.maximum.accumulate(self.sensitivity) + ROUNDING_FACTOR * eps * self.scale
 
     @property
+    def coarsest(self) -> float:
+        return ALL_PRECISIONS[self.precision].coarsest
+
+    @property
     def amplification(self) -> float:
         """How many roundings of its usual size the output moves when each operation makes one."""
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            ratio = self.sensitivity.max() / (self.unit_roundoff * max(self.scale, self.usual_scale))
+            ratio = self.sensitivity.max() / (self.coarsest * max(self.scale, self.usual_scale))
         return float(np.nan_to_num(ratio, nan=0.0, posinf=np.inf))
 
     @property
     def judged(self) -> int:
         """How many steps, from the first, a verdict is possible on."""
-        limit = AMPLIFICATION_LIMIT * self.unit_roundoff * max(self.scale, self.usual_scale)
+        share = min(AMPLIFICATION_LIMIT * self.coarsest, 1 / SENSITIVITY_FACTOR)
+        limit = share * max(self.scale, self.usual_scale)
         beyond = np.maximum.accumulate(self.sensitivity) > (limit if self.dtype.kind == "f" else 0)
         return int(beyond.argmax()) if beyond.any() else self.steps
 
@@ -206,6 +255,8 @@ def _ill_conditioned(expected: Expected) -> str:
     place = f" from step {expected.judged} on" if expected.judged else ""
     if np.isinf(expected.sensitivity).any():
         return f"the model leaves the range of {expected.precision}{place}"
+    if expected.amplification <= AMPLIFICATION_LIMIT:
+        return f"at {expected.precision} the budget is as large as the output itself{place}"
     return f"the model amplifies rounding {expected.amplification:,.0f} times{place}"
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -15,11 +16,14 @@ from zoo.cases import SHAPES, Case, draw_cases, with_states
 from zoo.dataset import Split
 from zoo.errors import DataError, ProviderUnavailable, RunError
 from zoo.expectations import Expectations
+from zoo.golden import PRECISION
 from zoo.model import Model
-from zoo.parity import Array, Comparison, Expected, judge
-from zoo.providers import PROVIDERS, PlacedNode, unavailable
+from zoo.observed import apart, copies, largest_over, middling, repeats
+from zoo.parity import Array, Comparison, Expected, judge, with_weights
+from zoo.placement import describe, insist_on_placement
+from zoo.providers import PROVIDERS, PlacedNode, refusal_alone, unavailable
 from zoo.readout import CLASS_OUTPUTS
-from zoo.session import OnnxSession
+from zoo.session import OnnxSession, read_onnx
 from zoo.versions import versions
 
 LOWERING, STEPS = "lowering", "steps"
@@ -37,7 +41,7 @@ class Mode:
     provider: str
     strict: bool
     precision: str
-    """The precision whose roundings it may make."""
+    """The precision whose roundings it may make, with weights in float32."""
 
 
 MODES = {
@@ -56,6 +60,8 @@ class Made:
     """How many steps it takes, where it was asked to take a fixed number. A file that does so unasked has frozen."""
     states: bool = False
     """Whether it takes the states before the first step and gives those after the last one."""
+    precision: str = "float32"
+    """What it keeps its weights in; see `zoo.parity.KEPT`."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -66,11 +72,18 @@ class Made:
             return cls()
         fixed = session.input.steps
         asked = fixed is not None and session.metadata.get(STEPS) == str(fixed)
-        return cls(session.metadata.get(LOWERING), fixed if asked else None, bool(session.states))
+        return cls(
+            session.metadata.get(LOWERING),
+            fixed if asked else None,
+            bool(session.states),
+            session.metadata.get(PRECISION, "float32"),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """What a report says of it."""
         told = {LOWERING: self.lowering, STEPS: self.steps}
+        if self.precision != "float32":
+            told[PRECISION] = self.precision
         return {name: value for name, value in told.items() if value is not None}
 
 
@@ -80,6 +93,8 @@ class Answers:
 
     outputs: Sequence[Mapping[str, Array]]
     placement: Sequence[PlacedNode]
+    repeats: Mapping[str, Any]
+    """What `zoo.observed.repeats` says of one of them."""
 
 
 Answer = Callable[[Path, Mode, Sequence[Case]], Answers]
@@ -123,7 +138,8 @@ def whole_sequences(path: Path, mode: Mode, cases: Sequence[Case]) -> Answers:
     """Run a file on all steps at once; an `Answer`."""
     session = OnnxSession(path, mode.provider, strict=mode.strict)
     outputs = [session.run(case.x, case.lengths, case.states) for case in cases]
-    return Answers(outputs, session.placement())
+    again = cases[middling([case.batch * case.time for case in cases])]
+    return Answers(outputs, session.placement(), repeats(session, again.x, again.lengths, again.states))
 
 
 def prove_against(
@@ -137,8 +153,14 @@ def prove_against(
     """Compare what ``answer`` makes of a file with what is expected of it; see `prove`."""
     began = time.monotonic()
     cases = expectations.cases
-    modes = [mode for provider in providers for mode in MODES[provider]]
-    results = [_prove_on(mode, path, answer, expectations) for mode in modes]
+    modes = [
+        replace(mode, precision=with_weights(mode.precision, made.precision))
+        for provider in providers
+        for mode in MODES[provider]
+    ]
+    runs = [_prove_on(mode, path, answer, expectations) for mode in modes]
+    _compare_with_cpu(modes, runs, expectations)
+    results = [result for result, _ in runs]
     verdict = "failed" if file_faults else overall([result["status"] for result in results])
     telling = ("unavailable",) if verdict == "unavailable" else ("failed", "ill-conditioned")
     return {
@@ -174,8 +196,9 @@ class Wanted(NamedTuple):
     required: tuple[str, ...] = ()
     """Those of them without which nothing is proven."""
 
-    def insist(self, report: Mapping[str, Any]) -> None:
-        """See that what is required ran, and that anything did.
+    def insist(self, report: dict[str, Any]) -> None:
+        """See that what is required ran, that anything did, and that what recurs ran on what was asked for: where it
+        did not, the report fails.
 
         Raises:
             ProviderUnavailable: naming what is missing.
@@ -184,6 +207,7 @@ class Wanted(NamedTuple):
             needed = result["provider"] in self.required or report["verdict"] == "unavailable"
             if needed and result["status"] == "unavailable":
                 raise ProviderUnavailable(f"{result['name']}: unavailable: {result['reason']}")
+        insist_on_placement(report, self.asked)
 
 
 @dataclass(frozen=True)
@@ -197,19 +221,22 @@ class _Outcome:
     """What torch itself, in float32, makes of it."""
 
 
-def _prove_on(mode: Mode, path: Path, answer: Answer, expectations: Expectations) -> dict[str, Any]:
-    """All cases on one provider, in one mode."""
+def _prove_on(
+    mode: Mode, path: Path, answer: Answer, expectations: Expectations
+) -> tuple[dict[str, Any], Answers | None]:
+    """All cases on one provider, in one mode: what the report says of it, and the answers where they can be judged."""
     result = {"name": mode.name, "provider": mode.provider, "precision": mode.precision, "outputs": []}
     if reason := unavailable(mode.provider):
-        return {**result, "status": "unavailable", "reason": reason}
+        return {**result, "status": "unavailable", "reason": reason}, None
     try:
         answers = answer(path, mode, expectations.cases)
+        seen = _seen(mode, path, expectations.cases, answers)
     except (RunError, DataError) as error:
-        return {**result, "status": "failed", "reason": str(error)}
+        return {**result, "status": "failed", "reason": str(error)}, None
     wanted = expectations.at(mode.precision)
     if set(answers.outputs[0]) != set(wanted[0]):
         names = f"{', '.join(answers.outputs[0])} instead of {', '.join(wanted[0])}"
-        return {**result, "status": "failed", "reason": f"the outputs are {names}"}
+        return {**result, "status": "failed", "reason": f"the outputs are {names}"}, None
     outcomes: dict[str, list[_Outcome]] = {name: [] for name in wanted[0]}
     for case, expected, found, own in zip(expectations.cases, wanted, answers.outputs, expectations.torch, strict=True):
         file, torch_ = judge(expected, found), judge(expected, own)
@@ -221,14 +248,42 @@ def _prove_on(mode: Mode, path: Path, answer: Answer, expectations: Expectations
     counts = Counter(node.provider for node in answers.placement)
     if status != "failed" and PROVIDERS[mode.provider] not in counts:
         status, reason = "failed", f"no node ran on {mode.provider}; ONNX Runtime placed them on {', '.join(counts)}"
-    return {
-        **result,
-        "status": status,
-        "reason": reason,
-        "nodes": dict(counts),
+    told = {"status": status, "reason": reason, "nodes": dict(counts), **seen, "outputs": summaries}
+    return {**result, **told}, answers
+
+
+def _seen(mode: Mode, path: Path, cases: Sequence[Case], answers: Answers) -> dict[str, Any]:
+    """Where the nodes ran, and what else there is to see; of another provider than the CPU more."""
+    content = read_onnx(path)
+    seen = {
         "placement": [{"name": n.name, "operator": n.operator, "provider": n.provider} for n in answers.placement],
-        "outputs": summaries,
+        **describe(content, answers.placement, mode.provider),
+        "repeats": answers.repeats,
     }
+    if mode.provider == "cpu" or not mode.strict:  # the nodes are placed in the same way in every mode
+        return seen
+    longest = min(cases, key=lambda case: (-case.time, case.batch))
+    return {
+        **seen,
+        "memcpy": copies(path, mode.provider, longest.x),
+        "alone": refusal_alone(content, mode.provider) or "starts",
+    }
+
+
+def _compare_with_cpu(
+    modes: Sequence[Mode], runs: Sequence[tuple[dict[str, Any], Answers | None]], expectations: Expectations
+) -> None:
+    """Tell of each provider but the CPU, in units of the budget of its arithmetic without TF32: how far its answers are
+    from the exact ones, which shows whether TF32 was used, and how far from the CPU's, where that ran too."""
+    on_cpu = next((answers for mode, (_, answers) in zip(modes, runs, strict=True) if mode.provider == "cpu"), None)
+    for mode, (result, answers) in zip(modes, runs, strict=True):
+        if mode.provider == "cpu" or answers is None:
+            continue
+        fine = expectations.at(mode.precision.replace("tf32", "float32"))
+        over = largest_over(fine, answers.outputs)
+        result["tf32"] = {"seen": over > 1, "over_budget": over, "override": os.environ.get("NVIDIA_TF32_OVERRIDE")}
+        if on_cpu is not None:
+            result["against_cpu"] = apart(fine, on_cpu.outputs, answers.outputs)
 
 
 def _summary(name: str, outcomes: Sequence[_Outcome], *, state: bool) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from zoo.dataset import Split
 from zoo.errors import ExportError
 from zoo.expectations import Expectations
 from zoo.model import Model
+from zoo.observed import repeats
 from zoo.parity import Array
 from zoo.proof import Answers, Made, Mode, prove_against
 from zoo.session import OnnxSession
@@ -65,7 +66,7 @@ def prove_streaming(
         session = OnnxSession(path, mode.provider, strict=mode.strict)
         stream = OnnxStream(session)
         outputs = [_streamed(stream, case, by_step=model.by_step) for case in cases]
-        return Answers(outputs, session.placement())
+        return Answers(outputs, session.placement(), repeats(session, cases[0].x))
 
     expectations = Expectations(model, cases, progress)
     return prove_against(expectations, path, Made.read(path), providers, file_faults, answer)

@@ -17,6 +17,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from zoo.cuda_libraries import missing_libraries
 from zoo.errors import ProviderUnavailable, RunError
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -42,10 +43,10 @@ class PlacedNode:
 
 @cache
 def unavailable(provider: str) -> str | None:
-    """Why a provider cannot run on this machine, such as ``libcublasLt.so.13 not found``; None where it can.
+    """Why a provider cannot run on this machine, such as ``libcurand.so.10 not found``; None where it can.
 
     ONNX Runtime lists CUDA as available wherever it was compiled in, and falls back to the CPU without an error, so its
-    word is not enough: the library is loaded here, and then a model of one node is run.
+    word is not enough: its libraries are looked for and loaded here, and then a model of one node is run.
     """
     if PROVIDERS[provider] not in ort.get_available_providers():
         return (
@@ -56,6 +57,8 @@ def unavailable(provider: str) -> str | None:
     with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
         ort.preload_dlls()
     folder = Path(ort.__file__).parent / "capi"
+    if lacking := list(missing_libraries(folder)):
+        return f"{lacking[0]} not found" + (f", and {len(lacking) - 1} more" if lacking[1:] else "")
     try:
         for name in ("libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"):
             if (folder / name).is_file():
@@ -75,15 +78,27 @@ def _start_fault(provider: str) -> str | None:
     return None
 
 
-def _start(model: bytes, provider: str, provider_options: Mapping[str, str], threads: int | None = None) -> Any:
+def _start(
+    model: bytes,
+    provider: str,
+    provider_options: Mapping[str, str],
+    threads: int | None = None,
+    profile: Path | None = None,
+    *,
+    alone: bool = False,
+) -> Any:
     """ONNX Runtime's session of a model; raises ONNX Runtime's own errors."""
     options = ort.SessionOptions()
     options.log_severity_level = 4  # what matters is raised
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     if threads is not None:
         options.intra_op_num_threads = threads
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
     wanted: list[Any] = [(PROVIDERS[provider], dict(provider_options))]
-    if provider != "cpu":
+    if alone:
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    elif provider != "cpu":
         wanted.append(PROVIDERS["cpu"])  # for nodes that the provider does not have; `placement` tells which
     # With the fallback a provider that fails, at the start or later, would leave everything to the CPU.
     session = ort.InferenceSession(model, options, providers=wanted, enable_fallback=0)
@@ -96,15 +111,32 @@ def _in_short(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
 
 
-def start(content: bytes, path: Path, provider: str, *, strict: bool, threads: int | None) -> Any:
+def start(
+    content: bytes, path: Path, provider: str, *, strict: bool, threads: int | None, profile: Path | None = None
+) -> Any:
     """ONNX Runtime's session of a file's bytes; the other arguments and the errors are those of `OnnxSession`."""
     if reason := unavailable(provider):
         raise ProviderUnavailable(f"{provider}: unavailable: {reason}")
     provider_options = {"use_tf32": "0" if strict else "1"} if provider == "cuda" else {}
     try:
-        return _start(content, provider, provider_options, threads)
+        return _start(content, provider, provider_options, threads, profile)
     except Exception as error:  # ONNX Runtime's errors share no public base
         raise RunError(f"{path}: ONNX Runtime does not load it: {_in_short(error)}") from error
+
+
+def refusal_alone(content: bytes, provider: str) -> str | None:
+    """What ONNX Runtime says against running a file on a provider that is not the CPU, with the CPU forbidden; None
+    where it starts.
+
+    It refuses as soon as one node of the main graph, of whatever kind, is the CPU's. It puts small computations of
+    shapes there by itself, to spare copies, so a refusal alone says nothing against a file. Source:
+    inference_session.cc, https://github.com/microsoft/onnxruntime/pull/16016 and issues/17930.
+    """
+    try:
+        _start(content, provider, {}, alone=True)
+    except Exception as error:  # ONNX Runtime's errors share no public base
+        return _in_short(error)
+    return None
 
 
 def compute(session: Any, path: Path, names: Sequence[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:

@@ -104,6 +104,8 @@ class OnnxSession:
         strict: keep float32 products in float32; otherwise as ONNX Runtime does by itself, which on CUDA means TF32.
         threads: of the CPU; as many as ONNX Runtime likes when None.
         content: the bytes of the file, where they have been read before.
+        profile: where ONNX Runtime is to write what it runs and how long that takes, the start of a file's path; see
+            `end_profile`.
 
     Raises:
         ProviderUnavailable: where the provider cannot run here.
@@ -118,11 +120,12 @@ class OnnxSession:
         strict: bool = True,
         threads: int | None = None,
         content: bytes | None = None,
+        profile: Path | None = None,
     ) -> None:
         content = read_onnx(path) if content is None else content
         if fault := contents_fault(content):
             raise RunError(f"{path}: {fault}")
-        self._session = start(content, path, provider, strict=strict, threads=threads)
+        self._session = start(content, path, provider, strict=strict, threads=threads, profile=profile)
         self.path = path
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.input = StepsInput.of(self._session, path)
@@ -183,3 +186,7 @@ class OnnxSession:
     def placement(self) -> list[PlacedNode]:
         """Every node that ran and the provider that ran it."""
         return placement(self._session)
+
+    def end_profile(self) -> Path:
+        """Stop profiling; returns the file that was written. Only of a session that was told to profile."""
+        return Path(self._session.end_profiling())

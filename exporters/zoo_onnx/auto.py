@@ -5,17 +5,22 @@ as fast at batch 1, by up to a quarter at batch 32. The operator RNN is not: wit
 batch 32 and 0.7 to 0.9 at batch 1; with ReLU 0.7 at batch 32, and 1.2 at batch 1, which is the smaller loss. A stream,
 which is mostly one sequence and a few steps at a time, keeps the operator.
 
-On CUDA nothing has been measured yet, so every operator is kept there.
+On CUDA nothing has been measured yet. What is known is which operators it does not take (zoo_onnx/placement.py): a GRU
+with reset before and a ReLU RNN. These become a Scan there, in streams too: as operators they would run on the CPU, and
+`zoo check --provider cuda` would fail. Whether that is faster, nobody has seen. Every other operator is kept.
 """
 
 from __future__ import annotations
 
 import zoo
+from zoo_onnx.placement import operator_reason
 
-FASTER_AS_SCAN = {"cpu": frozenset({"RNN"}), "cuda": frozenset[str]()}
-"""For each provider the operators that a Scan outruns."""
+FASTER_AS_SCAN = frozenset({"RNN"})
+"""The operators that a Scan outruns on the CPU."""
 
 
 def prefers_scan(operator: zoo.Operator, options: zoo.ExportOptions) -> bool:
     """Whether ``auto`` writes a cell's own step in place of the operator that it equals."""
-    return not options.streaming and operator.name in FASTER_AS_SCAN[options.target]
+    if options.target == "cuda":
+        return operator_reason(operator) is not None
+    return not options.streaming and operator.name in FASTER_AS_SCAN

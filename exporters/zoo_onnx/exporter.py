@@ -34,3 +34,14 @@ class OnnxExporter(zoo.Exporter):
         from zoo_onnx.summary import summarise
 
         return summarise(read(path), path)
+
+    def dissect(self, path: Path) -> zoo.Dissection:
+        from zoo_onnx.dissection import OnnxDissection
+
+        return OnnxDissection(path)
+
+    def placement(self, path: Path) -> list[zoo.PredictedNode]:
+        from zoo_onnx.file import read
+        from zoo_onnx.placement import predict
+
+        return predict(read(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -10,34 +11,73 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 import zoo
+from zoo_onnx import native
 from zoo_onnx.builder import GraphBuilder
 from zoo_onnx.graph import model_graph
 from zoo_onnx.opset import checked, ir_version
 from zoo_onnx.states import KEY as STATES_KEY
+from zoo_onnx.weights import weights_of_products
 
 
 def write(model: zoo.Model, path: Path, metadata: Mapping[str, str], options: zoo.ExportOptions) -> None:
     """Build the graph, write it and let ONNX check it."""
     build = GraphBuilder(checked(options.opset))
+    options = _with_lowering(model, options)
     graph, states = model_graph(model, build, options)
-    exported = ir.Model(
-        graph,
-        ir_version=ir_version(build.opset),
-        producer_name="recurrent-zoo",
-        producer_version=zoo.__version__,
-        doc_string=_documentation(model, options, held=states.held),
-    )
+    exported = ir.Model(graph, ir_version=ir_version(build.opset))
+    RemoveUnusedNodesPass()(exported)  # what a lowering has put otherwise in the end
+    if options.precision != "float32":
+        exported = _lowered(exported, options.precision)
+        left = [str(value.name) for value in weights_of_products(exported.graph)]
+        exported.metadata_props["float32_weights"] = ", ".join(left) or "none"
+    exported.producer_name, exported.producer_version = "recurrent-zoo", zoo.__version__
+    exported.doc_string = _documentation(model, options, held=states.held)
     exported.metadata_props.update(metadata)
     exported.metadata_props["opset"] = str(build.opset)
     if states.held:
         exported.metadata_props[STATES_KEY] = states.contract
-    RemoveUnusedNodesPass()(exported)  # what a lowering has put otherwise in the end
     if options.streaming:
         exported.metadata_props["takes"] = "chunks"
     ir.save(exported, path)
     annotate(path, {})
     if fault := _invalid(path):
         raise zoo.ExportError(f"the model does not make a valid graph: {fault}")
+
+
+def _with_lowering(model: zoo.Model, options: zoo.ExportOptions) -> zoo.ExportOptions:
+    """For int8 ``auto`` means a loop wherever the operator has no form in 8 bits."""
+    if options.precision != "int8" or options.lowering != "auto":
+        return options
+    found = [native.operators_of(layer) for layer in model.layers()]
+    kept = all(operators and operators[0].name == "LSTM" for operators in found)
+    return options if kept else replace(options, lowering="scan")
+
+
+def _lowered(model: ir.Model, precision: str) -> ir.Model:
+    """The same model in a lower precision; the one given is changed.
+
+    Raises:
+        ExportError: where that cannot be, or saves nothing.
+    """
+    before = _size(model)
+    if precision == "int8":
+        from zoo_onnx.int8 import quantise
+
+        model = quantise(model)
+    else:
+        from zoo_onnx.half import keep_in_half
+
+        keep_in_half(model.graph, precision)
+    if (after := _size(model)) >= before:
+        raise zoo.ExportError(
+            f"--precision {precision}: the graph would grow from {before:,} to {after:,} bytes, since the model is "
+            "small and what converts its numbers takes more than it saves; leave --precision out"
+        )
+    return model
+
+
+def _size(model: ir.Model) -> int:
+    return int(ir.to_proto(model).ByteSize())
 
 
 def annotate(path: Path, metadata: Mapping[str, str]) -> None:

@@ -7,7 +7,7 @@ import warnings
 
 import torch
 
-from tests.benchmarks import cells, custom, engine, export, lowering, memory
+from tests.benchmarks import cells, custom, engine, export, lowering, memory, precision
 from zoo.versions import versions
 
 BENCHMARKS = {
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "cells": cells.main,
     "lowering": lowering.main,
     "custom": custom.main,
+    "precision": precision.main,
 }
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -12,10 +13,12 @@ from zoo.entry_points import entry_points
 from zoo.errors import PluginError, UsageError
 
 if TYPE_CHECKING:
-    from zoo.exporter import Lowering
+    from zoo.exporter import Lowering, Precision
 
 LOWERINGS = ("auto", "native", "scan", "unrolled")
 """Those of `zoo.exporter.Lowering`, which would need torch."""
+PRECISIONS: dict[str | None, Precision] = {None: "float32", "fp16": "float16", "bf16": "bfloat16", "int8": "int8"}
+"""What the option says, and what `zoo.exporter` calls it."""
 
 
 @click.command("export")
@@ -38,6 +41,11 @@ LOWERINGS = ("auto", "native", "scan", "unrolled")
 @click.option("--steps", type=click.IntRange(min=1), help="Of an unrolled graph; as in the run's data when left out.")
 @click.option("--states", is_flag=True, help="Initial states are inputs too, and final ones outputs.")
 @click.option("--streaming", is_flag=True, help="Write a second file too: a chunk and the states in, and out again.")
+@click.option(
+    "--precision",
+    type=click.Choice([name for name in PRECISIONS if name]),
+    help="Write a second file too, with weights of this precision, and say whether it is worth it.",
+)
 @verdict.provider_option
 @verdict.require_option
 @output.common_options
@@ -49,6 +57,7 @@ def command(
     steps: int | None,
     states: bool,
     streaming: bool,
+    precision: str | None,
     chosen: tuple[str, ...],
     required: tuple[str, ...],
     as_json: bool,
@@ -58,7 +67,9 @@ def command(
 
     A file that fails its proof never replaces one that passed: it goes to rejected/, with the report. An unrolled graph
     takes one number of steps, and is proven with that; any other takes any. With --streaming there is a second file,
-    for sequences that come bit by bit; it is proven against whole sequences.
+    for sequences that come bit by bit; it is proven against whole sequences. With --precision there is one that keeps
+    its weights in fewer bits; it has a budget of its own, and its size, time and answers are held against the float32
+    file's.
     """
     wanted = _format([name for name, asked in formats.items() if asked])
     from zoo.export import export
@@ -69,9 +80,25 @@ def command(
     exporter = registry.exporter(wanted)
     found = Run.find(run)
     with output.spinner(f"exporting {found.path}") as progress:
-        options = ExportOptions(opset, lowering, target, steps, states=states, streaming=streaming)
+        options = ExportOptions(opset, lowering, target, steps, states, streaming, PRECISIONS[precision])
         results = export(found, registry, exporter, verdict.wanted(chosen, required), options, progress)
     verdict.tell(results, as_json=as_json)
+    if not as_json:
+        for _, report in results:
+            for line in _beside_float32(report):
+                click.echo(line)
+
+
+def _beside_float32(report: Mapping[str, Any]) -> Iterator[str]:
+    """What a file of lower precision is worth, in lines."""
+    found = report.get("against_float32")
+    if found is None:
+        return
+    yield f"\nbeside the float32 file: {found['verdict']}"
+    if found["agreement"] is not None:
+        yield f"  the same label in {found['agreement']:.2%} of the validation part"
+    if "missing" in found:
+        yield f"  answers are not compared: {found['missing']}"
 
 
 def _format(asked: list[str]) -> str:

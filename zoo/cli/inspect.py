@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,20 +14,24 @@ from zoo.cli import output
 from zoo.errors import RunError, UsageError
 
 if TYPE_CHECKING:
-    from zoo.exporter import Exporter
+    from zoo.exporter import Exporter, PredictedNode
     from zoo.plugins import Registry
 
 
 @click.command("inspect")
 @click.argument("target", required=False, type=click.Path(path_type=Path))
+@click.option("--placement", is_flag=True, help="Say of each node whether CUDA takes it, without a GPU.")
 @output.common_options
-def command(target: Path | None, as_json: bool) -> None:
+def command(target: Path | None, placement: bool, as_json: bool) -> None:
     """Say what is in TARGET, an exported file or a run that has one: versions, inputs, outputs, nodes, metadata.
 
     The latest run when none is named.
     """
     registry = output.usable_plugins()
     file, exporter = _find(target, registry)
+    if placement:
+        _show_placement(exporter.placement(file), as_json=as_json)
+        return
     summary = exporter.inspect(file)
     if as_json:
         output.emit(asdict(summary))
@@ -62,3 +67,13 @@ def _show(heading: str, rows: Collection[tuple[str, ...]]) -> None:
     click.echo(output.styled(heading, bold=True))
     for row in rows:
         click.echo("  " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _show_placement(nodes: Sequence[PredictedNode], *, as_json: bool) -> None:
+    """Where each node would run on CUDA; the reasons and their sources below, each once."""
+    if as_json:
+        output.emit({"target": "cuda", "nodes": [asdict(node) for node in nodes]})
+        return
+    _show("on CUDA", [(node.provider, node.operator, node.name, node.loop and f"in {node.loop}") for node in nodes])
+    for (reason, source), count in Counter((node.reason, node.source) for node in nodes if node.reason).items():
+        click.echo(f"{count} node{'s' if count > 1 else ''}: {reason}\n  {source}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,29 @@ def _show(report: Mapping[str, Any], path: str) -> None:
             click.echo(output.styled(heading, dim=True))
         for one in result["outputs"]:
             click.echo(_line(one))
+        for line in _besides(result):
+            click.echo(f"  {line}")
+
+
+def _besides(result: Mapping[str, Any]) -> Iterator[str]:
+    """What else was seen: whether it repeats itself, and on a provider beside the CPU placement, copies and TF32."""
+    repeats = result.get("repeats")
+    if repeats and not repeats["identical"]:
+        yield f"{repeats['runs']} runs of one input differ by {repeats['largest_difference']:.1e}"
+    if result["provider"] == "cpu" or not result["outputs"]:
+        return
+    if "against_cpu" in result:
+        yield f"apart from the CPU's answers: {result['against_cpu']:.2g} of float32's budget"
+    if tf32 := result.get("tf32"):
+        override = "" if tf32["override"] is None else f"; NVIDIA_TF32_OVERRIDE={tf32['override']}"
+        times = f"used: {tf32['over_budget']:.3g} times float32's budget" if tf32["seen"] else "not seen"
+        yield f"TF32 {times}{override}"
+    if copies := result.get("memcpy"):
+        yield "copies between devices: " + ", ".join(f"{one['nodes']} at {one['steps']} steps" for one in copies)
+    if result.get("elsewhere"):
+        yield f"recurrent nodes elsewhere: {len(result['elsewhere'])}, such as {result['elsewhere'][0]}"
+    if result.get("unpredicted"):
+        yield f"{len(result['unpredicted'])} nodes elsewhere than predicted; --json names them"
 
 
 def _line(one: Mapping[str, Any]) -> str:

@@ -1,0 +1,43 @@
+"""A file opened up for `zoo bisect`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import onnx
+from numpy.typing import NDArray
+
+import zoo
+from zoo_onnx.differences import differences
+from zoo_onnx.probe import write_probes
+from zoo_onnx.suspects import cut
+
+
+class OnnxDissection(zoo.Dissection):
+    """That of an ONNX file.
+
+    Args:
+        path: a file that loads.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._copy = path
+
+    def probes(self, to: Path) -> list[zoo.Probe]:
+        self._copy = to
+        return write_probes(self.path, to)
+
+    def differences(self, fresh: Path, bad: zoo.Probe, good: Collection[zoo.Probe]) -> list[zoo.Difference]:
+        # Both as copies with the same further outputs, so that a loop's new outputs have their place in each.
+        other = fresh.with_name(f"{fresh.name}.probed")
+        write_probes(fresh, other)
+        known = {probe.output for probe in good}
+        return differences(onnx.load(self._copy), onnx.load(other), bad.output, known)
+
+    def cut(
+        self, bad: zoo.Probe, good: Collection[zoo.Probe], values: Mapping[str, NDArray[Any]], to: Path
+    ) -> Sequence[str]:
+        return cut(onnx.load(self._copy), bad, good, values, to)

@@ -1,0 +1,45 @@
+"""Weights in float16 or bfloat16; all that is computed stays in float32.
+
+Each weight of a product is kept in the half format and goes through a Cast before anything reads it, which a runtime
+does once, when it loads the file. Products are not in the half format: of those in bfloat16 ONNX Runtime 1.31 has none
+on the CPU, and those in float16 it carries out in float32 there; RNN, LSTM and GRU take one type for everything, and so
+the state would be in it too.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+import zoo
+from zoo_onnx.weights import weights_of_products
+
+FORMATS = {"float16": ir.DataType.FLOAT16.numpy(), "bfloat16": ir.DataType.BFLOAT16.numpy()}
+
+
+def keep_in_half(graph: ir.Graph, precision: str) -> None:
+    """Keep the weights of a graph's products in a half format.
+
+    Raises:
+        ExportError: naming a weight that is out of the format's range; or where there is none to keep.
+    """
+    weights = weights_of_products(graph)
+    if not weights:
+        raise zoo.ExportError(f"--precision: the graph has no weight that could be kept in {precision}; leave it out")
+    casts = []
+    for weight in weights:
+        assert weight.const_value is not None
+        full = weight.const_value.numpy()
+        with np.errstate(over="ignore"):
+            half = full.astype(FORMATS[precision])
+        if not np.isfinite(half.astype(np.float32)).all():
+            raise zoo.ExportError(
+                f"{weight.name}: its largest number, {np.abs(full).max():.3g}, is out of the range of {precision}; "
+                "take another --precision, or train with weight decay"
+            )
+        value = ir.Value(name=f"{weight.name}/float32", type=weight.type, shape=weight.shape)
+        weight.replace_all_uses_with(value)
+        casts.append(ir.node("Cast", [weight], {"to": int(ir.DataType.FLOAT)}, outputs=[value], name=value.name))
+        weight.const_value = ir.tensor(half, name=weight.name)
+        weight.type = ir.TensorType(weight.const_value.dtype)
+    graph.insert_before(graph[0], casts)

@@ -1,0 +1,201 @@
+"""Which nodes ONNX Runtime's CUDA provider takes, told from the file: the one table of what it leaves to the CPU.
+
+The conditions on RNN, LSTM and GRU were read in the provider's GetCapability, at an older commit than the release. They
+and which operators have no kernel at which opset, were then asked of the provider of the wheel onnxruntime-gpu
+1.31.1 itself, node by node at opsets 18 to 26: with stand-ins for CUDA's libraries it starts without a GPU and places
+nodes, though it computes nothing (2026-11-21). Types other than float32 were not asked for, but where a row says so. On
+a GPU `zoo check` compares what it sees with what stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import onnx
+import onnx_ir as ir
+
+import zoo
+
+_REPOSITORY = "https://github.com/microsoft/onnxruntime"
+_SOURCE = f"{_REPOSITORY}/blob/main/onnxruntime/core"
+_CAPABILITY = f"{_REPOSITORY}/blob/0018ddb6/onnxruntime/core/providers/cuda/cuda_execution_provider.cc"
+_KERNELS = f"{_REPOSITORY}/blob/001d12d2/docs/OperatorKernels.md"
+_SHAPES = f"{_SOURCE}/framework/fallback_cpu_capability.cc"
+
+ACTIVATIONS = {"RNN": ("tanh",), "LSTM": ("sigmoid", "tanh", "tanh"), "GRU": ("sigmoid", "tanh")}
+"""Those that cuDNN has, of one direction."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A reason for which CUDA does not take a node."""
+
+    operators: tuple[str, ...]
+    condition: str
+    """In words."""
+    applies: Callable[[ir.Node], bool]
+    why: str
+    source: str = _CAPABILITY
+    provider: Literal["cpu", "refused"] = "cpu"
+
+
+def _has(attribute: str) -> Callable[[ir.Node], bool]:
+    return lambda node: attribute in node.attributes
+
+
+def _other_activations(node: ir.Node) -> bool:
+    own = ACTIVATIONS[node.op_type]
+    found = [name.lower() for name in node.attributes.get_strings("activations", [])]
+    return any(name != own[place % len(own)] for place, name in enumerate(found))
+
+
+def _has_peepholes(node: ir.Node) -> bool:
+    return len(node.inputs) > 7 and node.inputs[7] is not None
+
+
+_ALL = ("RNN", "LSTM", "GRU")
+RULES = (
+    Rule(
+        _ALL,
+        "layout=1",
+        lambda node: node.attributes.get_int("layout", 0) != 0,
+        "no provider has batch-major operators; the file does not start",
+        f"{_SOURCE}/providers/cuda/rnn/cudnn_rnn_base.h",
+        "refused",
+    ),
+    Rule(
+        ("GRU",),
+        "linear_before_reset=0",
+        lambda node: node.attributes.get_int("linear_before_reset", 0) != 1,
+        "cuDNN's GRU resets after the product only",
+    ),
+    Rule(_ALL, "other activations", _other_activations, "cuDNN's kernels have the default activations only"),
+    Rule(_ALL, "activation_alpha", _has("activation_alpha"), "cuDNN's activations have no parameters"),
+    Rule(_ALL, "activation_beta", _has("activation_beta"), "cuDNN's activations have no parameters"),
+    Rule(_ALL, "clip", _has("clip"), "ONNX Runtime does not let cuDNN clip"),
+    Rule(
+        ("LSTM",),
+        "input_forget=1",
+        lambda node: node.attributes.get_int("input_forget", 0) != 0,
+        "cuDNN does not couple the input and the forget gate",
+    ),
+    Rule(("LSTM",), "peepholes", _has_peepholes, "cuDNN's LSTM has no peepholes"),
+)
+"""In the order in which they are told."""
+
+NEVER, FROM_22 = "never", "from opset 22 on"
+NO_KERNEL = {
+    **dict.fromkeys(("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cosh", "Sinh", "Tan"), NEVER),
+    **dict.fromkeys(("Celu", "Hardmax", "Mean", "MeanVarianceNormalization"), NEVER),
+    **dict.fromkeys(("DynamicQuantizeLinear", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul"), NEVER),
+    "MatMulInteger": "not of uint8",  # which is what dynamic quantisation makes of activations
+    "MatMulIntegerToFloat": NEVER,
+    **dict.fromkeys(("Dropout", "Elu", "Selu", "ThresholdedRelu"), FROM_22),
+}
+"""Operators without a kernel of CUDA, and at which opsets. A kernel that is registered for one version of an operator
+without an end is not taken for a later version: https://github.com/microsoft/onnxruntime/issues/27729. Loop, Scan, If
+and Identity had none from opset 21 on in older ones: https://github.com/microsoft/onnxruntime/pull/27728 (2026)."""
+
+KERNELS = frozenset(
+    """
+    Abs Add And ArgMax Cast Ceil Clip Concat ConstantOfShape Cos CumSum DequantizeLinear Div Einsum Equal Erf Exp
+    Expand Flatten Floor GRU Gather GatherElements Gelu Gemm GlobalAveragePool Greater GreaterOrEqual HardSigmoid
+    HardSwish Identity If IsInf IsNaN LSTM LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax Loop
+    LpNormalization MatMul Max Min Mish Mod Mul Neg NonZero Not OneHot Or PRelu Pad Pow QuantizeLinear
+    RMSNormalization RNN Range Reciprocal ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMean ReduceMin
+    ReduceProd ReduceSum ReduceSumSquare Relu Reshape ReverseSequence Round Scan Shape Shrink Sigmoid Sign Sin
+    Size Slice Softmax Softplus Softsign Split Sqrt Squeeze Sub Sum Tanh Tile TopK Transpose Unsqueeze Where Xor
+    """.split()  # noqa: SIM905  (a line for each name would be longer than the rest)
+)
+"""Operators that it took at every opset from 18 to 26 (Slice and Concat as they are in this exporter's files)."""
+
+ON_HOST = {
+    "Expand": (1,),
+    "Reshape": (1,),
+    "Range": (0, 1, 2),
+    "ConstantOfShape": (0,),
+    "Slice": (1, 2, 3, 4),
+    "Tile": (1,),
+}
+"""Inputs that CUDA's kernels read from the CPU's memory, so that what makes them being there costs nothing."""
+SMALL = 100
+"""Constants with more numbers than this are not taken for a shape's."""
+
+
+def node_reason(node: ir.Node, opset: int) -> Rule | None:
+    """Why CUDA does not take a node, whatever is around it; None where it does or nobody knows."""
+    for rule in RULES:
+        if node.op_type in rule.operators and rule.applies(node):
+            return rule
+    lacking = NO_KERNEL.get(node.op_type)
+    if lacking is None or (lacking == FROM_22 and _since(node, opset) < 22):
+        return None
+    return Rule((node.op_type,), lacking, lambda _: True, f"no CUDA kernel {lacking}", _KERNELS)
+
+
+def predict(model: ir.Model) -> list[zoo.PredictedNode]:
+    """Where each node of a file would run on CUDA, bodies of loops included, in order of execution."""
+    opset = model.graph.opset_imports.get("", 0)
+    return list(_predict(model.graph, opset, ""))
+
+
+def _predict(graph: ir.Graph, opset: int, loop: str) -> Iterator[zoo.PredictedNode]:
+    shapes = _shape_nodes(graph)
+    for node in graph:
+        yield _predicted(node, opset, loop, for_shape=node in shapes)
+        for attribute in node.attributes.values():
+            if attribute.type == ir.AttributeType.GRAPH:
+                yield from _predict(attribute.as_graph(), opset, node.name or node.op_type)
+
+
+def _predicted(node: ir.Node, opset: int, loop: str, *, for_shape: bool) -> zoo.PredictedNode:
+    name, operator = node.name or "", node.op_type
+    if rule := node_reason(node, opset):
+        return zoo.PredictedNode(name, operator, rule.provider, f"{rule.condition}: {rule.why}", rule.source, loop)
+    if for_shape:
+        reason = "computes a shape, which ONNX Runtime keeps on the CPU to spare copies"
+        return zoo.PredictedNode(name, operator, "cpu", reason, _SHAPES, loop)
+    if operator not in KERNELS:
+        return zoo.PredictedNode(name, operator, "unknown", "not in the table of kernels", _KERNELS, loop)
+    return zoo.PredictedNode(name, operator, "cuda", loop=loop)
+
+
+def _shape_nodes(graph: ir.Graph) -> set[ir.Node]:
+    """The nodes that compute with shapes alone: all their inputs are what Shape or Size gives, or made of it, small
+    constants or inputs of the graph; unless CUDA's kernel reads such an input from the CPU's memory anyway."""
+    on_host: set[ir.Value] = set()
+    found: set[ir.Node] = set()
+    for node in graph:
+        if node.op_type in ("Shape", "Size"):
+            on_host.update(node.outputs)
+            continue
+        given = [(place, value) for place, value in enumerate(node.inputs) if value is not None]
+        made = [place for place, value in given if value in on_host]
+        others = [value for _, value in given if value not in on_host]
+        read_there = set(made) & set(ON_HOST.get(node.op_type, ()))
+        if made and not read_there and all(value.is_graph_input() or _is_small(value) for value in others):
+            found.add(node)
+            on_host.update(node.outputs)
+    return found
+
+
+def _is_small(value: ir.Value) -> bool:
+    return value.const_value is not None and value.const_value.size <= SMALL
+
+
+def _since(node: ir.Node, opset: int) -> int:
+    """The opset in which the node's operator last changed."""
+    try:
+        return int(onnx.defs.get_schema(node.op_type, opset, node.domain).since_version)
+    except onnx.defs.SchemaError:
+        return opset
+
+
+def operator_reason(operator: zoo.Operator) -> Rule | None:
+    """Why CUDA would not take the node of an operator."""
+    attributes: dict[str, int | float | str | Sequence[str]] = dict(operator.attributes)
+    if operator.activations:
+        attributes["activations"] = list(operator.activations)
+    return node_reason(ir.node(operator.name, [], attributes), 20)

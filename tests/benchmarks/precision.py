@@ -1,0 +1,66 @@
+"""(g) Files of lower precision: how near, how small, how fast, and whether they are worth it; a table in Markdown."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tests.cells import CELLS
+from tests.runs import SPECS
+from zoo.architecture import architecture
+from zoo.build import build, prepare
+from zoo.cli.progress import Silence
+from zoo.distributed import Group
+from zoo.export import export
+from zoo.exporter import SHORT, ExportOptions
+from zoo.plugins import Registry, load_registry
+from zoo.proof import Wanted
+from zoo.run import Run
+from zoo.spec import SpecReader
+
+BUILT_IN = ("rnn", "lstm", "gru", "bilstm")
+CUSTOM = ("mgu", "layer_norm_lstm")
+HIDDEN, EPOCHS = 64, 12
+
+
+def main() -> None:
+    print(f"\n(g) lower precision: digits, hidden {HIDDEN}, {EPOCHS} epochs; beside the float32 file, on the CPU\n")
+    print("| | precision | proof | error / budget | same label | size | batch 1 | batch 32 | accuracy | verdict |")
+    print(f"|{'---|' * 10}")
+    registry = load_registry()
+    registry.architectures.update({name: architecture(CELLS[name]) for name in CUSTOM})
+    with tempfile.TemporaryDirectory() as folder:
+        for name in (*BUILT_IN, *CUSTOM):
+            run = _train(name, registry, Path(folder) / name)
+            for precision in SHORT:
+                options = ExportOptions(precision=precision)
+                exporter = registry.exporter("onnx")
+                *_, (_, report) = export(run, registry, exporter, Wanted(("cpu",)), options, lambda _: None)
+                print(_line(name, SHORT[precision], report), flush=True)
+
+
+def _train(name: str, registry: Registry, folder: Path) -> Run:
+    base = name if name in BUILT_IN else "rnn"
+    changes = [f"architecture.name={name}", f"architecture.hidden_size={HIDDEN}", f"training.epochs={EPOCHS}"]
+    spec = SpecReader.of(registry).read(SPECS / f"{base}.yaml", changes)
+    run = Run(folder)
+    build(prepare(spec, registry), run, registry, torch.device("cpu"), Group(), Silence(), print)
+    return run
+
+
+def _line(name: str, precision: str, report: Mapping[str, Any]) -> str:
+    outputs = report["providers"][0]["outputs"]
+    over = max(output["over_budget"] for output in outputs)
+    start = f"| {name} | {precision} | {report['verdict']} | {over:.2f} |"
+    found = report.get("against_float32")
+    if found is None:
+        return f"{start} {'; '.join(report['reasons'])} |"
+    ratios = [f"{one['ratio']:.2f} ({one['low']:.2f}..{one['high']:.2f})" for one in found["latency"]]
+    full, this = (found["metrics"][which]["accuracy"] for which in ("float32", "this"))
+    end = found["verdict"].rpartition(": ")[2]
+    cells = [f"{found['agreement']:.2%}", f"{found['size_ratio']:.2f}", *ratios, f"{full:.3f} -> {this:.3f}", end]
+    return f"{start} {' | '.join(cells)} |"

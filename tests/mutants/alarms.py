@@ -1,0 +1,67 @@
+"""False alarms: correct models with fresh weights, exported and proven; none of them may fail."""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tests.builders import DIRECTIONS, KINDS
+from tests.models import draw, make_model, sequences, write
+from tests.mutants.subjects import Bench
+from tests.mutants.trial import try_file
+
+CELLS = ("peephole_lstm", "layer_norm_lstm", "cho_gru", "cifg_lstm", "elman")
+"""Those of `tests.cells` whose recurrent weights the gain reaches; they are exported as Scan."""
+EVERY_KIND = (*KINDS, *CELLS)
+GAINS = (1.0, 3.0)
+FIRST_SEED = 10_000
+"""So that no model of another test is among them."""
+
+
+class Correct(NamedTuple):
+    """A correct model, and what is said of it."""
+
+    seed: int
+    kind: str
+    gain: float
+    verdict: str
+    over_budget: float
+    fixed: Mapping[float, bool]
+    """For each fixed tolerance whether the comparison with it raises an alarm."""
+    reason: str
+
+
+def judge_one(number: int) -> Correct:
+    """The model of a number: its kind and gain by turns, all else drawn from a seed of its own."""
+    seed, kind = FIRST_SEED + number, EVERY_KIND[number % len(EVERY_KIND)]
+    gain = GAINS[number // len(EVERY_KIND) % len(GAINS)]
+    generator = np.random.default_rng(seed)
+    model = make_model(
+        kind,
+        seed=seed,
+        recurrent_gain=gain,
+        takes_lengths=bool(generator.integers(2)),
+        hidden_size=int(generator.choice([8, 16, 32])),
+        num_layers=int(generator.integers(1, 3)),
+        direction=DIRECTIONS[generator.integers(3)],
+        pooling=("last", "mean", "max", None)[generator.integers(4)],
+    )
+    with tempfile.TemporaryDirectory() as name:
+        path = write(model, Path(name), lowering="native" if kind in KINDS else "scan")
+        trial = try_file(Bench(model, sequences(draw(64, 8, seed)), path), path)
+    return Correct(seed, kind, gain, trial.report["verdict"], trial.over_budget, trial.fixed, trial.reason)
+
+
+def judge_many(number: int, jobs: int) -> Iterator[Correct]:
+    """One after the other, or in several processes."""
+    if jobs == 1:
+        yield from map(judge_one, range(number))
+        return
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(judge_one, range(number))

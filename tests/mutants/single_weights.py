@@ -1,0 +1,52 @@
+"""How much of a single weight the proof sees: many of each part, each off by 1e-4, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+
+from tests.mutants.graph import Graph
+from tests.mutants.mutant import Mutant
+from tests.mutants.subjects import Bench
+from tests.mutants.trial import TOLERANCES, try_mutant
+from tests.mutants.weights import move
+
+
+class Part(NamedTuple):
+    """Weights of a file."""
+
+    name: str
+    subject: str
+    weight: str
+    """In the file."""
+
+
+PARTS = [
+    Part("head", "GRU, trained", "head/weight"),
+    Part("input weights", "GRU, trained", "layer_0/gru/W"),
+    Part("recurrent weights", "GRU, trained", "layer_0/gru/R"),
+    Part("biases", "GRU, trained", "layer_0/gru/B"),
+    Part("head", "LSTM, trained", "head/weight"),
+    Part("input weights", "LSTM, trained", "layer_2/lstm/W"),
+    Part("recurrent weights", "LSTM, trained", "layer_2/lstm/R"),
+    Part("biases", "LSTM, trained", "layer_2/lstm/B"),
+    Part("head", "LSTM as Scan", "head/weight"),
+    Part("input weights", "LSTM as Scan", "stack.layers.1.cells.0.x2h.weight"),
+    Part("recurrent weights", "LSTM as Scan", "stack.layers.1.cells.0.h2h.weight"),
+    Part("biases", "LSTM as Scan", "stack.layers.1.cells.0.x2h.bias"),
+    Part("recurrent weights", "MGU as Scan, states", "stack.layers.0.cells.0.candidate.weight"),
+]
+
+
+def count_seen(part: Part, bench: Bench, number: int) -> Mapping[str, int]:
+    """How many of ``number`` weights, drawn without repetition, the rule and each fixed tolerance see."""
+    size = Graph(onnx.load(bench.path)).weight(part.weight).size
+    places = np.random.default_rng(0).choice(size, number, replace=False)
+    trials = [try_mutant(Mutant(part.name, part.subject, move(part.weight, 1e-4, int(at))), bench) for at in places]
+    return {
+        "rule": sum(trial.caught_by == "numbers" for trial in trials),
+        **{str(atol): sum(trial.fixed[atol] for trial in trials) for atol in TOLERANCES},
+    }

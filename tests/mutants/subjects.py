@@ -1,0 +1,170 @@
+"""What the faults are put into: models, trained or drawn, and the files that they are exported to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+import zoo
+from tests.models import draw, make_model, sequences, write
+from tests.runs import build_run
+from zoo.cases import Case, draw_cases
+from zoo.expectations import Expectations
+from zoo.observed import repeats
+from zoo.plugins import load_registry
+from zoo.proof import Answer, Answers, Made, Mode, cases_for, whole_sequences
+from zoo.proof_streaming import CHUNKS, SHAPES, _streamed
+from zoo.run import Run
+from zoo.session import OnnxSession
+from zoo.streaming import OnnxStream
+
+TRAINED: Mapping[str, tuple[str, ...]] = {
+    "rnn": ("architecture.direction=reverse", "architecture.pooling=max"),
+    "lstm": ("architecture.num_layers=3",),
+    "gru": ("architecture.num_layers=2", "architecture.direction=bidirectional"),
+    "bilstm": ("architecture.num_layers=2", "architecture.pooling=mean"),
+}
+"""Models that are trained: an architecture, and what is changed of its spec."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A model whose weights are drawn; see `tests.models.make_model`."""
+
+    kind: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    tokens: int = 0
+    """How many it knows; 0 where it takes numbers."""
+
+    def make(self) -> tuple[zoo.Model, zoo.Split]:
+        """The model, and data for it."""
+        torch.manual_seed(0)
+        encoder = zoo.Embedding(self.tokens, 3, 0.0) if self.tokens else None
+        model = make_model(self.kind, encoder=encoder, **{"hidden_size": 8, **self.options})
+        if self.tokens:
+            return model, sequences(np.random.default_rng(0).integers(self.tokens, size=(20, 8)), [8] * 20)
+        return model, sequences(draw(64, 8))
+
+
+DRAWN: Mapping[str, Drawn] = {
+    "lstm": Drawn("lstm", {"num_layers": 2}),
+    "gru": Drawn("gru_after"),
+    "gru before": Drawn("gru_before"),
+    "bilstm": Drawn("lstm", {"direction": "bidirectional", "pooling": "mean", "takes_lengths": True}),
+    "reverse gru": Drawn("gru_after", {"direction": "reverse", "pooling": None, "takes_lengths": True}),
+    "tokens": Drawn("gru_after", {"hidden_size": 10, "takes_lengths": True}, tokens=6),
+    "one lstm": Drawn("lstm"),
+    "mgu": Drawn("mgu"),
+    "layer norm": Drawn("layer_norm_lstm"),
+    "chunks": Drawn("lstm", {"num_layers": 2, "pooling": None}),
+}
+
+
+class Subject(NamedTuple):
+    """A file: a model, and how it is exported."""
+
+    model: str
+    """A key of `DRAWN`, or one of `TRAINED` before ``, trained``."""
+    options: Mapping[str, Any]
+    """Those of `zoo.ExportOptions`."""
+
+
+NATIVE, SCAN = {"lowering": "native"}, {"lowering": "scan"}
+
+SUBJECTS: Mapping[str, Subject] = {
+    "RNN, trained": Subject("rnn, trained", NATIVE),
+    "LSTM, trained": Subject("lstm, trained", NATIVE),
+    "GRU, trained": Subject("gru, trained", NATIVE),
+    "biLSTM, trained": Subject("bilstm, trained", NATIVE),
+    "LSTM as Scan": Subject("lstm", SCAN),
+    "GRU": Subject("gru", NATIVE),
+    "GRU, reset before": Subject("gru before", NATIVE),
+    "biLSTM, lengths": Subject("bilstm", NATIVE),
+    "GRU as Scan, lengths": Subject("reverse gru", SCAN),
+    "GRU of tokens": Subject("tokens", NATIVE),
+    "GRU of tokens as Scan": Subject("tokens", SCAN),
+    "LSTM, states": Subject("one lstm", {**NATIVE, "states": True}),
+    "MGU as Scan, states": Subject("mgu", {**SCAN, "states": True}),
+    "layer-norm LSTM as Scan": Subject("layer norm", SCAN),
+    "LSTM for chunks": Subject("chunks", {**NATIVE, "streaming": True}),
+}
+"""By the name that the table has for each."""
+
+
+class Workshop:
+    """Makes models, their files and what is expected of them, each once, when it is asked for.
+
+    Args:
+        folder: where to put them; empty.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._models: dict[str, tuple[zoo.Model, zoo.Split]] = {}
+        self._benches: dict[str, Bench] = {}
+
+    def run(self, architecture: str) -> Path:
+        """A trained run, not exported yet."""
+        path = self.folder / "runs" / architecture
+        return path if path.is_dir() else build_run(path.parent, architecture, *TRAINED[architecture])
+
+    def model(self, name: str) -> tuple[zoo.Model, zoo.Split]:
+        if name not in self._models:
+            if name.endswith(", trained"):
+                run = Run(self.run(name.removesuffix(", trained")))
+                self._models[name] = run.load(load_registry())[2], run.sample()
+            else:
+                self._models[name] = DRAWN[name].make()
+        return self._models[name]
+
+    def bench(self, name: str) -> Bench:
+        """That of a subject."""
+        if name not in self._benches:
+            model, sample = self.model(SUBJECTS[name].model)
+            folder = self.folder / "files" / name
+            folder.mkdir(parents=True)
+            self._benches[name] = Bench(model, sample, write(model, folder, **SUBJECTS[name].options))
+        return self._benches[name]
+
+
+class Bench:
+    """Where the files of one model are judged, all by the same exact results.
+
+    Args:
+        model: the model.
+        sample: data for it, in the user's units.
+        path: the file it was exported to.
+    """
+
+    def __init__(self, model: zoo.Model, sample: zoo.Split, path: Path) -> None:
+        self.model, self.sample, self.path = model, sample, path
+        self.made = Made.read(path)
+        self.streaming = path.name == "model.stream.onnx"
+
+    @cached_property
+    def expectations(self) -> Expectations:
+        return Expectations(self.model, self._cases())
+
+    @property
+    def answer(self) -> Answer:
+        """How a file is run: whole sequences, or chunk by chunk."""
+        return self._in_chunks if self.streaming else whole_sequences
+
+    def _cases(self) -> Sequence[Case]:
+        """The proof's own."""
+        if not self.streaming:
+            return cases_for(self.model, self.sample, self.made)
+        drawn = draw_cases(self.sample.x.numpy(), self.model.encoder.tokens, shapes=SHAPES)
+        return [replace(case, chunk=chunk) for case in list(drawn) for chunk in CHUNKS]
+
+    def _in_chunks(self, path: Path, mode: Mode, cases: Sequence[Case]) -> Answers:
+        session = OnnxSession(path, mode.provider, strict=mode.strict)
+        stream = OnnxStream(session)
+        outputs = [_streamed(stream, case, by_step=self.model.by_step) for case in cases]
+        return Answers(outputs, session.placement(), repeats(session, cases[0].x))

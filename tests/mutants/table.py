@@ -1,0 +1,124 @@
+"""The table of faults, of single weights, and of alarms on correct models, in Markdown."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.mutants.alarms import Correct
+from tests.mutants.catalogue import EQUIVALENT, MUTANTS
+from tests.mutants.mutant import Mutant
+from tests.mutants.single_weights import PARTS, Part, count_seen
+from tests.mutants.subjects import Workshop
+from tests.mutants.trial import TOLERANCES, Trial, try_mutant
+
+
+def progress(text: str) -> None:
+    """A line that is written over by the next one."""
+    print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def fault_table(folder: Path) -> str:
+    """What finds each fault, then how many are found by what, then what is no fault."""
+    workshop = Workshop(folder)
+    every = [*MUTANTS, *EQUIVALENT]
+    trials = []
+    for number, mutant in enumerate(every, 1):
+        progress(f"{number} of {len(every)}: {mutant.fault}")
+        trials.append(try_mutant(mutant, workshop.bench(mutant.subject)))
+    progress("")
+    faults, none = trials[: len(MUTANTS)], trials[len(MUTANTS) :]
+    lines = [
+        f"| fault | in | error / budget | caught by | {_heads()} |",
+        f"|---|---|---|---|{'---|' * len(TOLERANCES)}",
+        *(
+            f"| {mutant.fault} | {mutant.subject} | {_size(trial)} | {_finder(mutant, trial)} | {_fixed(trial)} |"
+            for mutant, trial in zip(MUTANTS, faults, strict=True)
+        ),
+        "",
+        _counts(faults),
+        "",
+        f"| no fault | in | error / budget | why | {_heads()} |",
+        f"|---|---|---|---|{'---|' * len(TOLERANCES)}",
+        *(
+            f"| {mutant.fault} | {mutant.subject} | {_size(trial)} | {mutant.why} | "
+            f"{' | '.join('alarm' if alarm else 'passed' for alarm in trial.fixed.values())} |"
+            for mutant, trial in zip(EQUIVALENT, none, strict=True)
+        ),
+        "",
+        f"{sum(trial.report['verdict'] == 'passed' for trial in none)} of these {len(none)} pass.",
+    ]
+    return "\n".join(lines)
+
+
+def weight_table(folder: Path, number: int) -> str:
+    """How many of ``number`` single weights of each part are seen when they are off by 1e-4."""
+    workshop = Workshop(folder)
+    seen: dict[Part, Mapping[str, int]] = {}
+    for part in PARTS:
+        progress(f"{part.subject}: {part.name}")
+        seen[part] = count_seen(part, workshop.bench(part.subject), number)
+    progress("")
+    return "\n".join(
+        [
+            f"| {number} weights, each off by 1e-4 | in | the rule | {_heads()} |",
+            f"|---|---|---|{'---|' * len(TOLERANCES)}",
+            *(f"| {part.name} | {part.subject} | {' | '.join(map(str, seen[part].values()))} |" for part in PARTS),
+        ]
+    )
+
+
+def alarm_table(models: Sequence[Correct]) -> str:
+    """How often each comparison calls a correct model wrong, and which ones the rule does."""
+    gains = sorted({model.gain for model in models})
+    groups = [(f"recurrent gain {gain:g}", [one for one in models if one.gain == gain]) for gain in gains]
+    lines = [
+        f"| correct models | number | failed by the rule | largest error / budget | ill-conditioned | {_heads()} |",
+        f"|---|---|---|---|---|{'---|' * len(TOLERANCES)}",
+    ]
+    for name, group in [*groups, ("all", list(models))]:
+        verdicts = Counter(one.verdict for one in group)
+        largest = max((one.over_budget for one in group if one.verdict != "ill-conditioned"), default=0.0)
+        alarms = [sum(one.fixed[atol] for one in group) for atol in TOLERANCES]
+        cells = [name, len(group), verdicts["failed"], f"{largest:.2f}", verdicts["ill-conditioned"], *alarms]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    wrong = [f"failed: {one.kind}, seed {one.seed}: {one.reason}" for one in models if one.verdict == "failed"]
+    return "\n".join([*lines, *wrong])
+
+
+def _heads() -> str:
+    return " | ".join(_named(atol) for atol in TOLERANCES)
+
+
+def _named(atol: float) -> str:
+    """As people write it: 1e-5, not 1e-05."""
+    return f"atol {atol:.0e}".replace("e-0", "e-")
+
+
+def _size(trial: Trial) -> str:
+    """Large numbers without an exponent."""
+    over = trial.over_budget
+    return f"{float(f'{over:.3g}'):,.0f}" if 100 <= over < float("inf") else "" if over > 1e30 else f"{over:.2g}"
+
+
+def _finder(mutant: Mutant, trial: Trial) -> str:
+    if trial.caught_by == "refused":
+        assert mutant.refusal in trial.reason, trial.reason
+        return f"refused: {mutant.refusal}"
+    return trial.caught_by or "nothing"
+
+
+def _fixed(trial: Trial) -> str:
+    return " | ".join("caught" if alarm else "missed" for alarm in trial.fixed.values())
+
+
+def _counts(faults: Sequence[Trial]) -> str:
+    found = Counter(trial.caught_by for trial in faults)
+    by = ", ".join(f"{found[what]} {how}" for what, how in BY.items())
+    missed = ", ".join(f"{_named(atol)} misses {sum(not one.fixed[atol] for one in faults)}" for atol in TOLERANCES)
+    return f"{len(faults)} faults: {by}, {found['']} by nothing; {missed}."
+
+
+BY = {"numbers": "by the numbers", "refused": "by a hard gate or ONNX Runtime", "seal": "by the hash alone"}

@@ -1,0 +1,270 @@
+"""`zoo bisect`: the node that is named, the step, and what is left for somebody to run."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+import zoo
+from tests.builders import DIRECTIONS
+from tests.command import run_zoo
+from tests.models import draw, make_model, sequences
+from tests.mutants import Graph
+from tests.runs import build_run
+from tests.seeded import FAULTS, MODELS, Seeded, altered, find, move, prepared
+from zoo.bisect import bisect, cases_of, suspect_of
+from zoo.dissection import ModelValue
+from zoo.inside import Inside, first_wrong
+from zoo.oracle import Oracle
+from zoo.parity import Expected
+from zoo.plugins import load_registry
+from zoo.run import Run
+from zoo.session import OnnxSession
+from zoo.trace import trace
+from zoo_onnx import OnnxExporter, operators
+
+
+def reproduced(folder: Path) -> int:
+    """The exit code of the script."""
+    with pytest.raises(SystemExit) as left:
+        runpy.run_path(str(folder / "reproduce.py"))
+    return int(left.value.code or 0)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.fault.replace(" ", "_"))
+def test_a_seeded_fault_is_named(fault: Seeded, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The node exactly, the step exactly, on an input that cannot be smaller; and the piece fails by itself."""
+    path, node = altered(fault, tmp_path)
+    report = find(path, fault.model, tmp_path / "bisect")
+    assert (report["verdict"], report["node"], report["step"]) == ("failed", node, fault.step)
+    assert (report["case"]["batch"], report["case"]["time"]) == (1, fault.steps)
+    assert report["over_budget"] > 1
+    written = json.loads((tmp_path / "bisect" / "report.json").read_text())
+    assert (written["node"], written["what"]) == (node, report["what"])
+    assert reproduced(tmp_path / "bisect") == 1
+    assert "times its budget" in capsys.readouterr().out
+
+
+def test_the_piece_passes_once_it_is_mended(tmp_path: Path) -> None:
+    """So it is the fault that makes the script fail; and it needs neither torch nor onnx."""
+    fault = next(fault for fault in FAULTS if fault.fault == "one recurrent weight")
+    path, node = altered(fault, tmp_path)
+    folder = tmp_path / "bisect"
+    find(path, fault.model, folder)
+    piece = onnx.load(folder / "minimal.onnx")
+    assert [one.name for one in piece.graph.node] == [node]
+    move("layer_1/lstm/R", node, (0, 3, 2), -0.3)(Graph(piece))
+    onnx.save(piece, folder / "minimal.onnx")
+    script = (folder / "reproduce.py").read_text()
+    alone = (
+        f"import sys; sys.modules.update(torch=None, onnx=None)\n__file__ = {str(folder / 'reproduce.py')!r}\n{script}"
+    )
+    done = subprocess.run([sys.executable, "-c", alone], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(script.splitlines()) <= 11
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_value_of_a_good_file_is_good(name: str, tmp_path: Path) -> None:
+    own = prepared(name)
+    probes = OnnxExporter().dissect(own.path).probes(tmp_path / "copy.onnx")
+    cases = own.expectations.cases
+    inside = Inside(Oracle(own.model), OnnxSession(own.path), tmp_path / "copy.onnx", probes, "float32", cases)
+    kinds = {probe.value.kind for probe in probes}
+    assert {"encoded", "output", "scores", "named"} <= kinds
+    assert ("state" in kinds) == (name in ("mgu", "peephole"))
+    for case in cases:
+        view = inside.look(case)
+        assert len(view.seen) == len(probes)
+        assert [one.probe.value for one in view.seen if one.comparison.status != "passed"] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("mgu", {"states": True}),
+        ("lstm", {"streaming": True}),
+        ("mgu", {"lowering": "unrolled", "steps": 4}),
+        ("clockwork", {}),
+        ("gru_before", {"lowering": "scan"}),
+        ("gru_after", {"precision": "bfloat16"}),
+    ],
+    ids=str,
+)
+def test_a_file_of_any_form(kind: str, options: dict[str, Any], tmp_path: Path) -> None:
+    """A good one passes; one with a wrong weight fails, and the layer of that weight is named."""
+    model = make_model(kind, hidden_size=16, num_layers=2)
+    path = tmp_path / "model.onnx"
+    told = {name: str(value) for name, value in options.items() if name in ("lowering", "steps", "precision")}
+    OnnxExporter().export(model, path, told, zoo.ExportOptions(**options))
+    sample = sequences(draw(4, 8))
+    good = suspect_of(path, model, OnnxExporter(), sample, lambda _: None)
+    assert bisect(good, tmp_path / "bisect", lambda _: None)["verdict"] == "passed"
+    assert not (tmp_path / "bisect").exists()
+    file = onnx.load(path)
+    graph = Graph(file)
+    wide = [one.name for one in graph.graph.initializer if ("layer_1" in one.name or "layers.1" in one.name)]
+    weight = next(name for name in wide if (graph.weight(name).ndim > 1 and "2h" in name) or name.endswith("/W"))
+    graph.set(weight, (graph.weight(weight).astype(np.float32) * 1.5).astype(graph.weight(weight).dtype))
+    onnx.save(file, path)
+    OnnxExporter().annotate(path, {})
+    bad = suspect_of(path, model, OnnxExporter(), sample, lambda _: None)
+    report = bisect(bad, tmp_path / "bisect", lambda _: None)
+    assert report["verdict"] == "failed"
+    assert report["node"].startswith("layer_1/")
+    assert "numbers, the most by" in report["what"]
+    assert report["last_good"].startswith("layer 0")
+    assert reproduced(tmp_path / "bisect") == 1
+
+
+def test_a_fault_of_the_exporter_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fresh export has it too: then the node is that of the first bad value, and the words say whose fault it is."""
+    monkeypatch.setitem(operators.GATES, "LSTM", "oifc")
+    model = make_model("lstm", hidden_size=8, num_layers=2)
+    path = tmp_path / "model.onnx"
+    OnnxExporter().export(model, path, {}, zoo.ExportOptions())
+    suspect = suspect_of(path, model, OnnxExporter(), sequences(draw(4, 8)), lambda _: None)
+    report = bisect(suspect, tmp_path / "bisect", lambda _: None)
+    assert (report["node"], report["last_good"]) == ("layer_0/lstm", "encoded")
+    assert report["what"].startswith("nothing differs from a fresh export")
+    assert reproduced(tmp_path / "bisect") == 1
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("lengths", [None, [5, 2, 4]], ids=["full", "lengths"])
+def test_the_trace_is_what_the_model_computes(direction: str, lengths: list[int] | None) -> None:
+    model = Oracle(make_model("peephole_lstm", hidden_size=4, num_layers=2, direction=direction)).model
+    x = torch.from_numpy(draw(3, 5)).double()
+    valid = None if lengths is None else torch.tensor(lengths)
+    start = {place.name: torch.rand(3, 4).double() for place in model.state_places()}
+    with torch.no_grad():
+        found = trace(model, x, valid, start)
+        named = model.outputs(x, valid, start)
+        encoded = model.encoder(x)
+        first = model.layers()[0](encoded.transpose(0, 1), valid, None)
+        plain = trace(model, x, valid, None)
+    for name, value in named.items():
+        assert torch.equal(found[ModelValue("named", name=name)], value)
+    assert torch.equal(plain[ModelValue("encoded")], encoded)
+    assert torch.equal(plain[ModelValue("outputs", 0)], first.outputs.transpose(0, 1))
+    both = [plain[ModelValue("output", 0, number)] for number in range(len(model.layers()[0].cells))]
+    assert torch.equal(torch.cat(both, 2), first.outputs.transpose(0, 1))
+    for place in model.state_places():
+        by_step = found[ModelValue("state", place.layer, place.direction, place.index)]
+        backward = direction == "reverse" or place.direction == 1
+        # A forward state is kept to the end of the padding, where the final one stands; a backward one ends at step 0.
+        assert torch.equal(by_step[:, 0 if backward else -1], named[place.next_name])
+        if backward and lengths is not None:
+            assert torch.equal(by_step[1, -1], start[place.name][1])
+
+
+def test_the_first_wrong_moment_is_that_of_the_rule() -> None:
+    exact = np.ones((2, 4, 3))
+    expected = Expected(exact, np.full(4, 1e-7), padding=np.array([[False] * 4, [False, False, True, True]]))
+    found = exact.astype(np.float32)
+    assert first_wrong(expected, found, timed=True) is None
+    found[1, 2, 0] += 1e-3
+    found[0, 3, 0] += 1e-2
+    moment = first_wrong(expected, found, timed=True)
+    assert moment is not None
+    assert (moment.place, moment.row) == (2, 1)
+    assert moment.error == pytest.approx(1e-3, rel=1e-3)
+    assert moment.budget == expected.budget[2]
+    found[0, 1, 1] = np.nan
+    moment = first_wrong(expected, found, timed=True)
+    assert moment is not None
+    assert (moment.place, moment.row, moment.error) == (1, 0, np.inf)
+    assert first_wrong(expected, found[:, :3], timed=True) is None
+
+
+def test_cases_are_those_that_the_file_takes() -> None:
+    own = prepared("mgu")
+    cases = cases_of(own.model, sequences(draw(4, 8)), OnnxSession(own.path))
+    assert all(case.lengths is not None for case in cases)
+
+
+# --- the command ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was exported, but whose only file is a rejected one."""
+    found = build_run(tmp_path_factory.mktemp("runs"), "gru", "training.epochs=1")
+    good, rejected = found / "good.onnx", found / "onnx" / "rejected" / "model.onnx"
+    rejected.parent.mkdir(parents=True)
+    _, _, model = Run(found).load(load_registry())
+    OnnxExporter().export(model, good, {}, zoo.ExportOptions())
+    file = onnx.load(good)
+    Graph(file).attribute("layer_0/gru", linear_before_reset=0)
+    onnx.save(file, rejected)
+    OnnxExporter().annotate(rejected, {})
+    return found
+
+
+def test_a_run_whose_file_was_rejected(run: Path) -> None:
+    outcome = run_zoo("bisect", run)
+    assert outcome.exit_code == 4, outcome.stderr
+    assert "first wrong node  layer_0/gru (GRU)" in outcome.stdout
+    assert "attribute linear_before_reset: 0, a fresh export has 1" in outcome.stdout
+    assert str(run / "onnx" / "bisect" / "minimal.onnx") in outcome.stdout
+    assert outcome.stderr.count("\n") == 1
+    assert {file.name for file in (run / "onnx" / "bisect").iterdir()} == {
+        "report.json",
+        "minimal.onnx",
+        "inputs.npz",
+        "expected.npz",
+        "reproduce.py",
+    }
+
+
+def test_a_named_file_and_json(run: Path) -> None:
+    outcome = run_zoo("bisect", run / "onnx" / "rejected" / "model.onnx", "--json")
+    assert outcome.exit_code == 4
+    report = json.loads(outcome.stdout)
+    assert (report["node"], report["scan"], report["verdict"]) == ("layer_0/gru", None, "failed")
+    assert report["folder"] == str(run / "onnx" / "bisect")
+
+
+def test_a_file_that_passes(run: Path) -> None:
+    good = run / "onnx" / "model.onnx"
+    shutil.copy(run / "good.onnx", good)
+    try:
+        outcome = run_zoo("bisect", good)
+    finally:
+        good.unlink()
+    assert outcome.exit_code == 0
+    assert "there is nothing to find" in outcome.stdout
+
+
+def test_what_cannot_be_bisected_is_told_in_one_line(run: Path, tmp_path: Path) -> None:
+    good = run / "good.onnx"
+    outside = tmp_path / "model.onnx"
+    shutil.copy(good, outside)
+    broken, renamed = (run / "onnx" / f"{name}.onnx" for name in ("broken", "renamed"))
+    broken.write_bytes(b"no graph")
+    file = onnx.load(good)
+    softmax = next(node for node in file.graph.node if node.op_type == "Softmax")
+    softmax.input[0] = file.graph.output[0].name = "scores"
+    next(node for node in file.graph.node if "logits" in node.output).output[0] = "scores"
+    onnx.save(file, renamed)
+    told = {
+        outside: "is not in a run's folder",
+        tmp_path / "none.onnx": "does not exist",
+        broken: "broken.onnx: ",
+        renamed: "its outputs are scores, probabilities, the model's are logits, probabilities",
+    }
+    for path, words in told.items():
+        outcome = run_zoo("bisect", path)
+        assert outcome.exit_code in (1, 4)
+        assert words in outcome.stderr
+        assert outcome.stderr.count("\n") == 1

@@ -1,0 +1,59 @@
+"""Which libraries of CUDA are missing, and what brings them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from zoo import cuda_libraries
+from zoo.cuda_libraries import DRIVER, missing_libraries, not_found
+
+LDD = """\
+\tlinux-vdso.so.1 (0x00007ffd)
+\tlibcublasLt.so.13 => not found
+\tlibcublas.so.13 => not found
+\tlibcudart.so.13 => /usr/lib/libcudart.so.13 (0x00007f)
+\tlibcuda.so.1 => not found
+\tlibwhat.so.1 => not found
+\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / cuda_libraries.CUDA_LIBRARY).write_bytes(b"")
+    return tmp_path
+
+
+def test_what_ldd_does_not_find() -> None:
+    assert not_found(LDD) == ["libcublasLt.so.13", "libcublas.so.13", "libcuda.so.1", "libwhat.so.1"]
+    assert not_found("\tnot a dynamic executable\n") == []
+
+
+def test_each_with_what_brings_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not what another package has loaded; and cuDNN, which ldd does not name."""
+    monkeypatch.setattr(cuda_libraries, "_ldd", lambda _: LDD)
+    monkeypatch.setattr(cuda_libraries, "_loads", lambda name: name == "libcublas.so.13")
+    assert missing_libraries(folder) == {
+        "libcublasLt.so.13": "nvidia-cublas",
+        "libcuda.so.1": DRIVER,
+        "libwhat.so.1": "?",
+        "libcudnn.so.9": "nvidia-cudnn-cu13",
+    }
+
+
+def test_without_ldd_only_what_loads_late_is_known(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    monkeypatch.setattr(cuda_libraries, "_loads", lambda _: False)
+    assert missing_libraries(folder) == {"libcudnn.so.9": "nvidia-cudnn-cu13"}
+
+
+def test_a_build_without_cuda_lacks_nothing(tmp_path: Path) -> None:
+    assert missing_libraries(tmp_path) == {}
+
+
+def test_the_c_library_is_found() -> None:
+    """The loader itself, and not only the text that stands for it above."""
+    assert cuda_libraries._loads("libc.so.6")
+    assert not cuda_libraries._loads("libnobody.so.1")

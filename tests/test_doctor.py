@@ -1,0 +1,56 @@
+"""What is wrong with a machine, by its versions; the command itself is in tests/test_predict.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from tests.command import run_zoo
+from zoo import doctor
+from zoo.doctor import _cudnn_major, mismatches
+
+FINE: dict[str, Any] = {"onnxruntime_for": "13.0", "torch_for": "13.2", "torch_cudnn": 9}
+
+
+@pytest.mark.parametrize(
+    ("change", "faults"),
+    [
+        ({}, 0),
+        ({"torch_for": None, "torch_cudnn": None}, 0),
+        ({"onnxruntime_for": None}, 0),
+        ({"torch_for": "12.8"}, 1),
+        ({"torch_for": "12.8", "torch_cudnn": 8}, 2),
+    ],
+)
+def test_torch_and_onnx_runtime_may_be_built_for_different_ones(change: dict[str, Any], faults: int) -> None:
+    found = mismatches({**FINE, **change})
+    assert len(found) == faults
+    assert all("install a" in fault for fault in found)
+
+
+@pytest.mark.parametrize(("version", "major"), [(8902, 8), (90100, 9), (91002, 9), (100000, 10)])
+def test_the_major_version_of_cudnn(version: int, major: int) -> None:
+    assert _cudnn_major(version) == major
+
+
+def test_missing_libraries_are_a_fault_only_beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = {"libcublas.so.13": "nvidia-cublas", "libcudnn.so.9": "nvidia-cudnn-cu13"}
+    monkeypatch.setattr(doctor, "missing_libraries", lambda _: missing)
+    monkeypatch.setattr(doctor, "unavailable", lambda _: "libcublas.so.13 not found, and 1 more")
+    assert doctor._installation_faults() == []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert doctor._installation_faults() == [
+        "torch sees a GPU and ONNX Runtime cannot use it: libcublas.so.13 (nvidia-cublas), libcudnn.so.9 "
+        "(nvidia-cudnn-cu13); pip install 'recurrent-zoo[cuda]'"
+    ]
+
+
+def test_the_command_names_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "missing_libraries", lambda _: {"libcurand.so.10": "nvidia-curand"})
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    lines = [" ".join(line.split()) for line in run_zoo("doctor").stdout.splitlines()]
+    assert "missing libcurand.so.10 nvidia-curand" in lines
+    assert "for a GPU pip install 'recurrent-zoo[cuda]'" in lines
+    assert "TF32 override NVIDIA_TF32_OVERRIDE=0: no TF32 anywhere" in lines

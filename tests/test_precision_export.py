@@ -1,0 +1,265 @@
+"""Files of lower precision: what is in them, that right ones pass, that wrong ones fail, and what is refused."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import onnx_ir as ir
+import pytest
+import torch
+
+import zoo
+from tests.models import draw, make_model, write
+from zoo.cases import draw_cases
+from zoo.disturbed import DisturbedArithmetic
+from zoo.expectations import Expectations
+from zoo.exporter import SHORT
+from zoo.parity import with_weights
+from zoo.proof import Made, prove_against
+from zoo.session import OnnxSession
+from zoo_onnx.int8 import in_int8
+from zoo_onnx.weights import weights_of_products
+
+LOWER = tuple(SHORT)
+SUBJECTS: dict[str, dict[str, Any]] = {
+    "rnn_tanh": {},
+    "lstm": {},
+    "gru_after": {"direction": "reverse", "pooling": "mean"},
+    "lstm both ways": {"direction": "bidirectional", "takes_lengths": True, "pooling": None},
+    "mgu": {"takes_lengths": True},
+    "layer_norm_lstm": {},
+}
+
+
+@dataclass
+class Subject:
+    """A model and what its files should give."""
+
+    model: zoo.Model
+    expectations: Expectations
+
+
+@cache
+def subject(name: str) -> Subject:
+    model = make_model(name.partition(" ")[0], hidden_size=32, **SUBJECTS[name])
+    shapes = ((1, 7), (3, 16))
+    cases = draw_cases(draw(8, 28), with_lengths=model.takes_lengths, shapes=shapes)
+    return Subject(model, Expectations(model, list(cases)))
+
+
+def judged(name: str, path: Path, precision: str) -> dict[str, Any]:
+    return prove_against(subject(name).expectations, path, Made(precision=precision), ["cpu"], [])
+
+
+def over_budget(report: dict[str, Any]) -> float:
+    found: float = max(output["over_budget"] for output in report["providers"][0]["outputs"])
+    return found
+
+
+def array(value: ir.Value) -> np.ndarray[Any, Any]:
+    """The numbers of a constant."""
+    assert value.const_value is not None
+    return value.const_value.numpy()
+
+
+def nodes(path: Path) -> Counter[str]:
+    return Counter(node.op_type for node in ir.traversal.RecursiveGraphIterator(ir.load(path).graph))
+
+
+@pytest.mark.parametrize("precision", LOWER)
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_right_files_pass(name: str, precision: str, tmp_path: Path) -> None:
+    """And are lower in precision indeed: further off than float32's budget, and without a float32 matrix."""
+    path = write(subject(name).model, tmp_path, precision=precision)
+    report = judged(name, path, precision)
+    assert report["verdict"] == "passed", report["reasons"]
+    assert report["precision"] == precision
+    assert report["providers"][0]["precision"] == f"float32 with {precision} weights"
+    assert judged(name, path, "float32")["verdict"] == "failed"
+    assert OnnxSession(path).metadata["float32_weights"] == "none"
+
+
+@pytest.mark.parametrize(("name", "precision"), [*(("lstm", precision) for precision in LOWER), ("mgu", "int8")])
+@pytest.mark.parametrize("fault", ["gates swapped", "recurrent weights doubled", "head doubled", "a row dropped"])
+def test_wrong_files_fail(name: str, precision: str, fault: str, tmp_path: Path) -> None:
+    model = copy.deepcopy(subject(name).model)
+    weights = dict(model.named_parameters())
+    names = ("h2h.weight", "candidate.weight")
+    recurrent = next(weight for place, weight in weights.items() if place.endswith(names))
+    with torch.no_grad():
+        if fault == "gates swapped":
+            recurrent.copy_(recurrent.roll(len(recurrent) // 2, 0))
+        elif fault == "recurrent weights doubled":
+            recurrent.mul_(2)
+        elif fault == "head doubled":
+            weights["head.weight"].mul_(2)
+        else:
+            weights["head.weight"][3].zero_()
+    report = judged(name, write(model, tmp_path, precision=precision), precision)
+    assert report["verdict"] == "failed"
+    assert over_budget(report) > 1
+
+
+@pytest.mark.parametrize("name", ["rnn_tanh", "mgu", "lstm"])
+@pytest.mark.parametrize("factor", [1.5, 0.5])
+def test_a_wrong_scale_fails(name: str, factor: float, tmp_path: Path) -> None:
+    path = write(subject(name).model, tmp_path, precision="int8")
+    found = ir.load(path)
+    scales = [value for value in found.graph.initializers.values() if "scale" in str(value.name)]
+    assert scales
+    for value in scales:
+        value.const_value = ir.tensor(array(value) * np.float32(factor), name=value.name)
+    ir.save(found, path)
+    assert judged(name, path, "int8")["verdict"] == "failed"
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("float16", np.float16), ("bfloat16", ml_dtypes.bfloat16)])
+def test_what_is_kept_in_half(precision: str, dtype: type, tmp_path: Path) -> None:
+    """The weights of products, embeddings among them, and nothing else: no bias, no state, no normaliser."""
+    model = make_model("gru_after", hidden_size=8, encoder=zoo.Embedding(12, 6, 0.0), takes_lengths=True)
+    graph = ir.load(write(model, tmp_path, precision=precision)).graph
+    half = {name for name, one in graph.initializers.items() if array(one).dtype == np.dtype(dtype)}
+    assert half == {"encoder/table", "layer_0/gru/W", "layer_0/gru/R", "head/weight"}
+    for node in ir.traversal.RecursiveGraphIterator(graph):
+        assert node.op_type == "Cast" or not half & {one.name for one in node.inputs if one is not None}
+    table = model.get_parameter("encoder.table.weight").detach().numpy()
+    assert np.array_equal(array(graph.initializers["encoder/table"]), table.astype(dtype))
+
+
+@pytest.mark.parametrize(("precision", "share"), [("float16", 0.6), ("bfloat16", 0.6), ("int8", 0.4)])
+def test_files_are_smaller(precision: str, share: float, tmp_path: Path) -> None:
+    model = make_model("lstm", hidden_size=64)
+    full = write(model, tmp_path).stat().st_size
+    assert write(model, tmp_path, precision=precision).stat().st_size < share * full
+
+
+def test_what_is_in_eight_bits(tmp_path: Path) -> None:
+    """Of a GRU's step three products, of one state that is made into 8 bits once; two products outside."""
+    found = nodes(write(make_model("gru_after", hidden_size=32), tmp_path, precision="int8"))
+    assert (found["MatMulInteger"], found["DynamicQuantizeLinear"], found["Scan"]) == (5, 3, 1)
+    assert not found["Gemm"] + found["MatMul"]
+    found = nodes(write(make_model("lstm", hidden_size=16), tmp_path, precision="int8"))
+    assert (found["DynamicQuantizeLSTM"], found["MatMulInteger"], found["LSTM"]) == (1, 1, 0)
+
+
+def test_unrolled_steps_share_their_weights(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"lowering": "unrolled", "steps": 6, "precision": "int8"}
+    path = write(make_model("rnn_tanh", hidden_size=64), tmp_path, **options)
+    assert nodes(path)["MatMulInteger"] == 1 + 6 + 1
+    whole = [one for one in ir.load(path).graph.initializers.values() if one.dtype == ir.DataType.INT8]
+    assert sorted(array(one).shape for one in whole) == [(8, 64), (64, 10), (64, 64)]
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru_after"])
+def test_padding_is_not_part_of_the_range(kind: str, tmp_path: Path) -> None:
+    path = write(make_model(kind, hidden_size=32, takes_lengths=True), tmp_path, precision="int8")
+    x, lengths = draw(3, 9), np.array([9, 4, 1])
+    plain, huge = x.copy(), x.copy()
+    for row, length in enumerate(lengths):
+        plain[row, length:] = 8.0
+        huge[row, length:] = 1e6
+    session = OnnxSession(path)
+    first, second = session.run(plain, lengths), session.run(huge, lengths)
+    assert np.array_equal(first["logits"], second["logits"])
+
+
+def test_int8_by_column() -> None:
+    matrix = np.array([[1.0, 0.0, -3.0], [-0.5, 0.0, 0.1]], np.float32)
+    whole, scale = in_int8(matrix)
+    assert whole.tolist() == [[127, 0, -127], [-64, 0, 4]]
+    assert scale == pytest.approx([1 / 127, 1.0, 3 / 127], rel=1e-6)
+    assert (np.abs(whole * scale - matrix) <= np.abs(matrix).max(0) / 254 * (1 + 1e-6)).all()
+
+
+# --- what is refused ------------------------------------------------------------------------------------------------
+
+
+def test_a_weight_out_of_range(tmp_path: Path) -> None:
+    model = make_model("lstm", hidden_size=8)
+    with torch.no_grad():
+        dict(model.named_parameters())["head.weight"][0, 0] = 70_000
+    with pytest.raises(
+        zoo.ExportError, match=r"^head/weight: its largest number, 7e\+04, is out of the range of float16;"
+    ):
+        write(model, tmp_path, precision="float16")
+    write(model, tmp_path, precision="bfloat16")
+
+
+def test_an_operator_without_eight_bits(tmp_path: Path) -> None:
+    with pytest.raises(zoo.ExportError, match="has no GRU in 8 bits, so layer_0/gru would stay as it is"):
+        write(make_model("gru_after", hidden_size=16), tmp_path, precision="int8", lowering="native")
+
+
+def test_a_file_that_would_grow(tmp_path: Path) -> None:
+    with pytest.raises(zoo.ExportError, match=r"the graph would grow from [\d,]+ to [\d,]+ bytes"):
+        write(make_model("rnn_tanh", hidden_size=2), tmp_path, precision="int8")
+
+
+def test_the_library_is_quiet(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    write(make_model("lstm", hidden_size=16), tmp_path, precision="int8")
+    assert capfd.readouterr() == ("", "")
+    assert not caplog.records
+
+
+def test_weights_are_found_behind_what_moves_them(tmp_path: Path) -> None:
+    """A Scan's gates read parts that are split off the matrix."""
+    graph = ir.load(write(make_model("lstm", hidden_size=8), tmp_path, lowering="scan")).graph
+    names = {str(value.name).rpartition("cells.0.")[2] for value in weights_of_products(graph)}
+    assert names == {"x2h.weight", "h2h.weight", "head/weight"}
+
+
+# --- the disturbed arithmetic ---------------------------------------------------------------------------------------
+
+WEIGHT = torch.nn.Parameter(torch.randn(5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)))
+DRAWS, BATCH = 3, 6
+
+
+def moves(precision: str, x: torch.Tensor) -> torch.Tensor:
+    """By how much each of two products in a row is off, (2, draws, rows of one, 5)."""
+    with torch.no_grad():
+        exact = torch.nn.functional.linear(x, WEIGHT)
+        with DisturbedArithmetic(with_weights("float32", precision), 0, DRAWS, BATCH):
+            found = [torch.nn.functional.linear(x, WEIGHT) for _ in range(2)]
+    return torch.stack([one - exact for one in found]).reshape(2, DRAWS, -1, 5)
+
+
+@pytest.mark.parametrize(("precision", "step"), [("float16", 2.0**-11), ("bfloat16", 2.0**-8)])
+def test_rounded_weights_stay_what_they_are(precision: str, step: float) -> None:
+    """The same error at every step, another one in each draw, and of the size of one rounding of each weight."""
+    x = torch.eye(4, dtype=torch.float64)[[0, 1] * DRAWS]
+    off = moves(precision, x)
+    # What differs from step to step is the rounding of float32.
+    assert (off[0] - off[1]).abs().max() < 4 * 2.0**-24 * WEIGHT.detach().abs().max()
+    assert (off[0, 0] - off[0, 1]).abs().max() > step / 100
+    share = off / (step * WEIGHT.detach().T[[0, 1]])
+    assert 0.5 < share.abs().max() < 1.01
+
+
+def test_eight_bits_are_off_by_half_a_step() -> None:
+    """Of the column's largest weight, and of the range of the tensor."""
+    x = torch.zeros(BATCH, 4, dtype=torch.float64)
+    assert moves("int8", x).abs().max() == 0
+    x[:, 0] = 1.0
+    off = moves("int8", x)
+    weights = WEIGHT.detach()
+    bound = weights.abs().amax(1) / 254 + weights.abs().sum(1) / 510
+    assert (off.abs() < 1.01 * bound).all()
+    assert (off.abs() > 0.1 * bound).any()
+
+
+def test_small_numbers_are_rounded_as_the_format_rounds_them() -> None:
+    """Below 2^-14 float16 has steps of 2^-24."""
+    small = torch.nn.Parameter(torch.full((5, 4), 2.0**-30, dtype=torch.float64))
+    x = torch.eye(4, dtype=torch.float64)[:3]
+    with torch.no_grad(), DisturbedArithmetic(with_weights("float32", "float16"), 0):
+        off = torch.nn.functional.linear(x, small) - 2.0**-30
+    assert 2.0**-27 < off.abs().max() <= 2.0**-25

@@ -1,0 +1,74 @@
+"""``zoo bisect``: the first wrong node of a file that fails its proof."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zoo.cli import output
+from zoo.errors import ParityError
+
+
+@click.command("bisect")
+@click.argument("target", required=False, type=click.Path(path_type=Path))
+@output.common_options
+def command(target: Path | None, as_json: bool) -> None:
+    """Find the first wrong node of TARGET, a run or an exported file of it, and inside a loop the first wrong step.
+
+    Of a run it is the rejected file, or the proven one where none is rejected; of all runs the latest when none is
+    named. What was found goes to bisect/ beside the file: a report, the smallest piece of the graph that fails, its
+    input and a script that runs it.
+    """
+    from zoo.bisect import bisect, suspect_of
+    from zoo.cli.target import suspect
+
+    registry = output.usable_plugins()
+    run, exporter, path = suspect(target, registry)
+    folder = run.export_folder(exporter.name) / "bisect"
+    with output.spinner(f"bisecting {path}") as progress:
+        _, _, model = run.load(registry)
+        report = bisect(suspect_of(path, model, exporter, run.sample(), progress), folder, progress)
+    if as_json:
+        output.emit({"path": str(path), "folder": str(folder) if report["verdict"] == "failed" else None, **report})
+    else:
+        _show(report, path, folder)
+    if report["verdict"] == "failed":
+        raise ParityError(f"{path}: {report['node'] or 'no single node'}: {report['what']}")
+
+
+def _show(report: Mapping[str, Any], path: Path, folder: Path) -> None:
+    """A line for each thing to know."""
+    click.echo(output.styled(f"bisect of {path}: {report['verdict']}", bold=True))
+    if report["verdict"] == "passed":
+        click.echo("every output is within its budget, so there is nothing to find")
+    if report["verdict"] == "ill-conditioned":
+        click.echo("the model amplifies rounding so much that no value of the file can be called wrong")
+    if report["verdict"] != "failed":
+        return
+    if report["node"] is None:
+        click.echo(report["what"])
+        return
+    inside = f" inside {report['scan']}" if report["scan"] else ""
+    lines = {
+        "first wrong node": f"{report['node']} ({report['operator']}){inside}",
+        "what differs": report["what"],
+        "seen in": _place(report),
+        "last good": report["last_good"],
+        "others": "; ".join(f"{one['node']}: {one['what']}" for one in report["others"]),
+        "piece": f"{folder / 'minimal.onnx'}; run it with: python {folder / 'reproduce.py'}",
+    }
+    for name, text in lines.items():
+        if text:
+            click.echo(f"{name:<18}{text}")
+
+
+def _place(report: Mapping[str, Any]) -> str:
+    """Which value, from which step on, and by how much."""
+    if report["budget"] is None:
+        return f"{report['value']}: {report['reason']}"
+    step = "" if report["step"] is None else f", step {report['step']} of sequence {report['row']}"
+    by = "" if report["over_budget"] == float("inf") else f", {report['over_budget']:.3g} times its budget"
+    return f"{report['value']}{step}: error {report['error']:.2e}{by}"

@@ -1,0 +1,140 @@
+"""``zoo check --matrix``: a cell in all its settings, and how that looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo.cli import output
+from zoo.cli.columns import show_table
+from zoo.errors import ParityError, UsageError
+
+if TYPE_CHECKING:
+    from zoo.matrix_points import Subject
+    from zoo.plugins import Registry
+    from zoo.proof import Wanted
+    from zoo.run import Run
+
+COLOURS = {"passed": "green", "failed": "red", "ill-conditioned": "yellow", "refused": "cyan"}
+
+
+def check_matrix(target: Path | None, registry: Registry, wanted: Wanted, *, full: bool, as_json: bool) -> None:
+    """Prove the cell of a run, or of an architecture that is named, in all its settings or in a sample of them.
+
+    Raises:
+        UsageError: where the target is neither.
+        ProviderUnavailable: where a provider that is needed cannot run here.
+        ParityError: where a point fails.
+    """
+    from zoo.bench import EXPORTER
+    from zoo.files import write_json
+    from zoo.matrix import matrix
+    from zoo.proof import MODES
+    from zoo.providers import unavailable
+
+    modes = [mode for provider in wanted.providers for mode in MODES[provider]]
+    missing = {mode.name: reason for mode in modes if (reason := unavailable(mode.provider))}
+    able = [mode for mode in modes if mode.name not in missing]
+    results = [
+        {"name": mode.name, "provider": mode.provider, "status": "unavailable", "reason": missing[mode.name]}
+        for mode in modes
+        if mode.name in missing
+    ]
+    wanted.insist({"verdict": "" if able else "unavailable", "providers": results})
+    run, subject = _subject(target, registry)
+    exporter = registry.exporter(EXPORTER)
+    with _bar(f"matrix of {subject.name}") as progress:
+        report = matrix(subject, exporter, able, progress, full=full)
+    report["unavailable"] = missing
+    if run is not None:
+        write_json(run.export_folder(exporter.name) / "matrix.json", report)
+    if as_json:
+        output.emit(report)
+    else:
+        _show(report)
+    for name, reason in missing.items():
+        click.echo(f"{name}: unavailable: {reason}", err=True)
+    if failed := report["counts"]["failed"]:
+        raise ParityError(f"{subject.name}: {failed} of {len(report['rows'])} in the matrix failed")
+
+
+def _subject(target: Path | None, registry: Registry) -> tuple[Run | None, Subject]:
+    """What is meant: a run, whose cell's options are taken as they are, or an architecture by its name."""
+    from zoo.matrix_points import Subject
+    from zoo.run import Run
+    from zoo.spec import SpecReader, part_name
+
+    name = str(target)
+    if target is None or Run(target).spec_file.is_file():
+        run = Run.find(target)
+        config = SpecReader.of(registry).read(run.spec_file).architecture
+        layer = registry.architectures[part_name(config)].layer
+        return run, Subject.of(part_name(config), layer, type(config), config.model_dump())
+    if name not in registry.architectures:
+        close = get_close_matches(name, registry.architectures, 1)
+        guess = f"did you mean {close[0]!r}?" if close else f"they are {', '.join(sorted(registry.architectures))}"
+        raise UsageError(f"{name}: is neither a run nor an architecture; {guess}")
+    chosen = registry.architectures[name]
+    return None, Subject.of(name, chosen.layer, chosen.config, {"name": name})
+
+
+@contextmanager
+def _bar(text: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar with the time that is left, on a terminal; silence elsewhere. Yields what moves it."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    screen = output.console()
+    if not screen.is_terminal:
+        yield lambda _, __: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=screen, transient=True) as progress:
+        bar = progress.add_task(text, total=None)
+        yield lambda done, total: progress.update(bar, completed=done, total=total)
+
+
+def _show(report: Mapping[str, Any]) -> None:
+    """Counts, the worst error over budget by direction, lengths and shape, and a line for each failure."""
+    kind = "all of it" if report["full"] else "a sample with every pair of settings"
+    click.echo(output.styled(f"matrix of {report['architecture']}: {kind}, {report['seconds']:.0f} s", bold=True))
+    counts = [output.styled(f"{count:,} {status}", fg=COLOURS[status]) for status, count in report["counts"].items()]
+    click.echo(f"{', '.join(counts)}; the worst that passed at {report['worst']:.2f} of its budget")
+    judged = [row for row in report["rows"] if row["status"] in ("passed", "failed") and row["batch"] is not None]
+    lengths = list(dict.fromkeys(row["lengths"] for row in judged))
+    click.echo()
+    show_table(
+        ("error / budget, lengths:", *lengths),
+        [
+            (direction, *(_worst(judged, direction=direction, lengths=one) for one in lengths))
+            for direction in dict.fromkeys(row["direction"] for row in judged)
+        ],
+    )
+    shapes = sorted({(row["time"], row["batch"]) for row in judged})
+    click.echo()
+    show_table(
+        ("error / budget, batch x steps:", *(f"{batch} x {time}" for time, batch in shapes)),
+        [("", *(_worst(judged, time=time, batch=batch) for time, batch in shapes))],
+    )
+    for row in report["rows"]:
+        if row["status"] == "failed":
+            click.echo(f"{output.styled('failed', fg='red')}: {describe(row)}: {row['reason']}")
+
+
+def _worst(rows: Sequence[Mapping[str, Any]], **fields: object) -> str:
+    found = [row["over_budget"] for row in rows if all(row[name] == value for name, value in fields.items())]
+    return f"{max(found):.2f}" if found else "-"
+
+
+def describe(row: Mapping[str, Any]) -> str:
+    """A row in words."""
+    layers = f"{row['layers']} layer{'s' if row['layers'] > 1 else ''}"
+    bias = {True: ["bias"], False: ["no bias"], None: []}[row["bias"]]
+    shape = [] if row["batch"] is None else [f"batch {row['batch']}", f"{row['time']} steps"]
+    mode = [] if row["mode"] is None else [row["mode"]]
+    settings = [f"states {row['states']}", f"lengths {row['lengths']}", row["weights"], f"opset {row['opset']}"]
+    return ", ".join([row["direction"], layers, *bias, *settings, *shape, *mode])

@@ -1,0 +1,44 @@
+"""From what a user names to an exported file of a run, one that was rejected included."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zoo.errors import RunError
+from zoo.exporter import Exporter
+from zoo.plugins import Registry
+from zoo.run import Run
+
+REJECTED = "rejected"
+
+
+def suspect(target: Path | None, registry: Registry) -> tuple[Run, Exporter, Path]:
+    """The file to look into: that named, or the run's rejected one, or its proven one.
+
+    Raises:
+        RunError: where there is none, or it belongs to no run.
+    """
+    exporters = [exporter() for exporter in registry.exporters.values()]
+    if target is not None and not target.is_dir():
+        return _named(target, exporters)
+    run = Run.find(target)
+    for folder in (REJECTED, "."):
+        for exporter in exporters:
+            for stem in ("model", "model.stream"):
+                path = run.export_folder(exporter.name) / folder / f"{stem}{exporter.suffix}"
+                if path.is_file():
+                    return run, exporter, path
+    flags = " or ".join(f"--{exporter.name}" for exporter in exporters)
+    raise RunError(f"{run.path}: has not been exported yet; do it with 'zoo export {flags} {run.path}'")
+
+
+def _named(path: Path, exporters: list[Exporter]) -> tuple[Run, Exporter, Path]:
+    """A file by its own path."""
+    if not path.is_file():
+        raise RunError(f"{path}: does not exist; name a run, or an exported file of it")
+    folder = path.resolve().parent
+    folder = folder.parent if folder.name == REJECTED else folder
+    run, exporter = Run(folder.parent), next((one for one in exporters if one.name == folder.name), None)
+    if exporter is None or not run.spec_file.is_file():
+        raise RunError(f"{path}: is not in a run's folder, and its model is the run's; name the run")
+    return run, exporter, path

@@ -1,0 +1,244 @@
+"""What the matrix is made of: a cell in all its settings, and which of them are tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, Literal, Self, cast
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from zoo.cases import SHAPES as PROVEN_SHAPES
+from zoo.cases import Case, LengthsKind, are_possible, draw_lengths, draw_states, fill_padding
+from zoo.cell import CellConfig
+from zoo.covering import Pair, cover
+from zoo.encoder import Normaliser
+from zoo.errors import SpecError, UsageError
+from zoo.exporter import Lowering
+from zoo.matrix_weights import amplify, number_gates
+from zoo.model import Model
+from zoo.readout import SoftmaxReadout
+from zoo.recurrent import REVERSED, Direction, Layer, Stack, StackConfig
+from zoo.signature import Scale
+
+FEATURES, CLASSES, HIDDEN_SIZE = 3, 4, 8
+MEANS, DEVIATIONS = (4.0, -1.0, 0.5), (2.0, 0.5, 3.0)
+"""Of the features, in the user's units."""
+
+Weights = Literal["gain 1", "gain 3", "gates"]
+"""As drawn; those that act on the state three times as large; each gate block a number of its own."""
+
+REFUSED_OPSET = 17
+"""For this one a cell's own step cannot be written: torch.onnx begins with 18."""
+OPSETS = (20, REFUSED_OPSET, 22)
+LENGTHS: tuple[LengthsKind, ...] = ("none", "equal", "mixed", "unsorted", "short")
+SHAPES = (*sorted(PROVEN_SHAPES, key=lambda shape: shape[1]), (16, 512))
+"""(batch, time), those with few steps first: the exact result takes time for each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A cell with its options, to be tried in every setting."""
+
+    name: str
+    layer: type[Layer]
+    config: StackConfig
+    lowering: Lowering
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        layer: type[Layer],
+        config: type[StackConfig],
+        options: Mapping[str, Any],
+        *,
+        lowering: Lowering | None = None,
+        hidden_size: int = HIDDEN_SIZE,
+    ) -> Self:
+        """From the options of an architecture, at a small size.
+
+        Args:
+            name: what to call it.
+            layer: its layer.
+            config: the class of its options.
+            options: what a spec says of it. Where the cell refuses the small size it has its own ``hidden_size``.
+            lowering: ``native`` where the cell names an operator and ``scan`` elsewhere when None.
+            hidden_size: the small size.
+
+        Raises:
+            UsageError: where the options do not make a layer.
+        """
+        sizes = [hidden_size, *([options["hidden_size"]] if "hidden_size" in options else [])]
+        for size in sizes:
+            try:
+                made = config.model_validate({**options, "hidden_size": size})
+                cells = layer(FEATURES, made).directed_cells
+                break
+            except Exception as error:  # a cell raises what it likes
+                if size is sizes[-1]:
+                    raise UsageError(f"{name}: {_in_short(error)}; build a run of it and name that") from error
+        native = all(cell.operator() is not None for cell in cells)
+        return cls(name, layer, made, lowering or ("native" if native else "scan"))
+
+    def choices(self, newest: int) -> Mapping[str, tuple[Any, ...]]:
+        """What this cell has, of the dimensions that not every cell has whole."""
+        fixed = self.layer.fixed_direction
+        opsets = dict.fromkeys(opset for opset in (*OPSETS, newest) if opset <= newest)
+        return {
+            "direction": tuple(REVERSED) if fixed is None else (fixed,),
+            "bias": (True, False) if "bias" in type(self.config).model_fields else (None,),
+            "opset": tuple(opset for opset in opsets if self.lowering == "native" or opset != REFUSED_OPSET),
+        }
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A cell in a setting that makes a model."""
+
+    subject: Subject
+    direction: Direction
+    layers: int
+    bias: bool | None
+    """None where the cell has no such option."""
+    states: bool
+    """Whether the states before the first step are given."""
+    weights: Weights
+    takes_lengths: bool
+
+    def model(self) -> Model:
+        """Float32, in the mode of inference. Where states are given each step is scored, else the last one."""
+        config = self.subject.config
+        varied = {"num_layers": self.layers, "direction": self.direction, "bias": self.bias}
+        options = config.model_dump() | {
+            key: value for key, value in varied.items() if key in type(config).model_fields
+        }
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            stack = Stack(self.subject.layer, FEATURES, type(config).model_validate(options))
+            head = nn.Linear(stack.output_size, CLASSES)
+        if self.weights == "gain 3":
+            amplify(stack)
+        if self.weights == "gates":
+            number_gates(stack, cast("CellConfig", config).hidden_size)
+        encoder, pooling = Normaliser(Scale(MEANS, DEVIATIONS)), None if self.states else "last"
+        return Model(
+            encoder,
+            stack,
+            cast("Literal['last'] | None", pooling),
+            head,
+            SoftmaxReadout(),
+            takes_lengths=self.takes_lengths,
+        ).eval()
+
+    def case(self, model: Model, lengths: LengthsKind, shape: tuple[int, int]) -> Case:
+        """An input of a shape, with NaN beyond the lengths, and random states where they are given."""
+        generator = np.random.default_rng(shape)
+        x = generator.normal(MEANS, DEVIATIONS, (*shape, FEATURES)).astype(np.float32)
+        drawn = draw_lengths(lengths, *shape)
+        if drawn is not None:
+            fill_padding(x, drawn)
+        case = Case(*shape, "data", x, drawn)
+        if not self.states:
+            return case
+        case = replace(case, states={})
+        return replace(case, states=draw_states(model, case, generator))
+
+
+@dataclass(frozen=True)
+class Point:
+    """One entry of the matrix."""
+
+    variant: Variant
+    lengths: LengthsKind
+    opset: int
+    shape: tuple[int, int] | None
+    """(batch, time); None where the file has to be refused, whatever it would be given."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a report says of it."""
+        batch, time = self.shape or (None, None)
+        return {
+            "cell": self.variant.subject.name,
+            "direction": self.variant.direction,
+            "layers": self.variant.layers,
+            "bias": self.variant.bias,
+            "states": "given" if self.variant.states else "none",
+            "lengths": self.lengths,
+            "weights": self.variant.weights,
+            "opset": self.opset,
+            "batch": batch,
+            "time": time,
+        }
+
+
+def draw_points(subjects: Sequence[Subject], newest: int, *, full: bool) -> list[Point]:
+    """The whole matrix, or rows in which each pair of values of two dimensions occurs.
+
+    Args:
+        subjects: the cells; in a sample they are a dimension like the others.
+        newest: the newest opset that can be written.
+        full: whether the whole one is wanted.
+    """
+    choices = {subject: subject.choices(newest) for subject in subjects}
+    dimensions: dict[str, Sequence[Any]] = {
+        "subject": subjects,
+        "direction": _union(choices, "direction"),
+        "layers": (1, 3),
+        "bias": _union(choices, "bias"),
+        "states": (False, True),
+        "lengths": LENGTHS,
+        "weights": ("gain 1", "gain 3", "gates"),
+        "opset": _union(choices, "opset"),
+        "shape": SHAPES,
+    }
+    names, values = list(dimensions), list(dimensions.values())
+
+    def allowed(pair: Pair) -> bool:
+        one, first, other, second = pair
+        found, beside = values[one][first], values[other][second]
+        if names[one] == "subject":
+            return beside in choices[found].get(names[other], (beside,))
+        return (names[one], names[other]) != ("lengths", "shape") or are_possible(found, *beside)
+
+    if full:
+        rows = [
+            row
+            for subject in subjects
+            for row in product(*({**dimensions, "subject": (subject,), **choices[subject]}.values()))
+            if are_possible(row[names.index("lengths")], *row[names.index("shape")])
+        ]
+    else:
+        chosen = cover([len(one) for one in values], allowed)
+        rows = [tuple(one[number] for one, number in zip(values, row, strict=True)) for row in chosen]
+    points = [_point(dict(zip(names, row, strict=True))) for row in rows]
+    return [*points, *_to_be_refused(points, full=full)]
+
+
+def _union(choices: Mapping[Subject, Mapping[str, tuple[Any, ...]]], name: str) -> list[Any]:
+    return list(dict.fromkeys(value for one in choices.values() for value in one[name]))
+
+
+def _point(row: Mapping[str, Any]) -> Point:
+    parts = {name: row[name] for name in ("subject", "direction", "layers", "bias", "states", "weights")}
+    return Point(Variant(**parts, takes_lengths=row["lengths"] != "none"), row["lengths"], row["opset"], row["shape"])
+
+
+def _to_be_refused(points: Sequence[Point], *, full: bool) -> Iterator[Point]:
+    """For each model of a cell whose own step is written, or for one of each cell, the opset that it cannot have."""
+    seen = set()
+    for point in points:
+        key = point.variant if full else point.variant.subject
+        if point.variant.subject.lowering != "native" and key not in seen:
+            seen.add(key)
+            yield Point(point.variant, point.lengths, REFUSED_OPSET, None)
+
+
+def _in_short(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+    return " ".join(str(error.faults[0] if isinstance(error, SpecError) else error).split())

@@ -1,0 +1,247 @@
+"""Putting the page together."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from zoo.errors import ZooError
+from zoo.exporter import GraphSummary
+from zoo.files import write_atomically
+from zoo.model_card import sequences, worth
+from zoo.plots.heat import plot_grids
+from zoo.plots.parity import Panel, plot_parity
+from zoo.plots.twin import GROUND
+from zoo.plugins import Registry
+from zoo.proof import overall
+from zoo.report.matrix import grids, not_passed
+from zoo.report.pictures import Album, Picture
+from zoo.report.placement import Drawing, drawings
+from zoo.report.proofs import Line, Proof, Table, lines, panels, read_object, read_proofs, tables
+from zoo.report.speed import latency_pictures, latency_tables, not_measured, precision_table, read_bench, worth_it
+from zoo.run import Run
+
+PAGE = "report.html"
+PICTURES = "report"
+"""The folder of the pictures."""
+
+
+MOST_PROOFS = 8
+"""Proofs that get a picture, so that the page stays small."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A section that has nothing to show."""
+
+    section: str
+    what: str
+    command: str
+    """That makes it."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written."""
+
+    path: Path
+    pictures: Sequence[Path]
+    verdict: str | None
+    """Of all proofs together; None where there is none."""
+    missing: Sequence[Missing]
+
+
+@dataclass(frozen=True)
+class _Proven:
+    """A proof as the page shows it."""
+
+    proof: Proof
+    lines: Sequence[Line]
+    picture: Picture | None
+    tables: Sequence[Table]
+    drawings: Sequence[Drawing]
+    unread: str
+    """Why the file could not be read for the drawing, so that it shows what ran alone."""
+
+
+def write_report(run: Run, registry: Registry, path: Path | None, progress: Callable[[str], None]) -> Report:
+    """Write the page of a finished run, and its pictures into the run's folder ``report``.
+
+    Args:
+        path: of the page; report.html in the run's folder where it is None.
+        progress: told what is being done, a few words at a time.
+
+    Raises:
+        RunError: where the run is not finished, or a file in it is not what it should be.
+    """
+    config = run.config()
+    album = Album(run.path / PICTURES)
+    progress("proofs")
+    proofs = [_proven(proof, registry, album) for proof in read_proofs(run)]
+    progress("pictures")
+    matrix = _matrix(run, album)
+    bench = _bench(run, album)
+    precision = precision_table([one.proof for one in proofs])
+    missing = _missing(run, proofs=bool(proofs), matrix=bool(matrix), precision=bool(precision), bench=bool(bench))
+    verdict = overall([one.proof.report["verdict"] for one in proofs]) if proofs else None
+    values = {
+        "config": config,
+        "result": _result(config),
+        "results": _results(config),
+        "summary": worth(config),
+        "sequences": sequences(config),
+        "proofs": proofs,
+        "matrix": matrix,
+        "precision": precision,
+        "worth": worth_it([one.proof for one in proofs]),
+        "bench": bench,
+        "learning": _learning(run, config, album),
+        "missing": {one.section: one for one in missing},
+        "commands": _commands(run),
+        "made": datetime.now(UTC),
+        "dark_ground": GROUND,
+        "style": files("zoo.report").joinpath("page.css").read_text(encoding="utf-8"),
+    }
+    progress("page")
+    environment = Environment(
+        loader=PackageLoader("zoo.report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    page = path or run.path / PAGE
+    write_atomically(page, environment.get_template("page.html").render(values))
+    return Report(page, album.files, verdict, missing)
+
+
+def _result(config: Mapping[str, Any]) -> str:
+    """The test result by the metric that chose the weights, beside the naive ones."""
+    metric = config["metric"] if config["metric"] in config["test"] else next(iter(config["test"]))
+    naive = [f"{name} {values[metric]:.4g}" for name, values in config["baselines"].items()]
+    beside = f" (naive: {', '.join(naive)})" if naive else ""
+    return f"Test {metric.replace('_', ' ')} {config['test'][metric]:.4g}{beside}"
+
+
+def _results(config: Mapping[str, Any]) -> Table:
+    naive = config["baselines"]
+    rows = [
+        (
+            metric.replace("_", " "),
+            *(f"{part[metric]:.4g}" for part in (config["test"], *naive.values(), config["validation"])),
+        )
+        for metric in config["test"]
+    ]
+    headings = ("metric", "test", *(f"naive: {name}, test" for name in naive), "validation")
+    return Table("The model beside naive predictors", headings, rows)
+
+
+def _proven(proof: Proof, registry: Registry, album: Album) -> _Proven:
+    summary, unread = _summary(proof, registry)
+    return _Proven(proof, lines(proof), _parity(proof, album), tables(proof), drawings(proof, summary), unread)
+
+
+def _summary(proof: Proof, registry: Registry) -> tuple[GraphSummary | None, str]:
+    """The file in words, or why there are none."""
+    if not proof.file.is_file():
+        return None, f"{proof.name} is not there any more"
+    if proof.exporter not in registry.exporters:
+        return None, f"no installed plugin knows the files of {proof.exporter}"
+    try:
+        return registry.exporter(proof.exporter).inspect(proof.file), ""
+    except ZooError as error:
+        return None, str(error)
+
+
+def _parity(proof: Proof, album: Album) -> Picture | None:
+    drawn = panels(proof)
+    if not drawn or sum(file.name.startswith("parity-") for file in album.files) >= 2 * MOST_PROOFS:
+        return None
+    alt = f"Error and budget against steps for {proof.name}. " + " ".join(_figures(panel) for panel in drawn)
+    caption = f"{proof.name}: what it is off by, and what it may be off by, at each number of steps."
+    return album.draw(f"parity-{proof.key}", partial(plot_parity, drawn), alt, caption)
+
+
+def _figures(panel: Panel) -> str:
+    told = [
+        f"{one.provider}: errors up to {max(one.errors):.1e}, budgets from {min(one.budgets):.1e} to "
+        f"{max(one.budgets):.1e}"
+        for one in panel.courses
+    ]
+    return f"{panel.output}: {'; '.join(told)}."
+
+
+def _matrix(run: Run, album: Album) -> Mapping[str, Any] | None:
+    """The first matrix that an exporter's folder has."""
+    found = sorted(run.path.glob("*/matrix.json"))
+    if not found:
+        return None
+    values = read_object(found[0], "zoo check --matrix")
+    counts = {status: count for status, count in values["counts"].items() if count}
+    told = ", ".join(f"{count:,} {status}" for status, count in counts.items())
+    worst = f"largest error of those that passed {values['worst']:.2f} of its budget"
+    alt = f"Heat map of {sum(counts.values()):,} proofs: {told}; {worst}."
+    caption = (
+        "Each cell is the worst of its combinations: the largest error in units of its budget. "
+        "F failed, I ill-conditioned, R refused by the exporter; an empty cell was not tried."
+    )
+    picture = album.draw("matrix", partial(plot_grids, grids(values["rows"])), alt, caption)
+    return {**values, "told": told, "picture": picture, "table": not_passed(values["rows"])}
+
+
+def _bench(run: Run, album: Album) -> Mapping[str, Any] | None:
+    file = run.path / "bench.json"
+    if not file.is_file():
+        return None
+    result = read_bench(read_object(file, "zoo bench"))
+    return {
+        "pictures": latency_pictures(result, album),
+        "tables": latency_tables(result),
+        "notes": not_measured(result),
+        "threads": result.threads,
+        "machine": result.machine,
+        "drawn": len(result.blocks),
+    }
+
+
+def _learning(run: Run, config: Mapping[str, Any], album: Album) -> list[Picture]:
+    """The pictures that the build drew."""
+    history = [json.loads(line) for line in run.metrics_file.read_text(encoding="utf-8").splitlines()]
+    first, last, best, metric = history[0], history[-1], config["best_epoch"], config["metric"].replace("_", " ")
+    curves = (
+        f"Learning curves over {len(history)} epochs: training loss from {first['train_loss']:.4g} to "
+        f"{last['train_loss']:.4g}, validation loss from {first['validation']['loss']:.4g} to "
+        f"{last['validation']['loss']:.4g}; the best {metric} in epoch {best}."
+    )
+    results = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in config["test"].items())
+    taken = (
+        album.take(run.curves_file, curves, f"Learning curves; the weights are those of epoch {best}."),
+        album.take(run.confusion_file, f"Confusion matrix of the test part: {results}.", "Confusion matrix."),
+        album.take(
+            run.predictions_file, f"Predicted and true numbers, on the test part with {results}.", "Predictions."
+        ),
+    )
+    return [picture for picture in taken if picture is not None]
+
+
+def _missing(run: Run, **there: bool) -> list[Missing]:
+    place = shlex.quote(str(run.path))
+    known = (
+        Missing("proofs", "The run has not been exported and proven yet.", f"zoo export --onnx {place}"),
+        Missing("matrix", "The matrix of this architecture has not been proven.", f"zoo check --matrix {place}"),
+        Missing(
+            "precision", "No file of lower precision has been made.", f"zoo export --onnx --precision fp16 {place}"
+        ),
+        Missing("bench", "Latency has not been measured.", f"zoo bench {place}"),
+    )
+    return [one for one in known if not there[one.section]]
+
+
+def _commands(run: Run) -> str:
+    place = shlex.quote(str(run.path))
+    return f"zoo build {shlex.quote(str(run.spec_file))}\nzoo export --onnx\nzoo report {place}"
