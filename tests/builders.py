@@ -12,7 +12,7 @@ from pydantic import create_model
 
 import zoo
 from tests.cells import CELLS
-from zoo.covering import cover
+from zoo.matrix.covering import cover
 from zoo.recurrent import DirectedStackConfig
 from zoo_gru import GRUCell
 from zoo_lstm import LSTMCell

@@ -24,8 +24,8 @@ from zoo.cli.columns import show_table
 from zoo.cli.matrix import describe
 from zoo.cli.output import console
 from zoo.files import write_json
-from zoo.matrix import STATUSES, by_model, newest_opset, prove_points, report
-from zoo.matrix_points import HIDDEN_SIZE, Point, Subject, draw_points
+from zoo.matrix.points import HIDDEN_SIZE, Point, Subject, draw_points
+from zoo.matrix.prove import STATUSES, by_model, newest_opset, prove_points, report
 from zoo.proof import MODES
 from zoo_onnx import OnnxExporter
 

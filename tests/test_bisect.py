@@ -22,9 +22,9 @@ from tests.models import draw, make_model, sequences
 from tests.mutants import Graph
 from tests.runs import build_run
 from tests.seeded import FAULTS, MODELS, Seeded, altered, find, move, prepared
-from zoo.bisect import bisect, cases_of, suspect_of
+from zoo.bisect import bisect, suspect_of
+from zoo.bisect.inside import Inside, first_wrong
 from zoo.dissection import ModelValue
-from zoo.inside import Inside, first_wrong
 from zoo.oracle import Oracle
 from zoo.parity import Expected
 from zoo.plugins import load_registry
@@ -185,12 +185,6 @@ def test_the_first_wrong_moment_is_that_of_the_rule() -> None:
     assert moment is not None
     assert (moment.place, moment.row, moment.error) == (1, 0, np.inf)
     assert first_wrong(expected, found[:, :3], timed=True) is None
-
-
-def test_cases_are_those_that_the_file_takes() -> None:
-    own = prepared("mgu")
-    cases = cases_of(own.model, sequences(draw(4, 8)), OnnxSession(own.path))
-    assert all(case.lengths is not None for case in cases)
 
 
 # --- the command ----------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from itertools import combinations, product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo.covering import Pair, Row, cover
+from zoo.matrix.covering import Pair, Row, cover
 
 
 def pairs_of(row: Row) -> set[Pair]:

@@ -20,7 +20,7 @@ from zoo.spec import SpecReader
 from zoo.strict_yaml import parse
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("*/README.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("*/*.md")), *sorted(ROOT.glob("tests/*/*.md"))]
 
 
 def blocks(document: Path, language: str) -> list[str]:

@@ -26,9 +26,9 @@ from tests.runs import build_run
 from tests.stranger import MGUCell
 from zoo.cases import are_possible, draw_lengths
 from zoo.expectations import Expectations
-from zoo.matrix import by_model, matrix, newest_opset, prove_points
-from zoo.matrix_points import LENGTHS, SHAPES, Point, Subject, Variant, draw_points
-from zoo.matrix_weights import recurrent
+from zoo.matrix.points import LENGTHS, SHAPES, Point, Subject, Variant, draw_points
+from zoo.matrix.prove import by_model, matrix, newest_opset, prove_points
+from zoo.matrix.weights import recurrent
 from zoo.parity import Array, judge
 from zoo.plugins import load_registry
 from zoo.proof import MODES, overall
@@ -279,8 +279,8 @@ def test_what_is_wrong_is_failed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The real matrix, of less."""
-    monkeypatch.setattr("zoo.matrix_points.SHAPES", ((1, 1), (3, 5)))
-    monkeypatch.setattr("zoo.matrix_points.LENGTHS", ("none", "mixed"))
+    monkeypatch.setattr("zoo.matrix.points.SHAPES", ((1, 1), (3, 5)))
+    monkeypatch.setattr("zoo.matrix.points.LENGTHS", ("none", "mixed"))
 
 
 @pytest.mark.usefixtures("_small")
@@ -345,8 +345,8 @@ def test_options_that_make_no_layer() -> None:
 
 
 def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zoo.matrix_points.SHAPES", ((1, 1),))
-    monkeypatch.setattr("zoo.matrix_points.LENGTHS", ("none",))
+    monkeypatch.setattr("zoo.matrix.points.SHAPES", ((1, 1),))
+    monkeypatch.setattr("zoo.matrix.points.LENGTHS", ("none",))
     told: list[tuple[int, int]] = []
     found = matrix(
         subject("rnn_tanh"), OnnxExporter(), MODES["cpu"], lambda done, total: told.append((done, total)), full=False

@@ -24,8 +24,8 @@ from zoo.exporter import SHORT
 from zoo.parity import with_weights
 from zoo.proof import Made, prove_against
 from zoo.session import OnnxSession
-from zoo_onnx.int8 import in_int8
-from zoo_onnx.weights import weights_of_products
+from zoo_onnx.precision.int8 import in_int8
+from zoo_onnx.precision.weights import weights_of_products
 
 LOWER = tuple(SHORT)
 SUBJECTS: dict[str, dict[str, Any]] = {

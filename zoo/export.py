@@ -69,9 +69,9 @@ class ExportedFile:
     ) -> dict[str, Any]:
         """What a report of a file of lower precision, proven at ``path``, says besides: `zoo.precision`."""
         full = replace(self, precision="float32").path
-        if self.precision == "float32" or report["verdict"] != "passed" or not full.is_file():
+        if self.precision == "float32" or report["verdict"] not in ("passed", "ill-conditioned") or not full.is_file():
             return {}
-        ran = list(dict.fromkeys(one["provider"] for one in report["providers"] if one["status"] == "passed"))
+        ran = list(dict.fromkeys(one["provider"] for one in report["providers"] if one["outputs"]))
         return {"against_float32": against_float32(path, full, trained, registry, ran, progress)}
 
 

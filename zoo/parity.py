@@ -11,7 +11,7 @@ more than 10,000 roundings of the output's usual size, or infinite because the m
 model amplifies noise so much that agreement means nothing; the verdict is then *ill-conditioned*, never *passed*. The
 same where 8 times the sensitivity reaches the output's usual size, so that any answer would be within the budget: which
 happens at coarse precisions long before the 10,000 roundings. Why this rule and not a fixed tolerance:
-exporters/README.md.
+exporters/PROOF.md.
 
 A file of lower precision keeps weights in float16, bfloat16 or int8 and computes all else in float32. Its precision is
 called ``float32 with int8 weights``, say; `zoo.disturbed` tells what is disturbed then. The roundings that are counted

@@ -127,10 +127,11 @@ def prove(
     return prove_against(expectations, path, made, providers, file_faults)
 
 
-def cases_for(model: Model, sample: Split, made: Made) -> list[Case]:
-    """The inputs of a proof of a file that takes whole sequences."""
+def cases_for(model: Model, sample: Split, made: Made, *, with_lengths: bool | None = None) -> list[Case]:
+    """The inputs of a proof of a file that takes whole sequences; with lengths where the model takes them when None."""
+    with_lengths = model.takes_lengths if with_lengths is None else with_lengths
     shapes = SHAPES if made.steps is None else tuple(dict.fromkeys((batch, made.steps) for batch, _ in SHAPES))
-    drawn = draw_cases(sample.x.numpy(), model.encoder.tokens, with_lengths=model.takes_lengths, shapes=shapes)
+    drawn = draw_cases(sample.x.numpy(), model.encoder.tokens, with_lengths=with_lengths, shapes=shapes)
     return list(with_states(model, list(drawn)) if made.states else drawn)
 
 

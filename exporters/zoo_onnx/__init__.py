@@ -1,4 +1,4 @@
-"""The ONNX exporter, itself a plugin. How a model becomes ONNX and how it is proven: exporters/README.md."""
+"""The ONNX exporter, itself a plugin. How a model becomes ONNX: exporters/README.md."""
 
 from __future__ import annotations
 

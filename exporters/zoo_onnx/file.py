@@ -15,8 +15,8 @@ from zoo_onnx import native
 from zoo_onnx.builder import GraphBuilder
 from zoo_onnx.graph import model_graph
 from zoo_onnx.opset import checked, ir_version
+from zoo_onnx.precision.weights import weights_of_products
 from zoo_onnx.states import KEY as STATES_KEY
-from zoo_onnx.weights import weights_of_products
 
 
 def write(model: zoo.Model, path: Path, metadata: Mapping[str, str], options: zoo.ExportOptions) -> None:
@@ -61,11 +61,11 @@ def _lowered(model: ir.Model, precision: str) -> ir.Model:
     """
     before = _size(model)
     if precision == "int8":
-        from zoo_onnx.int8 import quantise
+        from zoo_onnx.precision.int8 import quantise
 
         model = quantise(model)
     else:
-        from zoo_onnx.half import keep_in_half
+        from zoo_onnx.precision.half import keep_in_half
 
         keep_in_half(model.graph, precision)
     if (after := _size(model)) >= before:

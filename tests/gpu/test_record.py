@@ -18,9 +18,9 @@ MODES = {"cpu", "cuda strict", "cuda deployed"}
 @pytest.fixture
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The real matrix, of less."""
-    monkeypatch.setattr("zoo.matrix_points.SHAPES", ((1, 1), (3, 5)))
-    monkeypatch.setattr("zoo.matrix_points.LENGTHS", ("none", "mixed"))
-    monkeypatch.setattr("zoo.matrix_points.OPSETS", (20,))
+    monkeypatch.setattr("zoo.matrix.points.SHAPES", ((1, 1), (3, 5)))
+    monkeypatch.setattr("zoo.matrix.points.LENGTHS", ("none", "mixed"))
+    monkeypatch.setattr("zoo.matrix.points.OPSETS", (20,))
 
 
 @pytest.mark.usefixtures("_small")

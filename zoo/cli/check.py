@@ -28,6 +28,7 @@ def command(
     given states, lengths of every kind, several weights and opsets, shapes up to 16 x 512. Of a run its cell's own
     options are kept, and the report goes to RUN/onnx/matrix.json.
     """
+    from zoo.cli.target import named_file
     from zoo.export import check, exported_files
     from zoo.run import Run
 
@@ -37,15 +38,11 @@ def command(
     if matrix:
         check_matrix(target, registry, verdict.wanted(chosen, required), full=full, as_json=as_json)
         return
-    if target is not None and target.is_file():
-        run = Run(target.resolve().parent.parent)
-        if not run.spec_file.is_file():
-            raise RunError(f"{target}: is not in a run's folder, and the proof needs the run's weights; name the run")
+    if target is None or target.is_dir():
+        exported = exported_files(Run.find(target), registry)
     else:
-        run = Run.find(target)
-    exported = exported_files(run, registry)
-    if target is not None and target.is_file():
-        exported = [file for file in exported if file.path.samefile(target)]
+        run, _, path = named_file(target, registry)
+        exported = [file for file in exported_files(run, registry) if file.path.samefile(path)]
         if not exported:
             raise RunError(f"{target}: is not the file that the run {run.path} was exported to; name the run")
     results = []

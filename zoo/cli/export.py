@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -83,22 +82,6 @@ def command(
         options = ExportOptions(opset, lowering, target, steps, states, streaming, PRECISIONS[precision])
         results = export(found, registry, exporter, verdict.wanted(chosen, required), options, progress)
     verdict.tell(results, as_json=as_json)
-    if not as_json:
-        for _, report in results:
-            for line in _beside_float32(report):
-                click.echo(line)
-
-
-def _beside_float32(report: Mapping[str, Any]) -> Iterator[str]:
-    """What a file of lower precision is worth, in lines."""
-    found = report.get("against_float32")
-    if found is None:
-        return
-    yield f"\nbeside the float32 file: {found['verdict']}"
-    if found["agreement"] is not None:
-        yield f"  the same label in {found['agreement']:.2%} of the validation part"
-    if "missing" in found:
-        yield f"  answers are not compared: {found['missing']}"
 
 
 def _format(asked: list[str]) -> str:

@@ -15,7 +15,7 @@ from zoo.cli.columns import show_table
 from zoo.errors import ParityError, UsageError
 
 if TYPE_CHECKING:
-    from zoo.matrix_points import Subject
+    from zoo.matrix.points import Subject
     from zoo.plugins import Registry
     from zoo.proof import Wanted
     from zoo.run import Run
@@ -33,7 +33,7 @@ def check_matrix(target: Path | None, registry: Registry, wanted: Wanted, *, ful
     """
     from zoo.bench import EXPORTER
     from zoo.files import write_json
-    from zoo.matrix import matrix
+    from zoo.matrix.prove import matrix
     from zoo.proof import MODES
     from zoo.providers import unavailable
 
@@ -65,7 +65,7 @@ def check_matrix(target: Path | None, registry: Registry, wanted: Wanted, *, ful
 
 def _subject(target: Path | None, registry: Registry) -> tuple[Run | None, Subject]:
     """What is meant: a run, whose cell's options are taken as they are, or an architecture by its name."""
-    from zoo.matrix_points import Subject
+    from zoo.matrix.points import Subject
     from zoo.run import Run
     from zoo.spec import SpecReader, part_name
 

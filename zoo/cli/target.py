@@ -1,4 +1,4 @@
-"""From what a user names to an exported file of a run, one that was rejected included."""
+"""From what a user names to an exported file of a run."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def suspect(target: Path | None, registry: Registry) -> tuple[Run, Exporter, Pat
     Raises:
         RunError: where there is none, or it belongs to no run.
     """
-    exporters = [exporter() for exporter in registry.exporters.values()]
     if target is not None and not target.is_dir():
-        return _named(target, exporters)
+        return named_file(target, registry)
+    exporters = [exporter() for exporter in registry.exporters.values()]
     run = Run.find(target)
     for folder in (REJECTED, "."):
         for exporter in exporters:
@@ -32,13 +32,18 @@ def suspect(target: Path | None, registry: Registry) -> tuple[Run, Exporter, Pat
     raise RunError(f"{run.path}: has not been exported yet; do it with 'zoo export {flags} {run.path}'")
 
 
-def _named(path: Path, exporters: list[Exporter]) -> tuple[Run, Exporter, Path]:
-    """A file by its own path."""
+def named_file(path: Path, registry: Registry) -> tuple[Run, Exporter, Path]:
+    """A file by its own path, one that was rejected too.
+
+    Raises:
+        RunError: where it is none of a run's.
+    """
     if not path.is_file():
         raise RunError(f"{path}: does not exist; name a run, or an exported file of it")
     folder = path.resolve().parent
     folder = folder.parent if folder.name == REJECTED else folder
-    run, exporter = Run(folder.parent), next((one for one in exporters if one.name == folder.name), None)
+    run, exporters = Run(folder.parent), [exporter() for exporter in registry.exporters.values()]
+    exporter = next((one for one in exporters if one.name == folder.name), None)
     if exporter is None or not run.spec_file.is_file():
-        raise RunError(f"{path}: is not in a run's folder, and its model is the run's; name the run")
+        raise RunError(f"{path}: is not in a run's folder, and the proof needs the run's weights; name the run")
     return run, exporter, path

@@ -64,6 +64,8 @@ def _show(report: Mapping[str, Any], path: str) -> None:
             click.echo(_line(one))
         for line in _besides(result):
             click.echo(f"  {line}")
+    for line in _beside_float32(report):
+        click.echo(line)
 
 
 def _besides(result: Mapping[str, Any]) -> Iterator[str]:
@@ -85,6 +87,18 @@ def _besides(result: Mapping[str, Any]) -> Iterator[str]:
         yield f"recurrent nodes elsewhere: {len(result['elsewhere'])}, such as {result['elsewhere'][0]}"
     if result.get("unpredicted"):
         yield f"{len(result['unpredicted'])} nodes elsewhere than predicted; --json names them"
+
+
+def _beside_float32(report: Mapping[str, Any]) -> Iterator[str]:
+    """What a file of lower precision is worth, in lines."""
+    found = report.get("against_float32")
+    if found is None:
+        return
+    yield f"beside the float32 file: {found['verdict']}"
+    if found["agreement"] is not None:
+        yield f"  the same label in {found['agreement']:.2%} of the validation part"
+    if "missing" in found:
+        yield f"  answers are not compared: {found['missing']}"
 
 
 def _line(one: Mapping[str, Any]) -> str:

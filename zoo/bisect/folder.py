@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from zoo.bisect.inside import Seen, View
 from zoo.dissection import Dissection
 from zoo.files import write_atomically, write_json
-from zoo.inside import Seen, View
 from zoo.model import Model
 from zoo.parity import Array
 from zoo.trace import has_steps, reads_backward

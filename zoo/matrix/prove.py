@@ -1,6 +1,6 @@
 """The matrix: a cell proven in every direction, depth and shape, with lengths and states of every kind, at every opset.
 
-What is varied stands in `zoo.matrix_points`. One model is made for each of its settings, one file for each opset, and
+What is varied stands in `zoo.matrix.points`. One model is made for each of its settings, one file for each opset, and
 what the file should give is worked out once for all opsets.
 """
 
@@ -17,7 +17,7 @@ from zoo.cases import Case
 from zoo.errors import DataError, RunError, UsageError, ZooError
 from zoo.expectations import Expectations
 from zoo.exporter import Exporter, ExportOptions
-from zoo.matrix_points import OPSETS, Point, Subject, Variant, draw_points
+from zoo.matrix.points import OPSETS, Point, Subject, Variant, draw_points
 from zoo.model import Model
 from zoo.parity import Array, Expected, judge
 from zoo.proof import Mode, overall

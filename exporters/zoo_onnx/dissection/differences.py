@@ -21,8 +21,8 @@ from onnx import (
 from onnx.reference import ReferenceEvaluator
 
 import zoo
-from zoo_onnx.probe import body_of
-from zoo_onnx.suspects import between
+from zoo_onnx.dissection.probe import body_of
+from zoo_onnx.dissection.suspects import between
 
 FRESH = "a fresh export has"
 

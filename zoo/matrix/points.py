@@ -15,11 +15,11 @@ from torch import nn
 from zoo.cases import SHAPES as PROVEN_SHAPES
 from zoo.cases import Case, LengthsKind, are_possible, draw_lengths, draw_states, fill_padding
 from zoo.cell import CellConfig
-from zoo.covering import Pair, cover
 from zoo.encoder import Normaliser
 from zoo.errors import SpecError, UsageError
 from zoo.exporter import Lowering
-from zoo.matrix_weights import amplify, number_gates
+from zoo.matrix.covering import Pair, cover
+from zoo.matrix.weights import amplify, number_gates
 from zoo.model import Model
 from zoo.readout import SoftmaxReadout
 from zoo.recurrent import REVERSED, Direction, Layer, Stack, StackConfig

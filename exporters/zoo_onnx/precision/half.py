@@ -12,7 +12,7 @@ import numpy as np
 import onnx_ir as ir
 
 import zoo
-from zoo_onnx.weights import weights_of_products
+from zoo_onnx.precision.weights import weights_of_products
 
 FORMATS = {"float16": ir.DataType.FLOAT16.numpy(), "bfloat16": ir.DataType.BFLOAT16.numpy()}
 

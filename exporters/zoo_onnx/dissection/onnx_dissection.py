@@ -10,9 +10,9 @@ import onnx
 from numpy.typing import NDArray
 
 import zoo
-from zoo_onnx.differences import differences
-from zoo_onnx.probe import write_probes
-from zoo_onnx.suspects import cut
+from zoo_onnx.dissection.differences import differences
+from zoo_onnx.dissection.probe import write_probes
+from zoo_onnx.dissection.suspects import cut
 
 
 class OnnxDissection(zoo.Dissection):

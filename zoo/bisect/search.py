@@ -16,19 +16,19 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from zoo.bisect_folder import write_folder
-from zoo.cases import SHAPES, Case, draw_cases, with_states
+from zoo.bisect.folder import write_folder
+from zoo.bisect.inside import Inside, Seen, View
+from zoo.cases import Case
 from zoo.dataset import Split
 from zoo.dissection import Difference, Dissection, Probe
 from zoo.errors import ParityError
 from zoo.expectations import Expectations
 from zoo.exporter import Exporter, ExportOptions, Lowering, Precision
 from zoo.golden import PRECISION
-from zoo.inside import Inside, Seen, View
 from zoo.model import Model
 from zoo.oracle import Oracle
 from zoo.parity import KEPT, judge, with_weights
-from zoo.proof import LOWERING, STEPS, overall
+from zoo.proof import LOWERING, Made, cases_for, overall
 from zoo.session import OnnxSession
 from zoo.streaming import CHUNKS, CHUNKS_KEY
 from zoo.trace import has_steps, in_words, reads_backward
@@ -71,14 +71,6 @@ class Suspect:
         )
 
 
-def cases_of(model: Model, sample: Split, session: OnnxSession) -> list[Case]:
-    """The inputs of the proof of a file, which a file for chunks gets in one chunk."""
-    fixed = session.input.steps if session.metadata.get(STEPS) == str(session.input.steps) else None
-    shapes = SHAPES if fixed is None else tuple(dict.fromkeys((batch, fixed) for batch, _ in SHAPES))
-    drawn = list(draw_cases(sample.x.numpy(), model.encoder.tokens, with_lengths=session.takes_lengths, shapes=shapes))
-    return list(with_states(model, drawn)) if session.states else drawn
-
-
 def suspect_of(path: Path, model: Model, exporter: Exporter, sample: Split, progress: Callable[[str], None]) -> Suspect:
     """A file, with what its model should give on the cases of its proof.
 
@@ -86,7 +78,9 @@ def suspect_of(path: Path, model: Model, exporter: Exporter, sample: Split, prog
         RunError: where the file does not load.
     """
     session = OnnxSession(path)
-    return Suspect(path, model, exporter, session, Expectations(model, cases_of(model, sample, session), progress))
+    # A file for chunks takes no lengths, and gets each sequence in one chunk.
+    cases = cases_for(model, sample, Made.read(path), with_lengths=session.takes_lengths)
+    return Suspect(path, model, exporter, session, Expectations(model, cases, progress))
 
 
 def bisect(suspect: Suspect, folder: Path, progress: Callable[[str], None]) -> dict[str, Any]:
@@ -94,7 +88,7 @@ def bisect(suspect: Suspect, folder: Path, progress: Callable[[str], None]) -> d
 
     Returns:
         The report, ready for JSON; its ``verdict`` is that of the proof on the CPU. Where it is ``failed`` the folder
-        holds the same report and the piece; see `zoo.bisect_folder`.
+        holds the same report and the piece; see `zoo.bisect.folder`.
 
     Raises:
         ParityError: where the file has other outputs than the model, so that nothing can be compared.
