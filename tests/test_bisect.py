@@ -253,7 +253,7 @@ def test_what_cannot_be_bisected_is_told_in_one_line(run: Path, tmp_path: Path) 
     onnx.save(file, renamed)
     told = {
         outside: "is not in a run's folder",
-        tmp_path / "none.onnx": "does not exist",
+        tmp_path / "none.onnx": "is not a run, nor an exported file of one",
         broken: "broken.onnx: ",
         renamed: "its outputs are scores, probabilities, the model's are logits, probabilities",
     }

@@ -29,9 +29,10 @@ from zoo.expectations import Expectations
 from zoo.matrix.points import LENGTHS, SHAPES, Point, Subject, Variant, draw_points
 from zoo.matrix.prove import by_model, matrix, newest_opset, prove_points
 from zoo.matrix.weights import recurrent
+from zoo.outcomes import overall
 from zoo.parity import Array, judge
 from zoo.plugins import load_registry
-from zoo.proof import MODES, overall
+from zoo.proof import MODES
 from zoo.session import OnnxSession
 from zoo_onnx import OnnxExporter
 from zoo_onnx.operators import GATES

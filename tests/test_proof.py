@@ -15,10 +15,12 @@ import zoo
 from tests.builders import make_stack
 from tests.models import FEATURES, draw, make_model, sequences, write
 from tests.mutants import Graph
-from zoo.cases import SHAPES, draw_cases
+from zoo.cases import SHAPES, Case, draw_cases
+from zoo.expectations import Expectations
 from zoo.oracle import Input, Oracle
-from zoo.parity import at_their_usual_scale, judge
-from zoo.proof import MODES, overall, prove
+from zoo.outcomes import Outcome, judged_steps, overall, summary
+from zoo.parity import Comparison, Expected, Status, at_their_usual_scale, judge
+from zoo.proof import MODES, Made, cases_for, prove, prove_against
 from zoo.providers import PlacedNode, unavailable
 from zoo.session import OnnxSession
 from zoo_onnx import OnnxExporter
@@ -329,3 +331,50 @@ def test_a_file_of_other_features_fails(tmp_path: Path) -> None:
     report = proof(make_model("lstm"), write(other, tmp_path))
     assert report["verdict"] == "failed"
     assert report["reasons"] == ["cpu: model.onnx: takes (batch, time, 5), got (1, 1, 8); reshape the input"]
+
+
+# --- lower precision: up to how many steps ----------------------------------------------------------------------------
+
+
+def outcome(steps: int, status: Status) -> Outcome:
+    case = Case(1, steps, "data", np.zeros((1, steps, 1), np.float32))
+    expected = Expected(np.ones((1, 1)), np.zeros(1))
+    return Outcome(case, expected, *[Comparison(status, status, 0.0, 0.0, 0.0, 1.0, np.zeros(1))] * 2)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "least", "limit"),
+    [
+        ({1: "passed", 28: "passed", 200: "passed"}, 8, None),
+        ({1: "passed", 28: "passed", 200: "ill-conditioned"}, 8, 28),
+        ({1: "passed", 28: "ill-conditioned", 50: "passed"}, 1, 1),
+        ({1: "passed", 28: "failed", 200: "ill-conditioned"}, 28, 28),
+        ({1: "passed", 28: "passed", 200: "ill-conditioned"}, 29, None),
+        ({1: "ill-conditioned"}, 0, None),
+    ],
+)
+def test_up_to_how_many_steps(statuses: dict[int, Status], least: int, limit: int | None) -> None:
+    one = [outcome(steps, status) for steps, status in statuses.items()]
+    other = [outcome(steps, "passed") for steps in statuses]
+    assert judged_steps([other, one], least) == limit
+
+
+def test_a_fault_beyond_the_limit_is_a_fault() -> None:
+    found = [outcome(1, "passed"), outcome(28, "passed"), outcome(50, "ill-conditioned"), outcome(200, "failed")]
+    assert summary("y", found, 28, state=True)["status"] == "failed"
+    assert summary("y", found[:-1], 28, state=True)["status"] == "passed"
+    assert summary("y", found[:-1], None, state=True)["status"] == "ill-conditioned"
+
+
+def test_a_file_of_lower_precision_is_proven_up_to_what_can_be_judged(tmp_path: Path) -> None:
+    """In bfloat16 a lively RNN says nothing after some steps; a float32 file of it is judged whole, or not at all."""
+    model = make_model("rnn_tanh", hidden_size=32, recurrent_gain=4)
+    path = write(model, tmp_path, lowering="native")
+    made = Made(precision="bfloat16")
+    expectations = Expectations(model, cases_for(model, sequences(draw(8, 5)), made))
+    report = prove_against(expectations, path, made, ["cpu"], [], usual_steps=5)
+    (result,) = report["providers"]
+    assert (report["verdict"], result["judged_steps"]) == ("passed", 7)
+    assert all(one["ill_conditioned_cases"] > 0 for one in result["outputs"])
+    report = prove_against(expectations, path, made, ["cpu"], [], usual_steps=28)
+    assert report["verdict"] == "ill-conditioned"

@@ -346,7 +346,7 @@ def test_matrix_precision_and_latency_are_shown_where_they_are_there(odd: tuple[
         "0.31 (5.0 kB) 1.40 (1.30 to 1.50) 0.91 99.50%",
         "model.int8.onnx : smaller (0.31x): worth it for size",
         "onnx scan 0.3 ms 0.4 ms 3,333 26,664 2.18 (1.75..2.6)",
-        "model.fp16.onnx : not measured, since its proof has not passed",
+        "model.fp16.onnx : not measured beside the float32 file",
         "cuda: unavailable: no library",
     ):
         assert words in page.text, words
@@ -401,9 +401,9 @@ def test_model_card_has_the_short_form(run: Path) -> None:
     card = (run / "README.md").read_text()
     worst = max(one["over_budget"] for one in proof["providers"][0]["outputs"])
     size = (run / "onnx" / "model.onnx").stat().st_size / 1000
-    assert "| file | precision | size | cpu |\n|---|---|---|---|\n" in card
-    assert f"| `model.onnx` | float32 | {size:,.1f} kB | passed, {worst:.2f} of its budget |\n" in card
-    assert f"| `model.int8.onnx` | int8 |  | passed, {worst:.2f} of its budget |\n" in card
+    assert "| file | precision | size | verdict | cpu |\n|---|---|---|---|---|\n" in card
+    assert f"| `model.onnx` | float32 | {size:,.1f} kB | **passed** | passed, {worst:.2f} of its budget |\n" in card
+    assert f"| `model.int8.onnx` | int8 |  | **passed** | passed, {worst:.2f} of its budget |\n" in card
     assert "`zoo report` makes a page" in card
 
 

@@ -56,7 +56,7 @@ def test_export_and_check_tell_of_both_files(run: Path) -> None:
     shown = run_zoo("check", run, "--provider", "cpu").stdout
     for name in ("model.onnx", "model.stream.onnx"):
         assert f"parity of {folder / name}: passed\n" in shown
-        assert f"`{name}`: **passed**" in (run / "README.md").read_text()
+        assert f"| `{name}` | float32 |" in (run / "README.md").read_text()
 
 
 def test_the_file_says_what_it_is(run: Path) -> None:

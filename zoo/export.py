@@ -229,8 +229,10 @@ def check(
 
 def _short(report: Mapping[str, Any]) -> dict[str, Any]:
     """What a file says of its own proof."""
+    limits = [result["judged_steps"] for result in report["providers"] if "judged_steps" in result]
     return {
         "verdict": report["verdict"],
         "providers": {result["name"]: result["status"] for result in report["providers"]},
+        **({"judged_steps": min(limits)} if limits else {}),
         "over_budget": max(output["over_budget"] for result in report["providers"] for output in result["outputs"]),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,8 @@ def _card(run: Run, config: dict[str, Any]) -> str:
         if file.is_file()
     )
     spec = run.spec_file.name
-    exports = _exports({file: json.loads(file.read_text()) for file in sorted(run.path.glob("*/parity*.json"))})
+    proofs = sorted(run.path.glob("*/parity*.json"), key=lambda file: (len(file.name), file.name))  # float32 first
+    exports = _exports({file: json.loads(file.read_text()) for file in proofs})
     packages = ", ".join(f"{name} {version}" for name, version in config["versions"].items())
     description = f"{config['description']}\n\n" if config["description"] else ""
     return f"""# {config["name"]}
@@ -107,15 +108,14 @@ def _exports(reports: Mapping[Path, dict[str, Any]]) -> str:
         return ""
     modes = list(dict.fromkeys(one["name"] for report in reports.values() for one in report["providers"]))
     rows = [
-        f"| `{report['file']}` | {report.get('precision', 'float32')} | {_size(file.with_name(report['file']))} |"
-        + "".join(f" {_cell(report, mode)} |" for mode in modes)
+        f"| `{report['file']}` | {report.get('precision', 'float32')} | {_size(file.with_name(report['file']))} "
+        f"| **{report['verdict']}** |" + "".join(f" {_cell(report, mode)} |" for mode in modes)
         for file, report in reports.items()
     ]
-    heading = (
-        f"| file | precision | size |{''.join(f' {mode} |' for mode in modes)}\n|---|---|---|{'---|' * len(modes)}"
-    )
+    columns = ["file", "precision", "size", "verdict", *modes]
+    heading = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}"
     return "\n".join(
-        [heading, *rows, "", *map(_verdict, reports.values()), "", "`zoo report` makes a page of it, with pictures."]
+        [heading, *rows, *_reasons(reports.values()), "", "`zoo report` makes a page of it, with pictures."]
     )
 
 
@@ -134,18 +134,14 @@ def _cell(report: dict[str, Any], mode: str) -> str:
     if result is None:
         return ""
     shares = [output["over_budget"] for output in result["outputs"] if output["over_budget"] is not None]
-    return f"{result['status']}, {max(shares):.2f} of its budget" if shares else str(result["status"])
+    limit = f" up to {result['judged_steps']} steps" if "judged_steps" in result else ""
+    return f"{result['status']}{limit}, {max(shares):.2f} of its budget" if shares else str(result["status"])
 
 
-def _verdict(report: dict[str, Any]) -> str:
-    lines = [f"- `{report['file']}`: **{report['verdict']}**"]
-    for provider in report["providers"]:
-        if provider["status"] != "passed":
-            lines.append(f"  - {provider['name']}: {provider['status']}: {provider['reason']}")
-            continue
-        worst = max(provider["outputs"], key=lambda output: output["over_budget"])
-        lines.append(
-            f"  - {provider['name']}: {provider['status']}; largest error {worst['max_error']:.1e} "
-            f"({worst['over_budget']:.2f} of its budget) over {len(report['cases'])} inputs"
-        )
-    return "\n".join(lines)
+def _reasons(reports: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Why something is not passed, an item each, after an empty line; none where all is."""
+    found = []
+    for report in reports:
+        missing = [f"{one['name']}: {one['reason']}" for one in report["providers"] if one["status"] == "unavailable"]
+        found += [f"- `{report['file']}`: {reason}" for reason in dict.fromkeys([*report["reasons"], *missing])]
+    return ["", *found] if found else []

@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-import numpy as np
-
 from zoo.cases import SHAPES, Case, draw_cases, with_states
 from zoo.dataset import Split
 from zoo.errors import DataError, ProviderUnavailable, RunError
@@ -19,10 +17,10 @@ from zoo.expectations import Expectations
 from zoo.golden import PRECISION
 from zoo.model import Model
 from zoo.observed import apart, copies, largest_over, middling, repeats
-from zoo.parity import Array, Comparison, Expected, judge, with_weights
+from zoo.outcomes import Outcome, judged_steps, overall, summary
+from zoo.parity import Array, judge, with_weights
 from zoo.placement import describe, insist_on_placement
 from zoo.providers import PROVIDERS, PlacedNode, refusal_alone, unavailable
-from zoo.readout import CLASS_OUTPUTS
 from zoo.session import OnnxSession, read_onnx
 from zoo.versions import versions
 
@@ -124,13 +122,17 @@ def prove(
     """
     made = Made.read(path)
     expectations = Expectations(model, cases_for(model, sample, made), progress)
-    return prove_against(expectations, path, made, providers, file_faults)
+    return prove_against(expectations, path, made, providers, file_faults, usual_steps=sample.x.shape[1])
 
 
 def cases_for(model: Model, sample: Split, made: Made, *, with_lengths: bool | None = None) -> list[Case]:
-    """The inputs of a proof of a file that takes whole sequences; with lengths where the model takes them when None."""
+    """The inputs of a proof of a file that takes whole sequences; with lengths where the model takes them when None.
+
+    One of lower precision, which may be judged up to some number of steps alone, gets the data's own number too.
+    """
     with_lengths = model.takes_lengths if with_lengths is None else with_lengths
-    shapes = SHAPES if made.steps is None else tuple(dict.fromkeys((batch, made.steps) for batch, _ in SHAPES))
+    own = () if made.precision == "float32" else ((3, sample.x.shape[1]),)
+    shapes = (*SHAPES, *own) if made.steps is None else tuple(dict.fromkeys((batch, made.steps) for batch, _ in SHAPES))
     drawn = draw_cases(sample.x.numpy(), model.encoder.tokens, with_lengths=with_lengths, shapes=shapes)
     return list(with_states(model, list(drawn)) if made.states else drawn)
 
@@ -150,8 +152,13 @@ def prove_against(
     providers: Sequence[str],
     file_faults: Sequence[str],
     answer: Answer = whole_sequences,
+    *,
+    usual_steps: int = 0,
 ) -> dict[str, Any]:
-    """Compare what ``answer`` makes of a file with what is expected of it; see `prove`."""
+    """Compare what ``answer`` makes of a file with what is expected of it; see `prove`.
+
+    ``usual_steps`` are those of the data, which a file of lower precision has to be proven for at least.
+    """
     began = time.monotonic()
     cases = expectations.cases
     modes = [
@@ -159,7 +166,8 @@ def prove_against(
         for provider in providers
         for mode in MODES[provider]
     ]
-    runs = [_prove_on(mode, path, answer, expectations) for mode in modes]
+    least = None if made.precision == "float32" else usual_steps
+    runs = [_prove_on(mode, path, answer, expectations, least) for mode in modes]
     _compare_with_cpu(modes, runs, expectations)
     results = [result for result, _ in runs]
     verdict = "failed" if file_faults else overall([result["status"] for result in results])
@@ -176,15 +184,6 @@ def prove_against(
         "seconds": time.monotonic() - began,
         "versions": versions(),
     }
-
-
-def overall(statuses: Sequence[str]) -> str:
-    """One verdict from several: a failure outweighs everything, and what did not run proves nothing."""
-    ran = [status for status in statuses if status != "unavailable"]
-    for status in ("failed", "ill-conditioned"):
-        if status in ran:
-            return status
-    return "passed" if ran else "unavailable"
 
 
 class Wanted(NamedTuple):
@@ -211,22 +210,14 @@ class Wanted(NamedTuple):
         insist_on_placement(report, self.asked)
 
 
-@dataclass(frozen=True)
-class _Outcome:
-    """One output in one case."""
-
-    case: Case
-    expected: Expected
-    file: Comparison
-    torch: Comparison
-    """What torch itself, in float32, makes of it."""
-
-
 def _prove_on(
-    mode: Mode, path: Path, answer: Answer, expectations: Expectations
+    mode: Mode, path: Path, answer: Answer, expectations: Expectations, least_steps: int | None
 ) -> tuple[dict[str, Any], Answers | None]:
-    """All cases on one provider, in one mode: what the report says of it, and the answers where they can be judged."""
-    result = {"name": mode.name, "provider": mode.provider, "precision": mode.precision, "outputs": []}
+    """All cases on one provider, in one mode: what the report says of it, and the answers where they can be judged.
+
+    With ``least_steps`` it is enough that a verdict is possible up to so many steps; see `judged_steps`.
+    """
+    result: dict[str, Any] = {"name": mode.name, "provider": mode.provider, "precision": mode.precision, "outputs": []}
     if reason := unavailable(mode.provider):
         return {**result, "status": "unavailable", "reason": reason}, None
     try:
@@ -238,14 +229,17 @@ def _prove_on(
     if set(answers.outputs[0]) != set(wanted[0]):
         names = f"{', '.join(answers.outputs[0])} instead of {', '.join(wanted[0])}"
         return {**result, "status": "failed", "reason": f"the outputs are {names}"}, None
-    outcomes: dict[str, list[_Outcome]] = {name: [] for name in wanted[0]}
+    outcomes: dict[str, list[Outcome]] = {name: [] for name in wanted[0]}
     for case, expected, found, own in zip(expectations.cases, wanted, answers.outputs, expectations.torch, strict=True):
         file, torch_ = judge(expected, found), judge(expected, own)
         for name, known in outcomes.items():
-            known.append(_Outcome(case, expected[name], file[name], torch_[name]))
-    summaries = [_summary(name, known, state=name in expectations.states) for name, known in outcomes.items()]
-    status = overall([summary["status"] for summary in summaries])
-    reason = "; ".join(f"{summary['name']}: {summary['reason']}" for summary in summaries if summary["reason"])
+            known.append(Outcome(case, expected[name], file[name], torch_[name]))
+    limit = None if least_steps is None else judged_steps(outcomes.values(), least_steps)
+    if limit is not None:
+        result["judged_steps"] = limit
+    summaries = [summary(name, known, limit, state=name in expectations.states) for name, known in outcomes.items()]
+    status = overall([one["status"] for one in summaries])
+    reason = "; ".join(f"{one['name']}: {one['reason']}" for one in summaries if one["reason"])
     counts = Counter(node.provider for node in answers.placement)
     if status != "failed" and PROVIDERS[mode.provider] not in counts:
         status, reason = "failed", f"no node ran on {mode.provider}; ONNX Runtime placed them on {', '.join(counts)}"
@@ -285,50 +279,3 @@ def _compare_with_cpu(
         result["tf32"] = {"seen": over > 1, "over_budget": over, "override": os.environ.get("NVIDIA_TF32_OVERRIDE")}
         if on_cpu is not None:
             result["against_cpu"] = apart(fine, on_cpu.outputs, answers.outputs)
-
-
-def _summary(name: str, outcomes: Sequence[_Outcome], *, state: bool) -> dict[str, Any]:
-    """The worst of all cases of one output, and whether it proves anything at all. A ``state`` need not depend on the
-    input, as that of a counter does not."""
-    status = overall([outcome.file.status for outcome in outcomes])
-    classes = name in CLASS_OUTPUTS and outcomes[0].expected.exact.shape[-1] > 1
-    worst = max((one for one in outcomes if one.file.status == status), key=lambda one: one.file.over_budget)
-    reason = f"{worst.file.reason} ({worst.case})" if status != "passed" else ""
-    empty = "" if state else _proves_nothing([outcome.expected for outcome in outcomes])
-    if status != "failed" and empty:
-        status, reason = "failed", empty
-    return {
-        "name": name,
-        "status": status,
-        "reason": reason,
-        "max_error": max(outcome.file.max_error for outcome in outcomes),
-        "over_budget": worst.file.over_budget,
-        "worst_case": worst.case.to_dict(),
-        "torch_max_error": max(outcome.torch.max_error for outcome in outcomes),
-        "torch_over_budget": max(outcome.torch.over_budget for outcome in outcomes),
-        "amplification": max(outcome.file.amplification for outcome in outcomes),
-        "ill_conditioned_cases": sum(outcome.file.status == "ill-conditioned" for outcome in outcomes),
-        "agreement": min(outcome.file.agreement for outcome in outcomes) if classes else None,
-        "errors": [one.file.max_error for one in outcomes],
-        "budgets": [float(one.expected.budget.max()) for one in outcomes],
-        "by_step": _by_step(outcomes),
-    }
-
-
-def _by_step(outcomes: Sequence[_Outcome]) -> dict[str, Any] | None:
-    """Error and budget of each step of the longest case, for a picture; None for an output without steps."""
-    longest = max(range(len(outcomes)), key=lambda index: outcomes[index].expected.steps)
-    one = outcomes[longest]
-    if one.expected.steps == 1 or not one.file.errors.size:
-        return None
-    return {"case": longest, "errors": one.file.errors.tolist(), "budgets": one.expected.budget.tolist()}
-
-
-def _proves_nothing(expected: Sequence[Expected]) -> str:
-    """Agreement on an output that is zero, or the same for every input, would be no evidence."""
-    if max(one.scale for one in expected) < 1e-12:
-        return "the output is zero for every input, so agreement proves nothing; train the model"
-    rows = np.concatenate([one.exact.reshape(-1, one.exact.shape[-1]) for one in expected])
-    if float(np.ptp(rows, axis=0).max()) <= 1e-9 * float(np.abs(rows).max()):
-        return "the output does not depend on the input, so agreement proves nothing; train the model"
-    return ""

@@ -27,8 +27,9 @@ from zoo.exporter import Exporter, ExportOptions, Lowering, Precision
 from zoo.golden import PRECISION
 from zoo.model import Model
 from zoo.oracle import Oracle
+from zoo.outcomes import overall
 from zoo.parity import KEPT, judge, with_weights
-from zoo.proof import LOWERING, Made, cases_for, overall
+from zoo.proof import LOWERING, Made, cases_for
 from zoo.session import OnnxSession
 from zoo.streaming import CHUNKS, CHUNKS_KEY
 from zoo.trace import has_steps, in_words, reads_backward

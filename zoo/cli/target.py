@@ -39,7 +39,7 @@ def named_file(path: Path, registry: Registry) -> tuple[Run, Exporter, Path]:
         RunError: where it is none of a run's.
     """
     if not path.is_file():
-        raise RunError(f"{path}: does not exist; name a run, or an exported file of it")
+        raise RunError(f"{path}: is not a run, nor an exported file of one; 'zoo build SPEC' makes a run")
     folder = path.resolve().parent
     folder = folder.parent if folder.name == REJECTED else folder
     run, exporters = Run(folder.parent), [exporter() for exporter in registry.exporters.values()]

@@ -115,7 +115,8 @@ def _place(result: Mapping[str, Any]) -> str:
     if not result["outputs"]:
         return str(result["reason"])
     counts = [f"{count} on {name.removesuffix('ExecutionProvider')}" for name, count in result["nodes"].items()]
-    return f"nodes: {', '.join(counts)}"
+    limit = f"up to {result['judged_steps']} steps; " if "judged_steps" in result else ""
+    return f"{limit}nodes: {', '.join(counts)}"
 
 
 def _coloured(status: str) -> str:

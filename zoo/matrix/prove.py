@@ -19,8 +19,9 @@ from zoo.expectations import Expectations
 from zoo.exporter import Exporter, ExportOptions
 from zoo.matrix.points import OPSETS, Point, Subject, Variant, draw_points
 from zoo.model import Model
+from zoo.outcomes import overall
 from zoo.parity import Array, Expected, judge
-from zoo.proof import Mode, overall
+from zoo.proof import Mode
 from zoo.providers import PROVIDERS
 from zoo.session import OnnxSession
 from zoo.versions import versions

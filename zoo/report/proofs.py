@@ -105,6 +105,8 @@ def _told(result: Mapping[str, Any], cases: int) -> str:
         judged = f" Where it can be judged, the largest error is {share(worst)}." if worst["over_budget"] else ""
         return f"{_sentence(result['reason'])}{judged}"
     figures = f"{share(worst)}, in {worst['name']} ({number(worst['max_error'])})"
+    if "judged_steps" in result:
+        return f"Up to {result['judged_steps']} steps; beyond, no verdict is possible. The largest error is {figures}."
     return f"The largest error is {figures}, over {cases} inputs."
 
 
