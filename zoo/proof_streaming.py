@@ -16,7 +16,7 @@ from zoo.expectations import Expectations
 from zoo.model import Model
 from zoo.observed import repeats
 from zoo.parity import Array
-from zoo.proof import Answers, Made, Mode, prove_against
+from zoo.proof import Answer, Answers, Made, Mode, prove_against
 from zoo.session import OnnxSession
 from zoo.streaming import OnnxStream
 
@@ -59,17 +59,26 @@ def prove_streaming(
 
     Streams are short here, since the exact result of a single one of 10,000 steps takes ten seconds; a test has one.
     """
-    inputs = list(draw_cases(sample.x.numpy(), model.encoder.tokens, shapes=SHAPES))
-    cases = [replace(case, chunk=chunk) for case in inputs for chunk in CHUNKS]
+    expectations = Expectations(model, chunk_cases(model, sample), progress)
+    return prove_against(expectations, path, Made.read(path), providers, file_faults, in_chunks(by_step=model.by_step))
+
+
+def chunk_cases(model: Model, sample: Split) -> list[Case]:
+    """The inputs of a proof of a file for chunks."""
+    drawn = list(draw_cases(sample.x.numpy(), model.encoder.tokens, shapes=SHAPES))
+    return [replace(case, chunk=chunk) for case in drawn for chunk in CHUNKS]
+
+
+def in_chunks(*, by_step: bool) -> Answer:
+    """Runs a file for chunks on the chunks of each case; ``by_step`` as of its model."""
 
     def answer(path: Path, mode: Mode, cases: Sequence[Case]) -> Answers:
         session = OnnxSession(path, mode.provider, strict=mode.strict)
         stream = OnnxStream(session)
-        outputs = [_streamed(stream, case, by_step=model.by_step) for case in cases]
+        outputs = [_streamed(stream, case, by_step=by_step) for case in cases]
         return Answers(outputs, session.placement(), repeats(session, cases[0].x))
 
-    expectations = Expectations(model, cases, progress)
-    return prove_against(expectations, path, Made.read(path), providers, file_faults, answer)
+    return answer
 
 
 def _streamed(stream: OnnxStream, case: Case, *, by_step: bool) -> Mapping[str, Array]:

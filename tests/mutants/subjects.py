@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,15 +14,12 @@ import torch
 import zoo
 from tests.models import draw, make_model, sequences, write
 from tests.runs import build_run
-from zoo.cases import Case, draw_cases
+from zoo.cases import Case
 from zoo.expectations import Expectations
-from zoo.observed import repeats
 from zoo.plugins import load_registry
-from zoo.proof import Answer, Answers, Made, Mode, cases_for, whole_sequences
-from zoo.proof_streaming import CHUNKS, SHAPES, _streamed
+from zoo.proof import Answer, Made, cases_for, whole_sequences
+from zoo.proof_streaming import chunk_cases, in_chunks
 from zoo.run import Run
-from zoo.session import OnnxSession
-from zoo.streaming import OnnxStream
 
 TRAINED: Mapping[str, tuple[str, ...]] = {
     "rnn": ("architecture.direction=reverse", "architecture.pooling=max"),
@@ -154,17 +151,10 @@ class Bench:
     @property
     def answer(self) -> Answer:
         """How a file is run: whole sequences, or chunk by chunk."""
-        return self._in_chunks if self.streaming else whole_sequences
+        return in_chunks(by_step=self.model.by_step) if self.streaming else whole_sequences
 
     def _cases(self) -> Sequence[Case]:
         """The proof's own."""
         if not self.streaming:
             return cases_for(self.model, self.sample, self.made)
-        drawn = draw_cases(self.sample.x.numpy(), self.model.encoder.tokens, shapes=SHAPES)
-        return [replace(case, chunk=chunk) for case in list(drawn) for chunk in CHUNKS]
-
-    def _in_chunks(self, path: Path, mode: Mode, cases: Sequence[Case]) -> Answers:
-        session = OnnxSession(path, mode.provider, strict=mode.strict)
-        stream = OnnxStream(session)
-        outputs = [_streamed(stream, case, by_step=self.model.by_step) for case in cases]
-        return Answers(outputs, session.placement(), repeats(session, cases[0].x))
+        return chunk_cases(self.model, self.sample)

@@ -1,4 +1,4 @@
-"""The picture of how fast a run answers, as a PNG file."""
+"""The pictures of how fast a run answers, as PNG files: all measurements in one, or one by itself."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from zoo.bench import Bench, Block
 from zoo.plots.style import GREY, colour, save
 from zoo.timing import duration
 
-ROOM = 1.7
-"""Length of the axis in units of the longest bar, which has its number beside it."""
+WIDTH, HEADING, ROW = 4.2, 0.9, 0.52
+"""Inches of one measurement, narrow enough for a phone: its width, what is above and below its rows, and a row."""
 
 
 def plot_bench(result: Bench, path: Path) -> None:
@@ -26,28 +26,35 @@ def plot_bench(result: Bench, path: Path) -> None:
     rows = list(dict.fromkeys((block.provider, block.batch) for block in result.blocks))
     names = list(dict.fromkeys(row.name for block in result.blocks for row in block.rows))
     colours = {name: colour(index) for index, name in enumerate(names)}
-    height = 1.0 + len(rows) * (0.8 + 0.34 * len(names))
-    figure = Figure(figsize=(1.8 + 4.8 * len(columns), height), layout="constrained")
+    height = 0.4 + len(rows) * (HEADING + ROW * len(names))
+    figure = Figure(figsize=(max(2, len(columns)) * WIDTH, height), layout="constrained")  # room for the heading
     grid = figure.subplots(len(rows), len(columns), squeeze=False)
     for block in result.blocks:
-        axes = grid[rows.index((block.provider, block.batch)), columns.index(block.time)]
-        _bars(axes, block, colours)
+        _draw(grid[rows.index((block.provider, block.batch)), columns.index(block.time)], block, colours)
     threads = f"{result.threads} thread{'s' if result.threads > 1 else ''}"
-    run = result.run.replace("$", r"\$")
-    figure.suptitle(f"{run}: latency, {threads}; median, and a line up to p95")
+    figure.suptitle(f"{result.run}: latency, {threads}; median, and a line up to p95", parse_math=False)
     save(figure, path)
 
 
-def _bars(axes: Axes, block: Block, colours: Mapping[str, str]) -> None:
+def plot_block(block: Block, path: Path) -> None:
+    """The same of one provider, batch and time."""
+    figure = Figure(figsize=(WIDTH, HEADING + ROW * len(block.rows)), layout="constrained")
+    _draw(figure.subplots(), block, {row.name: colour(index) for index, row in enumerate(block.rows)})
+    save(figure, path)
+
+
+def _draw(axes: Axes, block: Block, colours: Mapping[str, str]) -> None:
+    """Each candidate as a bar below its name and its numbers."""
     for index, row in enumerate(block.rows):
-        axes.barh(index, 1e3 * row.p50, height=0.7, color=colours[row.name])
-        axes.plot([1e3 * row.p50, 1e3 * row.p95], [index, index], color=GREY, linewidth=1.5)
-        told = duration(row.p50) + (f"  ({row.ratio.median:.3g} times)" if index else "")
-        axes.annotate(told, (1e3 * row.p95, index), (4, 0), textcoords="offset points", va="center", size=9)
-    axes.set_yticks(range(len(block.rows)), [row.name for row in block.rows])
-    axes.set_ylim(len(block.rows) - 0.5, -0.5)  # the first on top, as in the table
-    axes.set_xlim(0, ROOM * 1e3 * max(row.p95 for row in block.rows))
+        told = f"{row.name}: {duration(row.p50)}" + (f", {row.ratio.median:.3g} times" if index else "")
+        axes.text(0, index - 0.42, told, size=9, va="top", parse_math=False)
+        axes.barh(index + 0.22, 1e3 * row.p50, height=0.4, color=colours[row.name])
+        axes.plot([1e3 * row.p50, 1e3 * row.p95], [index + 0.22] * 2, color=GREY, linewidth=1.5)
+    axes.set_yticks([])
+    axes.set_ylim(len(block.rows) - 0.45, -0.55)  # the first on top, as in the table
+    axes.set_xlim(0, 1.05e3 * max(row.p95 for row in block.rows))
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.set(title=f"{block.provider}, batch {block.batch}, {block.time} steps", xlabel="milliseconds a batch")
-    axes.grid(axis="x", alpha=0.3)
-    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=9)
+    axes.set_xlabel("milliseconds a batch", size=9)
+    axes.set_title(f"{block.provider}, batch {block.batch}, {block.time} steps", size=10, loc="left")
+    axes.spines[["top", "right", "left"]].set_visible(False)

@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo.bench import Bench, Block, File, LeftOut, Row
 from zoo.model_card import kilobytes
-from zoo.plots.block import plot_block
+from zoo.plots.latency import plot_block
 from zoo.report.pictures import Album, Picture
 from zoo.report.proofs import Proof, Table, share
 from zoo.timing import Ratio, duration
