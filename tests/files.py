@@ -11,7 +11,7 @@ from onnx import ModelProto, TensorProto, helper
 
 import zoo
 from tests.models import CLASSES, FEATURES, draw, sequences
-from zoo.golden_oracle import golden
+from zoo.proof.golden_oracle import golden
 from zoo_onnx import OnnxExporter
 
 LABELS = tuple(f"label {number}" for number in range(CLASSES))

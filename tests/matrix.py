@@ -26,7 +26,7 @@ from zoo.cli.output import console
 from zoo.files import write_json
 from zoo.matrix.points import HIDDEN_SIZE, Point, Subject, draw_points
 from zoo.matrix.prove import STATUSES, by_model, newest_opset, prove_points, report
-from zoo.proof import MODES
+from zoo.proof.prove import MODES
 from zoo_onnx import OnnxExporter
 
 SCANS = ("mgu", "layer_norm_lstm", "peephole_lstm", "lstmp", "clockwork")
@@ -61,7 +61,7 @@ def prove(
 
     Args:
         kinds: of `tests.builders.ALL_KINDS`.
-        providers: keys of `zoo.proof.MODES`.
+        providers: keys of `zoo.proof.prove.MODES`.
         full: all of it, or a sample that covers every pair of values of two dimensions, the cell among them.
         hidden_size: of the cells.
         jobs: processes, of one thread each; 1 for this one.

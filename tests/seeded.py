@@ -22,9 +22,9 @@ import zoo
 from tests.models import draw, make_model
 from tests.mutants import Graph, blocks
 from zoo.bisect import Suspect, bisect
-from zoo.cases import draw_cases
-from zoo.expectations import Expectations
-from zoo.session import OnnxSession
+from zoo.proof.cases import draw_cases
+from zoo.proof.expectations import Expectations
+from zoo.runtime.session import OnnxSession
 from zoo_onnx import OnnxExporter
 
 SHAPES = ((1, 1), (1, 7), (3, 12))

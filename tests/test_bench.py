@@ -32,8 +32,8 @@ from zoo.entry_points import EntryPoint, entry_points
 from zoo.errors import ExportError, ParityError
 from zoo.plots.latency import plot_bench
 from zoo.plugins import Registry, build_registry, load_registry
-from zoo.providers import unavailable
 from zoo.run import Run
+from zoo.runtime.providers import unavailable
 from zoo.timing import WARMUP, Ratio
 from zoo_onnx import OnnxExporter
 

@@ -25,12 +25,12 @@ from tests.seeded import FAULTS, MODELS, Seeded, altered, find, move, prepared
 from zoo.bisect import bisect, suspect_of
 from zoo.bisect.inside import Inside, first_wrong
 from zoo.dissection import ModelValue
-from zoo.oracle import Oracle
 from zoo.parity import Expected
 from zoo.plugins import load_registry
+from zoo.proof.oracle import Oracle
+from zoo.proof.trace import trace
 from zoo.run import Run
-from zoo.session import OnnxSession
-from zoo.trace import trace
+from zoo.runtime.session import OnnxSession
 from zoo_onnx import OnnxExporter, operators
 
 

@@ -17,13 +17,13 @@ from tests.builders import DIRECTIONS, KINDS, covering, make_stack
 from tests.cells import CELLS, reference
 from tests.measure import named_states
 from tests.models import draw, make_model, sequences, write
-from zoo.cases import SHAPES, draw_cases
-from zoo.disturbed import DisturbedArithmetic
-from zoo.oracle import DRAWS, Oracle
 from zoo.parity import PRECISIONS, Expected, judge
-from zoo.proof import prove
-from zoo.proof_streaming import prove_streaming
-from zoo.session import OnnxSession
+from zoo.proof.cases import SHAPES, draw_cases
+from zoo.proof.disturbed import DisturbedArithmetic
+from zoo.proof.oracle import DRAWS, Oracle
+from zoo.proof.prove import prove
+from zoo.proof.streaming import prove_streaming
+from zoo.runtime.session import OnnxSession
 
 TIME, INPUT, HIDDEN = 7, 3, 5
 LENGTHS = [5, 1, 7, 3]

@@ -13,8 +13,8 @@ import pytest
 import zoo
 from tests.command import Outcome, run_zoo
 from tests.runs import build_exported_run, build_run
-from zoo.cases import SHAPES
-from zoo.providers import unavailable
+from zoo.proof.cases import SHAPES
+from zoo.runtime.providers import unavailable
 from zoo_onnx.operators import GATES
 
 without_cuda = pytest.mark.skipif(unavailable("cuda") is None, reason="CUDA can run here")

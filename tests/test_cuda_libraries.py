@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from zoo import cuda_libraries
-from zoo.cuda_libraries import DRIVER, missing_libraries, not_found
+from zoo.runtime import cuda_libraries
+from zoo.runtime.cuda_libraries import DRIVER, missing_libraries, not_found
 
 LDD = """\
 \tlinux-vdso.so.1 (0x00007ffd)

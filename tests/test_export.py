@@ -21,11 +21,11 @@ from tests.builders import DIRECTIONS, KINDS
 from tests.command import run_zoo
 from tests.models import CLASSES, FEATURES, draw, make_model, write
 from tests.runs import build_exported_run
-from zoo.oracle import Oracle
 from zoo.parity import Array, judge
 from zoo.plugins import load_registry
+from zoo.proof.oracle import Oracle
 from zoo.run import Run
-from zoo.session import OnnxSession
+from zoo.runtime.session import OnnxSession
 from zoo_onnx.opset import DEFAULT, OLDEST, newest
 
 OPSETS = range(OLDEST, newest() + 1)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.models import draw, make_model, sequences
-from zoo.golden import Golden
-from zoo.golden_oracle import LONGEST, SEQUENCES, golden
-from zoo.oracle import Oracle
+from zoo.proof.golden_oracle import LONGEST, SEQUENCES, golden
+from zoo.proof.oracle import Oracle
+from zoo.runtime.golden import Golden
 
 
 @pytest.mark.parametrize(

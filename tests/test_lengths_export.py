@@ -15,11 +15,11 @@ from torch import nn
 import zoo
 from tests.builders import DIRECTIONS
 from tests.models import CLASSES, FEATURES, draw, make_model, sequences, write
-from zoo.cases import draw_cases
-from zoo.oracle import Oracle
 from zoo.parity import Array, judge
-from zoo.proof import prove
-from zoo.session import OnnxSession
+from zoo.proof.cases import draw_cases
+from zoo.proof.oracle import Oracle
+from zoo.proof.prove import prove
+from zoo.runtime.session import OnnxSession
 
 KINDS = ("rnn_tanh", "lstm", "gru_after", "gru_before")
 POOLINGS = ("last", "mean", "max", "last_step", None)

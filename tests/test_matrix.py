@@ -24,16 +24,16 @@ from tests.matrix import CELLS, SCANS, subject
 from tests.models import make_model, write
 from tests.runs import build_run
 from tests.stranger import MGUCell
-from zoo.cases import are_possible, draw_lengths
-from zoo.expectations import Expectations
 from zoo.matrix.points import LENGTHS, SHAPES, Point, Subject, Variant, draw_points
 from zoo.matrix.prove import by_model, matrix, newest_opset, prove_points
 from zoo.matrix.weights import recurrent
-from zoo.outcomes import overall
 from zoo.parity import Array, judge
 from zoo.plugins import load_registry
-from zoo.proof import MODES
-from zoo.session import OnnxSession
+from zoo.proof.cases import are_possible, draw_lengths
+from zoo.proof.expectations import Expectations
+from zoo.proof.outcomes import overall
+from zoo.proof.prove import MODES
+from zoo.runtime.session import OnnxSession
 from zoo_onnx import OnnxExporter
 from zoo_onnx.operators import GATES
 from zoo_onnx.opset import newest

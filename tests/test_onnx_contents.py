@@ -15,9 +15,9 @@ from onnx import ModelProto, NodeProto, TensorProto, helper
 import zoo
 from tests.files import foreign_file
 from tests.models import make_model, write
-from zoo.onnx_contents import contents_fault, onnx_fault
-from zoo.onnx_seal import seal_fault, seal_onnx
-from zoo.protobuf import MalformedError, fields, write_bytes
+from zoo.runtime.onnx_contents import contents_fault, onnx_fault
+from zoo.runtime.onnx_seal import seal_fault, seal_onnx
+from zoo.runtime.protobuf import MalformedError, fields, write_bytes
 
 
 @pytest.fixture(scope="module")

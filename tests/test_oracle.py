@@ -16,9 +16,9 @@ import zoo
 from tests import reference
 from tests.builders import DIRECTIONS, KINDS
 from tests.models import FEATURES, draw, make_model
-from zoo.disturbed import DisturbedArithmetic
-from zoo.oracle import Oracle
 from zoo.parity import PRECISIONS, Array
+from zoo.proof.disturbed import DisturbedArithmetic
+from zoo.proof.oracle import Oracle
 from zoo.recurrent import StackConfig
 
 U = PRECISIONS["float32"].unit_roundoff

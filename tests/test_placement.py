@@ -16,12 +16,12 @@ import zoo
 from tests.command import run_zoo
 from tests.models import draw, make_model, sequences, write
 from zoo.cli.verdict import _besides
-from zoo.observed import COPIES, apart, copies, copies_in, largest_over, middling, repeats
 from zoo.parity import Expected
-from zoo.placement import add_differences, describe, insist_on_placement, nodes_of, placement_fault, recurrent
-from zoo.proof import Wanted, prove
-from zoo.providers import PlacedNode
-from zoo.session import OnnxSession
+from zoo.proof.observed import COPIES, apart, copies, copies_in, largest_over, middling, repeats
+from zoo.proof.prove import Wanted, prove
+from zoo.runtime.placement import add_differences, describe, insist_on_placement, nodes_of, placement_fault, recurrent
+from zoo.runtime.providers import PlacedNode
+from zoo.runtime.session import OnnxSession
 from zoo_onnx import OnnxExporter
 from zoo_onnx.placement import KERNELS, NO_KERNEL, node_reason
 
@@ -157,7 +157,7 @@ def test_a_real_profile_has_no_copies_and_nothing_is_left(scan: Path, tmp_path: 
 
 def test_a_real_profile_has_an_event_for_each_run_of_a_node(scan: Path, tmp_path: Path, monkeypatch: Any) -> None:
     """What is counted is there: the CPU's products in the loop, four a step, which stand for copies here."""
-    monkeypatch.setattr("zoo.observed.COPIES", ("Gemm", "FusedGemm"))
+    monkeypatch.setattr("zoo.proof.observed.COPIES", ("Gemm", "FusedGemm"))
     assert copies(scan, "cpu", draw(1, 9)) == [{"steps": 1, "nodes": 4}, {"steps": 9, "nodes": 36}]
 
 

@@ -15,11 +15,11 @@ from tests.models import draw, make_model, sequences
 from tests.runs import build_run
 from zoo.cli.export import PRECISIONS as FLAGS
 from zoo.exporter import SHORT
-from zoo.golden import PRECISION, Golden
-from zoo.golden_oracle import golden
 from zoo.parity import ALL_PRECISIONS, KEPT, PRECISIONS, Expected, compare, with_weights
 from zoo.precision import verdict
+from zoo.proof.golden_oracle import golden
 from zoo.runtime import OnnxModel
+from zoo.runtime.golden import PRECISION, Golden
 
 
 def test_what_the_formats_are() -> None:

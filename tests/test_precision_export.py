@@ -17,13 +17,13 @@ import torch
 
 import zoo
 from tests.models import draw, make_model, write
-from zoo.cases import draw_cases
-from zoo.disturbed import DisturbedArithmetic
-from zoo.expectations import Expectations
 from zoo.exporter import SHORT
 from zoo.parity import with_weights
-from zoo.proof import Made, prove_against
-from zoo.session import OnnxSession
+from zoo.proof.cases import draw_cases
+from zoo.proof.disturbed import DisturbedArithmetic
+from zoo.proof.expectations import Expectations
+from zoo.proof.prove import Made, prove_against
+from zoo.runtime.session import OnnxSession
 from zoo_onnx.precision.int8 import in_int8
 from zoo_onnx.precision.weights import weights_of_products
 

@@ -17,12 +17,12 @@ import zoo
 from tests.command import run_zoo
 from tests.models import draw, make_model, write
 from tests.runs import build_exported_run, build_run
-from zoo.oracle import Oracle
 from zoo.parity import Array, compare
 from zoo.plugins import load_registry
-from zoo.providers import unavailable
+from zoo.proof.oracle import Oracle
 from zoo.run import Run
-from zoo.session import OnnxSession
+from zoo.runtime.providers import unavailable
+from zoo.runtime.session import OnnxSession
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ import pytest
 
 from tests.command import run_zoo
 from tests.specs import ROOT
-from zoo.oracle import Oracle
 from zoo.parity import compare
 from zoo.plugins import load_registry
+from zoo.proof.oracle import Oracle
 from zoo.run import Run
 from zoo.texts import text_ids
 

@@ -15,14 +15,14 @@ import zoo
 from tests.builders import make_stack
 from tests.models import FEATURES, draw, make_model, sequences, write
 from tests.mutants import Graph
-from zoo.cases import SHAPES, Case, draw_cases
-from zoo.expectations import Expectations
-from zoo.oracle import Input, Oracle
-from zoo.outcomes import Outcome, judged_steps, overall, summary
 from zoo.parity import Comparison, Expected, Status, at_their_usual_scale, judge
-from zoo.proof import MODES, Made, cases_for, prove, prove_against
-from zoo.providers import PlacedNode, unavailable
-from zoo.session import OnnxSession
+from zoo.proof.cases import SHAPES, Case, draw_cases
+from zoo.proof.expectations import Expectations
+from zoo.proof.oracle import Input, Oracle
+from zoo.proof.outcomes import Outcome, judged_steps, overall, summary
+from zoo.proof.prove import MODES, Made, cases_for, prove, prove_against
+from zoo.runtime.providers import PlacedNode, unavailable
+from zoo.runtime.session import OnnxSession
 from zoo_onnx import OnnxExporter
 
 SAMPLE = sequences(draw(64, 8))
@@ -153,10 +153,10 @@ def test_cuda_is_run_in_both_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         def placement(self) -> list[PlacedNode]:
             return [PlacedNode(node.name, node.operator, "CUDAExecutionProvider") for node in super().placement()]
 
-    monkeypatch.setattr("zoo.proof.OnnxSession", StandIn)
-    monkeypatch.setattr("zoo.proof.unavailable", lambda _: None)
-    monkeypatch.setattr("zoo.proof.copies", lambda *_: [{"steps": 1, "nodes": 2}, {"steps": 200, "nodes": 2}])
-    monkeypatch.setattr("zoo.proof.refusal_alone", lambda *_: None)
+    monkeypatch.setattr("zoo.proof.prove.OnnxSession", StandIn)
+    monkeypatch.setattr("zoo.proof.prove.unavailable", lambda _: None)
+    monkeypatch.setattr("zoo.proof.prove.copies", lambda *_: [{"steps": 1, "nodes": 2}, {"steps": 200, "nodes": 2}])
+    monkeypatch.setattr("zoo.proof.prove.refusal_alone", lambda *_: None)
     model = make_model("gru_after")
     report = prove(model, write(model, tmp_path), SAMPLE, ["cuda"], [], lambda _: None)
     assert asked == [("cpu", True), ("cuda", True), ("cuda", False)]  # the first one to read what the file says

@@ -14,9 +14,9 @@ import pytest
 
 import zoo
 from tests.models import make_model, write
-from zoo import providers
-from zoo.providers import PlacedNode, unavailable
-from zoo.session import OnnxSession
+from zoo.runtime import providers
+from zoo.runtime.providers import PlacedNode, unavailable
+from zoo.runtime.session import OnnxSession
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 Asked = list[dict[str, Any]]
@@ -94,7 +94,7 @@ def no_device(model: object, options: object, **arguments: object) -> None:
 def test_a_library_that_does_not_load(
     library: Callable[..., None], reason: str, asked_anew: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked_anew.setattr("zoo.providers.ctypes.CDLL", library)
+    asked_anew.setattr("zoo.runtime.providers.ctypes.CDLL", library)
     assert providers.unavailable("cuda") == reason
     assert capsys.readouterr().out == ""
 
@@ -129,7 +129,7 @@ def test_onnx_runtime_knows_the_option_that_forbids_the_cpu(tmp_path: Path) -> N
 
 def test_a_machine_without_a_gpu(asked_anew: pytest.MonkeyPatch) -> None:
     """With every library there, as in a container: the model of one node tells."""
-    asked_anew.setattr("zoo.providers.ctypes.CDLL", lambda *_, **__: None)
+    asked_anew.setattr("zoo.runtime.providers.ctypes.CDLL", lambda *_, **__: None)
     asked_anew.setattr(ort, "InferenceSession", no_device)
     assert providers.unavailable("cuda") == "CUDA failure 100: no CUDA-capable device is detected"
 

@@ -19,12 +19,13 @@ from torch import nn
 import zoo
 from tests.files import LABELS, counting_file, foreign_file, rewrite, write_verified
 from tests.models import CLASSES, FEATURES, draw, make_model, sequences, write
-from zoo.answers import Prediction
-from zoo.oracle import Oracle
 from zoo.parity import compare
-from zoo.runtime import BATCH, OnnxModel
-from zoo.session import OnnxSession
-from zoo.streaming import OnnxStream
+from zoo.proof.oracle import Oracle
+from zoo.runtime import OnnxModel
+from zoo.runtime.answers import Prediction
+from zoo.runtime.model import BATCH
+from zoo.runtime.session import OnnxSession
+from zoo.runtime.streaming import OnnxStream
 
 HEAVY = (
     "torch",

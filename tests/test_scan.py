@@ -13,10 +13,10 @@ import zoo
 from tests.builders import config_type, covering, layer_type
 from tests.models import CLASSES, FEATURES, draw, make_model, write
 from tests.odd_cells import ODD_CELLS
-from zoo.cases import draw_cases
-from zoo.oracle import Oracle
 from zoo.parity import judge
-from zoo.session import OnnxSession
+from zoo.proof.cases import draw_cases
+from zoo.proof.oracle import Oracle
+from zoo.runtime.session import OnnxSession
 from zoo_onnx import OnnxExporter
 from zoo_onnx.opset import DEFAULT, newest
 

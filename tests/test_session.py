@@ -12,7 +12,7 @@ import pytest
 import zoo
 from tests.files import counting_file, rewrite
 from tests.models import draw, make_model, write
-from zoo.session import OnnxSession
+from zoo.runtime.session import OnnxSession
 
 
 def refused(session: OnnxSession, *arguments: Any) -> str:

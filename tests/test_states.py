@@ -13,8 +13,8 @@ import zoo
 from tests.builders import config_type, layer_type
 from tests.cells.elman import ElmanCell
 from tests.models import CLASSES, FEATURES, draw, make_model
-from zoo.oracle import Oracle
 from zoo.parity import judge
+from zoo.proof.oracle import Oracle
 from zoo.states import state_parts
 from zoo_lstm import LSTMCell
 

@@ -18,14 +18,14 @@ from tests.builders import DIRECTIONS
 from tests.command import Outcome, run_zoo
 from tests.models import draw, make_model, sequences, write
 from tests.runs import build_run
-from zoo.cases import SHAPES, Case, draw_cases, with_states
 from zoo.cli.export import LOWERINGS
 from zoo.export import with_steps
-from zoo.oracle import Oracle
 from zoo.parity import Array, Expected, judge
-from zoo.proof import prove
-from zoo.session import OnnxSession
-from zoo.streaming import OnnxStream
+from zoo.proof.cases import SHAPES, Case, draw_cases, with_states
+from zoo.proof.oracle import Oracle
+from zoo.proof.prove import prove
+from zoo.runtime.session import OnnxSession
+from zoo.runtime.streaming import OnnxStream
 from zoo_onnx import OnnxExporter
 
 HIDDEN = 5

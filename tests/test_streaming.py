@@ -13,11 +13,11 @@ import pytest
 
 import zoo
 from tests.models import CLASSES, FEATURES, draw, make_model, sequences, write
-from zoo.oracle import Oracle
 from zoo.parity import judge
-from zoo.proof_streaming import CHUNKS, SHAPES, prove_streaming
-from zoo.session import OnnxSession
-from zoo.streaming import OnnxStream
+from zoo.proof.oracle import Oracle
+from zoo.proof.streaming import CHUNKS, SHAPES, prove_streaming
+from zoo.runtime.session import OnnxSession
+from zoo.runtime.streaming import OnnxStream
 
 KINDS = ("rnn_tanh", "lstm", "gru_after", "gru_before")
 HIDDEN = 5

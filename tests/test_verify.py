@@ -14,11 +14,11 @@ import pytest
 from tests.command import run_zoo
 from tests.files import rewrite
 from tests.models import draw, make_model, sequences, write
-from zoo.golden_oracle import golden
-from zoo.onnx_contents import onnx_fault
-from zoo.onnx_seal import seal_onnx
-from zoo.providers import unavailable
-from zoo.verify import verify
+from zoo.proof.golden_oracle import golden
+from zoo.runtime.onnx_contents import onnx_fault
+from zoo.runtime.onnx_seal import seal_onnx
+from zoo.runtime.providers import unavailable
+from zoo.runtime.verify import verify
 from zoo_onnx import OnnxExporter
 
 

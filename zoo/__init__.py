@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from zoo.idx import read_idx
     from zoo.metrics import CLASS_METRICS, class_frequencies, class_metrics, class_statistics, step_cross_entropy
     from zoo.model import Model
-    from zoo.onnx_contents import onnx_fault
-    from zoo.onnx_seal import seal_onnx
     from zoo.readout import RescaleReadout, SigmoidReadout, SoftmaxReadout
     from zoo.recurrent import Direction, Layer, Stack
+    from zoo.runtime.onnx_contents import onnx_fault
+    from zoo.runtime.onnx_seal import seal_onnx
     from zoo.signature import Scale, Signature
     from zoo.states import StatePart
     from zoo.task import Answers, Statistics, Task, TaskConfig
@@ -72,8 +72,8 @@ _HOME = {
     "zoo.idx": ("read_idx",),
     "zoo.metrics": ("CLASS_METRICS", "class_frequencies", "class_metrics", "class_statistics", "step_cross_entropy"),
     "zoo.model": ("Model",),
-    "zoo.onnx_contents": ("onnx_fault",),
-    "zoo.onnx_seal": ("seal_onnx",),
+    "zoo.runtime.onnx_contents": ("onnx_fault",),
+    "zoo.runtime.onnx_seal": ("seal_onnx",),
     "zoo.readout": ("RescaleReadout", "SigmoidReadout", "SoftmaxReadout"),
     "zoo.recurrent": ("Direction", "Layer", "Stack"),
     "zoo.signature": ("Scale", "Signature"),

@@ -17,19 +17,19 @@ from typing import Any, get_args
 import numpy as np
 import torch
 
-from zoo.cases import draw_cases
 from zoo.dataset import Split
 from zoo.errors import ExportError, ParityError, ProviderUnavailable
 from zoo.exporter import Exporter, ExportOptions, Lowering
-from zoo.golden import Golden
-from zoo.golden_oracle import golden
 from zoo.model import Model
 from zoo.parity import Array
 from zoo.plugins import Registry
-from zoo.proof import MODES
-from zoo.providers import PROVIDERS, unavailable
+from zoo.proof.cases import draw_cases
+from zoo.proof.golden_oracle import golden
+from zoo.proof.prove import MODES
 from zoo.run import Run
-from zoo.session import OnnxSession
+from zoo.runtime.golden import Golden
+from zoo.runtime.providers import PROVIDERS, unavailable
+from zoo.runtime.session import OnnxSession
 from zoo.timing import WARMUP, Ratio, interleave, quantiles
 from zoo.versions import versions
 

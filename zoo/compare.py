@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from zoo.cases import draw_cases
 from zoo.errors import UsageError
 from zoo.parity import Array
 from zoo.plugins import Registry
-from zoo.providers import PROVIDERS, unavailable
+from zoo.proof.cases import draw_cases
 from zoo.run import Run
-from zoo.session import OnnxSession
+from zoo.runtime.providers import PROVIDERS, unavailable
+from zoo.runtime.session import OnnxSession
 from zoo.spec import SpecReader
 from zoo.timing import interleave
 

@@ -12,9 +12,9 @@ from typing import Any
 import onnxruntime as ort
 import torch
 
-from zoo.cuda_libraries import INSTALL, missing_libraries
 from zoo.plugins import Registry
-from zoo.providers import PROVIDERS, unavailable
+from zoo.runtime.cuda_libraries import INSTALL, missing_libraries
+from zoo.runtime.providers import PROVIDERS, unavailable
 from zoo.versions import versions
 
 CUDNN = 9

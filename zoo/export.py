@@ -14,16 +14,16 @@ from zoo.dataset import Split
 from zoo.errors import RunError, UsageError
 from zoo.exporter import SHORT, Exporter, ExportOptions, Precision
 from zoo.files import write_atomically, write_json
-from zoo.golden import PRECISION
-from zoo.golden_oracle import golden
 from zoo.model import Model
 from zoo.model_card import write_card
-from zoo.placement import add_differences
 from zoo.plugins import Registry
 from zoo.precision import Trained, against_float32
-from zoo.proof import LOWERING, STEPS, Wanted, prove
-from zoo.proof_streaming import prove_streaming, refuse_unless_streamable
+from zoo.proof.golden_oracle import golden
+from zoo.proof.prove import LOWERING, STEPS, Wanted, prove
+from zoo.proof.streaming import prove_streaming, refuse_unless_streamable
 from zoo.run import Run
+from zoo.runtime.golden import PRECISION
+from zoo.runtime.placement import add_differences
 from zoo.versions import versions
 
 

@@ -1,8 +1,8 @@
 """The rule of parity: how far a correct program may be from the exact result, and whether one is further. NumPy only.
 
 The exact result is the model in float64. Its sensitivity is how far it moves when every floating-point operation is
-disturbed by one rounding of the precision judged (Monte Carlo arithmetic: Parker 1997; see `zoo.oracle`). For an output
-and a step t::
+disturbed by one rounding of the precision judged (Monte Carlo arithmetic: Parker 1997; see `zoo.proof.oracle`). For an
+output and a step t::
 
     budget(t) = 8 * max over s <= t of sensitivity(s)  +  4 * eps * scale
 
@@ -14,8 +14,8 @@ happens at coarse precisions long before the 10,000 roundings. Why this rule and
 exporters/PROOF.md.
 
 A file of lower precision keeps weights in float16, bfloat16 or int8 and computes all else in float32. Its precision is
-called ``float32 with int8 weights``, say; `zoo.disturbed` tells what is disturbed then. The roundings that are counted
-are those of the weights, the coarsest; eps stays that of float32, since that is what outputs are rounded to.
+called ``float32 with int8 weights``, say; `zoo.proof.disturbed` tells what is disturbed then. The roundings that are
+counted are those of the weights, the coarsest; eps stays that of float32, since that is what outputs are rounded to.
 
 Integers, such as a counter of steps, must be equal: their budget is 0. One that the disturbances move was made of
 rounded numbers and may be any, so that no verdict is possible on it.

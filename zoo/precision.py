@@ -24,16 +24,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.cases import draw_cases
 from zoo.dataset import IGNORED, Split
 from zoo.engine import score
 from zoo.errors import DataError, RunError, SpecError
 from zoo.model import Model
 from zoo.plugins import Registry
-from zoo.proof import MODES
+from zoo.proof.cases import draw_cases
+from zoo.proof.prove import MODES
 from zoo.readout import RescaleReadout
 from zoo.run import Run
-from zoo.session import OnnxSession
+from zoo.runtime.session import OnnxSession
 from zoo.spec import Spec, part_name
 from zoo.task import Task
 from zoo.timing import Ratio, interleave
@@ -67,7 +67,7 @@ def against_float32(
     """Measure the file at ``path`` beside the float32 file ``full`` of the same run.
 
     Args:
-        providers: keys of `zoo.proof.MODES`, all of which can run here: where to measure the time.
+        providers: keys of `zoo.proof.prove.MODES`, all of which can run here: where to measure the time.
 
     Returns:
         Plain values for JSON: ``size``, ``size_ratio``, ``latency``, ``metrics``, ``agreement`` and ``verdict``. Where

@@ -9,9 +9,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from zoo.answers import Prediction
 from zoo.errors import RunError, UsageError
 from zoo.runtime import OnnxModel
+from zoo.runtime.answers import Prediction
 from zoo.sequences import read_columns, read_sequences
 from zoo.signature import Signature
 from zoo.texts import read_texts, text_ids

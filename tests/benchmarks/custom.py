@@ -11,9 +11,9 @@ from pathlib import Path
 from tests.cells.mgu import MGUCell
 from tests.models import draw, make_model, sequences
 from zoo.exporter import ExportOptions
-from zoo.golden_oracle import golden
 from zoo.model import Model
 from zoo.plugins import load_registry
+from zoo.proof.golden_oracle import golden
 
 LAYERS = (1, 2, 4)
 TIMES = (8, 512)

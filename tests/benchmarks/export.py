@@ -21,7 +21,7 @@ from tests.benchmarks.models import make_model
 from zoo.exporter import Exporter
 from zoo.model import Model
 from zoo.plugins import load_registry
-from zoo.session import OnnxSession
+from zoo.runtime.session import OnnxSession
 
 EXPORTS = 100
 

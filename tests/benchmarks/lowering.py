@@ -20,9 +20,9 @@ from torch import Tensor
 import zoo
 from tests.benchmarks.models import make_model
 from tests.models import sequences
-from zoo.golden_oracle import golden
 from zoo.plugins import load_registry
-from zoo.session import OnnxSession
+from zoo.proof.golden_oracle import golden
+from zoo.runtime.session import OnnxSession
 from zoo.timing import Ratio, duration, interleave
 from zoo.versions import versions
 

@@ -18,7 +18,7 @@ from zoo.distributed import Group
 from zoo.export import export
 from zoo.exporter import SHORT, ExportOptions
 from zoo.plugins import Registry, load_registry
-from zoo.proof import Wanted
+from zoo.proof.prove import Wanted
 from zoo.run import Run
 from zoo.spec import SpecReader
 

@@ -22,7 +22,7 @@ import click
 
 from tests.matrix import CELLS, prove
 from zoo.files import write_json
-from zoo.providers import unavailable
+from zoo.runtime.providers import unavailable
 from zoo.versions import versions
 
 HIDDEN_SIZE = 64

@@ -10,8 +10,8 @@ from tests.builders import ALL_KINDS, KINDS
 from tests.gpu.record import HIDDEN_SIZE
 from tests.matrix import CELLS, prove
 from tests.models import draw, make_model, sequences, write
-from zoo.proof import prove as prove_file
-from zoo.providers import unavailable
+from zoo.proof.prove import prove as prove_file
+from zoo.runtime.providers import unavailable
 
 REASON = unavailable("cuda")
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(REASON is not None, reason=f"cuda: unavailable: {REASON}")]

@@ -14,11 +14,11 @@ import torch
 import zoo
 from tests.models import draw, make_model, sequences, write
 from tests.runs import build_run
-from zoo.cases import Case
-from zoo.expectations import Expectations
 from zoo.plugins import load_registry
-from zoo.proof import Answer, Made, cases_for, whole_sequences
-from zoo.proof_streaming import chunk_cases, in_chunks
+from zoo.proof.cases import Case
+from zoo.proof.expectations import Expectations
+from zoo.proof.prove import Answer, Made, cases_for, whole_sequences
+from zoo.proof.streaming import chunk_cases, in_chunks
 from zoo.run import Run
 
 TRAINED: Mapping[str, tuple[str, ...]] = {

@@ -12,9 +12,9 @@ import onnx
 from tests.mutants.graph import Graph
 from tests.mutants.mutant import Mutant
 from tests.mutants.subjects import Bench
-from zoo.cases import Case
 from zoo.parity import Array
-from zoo.proof import Answers, Mode, prove_against
+from zoo.proof.cases import Case
+from zoo.proof.prove import Answers, Mode, prove_against
 from zoo_onnx import OnnxExporter
 
 TOLERANCES = (1e-5, 1e-3)

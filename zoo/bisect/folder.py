@@ -23,7 +23,7 @@ from zoo.dissection import Dissection
 from zoo.files import write_atomically, write_json
 from zoo.model import Model
 from zoo.parity import Array
-from zoo.trace import has_steps, reads_backward
+from zoo.proof.trace import has_steps, reads_backward
 
 SCRIPT = """\
 import pathlib, sys

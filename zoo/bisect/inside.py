@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from zoo.cases import Case
 from zoo.dissection import ModelValue, Probe
 from zoo.errors import RunError
-from zoo.oracle import Input, Oracle
 from zoo.parity import Array, Comparison, Expected, compare
-from zoo.session import INPUT, LENGTHS, OnnxSession
-from zoo.trace import has_steps, reads_backward
+from zoo.proof.cases import Case
+from zoo.proof.oracle import Input, Oracle
+from zoo.proof.trace import has_steps, reads_backward
+from zoo.runtime.session import INPUT, LENGTHS, OnnxSession
 
 _ORDER = ("encoded", "layer", "pooled", "scores", "named")
 

@@ -18,21 +18,21 @@ import numpy as np
 
 from zoo.bisect.folder import write_folder
 from zoo.bisect.inside import Inside, Seen, View
-from zoo.cases import Case
 from zoo.dataset import Split
 from zoo.dissection import Difference, Dissection, Probe
 from zoo.errors import ParityError
-from zoo.expectations import Expectations
 from zoo.exporter import Exporter, ExportOptions, Lowering, Precision
-from zoo.golden import PRECISION
 from zoo.model import Model
-from zoo.oracle import Oracle
-from zoo.outcomes import overall
 from zoo.parity import KEPT, judge, with_weights
-from zoo.proof import LOWERING, Made, cases_for
-from zoo.session import OnnxSession
-from zoo.streaming import CHUNKS, CHUNKS_KEY
-from zoo.trace import has_steps, in_words, reads_backward
+from zoo.proof.cases import Case
+from zoo.proof.expectations import Expectations
+from zoo.proof.oracle import Oracle
+from zoo.proof.outcomes import overall
+from zoo.proof.prove import LOWERING, Made, cases_for
+from zoo.proof.trace import has_steps, in_words, reads_backward
+from zoo.runtime.golden import PRECISION
+from zoo.runtime.session import OnnxSession
+from zoo.runtime.streaming import CHUNKS, CHUNKS_KEY
 from zoo.versions import versions
 
 SCHEMA_VERSION = 1

@@ -155,7 +155,7 @@ def _row(row: Row, *, first: bool) -> tuple[str, ...]:
 
 def _notes(result: Bench) -> list[str]:
     """What was not measured and why, and where nodes did not run on the provider that was measured."""
-    from zoo.providers import PROVIDERS
+    from zoo.runtime.providers import PROVIDERS
 
     notes = [f"{name}: unavailable: {reason}" for name, reason in result.unavailable.items()]
     notes += [f"{one.name}: left out: {one.reason}" for one in result.left_out]

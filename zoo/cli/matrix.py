@@ -17,7 +17,7 @@ from zoo.errors import ParityError, UsageError
 if TYPE_CHECKING:
     from zoo.matrix.points import Subject
     from zoo.plugins import Registry
-    from zoo.proof import Wanted
+    from zoo.proof.prove import Wanted
     from zoo.run import Run
 
 COLOURS = {"passed": "green", "failed": "red", "ill-conditioned": "yellow", "refused": "cyan"}
@@ -34,8 +34,8 @@ def check_matrix(target: Path | None, registry: Registry, wanted: Wanted, *, ful
     from zoo.bench import EXPORTER
     from zoo.files import write_json
     from zoo.matrix.prove import matrix
-    from zoo.proof import MODES
-    from zoo.providers import unavailable
+    from zoo.proof.prove import MODES
+    from zoo.runtime.providers import unavailable
 
     modes = [mode for provider in wanted.providers for mode in MODES[provider]]
     missing = {mode.name: reason for mode in modes if (reason := unavailable(mode.provider))}

@@ -15,7 +15,7 @@ from zoo.cli import output
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from zoo.answers import Answer, Prediction
+    from zoo.runtime.answers import Answer, Prediction
     from zoo.signature import Signature
 
 

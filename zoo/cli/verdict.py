@@ -12,7 +12,7 @@ from zoo.cli import output
 from zoo.errors import ParityError
 
 if TYPE_CHECKING:
-    from zoo.proof import Wanted
+    from zoo.proof.prove import Wanted
 
 _PROVIDERS = click.Choice(["cpu", "cuda"])
 provider_option = click.option(
@@ -125,7 +125,7 @@ def _coloured(status: str) -> str:
 
 def wanted(chosen: Sequence[str], required: Sequence[str]) -> Wanted:
     """The providers to prove on: those chosen and required, or all."""
-    from zoo.proof import MODES, Wanted
+    from zoo.proof.prove import MODES, Wanted
 
     asked = tuple(dict.fromkeys((*chosen, *required)))
     return Wanted(asked if chosen else tuple(MODES), asked, tuple(required))

@@ -22,7 +22,7 @@ def command(file: Path, provider: str, as_json: bool) -> None:
     It checks the seal over every byte, that no other file is needed, and the golden input that the file carries, whose
     exact output it knows. Exit code 0 verified, 4 not, 5 where the provider cannot run.
     """
-    from zoo.verify import verify
+    from zoo.runtime.verify import verify
 
     report = verify(file, provider)
     if as_json:

@@ -12,8 +12,6 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from zoo.cases import SHAPES as PROVEN_SHAPES
-from zoo.cases import Case, LengthsKind, are_possible, draw_lengths, draw_states, fill_padding
 from zoo.cell import CellConfig
 from zoo.encoder import Normaliser
 from zoo.errors import SpecError, UsageError
@@ -21,6 +19,8 @@ from zoo.exporter import Lowering
 from zoo.matrix.covering import Pair, cover
 from zoo.matrix.weights import amplify, number_gates
 from zoo.model import Model
+from zoo.proof.cases import SHAPES as PROVEN_SHAPES
+from zoo.proof.cases import Case, LengthsKind, are_possible, draw_lengths, draw_states, fill_padding
 from zoo.readout import SoftmaxReadout
 from zoo.recurrent import REVERSED, Direction, Layer, Stack, StackConfig
 from zoo.signature import Scale

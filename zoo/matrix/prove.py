@@ -13,17 +13,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo.cases import Case
 from zoo.errors import DataError, RunError, UsageError, ZooError
-from zoo.expectations import Expectations
 from zoo.exporter import Exporter, ExportOptions
 from zoo.matrix.points import OPSETS, Point, Subject, Variant, draw_points
 from zoo.model import Model
-from zoo.outcomes import overall
 from zoo.parity import Array, Expected, judge
-from zoo.proof import Mode
-from zoo.providers import PROVIDERS
-from zoo.session import OnnxSession
+from zoo.proof.cases import Case
+from zoo.proof.expectations import Expectations
+from zoo.proof.outcomes import overall
+from zoo.proof.prove import Mode
+from zoo.runtime.providers import PROVIDERS
+from zoo.runtime.session import OnnxSession
 from zoo.versions import versions
 
 SCHEMA_VERSION = 1

@@ -18,11 +18,11 @@ from zoo.errors import ZooError
 from zoo.exporter import GraphSummary
 from zoo.files import write_atomically
 from zoo.model_card import sequences, worth
-from zoo.outcomes import overall
 from zoo.plots.heat import plot_grids
 from zoo.plots.parity import Panel, plot_parity
 from zoo.plots.twin import GROUND
 from zoo.plugins import Registry
+from zoo.proof.outcomes import overall
 from zoo.report.matrix import grids, not_passed
 from zoo.report.pictures import Album, Picture
 from zoo.report.placement import Drawing, drawings

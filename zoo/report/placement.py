@@ -70,7 +70,7 @@ def _short(provider: str) -> str:
 
 
 def _seen(result: Mapping[str, Any]) -> list[str]:
-    """What `zoo.observed` saw of a provider."""
+    """What `zoo.proof.observed` saw of a provider."""
     told = []
     if (again := result.get("repeats")) is not None:
         same = "the same bits" if again["identical"] else f"answers up to {number(again['largest_difference'])} apart"

@@ -36,7 +36,7 @@ def read_object(path: Path, again: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Proof:
-    """The report of one file's proof, as `zoo.proof.prove` made it."""
+    """The report of one file's proof, as `zoo.proof.prove.prove` made it."""
 
     run: Run
     path: Path

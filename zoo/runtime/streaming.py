@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import DataError, RunError
-from zoo.session import OnnxSession
+from zoo.runtime.session import OnnxSession
 
 CHUNKS_KEY, CHUNKS = "takes", "chunks"
 """The entry of a file's metadata that tells what it is for, and what it says of a file for chunks. The states alone do

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from zoo.onnx_seal import seal_fault
-from zoo.protobuf import Field, MalformedError, fields
+from zoo.runtime.onnx_seal import seal_fault
+from zoo.runtime.protobuf import Field, MalformedError, fields
 
 _INSIDE = {
     "model": {7: "graph", 20: "training", 25: "function"},

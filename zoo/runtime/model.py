@@ -1,13 +1,4 @@
-"""Exported models in use, for programs that have neither torch nor onnx: NumPy and ONNX Runtime are all it takes.
-
-::
-
-    from zoo.runtime import OnnxModel
-
-    model = OnnxModel("runs/sentiment/onnx/model.onnx")
-    for prediction in model.predict(["not bad at all", "awful"]):
-        print(prediction.answers[0].label)
-"""
+"""An exported file, verified and ready to answer."""
 
 from __future__ import annotations
 
@@ -19,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.answers import Prediction, answers
 from zoo.errors import DataError, RunError
-from zoo.golden import Golden
-from zoo.onnx_contents import onnx_fault
-from zoo.session import OnnxSession, read_onnx
+from zoo.runtime.answers import Prediction, answers
+from zoo.runtime.golden import Golden
+from zoo.runtime.onnx_contents import onnx_fault
+from zoo.runtime.session import OnnxSession, read_onnx
+from zoo.runtime.streaming import CHUNKS, CHUNKS_KEY, OnnxStream
 from zoo.signature import Signature
-from zoo.streaming import CHUNKS, CHUNKS_KEY, OnnxStream
 from zoo.texts import text_ids
 
 BATCH = 64
@@ -89,7 +80,7 @@ class OnnxModel:
         lengths: NDArray[Any] | None = None,
         states: Mapping[str, NDArray[Any]] | None = None,
     ) -> dict[str, NDArray[Any]]:
-        """A batch in the user's units -> each output by name; see `zoo.session.OnnxSession.run` for the arguments.
+        """A batch in the user's units -> each output by name; arguments as of `zoo.runtime.session.OnnxSession.run`.
 
         Raises:
             DataError: where a shape, a dtype, a length or a state's name does not fit.

@@ -1,7 +1,7 @@
 """The oracle: what a model computes exactly, and how sensitive that is to rounding.
 
 The exact result is the model in float64, in the cells' own steps (a fused kernel hides its operations). The sensitivity
-is how far the result moves under the disturbed arithmetic of `zoo.disturbed`, over a few draws.
+is how far the result moves under the disturbed arithmetic of `zoo.proof.disturbed`, over a few draws.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from zoo.dissection import ModelValue
-from zoo.disturbed import DisturbedArithmetic
 from zoo.model import Model
 from zoo.parity import Array, Expected
-from zoo.trace import has_steps, reads_backward, trace
+from zoo.proof.disturbed import DisturbedArithmetic
+from zoo.proof.trace import has_steps, reads_backward, trace
 
 DRAWS = 10
 """With five, one of 200 correct models near chaos was called wrong, at 1.5 times its budget; with ten none of 400."""

@@ -1,7 +1,7 @@
 """The golden input of an exported file and what it must give for it: whether a machine computes the same. NumPy only.
 
-`zoo.golden_oracle` works it out. What is written is the exact result and its sensitivity to rounding, and not what some
-machine gave: so every machine is judged by the rule of `zoo.parity` alone.
+`zoo.proof.golden_oracle` works it out. What is written is the exact result and its sensitivity to rounding, and not
+what some machine gave: so every machine is judged by the rule of `zoo.parity` alone.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.parity import Array, Expected, judge
-from zoo.session import OnnxSession
+from zoo.runtime.session import OnnxSession
 
 RUNS = 10
 COPIES = ("MemcpyFromHost", "MemcpyToHost")

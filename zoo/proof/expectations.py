@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from zoo.cases import Case, torch_outputs
 from zoo.model import Model
-from zoo.oracle import Input, Oracle
 from zoo.parity import Expected, at_their_usual_scale
+from zoo.proof.cases import Case, torch_outputs
+from zoo.proof.oracle import Input, Oracle
 
 
 class Expectations:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import DataError, RunError
-from zoo.golden import PRECISION, Golden
-from zoo.onnx_contents import contents_fault
-from zoo.onnx_seal import seal_fault
-from zoo.placement import describe
-from zoo.session import OnnxSession, read_onnx
+from zoo.runtime.golden import PRECISION, Golden
+from zoo.runtime.onnx_contents import contents_fault
+from zoo.runtime.onnx_seal import seal_fault
+from zoo.runtime.placement import describe
+from zoo.runtime.session import OnnxSession, read_onnx
 from zoo.versions import versions
 
 TOLD = ("name", "opset", "lowering", "steps", "takes")

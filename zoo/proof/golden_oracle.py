@@ -1,13 +1,13 @@
-"""Works out the golden input of a model and what an exported file must give for it; see `zoo.golden`."""
+"""Works out the golden input of a model and what an exported file must give for it; see `zoo.runtime.golden`."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from zoo.dataset import Split
-from zoo.golden import Golden, golden_precision
 from zoo.model import Model
-from zoo.oracle import Oracle
+from zoo.proof.oracle import Oracle
+from zoo.runtime.golden import Golden, golden_precision
 
 SEQUENCES = 2
 LONGEST = 8

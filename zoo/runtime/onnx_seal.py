@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from zoo.protobuf import write_bytes
+from zoo.runtime.protobuf import write_bytes
 
 METADATA = 14
 """The field of an ONNX model that holds its metadata: an entry each, of a key and a value (onnx.proto, ModelProto)."""

@@ -10,18 +10,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from zoo.cases import SHAPES, Case, draw_cases, with_states
 from zoo.dataset import Split
 from zoo.errors import DataError, ProviderUnavailable, RunError
-from zoo.expectations import Expectations
-from zoo.golden import PRECISION
 from zoo.model import Model
-from zoo.observed import apart, copies, largest_over, middling, repeats
-from zoo.outcomes import Outcome, judged_steps, overall, summary
 from zoo.parity import Array, judge, with_weights
-from zoo.placement import describe, insist_on_placement
-from zoo.providers import PROVIDERS, PlacedNode, refusal_alone, unavailable
-from zoo.session import OnnxSession, read_onnx
+from zoo.proof.cases import SHAPES, Case, draw_cases, with_states
+from zoo.proof.expectations import Expectations
+from zoo.proof.observed import apart, copies, largest_over, middling, repeats
+from zoo.proof.outcomes import Outcome, judged_steps, overall, summary
+from zoo.runtime.golden import PRECISION
+from zoo.runtime.placement import describe, insist_on_placement
+from zoo.runtime.providers import PROVIDERS, PlacedNode, refusal_alone, unavailable
+from zoo.runtime.session import OnnxSession, read_onnx
 from zoo.versions import versions
 
 LOWERING, STEPS = "lowering", "steps"
@@ -92,7 +92,7 @@ class Answers:
     outputs: Sequence[Mapping[str, Array]]
     placement: Sequence[PlacedNode]
     repeats: Mapping[str, Any]
-    """What `zoo.observed.repeats` says of one of them."""
+    """What `zoo.proof.observed.repeats` says of one of them."""
 
 
 Answer = Callable[[Path, Mode, Sequence[Case]], Answers]

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from zoo.cases import Case, draw_cases
 from zoo.dataset import Split
 from zoo.errors import ExportError
-from zoo.expectations import Expectations
 from zoo.model import Model
-from zoo.observed import repeats
 from zoo.parity import Array
-from zoo.proof import Answer, Answers, Made, Mode, prove_against
-from zoo.session import OnnxSession
-from zoo.streaming import OnnxStream
+from zoo.proof.cases import Case, draw_cases
+from zoo.proof.expectations import Expectations
+from zoo.proof.observed import repeats
+from zoo.proof.prove import Answer, Answers, Made, Mode, prove_against
+from zoo.runtime.session import OnnxSession
+from zoo.runtime.streaming import OnnxStream
 
 STEPS = 200
 SHAPES = ((1, STEPS), (5, STEPS))
@@ -55,7 +55,7 @@ def prove_streaming(
     file_faults: Sequence[str],
     progress: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Compare the streaming file at ``path`` with ``model``; arguments and report are those of `zoo.proof.prove`.
+    """Compare the streaming file at ``path`` with ``model``; arguments and report are those of `zoo.proof.prove.prove`.
 
     Streams are short here, since the exact result of a single one of 10,000 steps takes ten seconds; a test has one.
     """

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from zoo.protobuf import fields
-from zoo.providers import PROVIDERS, PlacedNode
+from zoo.runtime.protobuf import fields
+from zoo.runtime.providers import PROVIDERS, PlacedNode
 
 if TYPE_CHECKING:
     from zoo.exporter import PredictedNode

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from zoo.cases import Case
 from zoo.parity import Comparison, Expected
+from zoo.proof.cases import Case
 from zoo.readout import CLASS_OUTPUTS
 
 

@@ -17,8 +17,8 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from zoo.cuda_libraries import missing_libraries
 from zoo.errors import ProviderUnavailable, RunError
+from zoo.runtime.cuda_libraries import missing_libraries
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 """Our short names, and ONNX Runtime's."""

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import DataError, RunError
-from zoo.onnx_contents import contents_fault
-from zoo.providers import PlacedNode, compute, placement, start
-from zoo.state_inputs import read_states
+from zoo.runtime.onnx_contents import contents_fault
+from zoo.runtime.providers import PlacedNode, compute, placement, start
+from zoo.runtime.state_inputs import read_states
 
 INPUT, LENGTHS = "x", "lengths"
 _ONNX_TYPES = {
