@@ -53,9 +53,10 @@ def _train(name: str, registry: Registry, folder: Path) -> Run:
 
 
 def _line(name: str, precision: str, report: Mapping[str, Any]) -> str:
-    outputs = report["providers"][0]["outputs"]
-    over = max(output["over_budget"] for output in outputs)
-    start = f"| {name} | {precision} | {report['verdict']} | {over:.2f} |"
+    (result,) = report["providers"]
+    over = max(output["over_budget"] for output in result["outputs"])
+    limit = f" up to {result['judged_steps']} steps" if "judged_steps" in result else ""
+    start = f"| {name} | {precision} | {report['verdict']}{limit} | {over:.2f} |"
     found = report.get("against_float32")
     if found is None:
         return f"{start} {'; '.join(report['reasons'])} |"

@@ -10,8 +10,13 @@ from tests.builders import ALL_KINDS, KINDS
 from tests.gpu.record import HIDDEN_SIZE
 from tests.matrix import CELLS, prove
 from tests.models import draw, make_model, sequences, write
+from zoo.exporter import SHORT, Precision
+from zoo.proof.expectations import Expectations
+from zoo.proof.prove import Made, cases_for, prove_against
 from zoo.proof.prove import prove as prove_file
+from zoo.runtime.placement import add_differences, insist_on_placement
 from zoo.runtime.providers import unavailable
+from zoo_onnx import OnnxExporter
 
 REASON = unavailable("cuda")
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(REASON is not None, reason=f"cuda: unavailable: {REASON}")]
@@ -37,4 +42,29 @@ def test_scan_parity_on_cuda(kind: str, tmp_path: Path) -> None:
     model = make_model(kind, hidden_size=HIDDEN_SIZE, direction="bidirectional", takes_lengths=True, pooling=None)
     file = write(model, tmp_path, lowering="scan")
     report = prove_file(model, file, sequences(draw(64, 8)), ["cuda"], [], lambda _: None)
+    assert report["verdict"] == "passed", report["reasons"]
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru_before", "rnn_relu", "mgu"])
+@pytest.mark.parametrize("lowering", ["auto", "scan"])
+def test_nodes_run_where_they_were_predicted_to(kind: str, lowering: str, tmp_path: Path) -> None:
+    """Files made for CUDA: what recurs runs there, and nothing is copied once a step."""
+    model = make_model(kind, hidden_size=HIDDEN_SIZE, takes_lengths=True, pooling=None)
+    file = write(model, tmp_path, lowering=lowering, target="cuda")
+    report = prove_file(model, file, sequences(draw(64, 8)), ["cpu", "cuda"], [], lambda _: None)
+    insist_on_placement(report, ["cuda"])
+    assert report["verdict"] == "passed", report["reasons"]
+    add_differences(report, OnnxExporter().placement(file))
+    on_cuda = [result for result in report["providers"] if result["provider"] == "cuda"]
+    assert [result["unpredicted"] for result in on_cuda] == [[], []]
+    assert all(result["against_cpu"] <= 2 for result in on_cuda if result["name"] == "cuda strict")
+
+
+@pytest.mark.parametrize("kind", ["lstm", "mgu"])
+@pytest.mark.parametrize("precision", SHORT)
+def test_lower_precision_on_cuda(kind: str, precision: Precision, tmp_path: Path) -> None:
+    model, made = make_model(kind, hidden_size=HIDDEN_SIZE), Made(precision=precision)
+    file = write(model, tmp_path, precision=precision)
+    expectations = Expectations(model, cases_for(model, sequences(draw(64, 8)), made))
+    report = prove_against(expectations, file, made, ["cuda"], [], usual_steps=8)
     assert report["verdict"] == "passed", report["reasons"]

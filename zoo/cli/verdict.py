@@ -45,7 +45,14 @@ def tell(results: Sequence[tuple[Path, Mapping[str, Any]]], *, as_json: bool) ->
         if report["verdict"] != "passed"
     ]
     if faults:
-        raise ParityError("; ".join(faults))
+        wrong = [path for path, report in results if any(_is_wrong(result) for result in report["providers"])]
+        hint = [f"'zoo bisect {wrong[0]}' names the first wrong node"] if wrong else []
+        raise ParityError("; ".join([*faults, *hint]))
+
+
+def _is_wrong(result: Mapping[str, Any]) -> bool:
+    """Whether numbers were judged and are wrong, so that there is something to look for."""
+    return any(one["status"] == "failed" for one in result["outputs"])
 
 
 def _show(report: Mapping[str, Any], path: str) -> None:
