@@ -31,6 +31,7 @@ from zoo.parity import Array, judge
 from zoo.plugins import load_registry
 from zoo.proof.cases import are_possible, draw_lengths
 from zoo.proof.expectations import Expectations
+from zoo.proof.oracle import ONE_SIDED
 from zoo.proof.outcomes import overall
 from zoo.proof.prove import MODES
 from zoo.runtime.session import OnnxSession
@@ -356,3 +357,36 @@ def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told[0] == (0, total)
     assert told[-1] == (total, total)
     assert told == sorted(told)
+
+
+def test_equal_units_raise_no_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where units are equal, so are their roundings, and add up. Without draws to one side right files would fail."""
+    own = subject("rnn_tanh", hidden_size=64)
+    points = [
+        point
+        for point in draw_points([own], 20, full=True)
+        if (point.variant.weights, point.variant.layers, point.variant.direction) == ("gates", 3, "forward")
+        and not (point.variant.bias or point.variant.states)
+        and (point.lengths, point.opset, point.shape) == ("mixed", 20, (3, 28))
+    ]
+    statuses = {}
+    for one_sided in (0, ONE_SIDED):
+        monkeypatch.setattr("zoo.proof.oracle.ONE_SIDED", one_sided)
+        (row,) = prove_points(points, OnnxExporter(), MODES["cpu"])
+        statuses[one_sided] = row["status"]
+    assert statuses == {0: "failed", ONE_SIDED: "passed"}
+
+
+def test_states_of_a_model_that_overflows_are_numbers() -> None:
+    """They start at what the model reaches, which a loud ReLU RNN has no float32 for: no verdict, and no failure."""
+    own = subject("rnn_relu", hidden_size=64)
+    points = [
+        point
+        for point in draw_points([own], 20, full=True)
+        if (point.variant.weights, point.variant.layers, point.variant.direction) == ("gain 3", 1, "forward")
+        and point.variant.states
+        and (point.lengths, point.opset, point.shape) == ("none", 20, (2, 200))
+    ]
+    rows = list(prove_points(points, OnnxExporter(), MODES["cpu"]))
+    assert {row["status"] for row in rows} == {"ill-conditioned"}
+    assert all("leaves the range of float32" in row["reason"] for row in rows)

@@ -297,3 +297,23 @@ def test_overflow_is_seen() -> None:
     assert np.isinf(expected.sensitivity).all()
     assert expected.judged == 0
     assert replace(expected, sensitivity=np.zeros(1)).judged == 1
+
+
+@pytest.mark.parametrize("time_first", [True, False])
+def test_some_draws_are_off_to_one_side(time_first: bool) -> None:
+    """By the full u, in each number and at each step, in each kind of operation; the others are as ever."""
+    draws, rows, steps, width = 6, 3, 5, 4
+    u = PRECISIONS["bfloat16"].unit_roundoff
+    x = torch.full((steps, draws * rows, width) if time_first else (draws * rows, width), 3.0, dtype=torch.float64)
+    with DisturbedArithmetic("bfloat16", seed=0, draws=draws, batch=draws * rows, one_sided=2):
+        found = {"add": x + 1, "mul": x * 2, "add again": x + 1}
+    off = {name: (value / (6 if name == "mul" else 4) - 1) / u for name, value in found.items()}
+    by_draw = {name: one.view(-1, draws, rows, width) for name, one in off.items()}
+    for name, one in by_draw.items():
+        sided = one[:, -2:]
+        assert torch.allclose(sided.abs(), torch.ones_like(sided), rtol=1e-6), name  # float64's own roundings
+        assert (sided == sided[:1, :, :1, :1]).all(), name
+        assert one[:, :-2].abs().max() <= 1 + 1e-6
+        assert one[:, :-2].std() > 0.3
+    assert torch.equal(by_draw["add"][:, -2:], by_draw["add again"][:, -2:])
+    assert not torch.equal(by_draw["add"][:, :-2], by_draw["add again"][:, :-2])

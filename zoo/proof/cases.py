@@ -123,14 +123,16 @@ def with_states(model: Model, cases: Sequence[Case]) -> Iterator[Case]:
 
 def draw_states(model: Model, case: Case, generator: np.random.Generator) -> dict[str, Array]:
     """Numbers as large as the model's states get: those after the case, in another order and with noise as large as
-    their own spread. Where they are integers, small counts."""
+    their own spread; what float32 cannot hold is the largest that it can. Where they are integers, small counts."""
     reached = torch_outputs(model, case)
     drawn = {}
     for place in model.state_places():
         own = reached[place.next_name]
         if own.dtype.kind == "f":
-            noise = generator.normal(0, float(own.std()) or 1.0, own.shape)
-            drawn[place.name] = (generator.permutation(own) + noise).astype(own.dtype)
+            most = np.finfo(own.dtype).max
+            wide = np.nan_to_num(own.astype(np.float64), nan=0.0, posinf=most, neginf=-most)
+            noise = generator.normal(0, float(wide.std()) or 1.0, own.shape)
+            drawn[place.name] = (generator.permutation(wide) + noise).clip(-most, most).astype(own.dtype)
         else:
             drawn[place.name] = generator.integers(10, size=own.shape).astype(own.dtype)
     return drawn

@@ -22,6 +22,9 @@ from zoo.proof.trace import has_steps, reads_backward, trace
 
 DRAWS = 10
 """With five, one of 200 correct models near chaos was called wrong, at 1.5 times its budget; with ten none of 400."""
+ONE_SIDED = 4
+"""Of them. With none, 13 of 160 inputs of correct RNNs whose 64 units are all equal were called wrong, at up to 1.6
+times their budget."""
 
 
 class Input(NamedTuple):
@@ -87,7 +90,7 @@ class Oracle:
             precision: a key of `zoo.parity.PRECISIONS`.
         """
         exact = self.inside(one)
-        with DisturbedArithmetic(precision, seed=0, draws=DRAWS, batch=DRAWS * len(one.x)):
+        with DisturbedArithmetic(precision, seed=0, draws=DRAWS, batch=DRAWS * len(one.x), one_sided=ONE_SIDED):
             disturbed = self.inside(_together([one] * DRAWS))
         found = {}
         for value, array in exact.items():
@@ -110,7 +113,7 @@ class Oracle:
         joined = _together(inputs)
         exact = self._run(joined)
         # The draws stand below each other in one batch: rows are independent, so each has disturbances of its own.
-        with DisturbedArithmetic(precision, seed=0, draws=DRAWS, batch=DRAWS * len(joined.x)):
+        with DisturbedArithmetic(precision, seed=0, draws=DRAWS, batch=DRAWS * len(joined.x), one_sided=ONE_SIDED):
             disturbed = self._run(_together([joined] * DRAWS))
         draws = {name: value.reshape(DRAWS, *exact[name].shape) for name, value in disturbed.items()}
         end = 0
