@@ -300,20 +300,23 @@ def test_overflow_is_seen() -> None:
 
 
 @pytest.mark.parametrize("time_first", [True, False])
-def test_some_draws_are_off_to_one_side(time_first: bool) -> None:
-    """By the full u, in each number and at each step, in each kind of operation; the others are as ever."""
+def test_some_draws_take_sides(time_first: bool) -> None:
+    """By the full u, at each step, where a library's function or equal numbers are rounded; the others are as ever."""
     draws, rows, steps, width = 6, 3, 5, 4
     u = PRECISIONS["bfloat16"].unit_roundoff
-    x = torch.full((steps, draws * rows, width) if time_first else (draws * rows, width), 3.0, dtype=torch.float64)
+    shape = (steps, draws * rows, width) if time_first else (draws * rows, width)
+    equal = torch.full(shape, 3.0, dtype=torch.float64)
+    unequal = equal + torch.arange(width) / 8
+    exact = {"tanh": unequal.tanh(), "mul": unequal * 3, "equal": equal + 1, "again": equal + 1}
     with DisturbedArithmetic("bfloat16", seed=0, draws=draws, batch=draws * rows, one_sided=2):
-        found = {"add": x + 1, "mul": x * 2, "add again": x + 1}
-    off = {name: (value / (6 if name == "mul" else 4) - 1) / u for name, value in found.items()}
-    by_draw = {name: one.view(-1, draws, rows, width) for name, one in off.items()}
-    for name, one in by_draw.items():
-        sided = one[:, -2:]
-        assert torch.allclose(sided.abs(), torch.ones_like(sided), rtol=1e-6), name  # float64's own roundings
-        assert (sided == sided[:1, :, :1, :1]).all(), name
-        assert one[:, :-2].abs().max() <= 1 + 1e-6
-        assert one[:, :-2].std() > 0.3
-    assert torch.equal(by_draw["add"][:, -2:], by_draw["add again"][:, -2:])
-    assert not torch.equal(by_draw["add"][:, :-2], by_draw["add again"][:, :-2])
+        found = {"tanh": unequal.tanh(), "mul": unequal * 3, "equal": equal + 1, "again": equal + 1}
+    off = {name: ((found[name] / exact[name] - 1) / u).view(-1, draws, rows, width) for name in exact}
+    sided, others = ({name: one[:, part] for name, one in off.items()} for part in (slice(-2, None), slice(-2)))
+    for name in ("tanh", "equal"):
+        assert torch.allclose(sided[name].abs(), torch.ones_like(sided[name]), rtol=1e-6)  # float64's own roundings
+        assert (sided[name].sign() == sided[name][:1, :, :1, :1].sign()).all()
+    for noise in (*others.values(), sided["mul"]):
+        assert noise.abs().max() <= 1 + 1e-6
+        assert 0.3 < noise.std() < 0.9
+    assert torch.equal(sided["equal"], sided["again"])
+    assert not torch.equal(others["equal"], others["again"])

@@ -6,10 +6,11 @@ precision judged, and becomes infinite where that precision would overflow. How 
 correct program of that precision may be off.
 
 Rounding errors are no random numbers, though: an error is a function of the operands (Higham 2002, "Accuracy and
-Stability of Numerical Algorithms", chapter 1), and a library's tanh is off to one side over whole intervals (ONNX
-Runtime 1.31: by 1.6 u in the mean between 0 and 0.1). Where units are equal, or a state rests at a fixed point, errors
-add up in place of cancelling. So in some of the draws every operation of one kind is off by the full u to the same side,
-each number of it and at every step.
+Stability of Numerical Algorithms", chapter 1). A library's tanh is off to one side over whole intervals (ONNX Runtime
+1.31: by 1.6 u in the mean between 0 and 0.1), and equal numbers round alike, so that errors add up in place of
+cancelling. So in some of the draws the functions of a library, and whatever gives equal numbers side by side, are off
+by the full u, to one side for each kind of operation; equal products of n terms by as many u as pairwise summation has
+roundings, 1 + log2 n (the same, section 4.2).
 
 Where weights are kept in something coarser than what is computed in (`zoo.parity.KEPT`), the operands of products with
 weights are disturbed too. A weight is off by up to half a step, by the same at every step of a sequence, as a rounded
@@ -20,6 +21,7 @@ alone.
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
@@ -33,6 +35,14 @@ PRODUCTS = {"mm": 0, "addmm": 1}
 """The products that a weight can be the right side of, as in ``x @ W``, and the place of their left side. torch makes
 ``linear`` and ``matmul`` with a matrix into one of them."""
 
+FUNCTIONS = frozenset(
+    {
+        "_log_softmax", "_softmax", "atan", "cos", "elu", "erf", "exp", "expm1", "gelu", "log", "log1p",
+        "log_sigmoid_forward", "mish", "pow", "rsqrt", "sigmoid", "silu", "sin", "softplus", "tan", "tanh"
+    }
+)  # fmt: skip
+"""Operations that a library approximates."""
+
 
 class DisturbedArithmetic(TorchDispatchMode):
     """While active, every float64 result that is computed, not merely moved, is off by up to one rounding.
@@ -42,7 +52,7 @@ class DisturbedArithmetic(TorchDispatchMode):
         seed: of the disturbances.
         draws: how many draws stand below each other in the batch; each has weights of its own.
         batch: rows of one step, all draws together.
-        one_sided: how many of the draws, the last ones, are off to one side in each kind of operation.
+        one_sided: how many of the draws, the last ones, take sides as above.
     """
 
     # fmt: off
@@ -91,31 +101,46 @@ class DisturbedArithmetic(TorchDispatchMode):
             return result
         in_place = func._schema.is_mutable
         if isinstance(result, tuple | list):
-            return type(result)(self._disturb(part, name, in_place) for part in result)
-        return self._disturb(result, name, in_place)
+            return type(result)(self._disturb(part, name, 1, in_place) for part in result)
+        terms = args[PRODUCTS[name]].shape[1] if name in PRODUCTS else 1
+        return self._disturb(result, name, terms, in_place)
 
-    def _disturb(self, result: Any, name: str, in_place: bool) -> Any:
+    def _disturb(self, result: Any, name: str, terms: int, in_place: bool) -> Any:
         if not (isinstance(result, Tensor) and result.dtype == torch.float64):
             return result
         noise = self._noise(result.shape)
         if self.one_sided:
-            self._take_sides(noise, name)
+            self._take_sides(noise, result, name, terms)
         factor = noise.mul_(self.unit_roundoff).add_(1).mul_(self.lift)
         lifted = result.mul_(factor) if in_place else result * factor
         return lifted.mul_(1 / self.lift)  # powers of two: nothing is rounded on the way up and down
 
-    def _take_sides(self, noise: Tensor, name: str) -> None:
-        """Put the sides of an operation in place of the noise of the last draws. What has no rows stays as it is."""
-        shape = noise.shape
-        if len(shape) > 2 and shape[1] == self.batch:  # time first, as layers have it
-            by_draw = noise.view(shape[0], self.draws, -1, *shape[2:])
-        elif shape and shape[0] and shape[0] % self.batch == 0:
-            by_draw = noise.view(-1, self.draws, self.batch // self.draws, *shape[1:])
-        else:
+    def _take_sides(self, noise: Tensor, result: Tensor, name: str, terms: int) -> None:
+        """Put the sides of an operation in place of the noise of the last draws, where they are due."""
+        sided = self._last_draws(noise)
+        if sided is None:
             return
         if name not in self._sides:
             self._sides[name] = torch.randint(2, (self.one_sided,), generator=self.generator).double().mul_(2).sub_(1)
-        by_draw[:, -self.one_sided :] = self._sides[name].view(-1, *[1] * (by_draw.dim() - 2))
+        sides = self._sides[name].view(-1, *[1] * (sided.dim() - 2))
+        if name in FUNCTIONS:
+            sided.copy_(sides.expand_as(sided))
+        elif sided.shape[-1] > 1:
+            values = self._last_draws(result.contiguous())
+            assert values is not None
+            equal = (values == values.roll(1, -1)) | (values == values.roll(-1, -1))
+            sided.copy_((sides * (1 + math.log2(terms))).where(equal, sided))
+
+    def _last_draws(self, array: Tensor) -> Tensor | None:
+        """(…, draws that take sides, rows of one draw, …), of the same memory; None where there are no rows."""
+        shape = array.shape
+        if len(shape) > 2 and shape[1] == self.batch:  # time first, as layers have it
+            by_draw = array.view(shape[0], self.draws, -1, *shape[2:])
+        elif len(shape) > 1 and shape[0] and shape[0] % self.batch == 0:
+            by_draw = array.view(-1, self.draws, self.batch // self.draws, *shape[1:])
+        else:
+            return None
+        return by_draw[:, -self.one_sided :]
 
     def _product(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], left: int) -> Tensor:
         """A product whose operands are off: x (rows, n) with a weight (n, m)."""
