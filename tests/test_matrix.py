@@ -359,15 +359,21 @@ def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told == sorted(told)
 
 
-def test_equal_units_raise_no_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("kind", "states", "lengths", "shape"),
+    [("rnn_tanh", False, "mixed", (3, 28)), ("rnn_relu", True, "none", (5, 50))],
+    ids=["a library's tanh", "sums of equal products"],
+)
+def test_equal_units_raise_no_alarm(
+    kind: str, states: bool, lengths: str, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where units are equal, so are their roundings, and add up. Without draws to one side right files would fail."""
-    own = subject("rnn_tanh", hidden_size=64)
     points = [
         point
-        for point in draw_points([own], 20, full=True)
+        for point in draw_points([subject(kind, hidden_size=64)], 20, full=True)
         if (point.variant.weights, point.variant.layers, point.variant.direction) == ("gates", 3, "forward")
-        and not (point.variant.bias or point.variant.states)
-        and (point.lengths, point.opset, point.shape) == ("mixed", 20, (3, 28))
+        and (point.variant.bias, point.variant.states) == (False, states)
+        and (point.lengths, point.opset, point.shape) == (lengths, 20, shape)
     ]
     statuses = {}
     for one_sided in (0, ONE_SIDED):
