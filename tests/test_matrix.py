@@ -383,15 +383,20 @@ def test_equal_units_raise_no_alarm(
     assert statuses == {0: "failed", ONE_SIDED: "passed"}
 
 
-def test_states_of_a_model_that_overflows_are_numbers() -> None:
-    """They start at what the model reaches, which a loud ReLU RNN has no float32 for: no verdict, and no failure."""
-    own = subject("rnn_relu", hidden_size=64)
+@pytest.mark.parametrize(
+    ("hidden_size", "layers", "direction", "states", "shape"),
+    [(64, 1, "forward", True, (2, 200)), (8, 3, "bidirectional", False, (16, 512))],
+    ids=["float32's range, states as large", "float64's range"],
+)
+def test_a_model_that_overflows_has_no_verdict(
+    hidden_size: int, layers: int, direction: str, states: bool, shape: tuple[int, int]
+) -> None:
+    """A loud ReLU RNN, neither passed nor failed."""
     points = [
         point
-        for point in draw_points([own], 20, full=True)
-        if (point.variant.weights, point.variant.layers, point.variant.direction) == ("gain 3", 1, "forward")
-        and point.variant.states
-        and (point.lengths, point.opset, point.shape) == ("none", 20, (2, 200))
+        for point in draw_points([subject("rnn_relu", hidden_size=hidden_size)], 20, full=True)
+        if (point.variant.weights, point.variant.layers, point.variant.direction) == ("gain 3", layers, direction)
+        and (point.variant.states, point.lengths, point.opset, point.shape) == (states, "none", 20, shape)
     ]
     rows = list(prove_points(points, OnnxExporter(), MODES["cpu"]))
     assert {row["status"] for row in rows} == {"ill-conditioned"}

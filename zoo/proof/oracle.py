@@ -96,7 +96,9 @@ class Oracle:
         for value, array in exact.items():
             draws = disturbed[value].reshape(DRAWS, *array.shape)
             zero_beyond = one.lengths if value.kind in ("outputs", "scores", "named") else None
-            found[value] = _expected(array, draws, zero_beyond, precision, by_step=has_steps(self.model, value))
+            found[value] = _expected(
+                array, draws, zero_beyond, precision, by_step=has_steps(self.model, value), lost=0.0
+            )
         return found
 
     @torch.no_grad()
@@ -134,11 +136,17 @@ class Oracle:
         return {name: value.numpy() for name, value in self.model.outputs(*_tensors(one)).items()}
 
 
-def _expected(exact: Array, draws: Array, lengths: Array | None, precision: str, *, by_step: bool) -> Expected:
-    """One value of one input, from the exact result and the disturbed ones, (draws, batch, ...)."""
+def _expected(
+    exact: Array, draws: Array, lengths: Array | None, precision: str, *, by_step: bool, lost: float = np.inf
+) -> Expected:
+    """One value of one input, from the exact result and the disturbed ones, (draws, batch, ...).
+
+    ``lost`` is the sensitivity of what is not finite: a model that leaves even float64's range has no verdict. Inside
+    of it NaN may stand behind the end of a sequence, and is to stay there.
+    """
     with np.errstate(invalid="ignore"):  # infinity less itself
         moves = np.abs(draws.astype(np.float64) - exact)
-    moves = np.where(np.isfinite(exact), np.nan_to_num(moves, nan=np.inf, posinf=np.inf), 0.0)
+    moves = np.where(np.isfinite(exact), np.nan_to_num(moves, nan=np.inf, posinf=np.inf), lost)
     grouped = np.moveaxis(moves, 2, 0) if by_step else moves[None]
     sensitivity = grouped.reshape(len(grouped), -1).max(1, initial=0.0)
     padding = np.arange(exact.shape[1]) >= lengths[:, None] if by_step and lengths is not None else None
