@@ -23,7 +23,7 @@ lint: $(VENV)/ready
 bench: $(VENV)/ready
 	$(ONE_THREAD) $(BIN)/python -m tests.benchmarks
 
-# The whole matrix of ten cells, 60,000 points: hours. The LSTM's share took 484 s of CPU; cells lowered as Scan, which
+# The whole matrix of ten cells, 60,000 points: an operator's share takes 170 to 400 s of CPU; cells lowered as Scan, which
 # are traced for each file, take longer. One process a core.
 parity: $(VENV)/ready
 	$(ONE_THREAD) $(BIN)/python -m tests.matrix --full --out build/parity.json
