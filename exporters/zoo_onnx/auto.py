@@ -12,7 +12,10 @@ with reset before and a ReLU RNN. These become a Scan there, in streams too: as 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import zoo
+from zoo_onnx import native
 from zoo_onnx.placement import operator_reason
 
 FASTER_AS_SCAN = frozenset({"RNN"})
@@ -24,3 +27,12 @@ def prefers_scan(operator: zoo.Operator, options: zoo.ExportOptions) -> bool:
     if options.target == "cuda":
         return operator_reason(operator) is not None
     return not options.streaming and operator.name in FASTER_AS_SCAN
+
+
+def for_precision(model: zoo.Model, options: zoo.ExportOptions) -> zoo.ExportOptions:
+    """The options, of which ``auto`` means ``scan`` in int8 wherever the operator has no form in 8 bits."""
+    if options.precision != "int8" or options.lowering != "auto":
+        return options
+    found = [native.operators_of(layer) for layer in model.layers()]
+    kept = all(operators and operators[0].name == "LSTM" for operators in found)
+    return options if kept else replace(options, lowering="scan")

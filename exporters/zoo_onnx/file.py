@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -11,7 +10,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 import zoo
-from zoo_onnx import native
+from zoo_onnx.auto import for_precision
 from zoo_onnx.builder import GraphBuilder
 from zoo_onnx.graph import model_graph
 from zoo_onnx.opset import checked, ir_version
@@ -22,7 +21,7 @@ from zoo_onnx.states import KEY as STATES_KEY
 def write(model: zoo.Model, path: Path, metadata: Mapping[str, str], options: zoo.ExportOptions) -> None:
     """Build the graph, write it and let ONNX check it."""
     build = GraphBuilder(checked(options.opset))
-    options = _with_lowering(model, options)
+    options = for_precision(model, options)
     graph, states = model_graph(model, build, options)
     exported = ir.Model(graph, ir_version=ir_version(build.opset))
     RemoveUnusedNodesPass()(exported)  # what a lowering has put otherwise in the end
@@ -42,15 +41,6 @@ def write(model: zoo.Model, path: Path, metadata: Mapping[str, str], options: zo
     annotate(path, {})
     if fault := _invalid(path):
         raise zoo.ExportError(f"the model does not make a valid graph: {fault}")
-
-
-def _with_lowering(model: zoo.Model, options: zoo.ExportOptions) -> zoo.ExportOptions:
-    """For int8 ``auto`` means a loop wherever the operator has no form in 8 bits."""
-    if options.precision != "int8" or options.lowering != "auto":
-        return options
-    found = [native.operators_of(layer) for layer in model.layers()]
-    kept = all(operators and operators[0].name == "LSTM" for operators in found)
-    return options if kept else replace(options, lowering="scan")
 
 
 def _lowered(model: ir.Model, precision: str) -> ir.Model:

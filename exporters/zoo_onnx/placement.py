@@ -1,8 +1,8 @@
 """Which nodes ONNX Runtime's CUDA provider takes, told from the file: the one table of what it leaves to the CPU.
 
 The conditions on RNN, LSTM and GRU were read in the provider's GetCapability, at an older commit than the release. They
-and which operators have no kernel at which opset, were then asked of the provider of the wheel onnxruntime-gpu
-1.31.1 itself, node by node at opsets 18 to 26: with stand-ins for CUDA's libraries it starts without a GPU and places
+and the operators without a kernel at some opset were then asked of the provider of the wheel onnxruntime-gpu 1.31.1
+itself, node by node at opsets 18 to 26: with stand-ins for CUDA's libraries it starts without a GPU and places
 nodes, though it computes nothing (2026-11-21). Types other than float32 were not asked for, but where a row says so. On
 a GPU `zoo check` compares what it sees with what stands here.
 """
