@@ -104,6 +104,11 @@ SEQUENCES: dict[str, tuple[str, bytes, str]] = {
     "npy: no sequences": ("x.npy", npy(np.ones((0, 5, 3))), "(0, 5, 3), expected at least one"),
     "npy: pickled objects": ("x.npy", npy([[1.0, None, "three"]]), "type object, expected real numbers"),
     "npy: complex": ("x.npy", npy([[1j, 2, 3]]), "type complex128, expected real numbers"),
+    "npy: truth values": (
+        "x.npy",
+        npy([[True, False, True]]),
+        "type bool, expected real numbers such as float32; conv",
+    ),
     "npy: text cells": ("x.npy", npy([["1", "2", "3"]]), "type <U1, expected real numbers"),
     "npy: dates": ("x.npy", npy([[1, 2, 3]], "M8[s]"), "type datetime64[s], expected real numbers"),
     "npy: records": ("x.npy", npy([[(1.0,)] * 3], "f4,"), "expected real numbers"),

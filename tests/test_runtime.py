@@ -25,6 +25,7 @@ from zoo.runtime import OnnxModel
 from zoo.runtime.answers import Prediction
 from zoo.runtime.model import BATCH
 from zoo.runtime.session import OnnxSession
+from zoo.runtime.state_inputs import ALLOW
 from zoo.runtime.streaming import OnnxStream
 
 HEAVY = (
@@ -41,7 +42,25 @@ HEAVY = (
     "safetensors",
 )
 VOCABULARY = ("<pad>", "<unk>", "good", "bad", "not", "at", "all")
+IN_A_LIST = "; where x is one sequence, put it in a list: model.predict([x])"
+NO_NUMBERS = "holds values of type {}, expected real numbers such as float32"
+NO_TOKENS = "holds values of type {}, expected integers, one a token"
+MASKED = "1 values are masked, expected none; fill them with filled(), or leave them out"
 TEXTS = zoo.Signature(vocabulary=VOCABULARY, tokenizer="words", labels=LABELS, lengths=True)
+
+
+def spoilt(shape: tuple[int, ...], at: tuple[int, ...], value: float) -> np.ndarray[Any, Any]:
+    """Zeros, float64, with another value at a place."""
+    x = np.zeros(shape)
+    x[at] = value
+    return x
+
+
+def masked(shape: int | tuple[int, ...]) -> np.ma.MaskedArray[Any, Any]:
+    """Zeros, the first one masked."""
+    mask = np.zeros(shape, bool)
+    mask.flat[0] = True
+    return np.ma.masked_array(np.zeros(shape), mask)
 
 
 def numbers(folder: Path, **options: Any) -> tuple[zoo.Model, OnnxModel]:
@@ -187,8 +206,27 @@ def test_a_fixed_number_of_steps(lengths: bool, tmp_path: Path) -> None:
     [
         (np.zeros((3, 9)), "has the shape (3, 9), expected (time, 8) with at least one step"),
         (np.zeros((0, 8)), "has the shape (0, 8), expected (time, 8) with at least one step"),
-        (np.zeros(8), "has the shape (8,), expected (time, 8) with at least one step"),
-        (np.zeros((2, 8), complex), "holds values of type complex128, expected real numbers"),
+        (np.zeros(8), f"has the shape (8,), expected (time, 8) with at least one step{IN_A_LIST}"),
+        (
+            np.zeros((2, 8), complex),
+            f"{NO_NUMBERS.format('complex128')}; give real and imaginary parts as features of their own",
+        ),
+        (np.zeros((2, 8), bool), f"{NO_NUMBERS.format('bool')}; convert them to 0 and 1 with astype('float32')"),
+        (np.full((2, 8), "1"), f"{NO_NUMBERS.format('<U1')}; convert them with astype('float32')"),
+        (np.full((2, 8), b"1"), f"{NO_NUMBERS.format('|S1')}; convert them with astype('float32')"),
+        (np.full((2, 8), None), f"{NO_NUMBERS.format('object')}; convert them with astype('float32')"),
+        (
+            np.zeros((2, 8), "M8[s]"),
+            f"{NO_NUMBERS.format('datetime64[s]')}; give numbers, such as the seconds since some moment",
+        ),
+        (np.zeros((2, 8), "m8[s]"), f"{NO_NUMBERS.format('timedelta64[s]')}; give numbers, such as seconds"),
+        ([[0.0] * 8, [0.0] * 7], "is no array of one shape; every list in it needs as many values as the others"),
+        (masked((2, 8)), MASKED),
+        ([masked(8), masked(8)], MASKED.replace("1 values", "2 values")),
+        ([[np.ma.masked, *[0.0] * 7]], MASKED),
+        (spoilt((2, 8), (1, 3), np.nan), f", step [1], feature [3]: nan is not a finite number; {ALLOW}"),
+        (spoilt((2, 8), (0, 7), -np.inf), f", step [0], feature [7]: -inf is not a finite number; {ALLOW}"),
+        (spoilt((2, 8), (1, 0), 1e39), f", step [1], feature [0]: 1e+39 is more than float32 can hold; {ALLOW}"),
         ("hello", "is a text, and this model takes numbers; give an array"),
     ],
 )
@@ -196,15 +234,20 @@ def test_sequences_of_numbers_that_do_not_fit(sequence: Any, reason: str, tmp_pa
     _, file = numbers(tmp_path)
     with pytest.raises(zoo.DataError) as caught:
         file.predict([draw(1, 2)[0], sequence])
-    assert str(caught.value) == f"model.onnx: sequence [1]: {reason}"
+    assert str(caught.value) == f"model.onnx: sequence [1]{'' if reason[0] == ',' else ': '}{reason}"
 
 
 @pytest.mark.parametrize(
     ("sequence", "reason"),
     [
-        (np.array([1, 7]), "has the token 7, expected 0 to 6"),
-        (np.array([-1]), "has the token -1, expected 0 to 6"),
-        (np.array([1.0]), "holds values of type float64, expected integers, one a token"),
+        (np.array([1, 7]), ", step [1]: has the token 7, expected 0 to 6"),
+        (np.array([-1]), ", step [0]: has the token -1, expected 0 to 6"),
+        (np.array([2**64 - 1], np.uint64), f", step [0]: has the token {2**64 - 1}, expected 0 to 6"),
+        (np.array([1.0]), f"{NO_TOKENS.format('float64')}; convert whole numbers with astype('int64')"),
+        (np.array([True]), NO_TOKENS.format("bool")),
+        (np.array(["1"]), NO_TOKENS.format("<U1")),
+        (3, f"has the shape (), expected (time,) with at least one step{IN_A_LIST}"),
+        (masked(2).astype(int), MASKED),
         (np.array([[1]]), "has the shape (1, 1), expected (time,) with at least one step"),
         (" ", "is empty, expected a text"),
     ],
@@ -213,7 +256,133 @@ def test_sequences_of_tokens_that_do_not_fit(sequence: Any, reason: str, tmp_pat
     _, file = texts(tmp_path)
     with pytest.raises(zoo.DataError) as caught:
         file.predict([sequence])
-    assert str(caught.value) == f"model.onnx: sequence [0]: {reason}"
+    assert str(caught.value) == f"model.onnx: sequence [0]{'' if reason[0] == ',' else ': '}{reason}"
+
+
+def test_a_text_and_a_sequence_alone(tmp_path: Path) -> None:
+    """A text is one text, not its characters; an array of a sequence is no list of sequences."""
+    _, words = texts(tmp_path)
+    assert words.predict("not bad") == words.predict(["not bad"])
+    _, file = numbers(tmp_path)
+    x = draw(2, 5)
+    assert file.predict(x) == file.predict(list(x))
+    for given in (x[0], x[0].tolist()):
+        with pytest.raises(zoo.DataError) as caught:
+            file.predict(given)
+        assert str(caught.value) == (
+            f"model.onnx: sequence [0]: has the shape (8,), expected (time, 8) with at least one step{IN_A_LIST}"
+        )
+
+
+def test_a_mask_that_hides_nothing_is_none(tmp_path: Path) -> None:
+    _, file = numbers(tmp_path)
+    x = draw(1, 4)
+    assert file.predict(np.ma.masked_array(x)) == file.predict(x)
+    assert np.array_equal(file.run(np.ma.masked_array(x, mask=False))["logits"], file.run(x)["logits"])
+
+
+def test_a_text_without_a_known_word_is_noted(tmp_path: Path) -> None:
+    _, file = texts(tmp_path)
+    notes = [one.note for one in file.predict(["quite unheard-of", "quite good", np.array([1, 1]), np.array([1, 2])])]
+    unknown = "holds no word that the model knows; the answer follows from the number of words alone"
+    assert notes == [unknown, "", unknown, ""]
+    _, other = numbers(tmp_path)
+    assert [one.note for one in other.predict(draw(1, 2))] == [""]
+
+
+# --- values that are refused ----------------------------------------------------------------------------------------
+
+
+def only_error(ask: Callable[[], object]) -> str:
+    with pytest.raises(zoo.DataError) as caught:
+        ask()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        (np.nan, "nan is not a finite number"),
+        (np.inf, "inf is not a finite number"),
+        (-1e39, "-1e+39 is more than float32 can hold"),
+    ],
+)
+def test_numbers_that_are_not_finite(value: float, fault: str, tmp_path: Path) -> None:
+    """In a batch, in a chunk and in a state, unless they are asked for: then they reach ONNX Runtime."""
+    whole = OnnxModel(write_verified(make_model("lstm"), tmp_path, lowering="scan"))
+    model = OnnxModel(write_verified(make_model("lstm", pooling=None), tmp_path, streaming=True))
+    x, stream = spoilt((2, 5, 8), (1, 3, 2), value), model.stream()
+    message = f"sequence [1], step [3], feature [2]: {fault}; {ALLOW}"
+    assert only_error(lambda: whole.run(x)) == f"model.onnx: {message}"
+    assert only_error(lambda: stream.push(x)) == f"model.stream.onnx: {message}"
+    first = stream.push(draw(2, 3))["logits"]  # the first chunk: the one that was refused left nothing
+    stream.reset()
+    assert np.array_equal(stream.push(draw(2, 3))["logits"], first)
+    with np.errstate(over="ignore"):
+        narrow = x.astype(np.float32)
+    expected = OnnxSession(whole.path).run(narrow)["logits"]
+    assert np.array_equal(whole.run(x, allow_nonfinite=True)["logits"], expected, equal_nan=True)
+    assert len(whole.predict(x, allow_nonfinite=True)) == 2
+    assert stream.push(x, allow_nonfinite=True)["logits"].shape == (2, 5, CLASSES)
+
+
+def test_a_state_that_is_not_finite(tmp_path: Path) -> None:
+    model = OnnxModel(write_verified(make_model("lstm", pooling=None), tmp_path, states=True))
+    x, h = draw(2, 3), spoilt((2, 5), (1, 4), np.inf).astype(np.float32)
+    assert only_error(lambda: model.run(x, states={"state_0_h": h})) == (
+        f"model.onnx: state_0_h[1, 4]: inf is not a finite number; {ALLOW}"
+    )
+    given = {"state_0_h": np.ma.masked_array(np.zeros((2, 5), np.float32), mask=h > 0)}
+    assert only_error(lambda: model.run(x, states=given)) == f"model.onnx: state_0_h: {MASKED}"
+    assert model.run(x, states={"state_0_h": h}, allow_nonfinite=True)["logits"].shape == (2, 3, CLASSES)
+
+
+def test_what_stands_behind_a_length_is_not_read(tmp_path: Path) -> None:
+    """NaN, infinity and any token; what stands within is refused."""
+    path = write_verified(make_model("lstm", takes_lengths=True), tmp_path, None, sequences(draw(2, 6), [6, 3]))
+    model, x, lengths = OnnxModel(path), draw(2, 6).astype(np.float64), np.array([6, 3])
+    expected = model.run(x, lengths)
+    for value in (np.nan, np.inf, 1e39):
+        x[1, 3:] = value
+        found = model.run(x, lengths)
+        assert all(np.array_equal(found[name], expected[name]) for name in expected)
+    x[1, 2, 5] = np.nan
+    assert only_error(lambda: model.run(x, lengths)).startswith("model.onnx: sequence [1], step [2], feature [5]: nan")
+    _, words = texts(tmp_path)
+    expected = words.run(np.array([[4, 3, 5], [2, 0, 0]]), np.array([3, 1]))
+    for value in (-1, 7, -100):
+        found = words.run(np.array([[4, 3, 5], [2, value, value]]), np.array([3, 1]))
+        assert all(np.array_equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("token", [-1, 7, 2**63])
+def test_tokens_that_the_model_does_not_know(token: int, tmp_path: Path) -> None:
+    """ONNX Runtime reads -1 as the last one."""
+    x = np.array([[1, 2], [3, token]], np.uint64 if token > 7 else np.int64)
+    message = f"sequence [1], step [1]: has the token {token}, expected 0 to 6"
+    _, file = texts(tmp_path)
+    assert only_error(lambda: file.run(x)) == f"model.onnx: {message}"
+    assert only_error(lambda: file.run(x, [2, 2])) == f"model.onnx: {message}"  # type: ignore[arg-type]
+    model = make_model("lstm", encoder=zoo.OneHot(len(VOCABULARY)), pooling=None)
+    signature = zoo.Signature(vocabulary=VOCABULARY, labels=LABELS, by_step=True)
+    sample = sequences(np.random.default_rng(0).integers(len(VOCABULARY), size=(3, 9)))
+    stream = OnnxModel(write_verified(model, tmp_path, signature, sample, streaming=True)).stream()
+    assert only_error(lambda: stream.push(x)) == f"model.stream.onnx: {message}"
+
+
+@pytest.mark.parametrize(
+    ("x", "fault"),
+    [
+        (np.zeros((1, 2, 8), bool), f"{NO_NUMBERS.format('bool')}; convert them to 0 and 1 with astype('float32')"),
+        (masked((1, 2, 8)), MASKED),
+        ([[[0.0] * 8], [[0.0] * 7]], "is no array of one shape; every list in it needs as many values as the others"),
+    ],
+)
+def test_arrays_that_are_no_numbers(x: Any, fault: str, tmp_path: Path) -> None:
+    whole = OnnxModel(write_verified(make_model("lstm"), tmp_path))
+    chunks = OnnxModel(write_verified(make_model("lstm", pooling=None), tmp_path, streaming=True))
+    assert only_error(lambda: whole.run(x)) == f"model.onnx: x: {fault}"
+    assert only_error(lambda: chunks.stream().push(x)) == f"model.stream.onnx: x: {fault}"
 
 
 # --- streams --------------------------------------------------------------------------------------------------------
@@ -313,6 +482,48 @@ def test_a_file_of_somebody_else(tmp_path: Path) -> None:
     assert refused(path) == (
         "carries no seal, so Recurrent Zoo did not write it, or an older one did; export the run again"
     )
+
+
+def proven(path: Path, entry: str) -> Path:
+    """A file that carries the verdict of its proof."""
+    file = onnx.load(path)
+    file.metadata_props.append(onnx.StringStringEntryProto(key="parity", value=entry))
+    return rewrite(path, file)
+
+
+@pytest.mark.parametrize(
+    ("entry", "verdict"),
+    [
+        ('{"verdict": "failed"}', "failed"),
+        ('{"verdict": "ill-conditioned"}', "ill-conditioned"),
+        ('{"verdict": 1}', "unreadable"),
+        ("[]", "unreadable"),
+        ("passed", "unreadable"),
+    ],
+)
+def test_a_file_that_did_not_pass_its_proof(entry: str, verdict: str, tmp_path: Path) -> None:
+    path = proven(write_verified(make_model("lstm"), tmp_path), entry)
+    assert refused(path) == (
+        f"did not pass its proof, whose verdict is {verdict!r}; take a file that passed, look into this one with 'zoo "
+        "bisect', or use it all the same with allow_unproven=True or 'zoo predict --rejected'"
+    )
+    assert len(OnnxModel(path, allow_unproven=True).predict(draw(2, 3))) == 2
+
+
+def test_a_file_that_passed_its_proof(tmp_path: Path) -> None:
+    OnnxModel(proven(write_verified(make_model("lstm"), tmp_path), '{"verdict": "passed"}'))
+
+
+def test_bytes_that_look_like_the_other_format_of_onnx_runtime(tmp_path: Path) -> None:
+    """``ORTM`` in the 4th to 7th byte makes ONNX Runtime read a flatbuffer, which no check here has looked at. The file
+    begins with a field for the producer's name that is written again further on, and so counts for nothing."""
+    path = write_verified(make_model("lstm"), tmp_path)
+    plain = path.read_bytes()
+    path.write_bytes(zoo.seal_onnx(b"\x12\x06..ORTM" + plain, {}))
+    assert path.read_bytes()[4:8] == b"ORTM"
+    found = OnnxModel(path).predict(draw(2, 3))
+    path.write_bytes(plain)
+    assert found == OnnxModel(path).predict(draw(2, 3))
 
 
 def weights(file: onnx.ModelProto) -> None:

@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
+import errno
 import stat
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from zoo.errors import DataError
+
+SHOWN = 60
+"""Characters of a name that is refused which a message shows."""
+
+
+def name_fault(path: Path) -> str | None:
+    """What is wrong with the name of a file, whether there is one or not, as a line that begins with it; or None.
+
+    A name with a control character would break every message about the file in two, and be no source for a table of
+    answers; one that is too long, or has a NUL in it, the system does not take.
+    """
+    text = str(path)
+    if bad := next((one for one in text if unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp")), None):
+        what = "a byte that is not UTF-8" if unicodedata.category(bad) == "Cs" else "a control character"
+        return f"{_shown(text)}: has {what} in its name, {bad!a}; rename the file"
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            count = f"{len(text):,} characters"
+            return f"{_shown(text)}: has a name of {count}, more than the system takes; give a shorter one"
+    return None
+
+
+def _shown(name: str) -> str:
+    """A name as a message shows it, short and on one line."""
+    return ascii(name if len(name) <= SHOWN else name[:SHOWN] + "...")
 
 
 @contextmanager
@@ -17,8 +46,10 @@ def open_data(path: Path) -> Iterator[BinaryIO]:
 
     Raises:
         DataError: it is missing, is something else than a file (a pipe would wait for ever), or cannot be read, now or
-            at any later moment while it is open.
+            at any later moment while it is open; or its name is one that `name_fault` refuses.
     """
+    if fault := name_fault(path):
+        raise DataError(fault)
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):

@@ -9,7 +9,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from zoo.errors import RunError, UsageError
+from zoo.datafile import name_fault
+from zoo.errors import DataError, RunError, UsageError
 from zoo.runtime import OnnxModel
 from zoo.runtime.answers import Prediction
 from zoo.sequences import read_columns, read_sequences
@@ -23,6 +24,8 @@ def exported_model(target: Path) -> Path:
     Raises:
         RunError: where there is none.
     """
+    if fault := name_fault(target):
+        raise RunError(fault)
     path = target if target.is_file() else target / "onnx" / "model.onnx"
     if not path.is_file():
         what = "has not been exported yet; do it with 'zoo export --onnx'" if target.is_dir() else "does not exist"
@@ -31,9 +34,16 @@ def exported_model(target: Path) -> Path:
 
 
 def predict(
-    target: Path, inputs: Sequence[Path], texts: Sequence[str] = (), provider: str = "cpu"
+    target: Path,
+    inputs: Sequence[Path],
+    texts: Sequence[str] = (),
+    provider: str = "cpu",
+    *,
+    allow_unproven: bool = False,
 ) -> tuple[Signature, list[Prediction]]:
     """Answer for every sequence of the input files, and for every text given.
+
+    ``allow_unproven`` is that of `OnnxModel`.
 
     Raises:
         DataError: where an input is not what the model takes.
@@ -41,7 +51,7 @@ def predict(
         UsageError: where texts are given to a model of numbers.
         ProviderUnavailable: where the provider cannot run here.
     """
-    model = OnnxModel(exported_model(target), provider)
+    model = OnnxModel(exported_model(target), provider, allow_unproven=allow_unproven)
     signature = model.signature
     if texts and not signature.tokenizer:
         raise UsageError("--text: this model takes numbers; give a .npy or .csv file with --input")
@@ -53,6 +63,8 @@ def predict(
 
 def _read(path: Path, signature: Signature) -> Iterator[tuple[str, NDArray[Any]]]:
     """Each sequence of a file, with what it is called."""
+    if fault := name_fault(path):  # before its ending is looked at
+        raise DataError(fault)
     if signature.tokenizer:
         texts = read_texts(path, signature)
         yield from ((f"{path}:{number}", text) for number, text in enumerate(texts, 1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -86,7 +86,7 @@ def sample(model: LanguageModel, prompt: str, *, length: int, temperature: float
     """
     if not (isfinite(temperature) and temperature >= 0):
         raise UsageError(f"--temperature {temperature:g}: must be 0 or more; 0 takes the most probable character")
-    ids = {token: number for number, token in enumerate(model.signature.vocabulary)}
+    ids = model.signature.ids
     # What stands for unknown or hidden characters, such as <unk>, is longer than one and cannot be written.
     characters = [token for token in ids if len(token) == 1]
     start = prompt or ("\n" if "\n" in ids else characters[0])
@@ -96,7 +96,7 @@ def sample(model: LanguageModel, prompt: str, *, length: int, temperature: float
 
 def _drawn(
     model: LanguageModel,
-    ids: dict[str, int],
+    ids: Mapping[str, int],
     tokens: list[int],
     length: int,
     temperature: float,

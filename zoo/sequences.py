@@ -6,7 +6,7 @@ import math
 import os
 from array import array
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from zoo.arrays import Place, require_finite, require_kind, to_float32
 from zoo.csvfile import MISSING_MARKS, cell_number, csv_rows, not_a_number
 from zoo.datafile import open_data
 from zoo.errors import DataError
@@ -25,9 +26,10 @@ _NOT_NAMES = {"inf", "infinity"} | MISSING_MARKS
 def read_sequences(path: Path, features: int) -> NDArray[np.float32]:
     """Read what a model is to answer about.
 
-    A ``.npy`` file holds (time, features) or (sequences, time, features) of any real dtype. A ``.csv`` file, UTF-8,
-    holds one sequence: a row a step, a column a feature. Its first line may be a header: it is one where every cell
-    begins with a letter and none is a number or a mark for a missing value, so that a faulty first step is not lost.
+    A ``.npy`` file holds (time, features) or (sequences, time, features) of any dtype of real numbers. A ``.csv`` file,
+    UTF-8, holds one sequence: a row a step, a column a feature. Its first line may be a header: it is one where every
+    cell begins with a letter and none is a number or a mark for a missing value, so that a faulty first step is not
+    lost.
 
     Args:
         features: how many the model takes.
@@ -48,8 +50,7 @@ def read_sequences(path: Path, features: int) -> NDArray[np.float32]:
 
 def _read_npy(path: Path, stream: BinaryIO, features: int) -> NDArray[np.float32]:
     shape, dtype = _npy_header(path, stream)
-    if dtype.kind not in "biuf":
-        raise DataError(f"{path}: holds values of type {dtype}, expected real numbers such as float32")
+    require_kind(dtype, str(path))
     if len(shape) not in (2, 3) or shape[-1] != features:
         raise DataError(
             f"{path}: has the shape {shape}, expected (time, {features}) or (sequences, time, {features}), "
@@ -104,7 +105,7 @@ def read_columns(path: Path, columns: Sequence[str], steps: int) -> NDArray[np.f
 
     Args:
         columns: the names of those to take, in this order.
-        steps: how many of the last rows.
+        steps: how many of the last rows; all of them when 0.
 
     Returns:
         (steps, columns), finite.
@@ -119,12 +120,18 @@ def read_columns(path: Path, columns: Sequence[str], steps: int) -> NDArray[np.f
         line, header = next(rows, (1, []))
         names = [name.strip() for name in header]
         if missing := [column for column in columns if column not in names]:
+            if header and not any(cell_number(cell) is None for cell in header):
+                raise DataError(
+                    f"{path}:{line}: is a row of numbers, expected a header that names the columns {', '.join(columns)}"
+                )
             raise DataError(
                 f"{path}:{line}: has no column {missing[0]!r} in its header, expected {', '.join(columns)}, which the "
                 "model was trained with"
             )
         places = [names.index(column) for column in columns]
-        newest = deque(rows, maxlen=steps)
+        newest = deque(rows, maxlen=steps or None)
+    if not newest:
+        raise DataError(f"{path}: holds no row below its header, expected a row for each step")
     if len(newest) < steps:
         raise DataError(f"{path}: holds {len(newest)} rows, expected at least {steps}, as the model was trained with")
     values = []
@@ -147,13 +154,8 @@ def _number(cell: str, place: str) -> float:
     return value
 
 
-def _narrow(values: NDArray[Any], place: Callable[[tuple[int, ...]], str]) -> NDArray[np.float32]:
+def _narrow(values: NDArray[Any], place: Place) -> NDArray[np.float32]:
     """The same values as float32, or an error that names the first one that is not finite there."""
-    with np.errstate(over="ignore", invalid="ignore"):  # told below, in words
-        narrow = values.astype(np.float32, order="C", copy=False)
-    finite = np.isfinite(narrow)
-    if finite.all():
-        return narrow
-    index = tuple(int(i) for i in np.unravel_index(np.argmin(finite), finite.shape))
-    fault = "more than float32 can hold" if np.isfinite(values[index]) else "not a finite number"
-    raise DataError(f"{place(index)}: {values[index]} is {fault}; replace or remove it")
+    narrow = to_float32(values)
+    require_finite(narrow, values, place)
+    return narrow

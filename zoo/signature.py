@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal, Self
 
 
@@ -53,6 +54,16 @@ class Signature:
     """How many steps of the future are to be told; 0 where it is something of the present."""
     ordered: bool = False
     """Whether the sequences of each part follow each other in time."""
+
+    @cached_property
+    def ids(self) -> Mapping[str, int]:
+        """The id of each token of the vocabulary; made once, since it takes longer than a text's tokens do."""
+        return {token: number for number, token in enumerate(self.vocabulary)}
+
+    @cached_property
+    def marks(self) -> tuple[str, ...]:
+        """The tokens of more than one character, such as the one for a hidden character."""
+        return tuple(token for token in self.vocabulary if len(token) > 1)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

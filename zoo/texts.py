@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -35,15 +36,25 @@ def read_texts(path: Path, signature: Signature) -> list[NDArray[np.int64]]:
 
 
 def text_ids(text: str, signature: Signature, place: str) -> NDArray[np.int64]:
-    """The ids (time,) of a text's tokens; ``place`` is named in errors."""
-    tokens = TOKENIZERS[signature.tokenizer](text)
+    """The ids (time,) of a text's tokens; ``place`` is named in errors.
+
+    Raises:
+        DataError: where the text is empty, or holds a character that the model does not know.
+    """
+    tokens = _tokens(text, signature)
     if not tokens:
         raise DataError(f"{place}: is empty, expected a text")
-    ids = {token: number for number, token in enumerate(signature.vocabulary)}
     try:
-        return np.array(encode(tokens, ids), np.int64)
+        return np.array(encode(tokens, signature.ids), np.int64)
     except KeyError as error:
         column = tokens.index(error.args[0]) + 1
         raise DataError(
             f"{place}:{column}: the model does not know {error.args[0]!r}; it was not in the text that it learnt from"
         ) from error
+
+
+def _tokens(text: str, signature: Signature) -> list[str]:
+    """The tokens of a text. A model of hidden characters has a token for them, which stands in a text as it is."""
+    if signature.tokenizer == "characters" and signature.marks:
+        return re.findall("|".join((*map(re.escape, signature.marks), ".")), text, re.DOTALL)
+    return TOKENIZERS[signature.tokenizer](text)

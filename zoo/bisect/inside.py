@@ -16,6 +16,7 @@ from zoo.parity import Array, Comparison, Expected, compare
 from zoo.proof.cases import Case
 from zoo.proof.oracle import Input, Oracle
 from zoo.proof.trace import has_steps, reads_backward
+from zoo.runtime.providers import session_options
 from zoo.runtime.session import INPUT, LENGTHS, OnnxSession
 
 _ORDER = ("encoded", "layer", "pooled", "scores", "named")
@@ -155,7 +156,7 @@ class Inside:
         return array.astype(np.float32) if array.dtype.kind == "f" else array
 
     def _feeds(self, case: Case) -> dict[str, Array]:
-        feeds = {INPUT: self.session.input.feed(case.x)}
+        feeds: dict[str, Array] = {INPUT: self.session.input.feed(case.x, case.lengths, allow_nonfinite=True)}
         if self.session.takes_lengths:
             feeds[LENGTHS] = np.full(case.batch, case.time) if case.lengths is None else case.lengths
         given = case.states or {}
@@ -202,8 +203,7 @@ def _input(case: Case) -> Input:
 
 
 def _start(copy: Path, optimised: bool) -> Any:
-    options = ort.SessionOptions()
-    options.log_severity_level = 4  # what matters is raised
+    options = session_options()
     if not optimised:  # so that no node becomes part of another
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     return ort.InferenceSession(str(copy), options, providers=["CPUExecutionProvider"])

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), help="Write the answers to this CSV file.")
 @click.option("--provider", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"]))
 @click.option("--top", default=3, show_default=True, type=click.IntRange(1), help="How many labels to show for each.")
+@click.option("--rejected", is_flag=True, help="Take a file too whose proof did not pass.")
 @output.common_options
 def command(
     target: Path,
@@ -34,6 +35,7 @@ def command(
     out: Path | None,
     provider: str,
     top: int,
+    rejected: bool,
     as_json: bool,
 ) -> None:
     """Answer for your own data with TARGET, an exported run or its file.
@@ -42,12 +44,16 @@ def command(
     with the columns that the model was trained on. Texts: a .txt file holds one a line. Numbers are in the units of
     the training data; a forecast is for the steps after the last row.
     """
+    from zoo.datafile import name_fault
     from zoo.files import write_atomically
     from zoo.predict import predict
 
     if not inputs and not texts:
         raise UsageError("give a file with --input, or a text with --text")
-    signature, predictions = predict(target, inputs, texts, provider)
+    if out is not None and (fault := name_fault(out)):
+        raise UsageError(f"--out: {fault}")
+    signature, predictions = predict(target, inputs, texts, provider, allow_unproven=rejected)
+    _warn(predictions)
     if out is not None:
         write_atomically(out, _table(signature, predictions))
         click.echo(f"{out}: {len(predictions)} answered", err=True)
@@ -61,11 +67,28 @@ def command(
         click.echo(_table(signature, predictions), nl=False)
 
 
+def _warn(predictions: Sequence[Prediction]) -> None:
+    """Repeat what is to be known about answers: a line for each kind of note, with the first place that has it."""
+    noted: dict[str, list[str]] = {}
+    for prediction in predictions:
+        if prediction.note:
+            noted.setdefault(prediction.note, []).append(prediction.source)
+    for note, sources in noted.items():
+        more = f" (and {len(sources) - 1:,} more)" if sources[1:] else ""
+        output.warn(f"{_on_one_line(sources[0])}: {note}{more}")
+
+
 def _lines(prediction: Prediction, top: int) -> Iterator[str]:
     for answer in prediction.answers:
-        place = prediction.source if answer.step is None else f"{prediction.source}, step {answer.step}"
+        source = _on_one_line(prediction.source)
+        place = source if answer.step is None else f"{source}, step {answer.step}"
         best = sorted(answer.probabilities.items(), key=lambda pair: -pair[1])[:top]
-        yield f"{place}: " + ", ".join(f"{label} {share:.1%}" for label, share in best)
+        yield f"{place}: " + ", ".join(f"{_on_one_line(label)} {share:.1%}" for label, share in best)
+
+
+def _on_one_line(text: str) -> str:
+    """A label or a text as a line shows it: with quotes and escapes where it would break the line, or not be seen."""
+    return text if text.isprintable() and text == text.strip() != "" else repr(text)
 
 
 def _table(signature: Signature, predictions: Sequence[Prediction]) -> str:

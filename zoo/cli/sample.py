@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.cli import output
+from zoo.errors import RunError
 
 if TYPE_CHECKING:
     from zoo.sample import LanguageModel
@@ -32,8 +33,11 @@ def command(
     The prompt and the text go to stdout and nothing else does. ONNX Runtime computes where there is a file of
     'zoo export --onnx --streaming'; torch where there is none.
     """
+    from zoo.datafile import name_fault
     from zoo.sample import sample, streaming_file
 
+    if fault := name_fault(run):
+        raise RunError(fault)
     through = through or ("onnx" if streaming_file(run).is_file() else "torch")
     model, note = _model(run, through)
     text = sample(model, prompt, length=length, temperature=temperature, seed=seed)

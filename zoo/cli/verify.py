@@ -15,16 +15,18 @@ from zoo.errors import ParityError
 @click.command("verify")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--provider", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Run it there.")
+@click.option("--rejected", is_flag=True, help="Take a file too whose proof did not pass.")
 @output.common_options
-def command(file: Path, provider: str, as_json: bool) -> None:
+def command(file: Path, provider: str, rejected: bool, as_json: bool) -> None:
     """Say whether FILE is as it was written, and gives here what it must. Needs neither torch nor onnx nor the run.
 
-    It checks the seal over every byte, that no other file is needed, and the golden input that the file carries, whose
-    exact output it knows. Exit code 0 verified, 4 not, 5 where the provider cannot run.
+    It checks the seal over every byte, that no other file is needed, the verdict of the file's proof, and the golden
+    input that the file carries, whose exact output it knows. Exit code 0 verified, 4 not, 5 where the provider cannot
+    run.
     """
     from zoo.runtime.verify import verify
 
-    report = verify(file, provider)
+    report = verify(file, provider, rejected=rejected)
     if as_json:
         output.emit(report)
     else:
@@ -39,6 +41,8 @@ def _show(report: Mapping[str, Any]) -> None:
     for name, said in report["checks"].items():
         mark = output.styled("ok", fg="green") if said == "ok" else output.styled("FAILED", fg="red")
         click.echo(f"  {name:<15}{mark}{'' if said == 'ok' else f'  {said}'}")
+    for name, said in report.get("notes", {}).items():
+        click.echo(f"  {name:<15}{said}")
     for one in report.get("outputs", []):
         share = f"{one['over_budget']:.2f} of its budget"
         click.echo(f"  {one['name']:<15}{one['status']:<17}error {one['error']:.1e}, {share}")

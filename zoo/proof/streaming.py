@@ -85,7 +85,8 @@ def _streamed(stream: OnnxStream, case: Case, *, by_step: bool) -> Mapping[str, 
     """A whole case chunk by chunk: the answers of all steps, or those after the last one."""
     assert case.chunk is not None
     stream.reset()
-    pieces = [stream.push(case.x[:, start : start + case.chunk]) for start in range(0, case.time, case.chunk)]
+    chunks = [case.x[:, start : start + case.chunk] for start in range(0, case.time, case.chunk)]
+    pieces = [stream.push(chunk, allow_nonfinite=True) for chunk in chunks]
     if not by_step:
         return pieces[-1]
     return {name: np.concatenate([piece[name] for piece in pieces], 1) for name in pieces[0]}

@@ -32,6 +32,9 @@ class Prediction:
     """Where the sequence is from: the file, and the number of the sequence or line where the file holds several; of
     sequences in memory its number, such as ``[0]``."""
     answers: tuple[Answer, ...]
+    note: str = ""
+    """What makes the answers worth less than others, in words: a text without a word that the model knows. Mostly
+    empty."""
 
 
 def answers(outputs: Mapping[str, NDArray[np.float32]], signature: Signature, valid: int) -> Iterator[Answer]:

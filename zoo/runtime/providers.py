@@ -78,6 +78,19 @@ def _start_fault(provider: str) -> str | None:
     return None
 
 
+def session_options() -> Any:
+    """ONNX Runtime's options that every session here begins with: silent, and the file is read as ONNX.
+
+    Left to itself, ONNX Runtime takes bytes whose 4th to 7th, from 0, are ``ORTM`` for its own format, a flatbuffer. An
+    ONNX file can begin so, and would be another model to ONNX Runtime than to whoever checks it.
+    Source: onnxruntime_session_options_config_keys.h, kOrtSessionOptionsConfigLoadModelFormat.
+    """
+    options = ort.SessionOptions()
+    options.log_severity_level = 4  # what matters is raised
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    return options
+
+
 def _start(
     model: bytes,
     provider: str,
@@ -88,8 +101,7 @@ def _start(
     alone: bool = False,
 ) -> Any:
     """ONNX Runtime's session of a model; raises ONNX Runtime's own errors."""
-    options = ort.SessionOptions()
-    options.log_severity_level = 4  # what matters is raised
+    options = session_options()
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     if threads is not None:
         options.intra_op_num_threads = threads

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.arrays import as_array, known_tokens, require_finite, require_kind, to_float32
+from zoo.datafile import name_fault
 from zoo.errors import DataError, RunError
 from zoo.runtime.onnx_contents import contents_fault
 from zoo.runtime.providers import PlacedNode, compute, placement, start
-from zoo.runtime.state_inputs import read_states
+from zoo.runtime.state_inputs import ALLOW, read_states
+from zoo.signature import Signature
 
 INPUT, LENGTHS = "x", "lengths"
 _ONNX_TYPES = {
@@ -30,6 +34,8 @@ def read_onnx(path: Path) -> bytes:
     Raises:
         RunError: where there is none, or it cannot be read.
     """
+    if fault := name_fault(path):
+        raise RunError(fault)
     if not path.is_file():
         raise RunError(f"{path}: does not exist; 'zoo export --onnx' makes it")
     try:
@@ -48,10 +54,12 @@ class StepsInput:
     """Numbers in a step; 0 where steps are tokens."""
     steps: int | None = None
     """How many steps it takes, where that is fixed."""
+    tokens: int = 0
+    """How many tokens the model knows; 0 where steps are numbers, or the file does not say."""
 
     @classmethod
-    def of(cls, session: Any, path: Path) -> Self:
-        """That of ONNX Runtime's session.
+    def of(cls, session: Any, path: Path, tokens: int) -> Self:
+        """That of ONNX Runtime's session, of a model that knows so many ``tokens``.
 
         Raises:
             RunError: where it has none.
@@ -60,7 +68,7 @@ class StepsInput:
         shape = [] if found is None else found.shape
         steps = shape[1] if len(shape) > 1 and isinstance(shape[1], int) else None
         if len(shape) == 2 and found.type == "tensor(int64)":
-            return cls(path.name, 0, steps)
+            return cls(path.name, 0, steps, tokens)
         if len(shape) == 3 and isinstance(shape[2], int):
             return cls(path.name, shape[2], steps)
         raise RunError(
@@ -68,12 +76,37 @@ class StepsInput:
             "so Recurrent Zoo did not write it; name a file that 'zoo export --onnx' made"
         )
 
-    def feed(self, x: NDArray[Any]) -> NDArray[Any]:
-        """x as ONNX Runtime is to be given it.
+    def feed(
+        self, x: NDArray[Any], lengths: NDArray[Any] | None = None, *, allow_nonfinite: bool
+    ) -> NDArray[np.float32] | NDArray[np.int64]:
+        """x as ONNX Runtime is to be given it: float32, or int64 where steps are tokens.
+
+        Args:
+            x: (batch, time, features) numbers or (batch, time) tokens, of a shape that `require_shape` passes.
+            lengths: (batch,) from 1 to time. What stands behind one is not read, and so may be anything.
+            allow_nonfinite: whether numbers may be NaN or infinite.
 
         Raises:
-            DataError: where the shape or the kind does not fit. ONNX Runtime aborts the whole process on an empty batch
-                and on no steps.
+            DataError: where the kind does not fit, or a value is not what the model takes; with its place. ONNX Runtime
+                takes the token -1 for the last one.
+        """
+        require_kind(x.dtype, f"{self.file}: x", tokens=not self.features)
+        valid = None if lengths is None else np.arange(x.shape[1]) < lengths[:, None]
+        if not self.features:
+            return known_tokens(x, self.tokens, self._place, valid=valid)
+        narrow = to_float32(x)
+        if not allow_nonfinite:
+            require_finite(narrow, x, self._place, valid=valid, advice=ALLOW)
+        return narrow
+
+    def _place(self, index: tuple[int, ...]) -> str:
+        names = ("sequence", "step", "feature")
+        return f"{self.file}: " + ", ".join(f"{name} [{one}]" for name, one in zip(names, index, strict=False))
+
+    def require_shape(self, x: NDArray[Any]) -> None:
+        """Raise a `DataError` where the shape of x does not fit.
+
+        ONNX Runtime aborts the whole process on an empty batch and on no steps.
         """
         shape = tuple(x.shape)
         wanted = f"(batch, time, {self.features})" if self.features else "(batch, time)"
@@ -86,10 +119,6 @@ class StepsInput:
                 f"{self.file}: takes exactly {self.steps} steps, since it was exported so, got {shape[1]}; give that "
                 "many, or export the run with another lowering"
             )
-        if x.dtype.kind not in ("biuf" if self.features else "iu"):
-            kind = "real numbers" if self.features else "integers, one a token"
-            raise DataError(f"{self.file}: takes {kind}, got {x.dtype}")
-        return np.ascontiguousarray(x, dtype=np.float32 if self.features else np.int64)
 
 
 class OnnxSession:
@@ -128,7 +157,8 @@ class OnnxSession:
         self._session = start(content, path, provider, strict=strict, threads=threads, profile=profile)
         self.path = path
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
-        self.input = StepsInput.of(self._session, path)
+        self.signature = _read_signature(self.metadata)
+        self.input = StepsInput.of(self._session, path, len(self.signature.vocabulary) if self.signature else 0)
         self.output_names = [output.name for output in self._session.get_outputs()]
         self.states = read_states(self.metadata, path)
         types = {one.name: one.type for one in self._session.get_inputs()}
@@ -143,6 +173,8 @@ class OnnxSession:
         x: NDArray[Any],
         lengths: NDArray[Any] | None = None,
         states: Mapping[str, NDArray[Any]] | None = None,
+        *,
+        allow_nonfinite: bool = True,
     ) -> dict[str, NDArray[Any]]:
         """Sequences in the user's units -> each output by name, the states after the last step among them.
 
@@ -151,13 +183,19 @@ class OnnxSession:
             lengths: (batch,) valid steps of each sequence, of any integer dtype, where the model takes them; all are
                 full when None.
             states: (batch, n) by name, where the model takes them; what is not given is as at a sequence's start.
+            allow_nonfinite: whether numbers and states may be NaN or infinite. They may here, since a proof is to show
+                what a file makes of them; a user's go through `zoo.runtime.OnnxModel`, which refuses them.
 
         Raises:
-            DataError: where a shape, a dtype, a length or a state's name does not fit.
-            RunError: where ONNX Runtime fails, as it does at a token that the model does not know.
+            DataError: where a shape, a dtype, a length, a token or a state's name does not fit, or what must be finite
+                is not; with the place.
+            RunError: where ONNX Runtime fails.
         """
-        feeds = {INPUT: self.input.feed(x)}
+        x = as_array(x, f"{self.path.name}: x")
+        self.input.require_shape(x)
+        lengths = None if lengths is None else as_array(lengths, f"{self.path.name}: lengths")
         self._refuse(x.shape, lengths)
+        feeds: dict[str, NDArray[Any]] = {INPUT: self.input.feed(x, lengths, allow_nonfinite=allow_nonfinite)}
         if self.takes_lengths:
             feeds[LENGTHS] = np.full(len(x), x.shape[1]) if lengths is None else lengths.astype(np.int64)
         given = states or {}
@@ -167,7 +205,9 @@ class OnnxSession:
         for one in self.states:
             value = given.get(one.name)
             feeds[one.name] = (
-                one.at_start(len(x)) if value is None else one.feed(np.asarray(value), len(x), self.path.name)
+                one.at_start(len(x))
+                if value is None
+                else one.feed(value, len(x), self.path.name, allow_nonfinite=allow_nonfinite)
             )
         values = compute(self._session, self.path, self.output_names, feeds)
         return dict(zip(self.output_names, values, strict=True))
@@ -190,3 +230,11 @@ class OnnxSession:
     def end_profile(self) -> Path:
         """Stop profiling; returns the file that was written. Only of a session that was told to profile."""
         return Path(self._session.end_profiling())
+
+
+def _read_signature(metadata: Mapping[str, str]) -> Signature | None:
+    """The signature that an exported file carries; None where it carries none."""
+    try:
+        return Signature.from_dict(json.loads(metadata["signature"]))
+    except (KeyError, TypeError, ValueError):
+        return None

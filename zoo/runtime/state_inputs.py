@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.arrays import as_array, require_finite
 from zoo.errors import DataError, RunError
 
+ALLOW = "replace it, or let it through with allow_nonfinite=True"
+"""What to do with a number that is not finite, in a program."""
 KEY = "states"
 """The entry of a file's metadata that tells of its states."""
 
@@ -32,17 +35,20 @@ class StateInput:
         """(batch, n)"""
         return np.repeat(self.initial[None], batch, axis=0)
 
-    def feed(self, value: NDArray[Any], batch: int, file: str) -> NDArray[Any]:
+    def feed(self, value: Any, batch: int, file: str, *, allow_nonfinite: bool) -> NDArray[Any]:
         """A state as ONNX Runtime is to be given it.
 
         Raises:
-            DataError: where shape or dtype is another.
+            DataError: where shape or dtype is another, or a number is not finite.
         """
+        value = as_array(value, f"{file}: {self.name}")
         wanted = (batch, len(self.initial))
         if value.shape != wanted or value.dtype != self.initial.dtype:
             raise DataError(
                 f"{file}: takes {self.name} as {wanted} of {self.initial.dtype}, got {value.shape} of {value.dtype}"
             )
+        if not allow_nonfinite:
+            require_finite(value, value, lambda index: f"{file}: {self.name}{list(index)}", advice=ALLOW)
         return np.ascontiguousarray(value)
 
 

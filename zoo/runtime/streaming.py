@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from threading import Lock
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from zoo.arrays import as_array
 from zoo.errors import DataError, RunError
 from zoo.runtime.session import OnnxSession
 
@@ -51,20 +51,25 @@ class OnnxStream:
         self._lock = Lock()
         self._states: Mapping[str, NDArray[Any]] = {}
 
-    def push(self, chunk: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    def push(self, chunk: NDArray[Any], *, allow_nonfinite: bool = False) -> dict[str, NDArray[Any]]:
         """The next steps of every sequence -> each output by name, for these steps.
 
         Args:
             chunk: (batch, time, features) numbers in the user's units or (batch, time) tokens. Any number of steps;
                 the batch is that of the first chunk until `reset`.
+            allow_nonfinite: whether numbers of this chunk may be NaN or infinite, as of `OnnxModel.run`. It is asked
+                for with each chunk, since who pushes one knows where its numbers are from.
 
         Raises:
-            DataError: where the shape does not fit.
-            RunError: where ONNX Runtime fails, as it does at a token that the model does not know. The states are then
-                as they were.
+            DataError: where the shape does not fit, or a value is not what the model takes; with its place in the
+                chunk.
+            RunError: where ONNX Runtime fails. The states are then as they were, as after a `DataError`.
         """
         with self._lock:
-            x = self._session.input.feed(np.asarray(chunk))
+            steps = self._session.input
+            x = as_array(chunk, f"{self._session.path.name}: x")
+            steps.require_shape(x)
+            x = steps.feed(x, allow_nonfinite=allow_nonfinite)
             carried = len(next(iter(self._states.values()), x))
             if carried != len(x):
                 raise DataError(

@@ -16,6 +16,7 @@ from zoo.runtime.golden import PRECISION, Golden
 from zoo.runtime.onnx_contents import contents_fault
 from zoo.runtime.onnx_seal import seal_fault
 from zoo.runtime.placement import describe
+from zoo.runtime.proof_verdict import KEY, PASSED, proof_verdict
 from zoo.runtime.session import OnnxSession, read_onnx
 from zoo.versions import versions
 
@@ -24,16 +25,17 @@ TOLD = ("name", "opset", "lowering", "steps", "takes")
 _VERIFIED, _NOT = "verified", "not verified"
 
 
-def verify(path: Path, provider: str = "cpu") -> dict[str, Any]:
+def verify(path: Path, provider: str = "cpu", *, rejected: bool = False) -> dict[str, Any]:
     """Look at a file and run its golden input.
 
     Args:
         path: the ``.onnx`` file.
         provider: ``cpu``, or ``cuda``, where it runs as ONNX Runtime does by itself.
+        rejected: whether the verdict of the proof that the file carries may be another than *passed*.
 
     Returns:
-        A report, ready for JSON: ``verdict`` is verified or not verified, ``reasons`` says why not, and ``checks`` how
-        each check ended, in their order.
+        A report, ready for JSON: ``verdict`` is verified or not verified, ``reasons`` says why not, ``checks`` how
+        each check ended, in their order, and ``notes`` what is no fault but to be known, by name too.
 
     Raises:
         ProviderUnavailable: where the provider cannot run here.
@@ -45,12 +47,12 @@ def verify(path: Path, provider: str = "cpu") -> dict[str, Any]:
     checks["stands alone"] = contents_fault(content) or "ok"
     if checks["stands alone"] == "ok":  # else ONNX Runtime must not see it
         checks["seal"] = seal_fault(content) or "ok"
-        report |= _run(path, content, provider, checks)
+        report |= _run(path, content, provider, checks, rejected=rejected)
     reasons = [f"{name}: {said}" for name, said in checks.items() if said != "ok"]
     return {**report, "verdict": _NOT if reasons else _VERIFIED, "reasons": reasons}
 
 
-def _run(path: Path, content: bytes, provider: str, checks: dict[str, str]) -> dict[str, Any]:
+def _run(path: Path, content: bytes, provider: str, checks: dict[str, str], *, rejected: bool) -> dict[str, Any]:
     """Load a file, and compare what it gives for its golden input with what it must give."""
     try:
         session = OnnxSession(path, provider, strict=False, content=content)
@@ -58,11 +60,20 @@ def _run(path: Path, content: bytes, provider: str, checks: dict[str, str]) -> d
         checks["loads"] = str(error)
         return {}
     checks["loads"] = "ok"
+    verdict = proof_verdict(session.metadata)
+    notes = {"proof": "no verdict in the file"} if verdict is None else {}
+    if verdict == PASSED:
+        checks["proof"] = "ok"
+    elif rejected and verdict is not None:
+        notes["proof"] = f"the verdict in the file is {verdict!r}, and --rejected lets it pass"
+    elif verdict is not None:
+        checks["proof"] = f"the verdict in the file is {verdict!r}; take a file that passed, or give --rejected"
     placed = session.placement()
     told = {
         "nodes": dict(Counter(node.provider for node in placed)),
         **describe(content, placed, provider),
         **_said(session.metadata),
+        "notes": notes,
     }
     states = {one.next_name for one in session.states}
     try:
@@ -87,7 +98,7 @@ def _said(metadata: Mapping[str, str]) -> dict[str, Any]:
         **{name: metadata[name] for name in TOLD if name in metadata},
         PRECISION: metadata.get(PRECISION, "float32"),
         "versions": {"file": _object(metadata.get("versions")), "here": versions()},
-        "proof": _object(metadata.get("parity")),
+        "proof": _object(metadata.get(KEY)),
     }
 
 
