@@ -15,6 +15,7 @@ import torch
 
 import zoo
 from tests.command import run_zoo
+from tests.files import rewrite
 from tests.models import draw, make_model, write
 from tests.runs import build_exported_run, build_run
 from zoo.parity import Array, compare
@@ -121,6 +122,27 @@ def test_no_torch_is_imported(run: Path, digits: Array, tmp_path: Path) -> None:
     assert len(outcome.stdout.splitlines()) == len(digits)
 
 
+def with_verdict(path: Path, verdict: str) -> Path:
+    """The file with another verdict of its proof."""
+    file = onnx.load(path)
+    for entry in file.metadata_props:
+        if entry.key == "parity":
+            entry.value = json.dumps({**json.loads(entry.value), "verdict": verdict})
+    return rewrite(path, file)
+
+
+def test_a_file_that_did_not_pass_its_proof(run: Path, digits: Array, tmp_path: Path) -> None:
+    model = tmp_path / "model.onnx"
+    shutil.copy(run / "onnx" / "model.onnx", model)
+    arguments = ("predict", with_verdict(model, "failed"), "--input", save(tmp_path, "a.npy", digits))
+    outcome = run_zoo(*arguments)
+    assert (outcome.exit_code, outcome.stdout) == (1, "")
+    assert outcome.stderr.startswith(f"error: {model}: did not pass its proof, whose verdict is 'failed'; take a file")
+    allowed = run_zoo(*arguments, "--rejected", "--json")
+    own = run_zoo("predict", run, "--input", tmp_path / "a.npy", "--json")
+    assert (allowed.exit_code, allowed.stdout) == (0, own.stdout)
+
+
 # --- what is refused ------------------------------------------------------------------------------------------------
 
 
@@ -168,6 +190,25 @@ def foreign(path: Path, shape: list[str | int]) -> None:
 def test_cuda_that_is_absent(run: Path, digits: Array, tmp_path: Path) -> None:
     line = refused(5, run, "--provider", "cuda", "--input", save(tmp_path, "a.npy", digits))
     assert line == f"error: cuda: unavailable: {unavailable('cuda')}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "value", "place"),
+    [
+        ("a.npy", (1, 2, 3), np.nan, " at [1, 2, 3]: nan is not a finite number"),
+        ("a.npy", (0, 0, 0), np.inf, " at [0, 0, 0]: inf is not a finite number"),
+        ("a.npy", (1, 7, 7), 1e39, " at [1, 7, 7]: 1e+39 is more than float32 can hold"),
+        ("a.csv", (0, 2, 3), np.nan, "3:4: nan is not a finite number"),
+        ("a.csv", (0, 7, 7), -1e39, "8:8: -1e+39 is more than float32 can hold"),
+    ],
+)
+def test_numbers_that_are_not_finite(
+    run: Path, name: str, at: tuple[int, ...], value: float, place: str, tmp_path: Path
+) -> None:
+    x = np.zeros((2, 8, 8))
+    x[at] = value
+    path = save(tmp_path, name, x[0] if name == "a.csv" else x)
+    assert refused(1, run, "--input", path) == f"error: {path}:{place}; replace or remove it\n"
 
 
 @pytest.mark.parametrize("shape", [(8, 9), (2, 8, 7), (8,), (0, 8), (0, 8, 8), (2, 0, 8)])

@@ -46,6 +46,24 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return exported(tmp_path_factory.mktemp("runs"), "copy", *settings)
 
 
+@pytest.fixture(scope="module")
+def adding(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two columns with names, and no window."""
+    settings = ("data.time=6", "data.train=100", "data.validation=20", "data.test=20", "architecture.hidden_size=8")
+    return exported(tmp_path_factory.mktemp("runs"), "adding", *settings)
+
+
+@pytest.fixture(scope="module")
+def hidden(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Which character is hidden."""
+    folder = tmp_path_factory.mktemp("runs")
+    text = folder / "text.txt"
+    text.write_text("the king and the queen of the land went to the sea\n" * 20)
+    data = f"data={{name: characters, file: {text}, window: 12, predict: masked}}"
+    small = ("encoder={name: embedding, size: 4}", "architecture.hidden_size=6", "task={name: tagging}")
+    return exported(folder, "characters", data, *small)
+
+
 ROWS = [
     {"day": f"2026-01-{day:02}", "volume": 1e6 * day, "close": 10.0 + day, "open": 9.5 + day} for day in range(1, 9)
 ]
@@ -92,6 +110,76 @@ def test_tables_that_a_forecast_cannot_use(
     assert message in outcome.stderr
     assert outcome.stderr.count("\n") == 1
     assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize("rows", [1, 3, 40])
+def test_columns_without_a_window_take_every_row(adding: Path, rows: int, tmp_path: Path) -> None:
+    """As the same numbers in an array do; the columns stand in another order here."""
+    x = np.random.default_rng(0).random((rows, 2)).round(3)
+    path = table(tmp_path / "my.csv", [{"marker": marker, "value": value} for value, marker in x.tolist()])
+    np.save(tmp_path / "my.npy", x)
+    outcome = run_zoo("predict", adding, "--input", path, "--input", tmp_path / "my.npy", "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    by_table, by_array = json.loads(outcome.stdout)["predictions"]
+    assert by_table["answers"] == by_array["answers"]
+    _, _, model = Run(adding).load(load_registry())
+    answer = np.array([[by_table["answers"][0]["numbers"]["sum"]]], np.float32)
+    assert compare(Oracle(model).expect(x[None].astype(np.float32))["y"], answer).status == "passed"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("value,marker\n", ": holds no row below its header, expected a row for each step"),
+        ("", ":1: has no column 'value' in its header, expected value, marker"),
+        ("0.5,1\n0.25,0\n", ":1: is a row of numbers, expected a header that names the columns value, marker"),
+        ("value,marker\n0.5,1\n1e39,0\n", ":3:1: 1e+39 is more than float32 can hold; replace or remove it"),
+    ],
+)
+def test_tables_without_a_window_that_cannot_be_used(adding: Path, content: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "my.csv"
+    path.write_text(content)
+    outcome = run_zoo("predict", adding, "--input", path)
+    assert (outcome.exit_code, outcome.stdout) == (1, "")
+    assert outcome.stderr.startswith(f"error: {path}{message}")
+    assert outcome.stderr.count("\n") == 1
+
+
+def test_a_hidden_character_stands_in_a_text(hidden: Path) -> None:
+    """As the token of more than one character that the model has for it."""
+    _, task, _ = Run(hidden).load(load_registry())
+    mask = len(task.signature.vocabulary) - 1
+    assert text_ids("t<mask>e", task.signature, "").tolist() == [task.signature.ids["t"], mask, task.signature.ids["e"]]
+    outcome = run_zoo("predict", hidden, "--text", "t<mask>e king", "--json")
+    assert len(json.loads(outcome.stdout)["predictions"][0]["answers"]) == len("t_e king")
+    assert "--text 1:1: the model does not know '<'" in run_zoo("predict", hidden, "--text", "<msk>").stderr
+
+
+def test_labels_and_texts_that_would_break_a_line(hidden: Path) -> None:
+    outcome = run_zoo("predict", hidden, "--text", "the\nking", "--top", 100)
+    lines = outcome.stdout.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == [f"'the\\nking', step {step}" for step in range(1, 9)]
+    assert all("' ' " in line and "'\\n' " in line for line in lines)
+
+
+def test_a_text_without_a_known_word_is_reported(sentiment: Path, tmp_path: Path) -> None:
+    path = tmp_path / "texts.txt"
+    path.write_text("xyzzy\nthe plot was awful\nqwertz qwertz\n")
+    outcome = run_zoo("predict", sentiment, "--input", path, "--json")
+    note = "holds no word that the model knows; the answer follows from the number of words alone"
+    assert [one["note"] for one in json.loads(outcome.stdout)["predictions"]] == [note, "", note]
+    assert outcome.stderr == f"warning: {path}:1: {note} (and 1 more)\n"
+    assert run_zoo("predict", sentiment, "--text", "awful").stderr == ""
+
+
+def test_a_vocabulary_is_turned_around_once(sentiment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not for each text."""
+    _, task, _ = Run(sentiment).load(load_registry())
+    ids = task.signature.ids
+    assert list(ids.items()) == [(token, number) for number, token in enumerate(task.signature.vocabulary)]
+    assert task.signature.ids is ids
+    monkeypatch.setitem(task.signature.__dict__, "ids", {**ids, "good": 7})  # what a text is read with
+    assert text_ids("good", task.signature, "").tolist() == [7]
 
 
 def test_texts_of_different_lengths_are_answered_as_each_alone(sentiment: Path, tmp_path: Path) -> None:

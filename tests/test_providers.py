@@ -150,3 +150,28 @@ def test_placement_names_every_node(tmp_path: Path) -> None:
     placement = OnnxSession(write(make_model("lstm"), tmp_path)).placement()
     assert PlacedNode("layer_0/lstm", "LSTM", CPU) in placement
     assert {node.provider for node in placement} == {CPU}
+
+
+# --- what a file is read as -----------------------------------------------------------------------------------------
+
+
+def test_the_other_format_of_onnx_runtime_is_never_read(tmp_path: Path) -> None:
+    """A flatbuffer, which no check here looks into; ONNX Runtime left to itself takes it by its 4th to 7th byte."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.optimized_model_filepath = str(tmp_path / "model.ort")
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    ort.InferenceSession(str(write(make_model("lstm"), tmp_path)), options, providers=[CPU])
+    content = (tmp_path / "model.ort").read_bytes()
+    assert content[4:8] == b"ORTM"
+    ort.InferenceSession(content, providers=[CPU])
+    with pytest.raises(zoo.RunError, match="ONNX Runtime does not load it"):
+        providers.start(content, tmp_path / "model.ort", "cpu", strict=True, threads=None)
+
+
+def test_every_session_begins_with_the_same_options() -> None:
+    """But for the script that bisect leaves, which names a file by its path and needs no zoo."""
+    root = Path(zoo.__file__).parent
+    makers = {str(path.relative_to(root)) for path in root.rglob("*.py") if ".SessionOptions(" in path.read_text()}
+    assert makers == {"runtime/providers.py", "bisect/folder.py"}
+    assert providers.session_options().get_session_config_entry("session.load_model_format") == "ONNX"

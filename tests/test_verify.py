@@ -22,15 +22,16 @@ from zoo.runtime.verify import verify
 from zoo_onnx import OnnxExporter
 
 
-def made(folder: Path, *, streaming: bool = False, change: float = 0.0) -> Path:
-    """A file with its golden output, of a model whose head has been changed since."""
+def made(folder: Path, *, streaming: bool = False, change: float = 0.0, proof: str | None = None) -> Path:
+    """A file with its golden output, of a model whose head has been changed since; and with the verdict of a proof."""
     model = make_model("lstm", hidden_size=8, pooling=None)
     example = golden(model, sequences(draw(2, 6)))
     if change:
         next(model.head.parameters()).data[0, 0] += change
     path = write(model, folder, streaming=streaming)
     said = {"name": "small", "lowering": "auto", "versions": json.dumps({"torch": "1.0", "python": "3.9"})}
-    OnnxExporter().annotate(path, {**said, **example.to_metadata()})
+    verdict = {} if proof is None else {"parity": json.dumps({"verdict": proof})}
+    OnnxExporter().annotate(path, {**said, **verdict, **example.to_metadata()})
     return path
 
 
@@ -97,6 +98,38 @@ def test_a_file_that_wants_another_file_is_not_run(file: Path, tmp_path: Path) -
     assert found["verdict"] == "not verified"
     assert list(found["checks"]) == ["stands alone"]
     assert "keeps the weight" in found["reasons"][0]
+
+
+def test_a_file_that_passed_its_proof(tmp_path: Path) -> None:
+    found = verify(made(tmp_path, proof="passed"))
+    assert (found["verdict"], found["checks"]["proof"], found["notes"]) == ("verified", "ok", {})
+
+
+@pytest.mark.parametrize("verdict", ["failed", "ill-conditioned", "inconclusive"])
+def test_a_file_that_did_not_pass_its_proof(verdict: str, tmp_path: Path) -> None:
+    """Everything else about it is right: it is as it was written, and computes here what its golden output says."""
+    path = made(tmp_path, proof=verdict)
+    outcome = run_zoo("verify", path)
+    assert outcome.exit_code == 4
+    assert outcome.stdout.startswith(f"{path}: not verified\n")
+    reason = f"the verdict in the file is {verdict!r}; take a file that passed, or give --rejected"
+    assert f"  proof          FAILED  {reason}\n" in outcome.stdout
+    assert outcome.stderr == f"error: {path}: proof: {reason}\n"
+    report = json.loads(run_zoo("verify", path, "--json").stdout)
+    assert {name: said for name, said in report["checks"].items() if said != "ok"} == {"proof": reason}
+    allowed = run_zoo("verify", path, "--rejected")
+    assert allowed.exit_code == 0
+    assert f"  proof          the verdict in the file is {verdict!r}, and --rejected lets it pass\n" in allowed.stdout
+
+
+def test_a_file_without_a_verdict_is_no_fault(file: Path) -> None:
+    """An exporter called from Python writes none."""
+    outcome = run_zoo("verify", file)
+    assert outcome.exit_code == 0
+    assert "  proof          no verdict in the file\n" in outcome.stdout
+    found = verify(file)
+    assert found["notes"] == {"proof": "no verdict in the file"}
+    assert "proof" not in found["checks"]
 
 
 @pytest.mark.parametrize("sealed", [True, False])

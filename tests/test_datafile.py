@@ -1,0 +1,63 @@
+"""Names of files that no message could show, or that no system takes: one line, whichever command is given one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import zoo
+from tests.command import run_zoo
+from tests.files import write_verified
+from tests.models import make_model
+from zoo.datafile import name_fault, open_data
+from zoo.runtime import OnnxModel
+
+LONG = "a" * 5000
+NAMES = {
+    "NUL": ("a\0b", "'a\\x00b': has a control character in its name, '\\x00'; rename the file"),
+    "line end": ("a\nb", "'a\\nb': has a control character in its name, '\\n'; rename the file"),
+    "escape": ("\x1b[31m", "'\\x1b[31m': has a control character in its name, '\\x1b'; rename the file"),
+    "line separator": ("a\u2028b", "'a\\u2028b': has a control character in its name, '\\u2028'; rename the file"),
+    "no UTF-8": ("a\udcff", "'a\\udcff': has a byte that is not UTF-8 in its name, '\\udcff'; rename the file"),
+    "long": (LONG, f"'{LONG[:60]}...': has a name of 5,000 characters, more than the system takes; give a shorter one"),
+}
+
+
+@pytest.mark.parametrize(("name", "fault"), NAMES.values(), ids=NAMES.keys())
+def test_a_name_that_is_refused(name: str, fault: str) -> None:
+    with pytest.raises(zoo.DataError) as caught, open_data(Path(name)):
+        pass
+    assert str(caught.value) == fault
+    with pytest.raises(zoo.RunError) as refused:
+        OnnxModel(name)
+    assert str(refused.value) == fault
+
+
+@pytest.mark.parametrize("name", ["none.npy", "Größe 3.csv", "一\u3000二.csv", "👩\u200d🔬.csv"])
+def test_names_that_are_fine(name: str, tmp_path: Path) -> None:
+    """Whether the file is there or not; a space of another script and an emoji of three characters among them."""
+    path = tmp_path / name
+    assert name_fault(path) is None
+    path.write_text("1\n", encoding="utf-8")
+    with open_data(path) as stream:
+        assert stream.read() == b"1\n"
+
+
+@pytest.mark.parametrize("name", ["a\n.npy", f"{LONG}.npy"])
+def test_every_command_that_reads_a_file(name: str, tmp_path: Path) -> None:
+    """A NUL cannot be an argument of a command: the system ends the name there."""
+    file = write_verified(make_model("lstm"), tmp_path)
+    (tmp_path / "x.csv").write_text("1,2,3,4,5,6,7,8\n")
+    for arguments, code in (
+        (("predict", file, "--input", name), 1),
+        (("predict", name, "--input", tmp_path / "x.csv"), 1),
+        (("predict", file, "--input", tmp_path / "x.csv", "--out", name), 2),
+        (("verify", name), 1),
+        (("sample", name), 1),
+    ):
+        outcome = run_zoo(*arguments)
+        assert (outcome.exit_code, outcome.stdout) == (code, ""), arguments
+        assert outcome.stderr.count("\n") == 1
+        assert "name" in outcome.stderr
+        assert len(outcome.stderr) < 200
