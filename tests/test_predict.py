@@ -192,25 +192,6 @@ def test_cuda_that_is_absent(run: Path, digits: Array, tmp_path: Path) -> None:
     assert line == f"error: cuda: unavailable: {unavailable('cuda')}\n"
 
 
-@pytest.mark.parametrize(
-    ("name", "at", "value", "place"),
-    [
-        ("a.npy", (1, 2, 3), np.nan, " at [1, 2, 3]: nan is not a finite number"),
-        ("a.npy", (0, 0, 0), np.inf, " at [0, 0, 0]: inf is not a finite number"),
-        ("a.npy", (1, 7, 7), 1e39, " at [1, 7, 7]: 1e+39 is more than float32 can hold"),
-        ("a.csv", (0, 2, 3), np.nan, "3:4: nan is not a finite number"),
-        ("a.csv", (0, 7, 7), -1e39, "8:8: -1e+39 is more than float32 can hold"),
-    ],
-)
-def test_numbers_that_are_not_finite(
-    run: Path, name: str, at: tuple[int, ...], value: float, place: str, tmp_path: Path
-) -> None:
-    x = np.zeros((2, 8, 8))
-    x[at] = value
-    path = save(tmp_path, name, x[0] if name == "a.csv" else x)
-    assert refused(1, run, "--input", path) == f"error: {path}:{place}; replace or remove it\n"
-
-
 @pytest.mark.parametrize("shape", [(8, 9), (2, 8, 7), (8,), (0, 8), (0, 8, 8), (2, 0, 8)])
 def test_shapes_that_do_not_fit(run: Path, shape: tuple[int, ...], tmp_path: Path) -> None:
     path = save(tmp_path, "a.npy", np.zeros(shape))
