@@ -1,4 +1,4 @@
-"""What a file carries of its own proof: whether it passed. NumPy is not even needed."""
+"""What a file carries of its own proof: whether it passed. Needs the standard library alone."""
 
 from __future__ import annotations
 
