@@ -8,11 +8,12 @@ import platform
 import re
 import subprocess
 import sys
-import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+import zoo.lock
 from zoo.errors import RunError
 from zoo.lock import LOCK, locked
 
@@ -32,11 +33,17 @@ def test_the_second_is_refused_with_who_the_first_is(tmp_path: Path) -> None:
 
 
 def test_the_lock_ends_with_its_block_and_leaves_nothing(tmp_path: Path) -> None:
-    for _ in range(2):
-        with pytest.raises(KeyboardInterrupt), locked(tmp_path / "new" / "run", "zoo build"):
-            assert (tmp_path / "new" / "run" / LOCK).is_file()
+    folder = tmp_path / "new" / "run"
+
+    def interrupted() -> None:
+        with locked(folder, "zoo build"):
+            assert (folder / LOCK).is_file()
             raise KeyboardInterrupt
-    assert not list((tmp_path / "new" / "run").iterdir())
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+    assert not list(folder.iterdir())
 
 
 def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
@@ -62,31 +69,22 @@ def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_many_at_once_are_never_two(tmp_path: Path) -> None:
-    """Whoever has it removes the file in the end, while others are just opening it."""
-    inside, most, done = 0, 0, 0
-    together = threading.Barrier(8)
+def test_a_lock_on_a_file_that_was_removed_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between opening the file and locking it here, the first one ends, which removes it, and a second one begins."""
+    first, second = ExitStack(), ExitStack()
+    first.enter_context(locked(tmp_path, "the first"))
+    real, calls = zoo.lock._lock, iter(range(100))
 
-    def work() -> None:
-        nonlocal inside, most, done
-        together.wait()
-        for _ in range(200):
-            try:
-                with locked(tmp_path, "zoo build"):
-                    inside += 1
-                    most = max(most, inside)
-                    done += 1
-                    inside -= 1
-            except RunError:
-                continue
+    def late(descriptor: int) -> bool:
+        if next(calls) == 0:
+            first.close()
+            second.enter_context(locked(tmp_path, "the second"))
+        return real(descriptor)
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert most == 1
-    assert done > 0
+    monkeypatch.setattr("zoo.lock._lock", late)
+    with pytest.raises(RunError, match="in use by 'the second'"), locked(tmp_path, "the third"):
+        pass
+    second.close()
     assert not list(tmp_path.iterdir())
 
 

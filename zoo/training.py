@@ -14,8 +14,8 @@ from zoo.config import Config, Fraction, Size
 
 Positive = Annotated[float, Field(gt=0)]
 _MOST = 1e18
-"""The optimisers multiply rate and decay, and Adam divides the rate by 0.1 at first: up to here all of that fits float32
-(at most 3.4e38), and beyond it torch ends with an error of its own."""
+"""The optimisers multiply rate and decay, and Adam divides the rate by 0.1 at first: up to here all of that fits
+float32 (3.4e38 at most), and beyond that torch ends with an error of its own."""
 Rate = Annotated[float, Field(gt=0, le=_MOST)]
 Decay = Annotated[float, Field(ge=0, le=_MOST)]
 

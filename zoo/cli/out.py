@@ -40,7 +40,7 @@ def _fault(text: str) -> str | None:
             return f"has a control character, U+{ord(letter):04X}, at place {number}"
         if category == "Cs":
             return f"has a byte at place {number} that is not UTF-8"
-    longest = max(len(name.encode()) for name in text.split(os.sep))
+    longest = max((len(name.encode()) for name in Path(text).parts), default=0)
     if longest > LONGEST_NAME:
         return f"has a name of {longest:,} bytes, and file systems take up to {LONGEST_NAME}"
     try:
