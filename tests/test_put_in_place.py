@@ -26,6 +26,7 @@ from tests.driver import command, environment
 from tests.models import make_model, write
 from tests.runs import build_exported_run
 from zoo import export as export_module
+from zoo.candidate import Candidate
 from zoo.export import _short
 from zoo.lock import LOCK, locked
 from zoo_onnx import file as onnx_file
@@ -124,18 +125,17 @@ def test_a_file_that_changes_after_its_proof_makes_no_difference(
     run: Path, other: bytes, verdict: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proven: list[bytes] = []
-    annotate, prove = OnnxExporter.annotate, export_module.prove
+    insist, prove = Candidate.insist, export_module.prove
 
-    def overwriting(self: OnnxExporter, path: Path, metadata: Mapping[str, str]) -> None:
-        candidate = path.with_name("model.onnx")
-        proven.append(candidate.read_bytes())
-        candidate.write_bytes(other)
-        annotate(self, path, metadata)
+    def overwriting(self: Candidate) -> None:
+        insist(self)
+        proven.append(self.path.read_bytes())
+        self.path.write_bytes(other)
 
     def judged(*arguments: Any) -> dict[str, Any]:
         return {**prove(*arguments), "verdict": verdict}
 
-    monkeypatch.setattr(OnnxExporter, "annotate", overwriting)
+    monkeypatch.setattr(Candidate, "insist", overwriting)
     monkeypatch.setattr(export_module, "prove", judged)
     assert export(run).exit_code == (0 if verdict == "passed" else 4)
     path = run / "onnx" / ("rejected" if verdict == "failed" else ".") / "model.onnx"

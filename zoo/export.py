@@ -283,7 +283,8 @@ def check(
         report |= file.beside_float32(Trained(file.run, spec, task, model), registry, report, file.path, progress)
         proven.insist()
         write_json(file.report, report)
-        write_card(file.run)
+        if not file.rejected:  # of which the card has nothing
+            write_card(file.run)
     return report
 
 
