@@ -13,11 +13,9 @@ from torch import nn
 from zoo.config import Config, Fraction, Size
 
 Positive = Annotated[float, Field(gt=0)]
-_MOST = 1e18
-"""The optimisers multiply rate and decay, and Adam divides the rate by 0.1 at first: up to here all of that fits
-float32 (3.4e38 at most), and beyond that torch ends with an error of its own."""
-Rate = Annotated[float, Field(gt=0, le=_MOST)]
-Decay = Annotated[float, Field(ge=0, le=_MOST)]
+Rate = Annotated[float, Field(gt=0, le=1e9)]
+"""A learning rate. The bounds of rate and decay keep their product, and what Adam makes of it, within float32."""
+Decay = Annotated[float, Field(ge=0, le=1e9)]
 
 
 class SGD(Config):
