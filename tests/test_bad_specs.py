@@ -162,6 +162,14 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     ),
     "a rate in words": (training("optimizer: {name: adam, lr: small}"), "lr: must be a number, got 'small'"),
     "a rate with a comma": (training("optimizer: {name: adam, lr: '0,1'}"), "lr: must be a number, got '0,1'"),
+    "a rate beyond float32": (
+        training("optimizer: {name: adam, lr: 1e308}"),
+        "training.optimizer.lr: must be at most 1e+09, got 1e+308",
+    ),
+    "a decay beyond float32": (
+        training("optimizer: {name: sgd, weight_decay: 1e308}"),
+        "training.optimizer.weight_decay: must be at most 1e+09, got 1e+308",
+    ),
     "a number as text": (spec(more="description: 5"), "5:1: description: must be text, got 5"),
     # ranges
     "size 0": (size(0), "architecture.hidden_size: must be a positive integer, got 0"),

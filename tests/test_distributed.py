@@ -194,7 +194,7 @@ def pair(folder: Path, *arguments: str, checkpoints: str = "never", **more: str)
         (
             [
                 *("--set", "architecture={name: rnn, hidden_size: 12, nonlinearity: relu}"),
-                *("--set", "training.optimizer={name: sgd, lr: 1e+30}"),
+                *("--set", "training.optimizer={name: sgd, lr: 1e+9}"),
                 *("--set", "training.clip_norm=null"),
             ],
             1,

@@ -49,15 +49,19 @@ def test_the_loss_falls(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("metric", "series", "best"),
     [
-        ("accuracy", [0.5, 0.7, 0.6, 0.7, 0.1], 2),  # the first of two equals
-        ("loss", [2.0, 1.5, 1.0, 1.25, 3.0], 3),
-        ("macro_f1", [0.9, 0.8, 0.7, 0.6, 0.5], 1),
+        ("accuracy", {"accuracy": [0.5, 0.7, 0.6, 0.7, 0.1], "loss": [3.0, 2.0, 0.5, 1.0, 0.1]}, 4),  # the lower loss
+        ("accuracy", {"accuracy": [0.5, 0.7, 0.6, 0.7, 0.1], "loss": [3.0, 1.0, 0.5, 2.0, 0.1]}, 2),
+        ("accuracy", {"accuracy": [0.5, 0.7, 0.7, 0.7, 0.1], "loss": [3.0, 1.0, 1.0, 2.0, 0.1]}, 3),  # the later
+        ("loss", {"loss": [2.0, 1.5, 1.0, 1.25, 3.0]}, 3),
+        ("loss", {"loss": [2.0, 1.0, 1.5, 1.0, 3.0]}, 4),
+        ("macro_f1", {"macro_f1": [0.9, 0.8, 0.7, 0.6, 0.5]}, 1),
     ],
 )
 def test_the_best_weights_are_those_of_the_best_epoch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metric: str, series: list[float], best: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metric: str, series: dict[str, list[float]], best: int
 ) -> None:
-    task = scripted(classification(), monkeypatch, **{metric: series})
+    """Where the metric is the same, of the epoch with the lower validation loss; where that is too, of the later."""
+    task = scripted(classification(), monkeypatch, **series)
     model = make_model("gru_after", hidden_size=12)
     after: list[dict[str, Tensor]] = []
     engine = make_engine(
@@ -70,11 +74,65 @@ def test_the_best_weights_are_those_of_the_best_epoch(
         assert equal == (epoch == best)
 
 
-def test_early_stopping_counts_epochs_without_improvement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = scripted(classification(), monkeypatch, accuracy=[0.5, 0.4, 0.6, 0.6, 0.5, 0.9])
+def test_the_validation_part_has_no_say_where_the_training_loss_chooses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even among epochs of the same training loss: the later one is kept, whose validation loss is higher."""
+    task = scripted(classification(), monkeypatch, loss=[1.0, 2.0, 3.0])
+    losses = iter([0.5, 0.25, 0.25])
+    monkeypatch.setattr(Engine, "_mean_loss", lambda _: next(losses))
+    engine = make_engine(tmp_path, task=task, epochs=3, metric="train_loss")
+    engine.fit()
+    assert [record.best for record in engine.history] == [True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "loss", "best"),
+    [
+        ([0.5, 0.4, 0.6, 0.6, 0.5, 0.9], [1.0, 1.0, 1.0, 1.5, 1.0, 1.0], [True, False, True, False, False]),
+        # At the same accuracy a lower loss is an improvement, and an equal one is none, although it is kept.
+        ([0.5, 0.5, 0.5, 0.5, 0.5, 0.5], [1.0, 0.9, 0.8, 0.8, 0.8, 0.7], [True, True, True, True, True]),
+        ([0.1, 0.1, 0.1, 0.1, 0.1, 0.1], [2.0, 2.0, 2.0, 2.0, 2.0, 2.0], [True, True, True]),
+    ],
+    ids=["a worse loss", "a lower loss", "a standstill"],
+)
+def test_early_stopping_counts_epochs_without_improvement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accuracy: list[float], loss: list[float], best: list[bool]
+) -> None:
+    task = scripted(classification(), monkeypatch, accuracy=accuracy, loss=loss)
     engine = make_engine(tmp_path, task=task, epochs=6, early_stopping={"patience": 2})
     engine.fit()
-    assert [record.best for record in engine.history] == [True, False, True, False, False]
+    assert [record.best for record in engine.history] == best
+
+
+def test_a_training_that_goes_on_chooses_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped after the third of five epochs: what is best, and when to stop, follows from the checkpoint."""
+    accuracy, loss = [0.5, 0.7, 0.7, 0.7, 0.6, 0.9], [3.0, 1.0, 2.0, 1.0, 0.5, 0.1]
+    settings = {"epochs": 6, "early_stopping": {"patience": 3}}
+    task = scripted(classification(), monkeypatch, accuracy=accuracy, loss=loss)
+    unbroken = make_engine(tmp_path / "unbroken", task=task, **settings)
+    unbroken.fit()
+    assert [record.best for record in unbroken.history] == [True, True, False, True, False]
+
+    class Stop(Exception):  # noqa: N818  (nothing is wrong)
+        pass
+
+    def stop(record: zoo.EpochRecord) -> None:
+        if record.epoch == 3:
+            raise Stop
+
+    monkeypatch.setattr(engine_module, "EPOCH_CHECKPOINT_SECONDS", -1.0)
+    task = scripted(classification(), monkeypatch, accuracy=accuracy, loss=loss)
+    broken = make_engine(tmp_path / "broken", task=task, after_epoch=stop, **settings)
+    with pytest.raises(Stop):
+        broken.fit()
+    task = scripted(classification(), monkeypatch, accuracy=accuracy[3:], loss=loss[3:])
+    resumed = make_engine(tmp_path / "broken", task=task, **settings)
+    resumed.restore(lambda _: None)
+    resumed.fit()
+    assert [record.best for record in resumed.history] == [record.best for record in unbroken.history]
+    for name, value in weights(resumed.model).items():
+        assert torch.equal(value, weights(unbroken.model)[name]), name
 
 
 def test_early_stopping_lets_training_end_where_it_improves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,8 +343,8 @@ def test_a_validation_result_that_is_not_finite_stops(
 
 def test_a_huge_learning_rate_leaves_nothing_that_is_not_finite(tmp_path: Path) -> None:
     model = make_model("rnn_relu", hidden_size=12)
-    engine = make_engine(tmp_path, model=model, optimizer={"name": "sgd", "lr": 1e30})
-    with pytest.raises(TrainingError, match=r"not finite in epoch 1, step \d \(learning rate 1e\+30\); .*lower"):
+    engine = make_engine(tmp_path, model=model, optimizer={"name": "sgd", "lr": 1e9})
+    with pytest.raises(TrainingError, match=r"not finite in epoch 1, step \d \(learning rate 1e\+09\); .*lower"):
         engine.fit()
     assert_all_finite(tmp_path)
 

@@ -121,7 +121,19 @@ def flip(path: Path) -> None:
         (lambda run: run.config_file.unlink(), r"is not a finished run; finish it with 'zoo build SPEC --resume'"),
         (lambda run: run.config_file.write_text("{"), r"config\.json: is not JSON any more: .*; build the run again"),
         (lambda run: run.config_file.write_text("[]"), r"config\.json: expected schema_version 1"),
-        (lambda run: run.config_file.write_text('{"schema_version": 2}'), r"config\.json: expected schema_version 1"),
+        (
+            lambda run: run.config_file.write_text('{"schema_version": 2}'),
+            r"config\.json: expected schema_version 1; build the run again",
+        ),
+        (
+            lambda run: run.config_file.write_text('{"schema_version": 2, "versions": {"recurrent-zoo": "9.1.0"}}'),
+            r"config\.json: expected schema_version 1, got 2, as Recurrent Zoo 9\.1\.0 writes it; install that version "
+            r"to use the run, or build it again with this one$",
+        ),
+        (  # whoever altered that does not speak to the user
+            lambda run: run.config_file.write_text('{"schema_version": 2, "versions": {"recurrent-zoo": "9;\\nx"}}'),
+            r"config\.json: expected schema_version 1; build the run again$",
+        ),
         (
             lambda run: run.spec_file.write_text(
                 run.spec_file.read_text().replace("hidden_size: 12", "hidden_size: 9")
@@ -129,7 +141,17 @@ def flip(path: Path) -> None:
             r"model\.safetensors: does not fit .*spec\.yaml: .*size mismatch",
         ),
     ],
-    ids=["altered weights", "no weights", "no config", "half a config", "a list", "another version", "altered spec"],
+    ids=[
+        "altered weights",
+        "no weights",
+        "no config",
+        "half a config",
+        "a list",
+        "another version",
+        "a named one",
+        "an altered one",
+        "altered spec",
+    ],
 )
 def test_a_damaged_run_is_not_loaded(run: Run, damage: Any, message: str) -> None:
     damage(run)
@@ -210,6 +232,37 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "runs").touch()
     with pytest.raises(RunError, match=r"runs/a: cannot be made: .*; choose another place with --out"):
         next_run("a", tmp_path / "runs")
+
+
+@pytest.mark.parametrize(
+    ("out", "fault"),
+    [
+        ("x" * 5000, f"--out '{'x' * 40}'…: has a name of 5,000 bytes, and file systems take up to 255"),
+        ("new/" + "é" * 200, "has a name of 400 bytes, and file systems take up to 255"),
+        ("x/" * 2500, "…: is longer, with 5,000 bytes, than this system takes"),
+        ("a\0b", r"--out 'a\x00b': has a control character, U+0000, at place 2"),
+        ("a\nb", r"--out 'a\nb': has a control character, U+000A, at place 2"),
+        ("\x1b[2J", r"--out '\x1b[2J': has a control character, U+001B, at place 1"),
+        ("a\u2028b", "has a control character, U+2028, at place 2"),
+        ("a\udcff", "has a byte at place 2 that is not UTF-8"),
+    ],
+    ids=["long", "bytes", "deep", "nul", "newline", "escape", "separator", "not UTF-8"],
+)
+@pytest.mark.parametrize(
+    "command", [("build", "{spec}"), ("predict", "{run}", "--input", "x.csv"), ("report", "{run}")]
+)
+def test_a_place_that_no_system_takes_is_wrong_usage(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], out: str, fault: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [word.format(spec=built / "spec.yaml", run=built) for word in command]
+    outcome = run_zoo(*words, "--out", out)
+    assert outcome.exit_code == 2
+    assert outcome.stderr.startswith("error: --out ")
+    assert outcome.stderr.endswith(f"{fault}; choose another\n")
+    assert len(outcome.stderr) < 200
+    assert len(outcome.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_card_says_what_a_person_asks(built: Path) -> None:

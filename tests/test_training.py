@@ -95,6 +95,18 @@ def test_an_optimizer_is_that_of_torch(
     assert {name: group[name] for name in settings} == settings
 
 
+@pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
+@pytest.mark.parametrize("decay", [0.0, 1.0, 1e9])
+def test_the_largest_rate_is_one_that_torch_can_take(kind: type[SGD | Adam | AdamW], decay: float) -> None:
+    """At 3e38, which float32 holds as well, Adam's first step ends in "value cannot be converted to type float"."""
+    parameter = nn.Parameter(torch.ones(2))
+    settings = {"name": kind.__name__.lower(), "lr": 1e9, "weight_decay": decay}
+    optimizer = kind.model_validate(settings).create([parameter])
+    for _ in range(2):
+        parameter.grad = torch.ones(2)
+        optimizer.step()
+
+
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
 def test_the_engine_takes_each_step_at_the_scheduled_rate(tmp_path: Path, schedule: str) -> None:
     """200 rows in batches of 64 are 4 steps an epoch; the last one is as much a step as the others."""

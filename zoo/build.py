@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -16,7 +17,8 @@ from zoo.dataset import Dataset, Split
 from zoo.distributed import Group, local_place
 from zoo.engine import Engine, EpochRecord, Listener, chosen_metric, evaluate, steps_in_epoch
 from zoo.errors import RunError, UsageError
-from zoo.files import json_safe, write_atomically
+from zoo.files import json_safe, remove_stale, unwritable, write_atomically
+from zoo.lock import LOCK, locked
 from zoo.model import Model
 from zoo.model_card import write_card
 from zoo.pictures import draw
@@ -120,7 +122,7 @@ def choose_run(spec: Spec, out: Path | None, resume: bool, folder: Path = Path("
         return runs[-1]
     if out is None:
         return next_run(spec.name, folder)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and (not out.is_dir() or any(file.name != LOCK for file in out.iterdir())):
         raise UsageError(f"--out {out}: exists already; add --resume to go on with it, or choose another folder")
     return Run(out)
 
@@ -148,12 +150,38 @@ def build(
     """Train, evaluate on the test part, and write the run. Returns what config.json holds.
 
     Where the run's folder holds a checkpoint, training goes on from it.
-    """
-    group.from_leader(lambda: run.create(plan.spec))
 
+    Raises:
+        RunError: where another process works on the run, or something cannot be written.
+    """
+    with ExitStack() as until_done:
+        # The leader alone writes, and holds the lock for all.
+        group.from_leader(lambda: _begin(plan, run, until_done))
+        return _train(plan, run, registry, device, group, listener, warn)
+
+
+def _begin(plan: Plan, run: Run, until_done: ExitStack) -> None:
+    """Take the run's folder, and write the spec into it."""
+    until_done.enter_context(locked(run.path, "zoo build"))
+    remove_stale(run.path)
+    run.create(plan.spec)
+
+
+def _train(
+    plan: Plan,
+    run: Run,
+    registry: Registry,
+    device: torch.device,
+    group: Group,
+    listener: Listener,
+    warn: Callable[[str], None],
+) -> dict[str, Any]:
     def after_epoch(record: EpochRecord) -> None:
-        with run.metrics_file.open("a", encoding="utf-8") as file:
-            file.write(_line(record))
+        try:
+            with run.metrics_file.open("a", encoding="utf-8") as file:
+                file.write(_line(record))
+        except OSError as error:
+            raise unwritable(run.metrics_file, error) from error
         for fault in registry.after_epoch(record):
             warn(fault)
 

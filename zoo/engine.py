@@ -8,7 +8,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -50,7 +50,7 @@ class EpochRecord:
     seconds: float
     """Time of this epoch, evaluation included."""
     best: bool
-    """Whether its weights are the best so far."""
+    """Whether its weights are the best so far: by the chosen metric, then by the validation loss, then as the later."""
 
     def value_of(self, metric: str) -> float:
         """A validation metric, or the training loss."""
@@ -256,18 +256,17 @@ class Engine:
         for name, value in metrics.items():
             if name in ("loss", self.metric) and not math.isfinite(value):
                 raise self._diverged(self.steps, f"validation {name}")
-        train_loss = self._mean_loss()
-        best = self._is_best({**metrics, TRAIN_LOSS: train_loss}[self.metric])
-        if best:
-            self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         record = EpochRecord(
             epoch=progress.epoch + 1,
-            train_loss=train_loss,
+            train_loss=self._mean_loss(),
             validation=metrics,
             lr=self._lr((progress.epoch + 1) * self.steps - 1),
             seconds=progress.seconds + time.monotonic() - self._epoch_began,
-            best=best,
+            best=False,
         )
+        if self._is_best(record):
+            self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+            record = replace(record, best=True)
         self.progress = _Progress(progress.epoch + 1, history=[*progress.history, record])
         self.losses.zero_()
         due = time.monotonic() - self._saved > EPOCH_CHECKPOINT_SECONDS
@@ -279,17 +278,27 @@ class Engine:
         self.listener.epoch(record)
         self.after_epoch(record)
 
-    def _is_best(self, value: float) -> bool:
-        values = [record.value_of(self.metric) for record in self.history]
-        if not values:
-            return True
-        return value > max(values) if self.task.better.get(self.metric) == "higher" else value < min(values)
+    def _rank(self, record: EpochRecord) -> tuple[float, float]:
+        """How good an epoch is; the larger, the better. Equal values of the metric are told apart by the validation
+        loss, unless the metric is a loss: then there is nothing to add, or the validation part is to have no say."""
+        value = record.value_of(self.metric)
+        value = value if self.task.better.get(self.metric) == "higher" else -value
+        return value, 0.0 if self.metric in ("loss", TRAIN_LOSS) else -record.validation["loss"]
+
+    def _is_best(self, record: EpochRecord) -> bool:
+        """Whether no epoch before is better. Of equal ones the later is kept: it has learnt for longer."""
+        kept = next((one for one in reversed(self.history) if one.best), None)
+        return kept is None or self._rank(record) >= self._rank(kept)
 
     def _finished(self) -> bool:
-        """Whether all epochs are done, or so many without improvement that there will be no more."""
+        """Whether all epochs are done, or so many without improvement that there will be no more.
+
+        An epoch that is only as good as the best one is no improvement, although its weights are kept: training that
+        has come to a standstill would never stop.
+        """
         stopping, done = self.config.early_stopping, self.progress.epoch
-        last_best = max((record.epoch for record in self.history if record.best), default=0)
-        return done >= self.config.epochs or (stopping is not None and done - last_best >= stopping.patience)
+        improved = max(self.history, key=self._rank).epoch if self.history else 0  # the first of equal ones
+        return done >= self.config.epochs or (stopping is not None and done - improved >= stopping.patience)
 
     def _lr(self, done: int) -> float:
         """The learning rate of the step after ``done`` steps."""

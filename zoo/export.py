@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from zoo.candidate import Candidate, private_folder, remove_private_folders, writing
 from zoo.dataset import Split
-from zoo.errors import RunError, UsageError
+from zoo.errors import PluginError, RunError, UsageError
 from zoo.exporter import SHORT, Exporter, ExportOptions, Precision
-from zoo.files import write_atomically, write_json
+from zoo.files import json_safe, json_text, remove_stale, write_json, write_together
+from zoo.lock import locked
 from zoo.model import Model
 from zoo.model_card import write_card
 from zoo.plugins import Registry
@@ -26,6 +27,9 @@ from zoo.runtime.golden import PRECISION
 from zoo.runtime.placement import add_differences
 from zoo.versions import versions
 
+REJECTED = "rejected"
+"""The folder, beside the files that are proven, of those that are not."""
+
 
 @dataclass(frozen=True)
 class ExportedFile:
@@ -35,6 +39,8 @@ class ExportedFile:
     exporter: Exporter
     streaming: bool = False
     precision: Precision = "float32"
+    rejected: bool = False
+    """Whether it is the one that is kept because its proof did not pass."""
 
     @property
     def path(self) -> Path:
@@ -47,7 +53,8 @@ class ExportedFile:
 
     def _named(self, stem: str, suffix: str) -> Path:
         kind = ".stream" if self.streaming else f".{SHORT[self.precision]}" if self.precision in SHORT else ""
-        return self.run.export_folder(self.exporter.name) / f"{stem}{kind}{suffix}"
+        folder = self.run.export_folder(self.exporter.name)
+        return (folder / REJECTED if self.rejected else folder) / f"{stem}{kind}{suffix}"
 
     def prove(
         self, model: Model, path: Path, sample: Split, providers: Sequence[str], progress: Callable[[str], None]
@@ -68,7 +75,7 @@ class ExportedFile:
         progress: Callable[[str], None],
     ) -> dict[str, Any]:
         """What a report of a file of lower precision, proven at ``path``, says besides: `zoo.precision`."""
-        full = replace(self, precision="float32").path
+        full = replace(self, precision="float32", rejected=False).path
         if self.precision == "float32" or report["verdict"] not in ("passed", "ill-conditioned") or not full.is_file():
             return {}
         ran = list(dict.fromkeys(one["provider"] for one in report["providers"] if one["outputs"]))
@@ -81,14 +88,32 @@ def exported_files(run: Run, registry: Registry) -> list[ExportedFile]:
     Raises:
         RunError: where there is none.
     """
-    exporters = [exporter() for exporter in registry.exporters.values()]
+    if found := list(_existing(run, registry, rejected=False)):
+        return found
+    flags = " or ".join(f"--{name}" for name in registry.exporters)
+    raise RunError(f"{run.path}: has not been exported yet; do it with 'zoo export {flags} {run.path}'")
+
+
+def exported_file(path: Path, run: Run, registry: Registry) -> ExportedFile:
+    """The file of a run that stands at ``path``, one that was rejected too.
+
+    Raises:
+        RunError: where there is none.
+    """
+    for file in (*_existing(run, registry, rejected=False), *_existing(run, registry, rejected=True)):
+        if file.path.samefile(path):
+            return file
+    raise RunError(f"{path}: is not the file that the run {run.path} was exported to; name the run")
+
+
+def _existing(run: Run, registry: Registry, *, rejected: bool) -> Iterator[ExportedFile]:
+    """Every kind of file that is there."""
     kinds: list[tuple[bool, Precision]] = [(False, "float32"), (True, "float32"), *((False, one) for one in SHORT)]
-    files = [ExportedFile(run, exporter, *kind) for exporter in exporters for kind in kinds]
-    found = [file for file in files if file.path.is_file()]
-    if not found:
-        flags = " or ".join(f"--{exporter.name}" for exporter in exporters)
-        raise RunError(f"{run.path}: has not been exported yet; do it with 'zoo export {flags} {run.path}'")
-    return found
+    for exporter in registry.exporters.values():
+        for kind in kinds:
+            file = ExportedFile(run, exporter(), *kind, rejected=rejected)
+            if file.path.is_file():
+                yield file
 
 
 def export(
@@ -104,14 +129,35 @@ def export(
     Returns:
         Each file, with ``options.streaming`` the one for chunks too, with a lower precision the float32 file before it
         where there is none yet, and the report of its proof. Where a verdict is not ``passed`` both are kept in
-        ``rejected/``, an older file stays as it was, and what would follow is left out.
+        ``rejected/``, until the same kind of file is exported again with a verdict; an older file stays as it was, and
+        what would follow is left out.
 
     Raises:
         ProviderUnavailable: where one that is required cannot run here.
         ExportError: where the model has a part that the exporter cannot express, or cannot be streamed.
         UsageError: where the options do not go together.
+        RunError: where another process works on the run, something cannot be written, or what was proven was changed
+            meanwhile.
     """
     refuse_streams_of_lower_precision(options)
+    with locked(run.path, "zoo export") as held:
+        remove_stale(run.path)
+        for folder in (run.export_folder(exporter.name), run.export_folder(exporter.name) / REJECTED):
+            remove_stale(folder)
+        if held:
+            remove_private_folders(run.export_folder(exporter.name))
+        return _export(run, registry, exporter, wanted, options, progress)
+
+
+def _export(
+    run: Run,
+    registry: Registry,
+    exporter: Exporter,
+    wanted: Wanted,
+    options: ExportOptions,
+    progress: Callable[[str], None],
+) -> list[tuple[Path, dict[str, Any]]]:
+    """The same, by who holds the run's lock."""
     spec, task, model = run.load(registry)
     sample = run.sample()
     options = with_steps(options, sample.x.shape[1])
@@ -131,14 +177,17 @@ def export(
         kept = file.precision
         example = golden(model, replace(sample, lengths=None) if file.streaming else sample, options.steps, kept)
         values = {**metadata, **({} if kept == "float32" else {PRECISION: kept}), **example.to_metadata()}
-        candidate = file.path.parent / "rejected" / file.path.name
         progress(f"writing {file.path.name}")
-        with _removed_on_error(candidate.parent):
-            exporter.export(model, candidate, values, replace(options, streaming=file.streaming, precision=kept))
-            report = file.prove(model, candidate, sample, wanted.providers, progress)
+        with private_folder(file.path.parent) as folder:
+            path = folder / file.path.name
+            with writing(file.path):
+                exporter.export(model, path, values, replace(options, streaming=file.streaming, precision=kept))
+            candidate = Candidate(path)
+            report = file.prove(model, path, sample, wanted.providers, progress)
             wanted.insist(report)
-            report |= file.beside_float32(Trained(run, spec, task, model), registry, report, candidate, progress)
-        results.append((_put_in_place(file, candidate, report), report))
+            report |= file.beside_float32(Trained(run, spec, task, model), registry, report, path, progress)
+            candidate.insist()
+            results.append(_put_in_place(file, candidate, report))
         if report["verdict"] != "passed":
             break
     return results
@@ -184,27 +233,33 @@ def with_steps(options: ExportOptions, longest: int) -> ExportOptions:
     return replace(options, steps=options.steps or longest)
 
 
-@contextmanager
-def _removed_on_error(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    except BaseException:
-        shutil.rmtree(folder)
-        raise
+def _put_in_place(file: ExportedFile, candidate: Candidate, report: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+    """Keep what was proven where its verdict lets it stand, with the verdict in it, and its report. Returns the place
+    and the report."""
+    passed, rejected = report["verdict"] == "passed", replace(file, rejected=True)
+    place = file if passed else rejected
+    with writing(place.path):
+        content = candidate.annotated(file.exporter, {"parity": json.dumps(json_safe(_short(report)))})
+    if content is None and passed:
+        raise PluginError(
+            f"{file.exporter.name}: annotate() changed more of {file.path.name} than its metadata, so it is not the "
+            "file that was proven; correct the exporter"
+        )
+    report = candidate.placed(report, place.path)
+    # One that is rejected may be no such file at all, and is kept as it is.
+    write_together({place.path: content or candidate.content, place.report: json_text(report)})
+    if passed:
+        _remove(rejected)
+        write_card(file.run)
+    return place.path, report
 
 
-def _put_in_place(file: ExportedFile, candidate: Path, report: Mapping[str, Any]) -> Path:
-    """Keep a candidate where its verdict lets it stand, and its report with it. Returns where that is."""
-    if report["verdict"] != "passed":
-        write_json(candidate.parent / file.report.name, report)
-        return candidate
-    file.exporter.annotate(candidate, {"parity": json.dumps(_short(report))})
-    write_atomically(file.path, candidate.read_bytes())
-    shutil.rmtree(candidate.parent)
-    write_json(file.report, report)
-    write_card(file.run)
-    return file.path
+def _remove(rejected: ExportedFile) -> None:
+    """Remove a rejected file and its report, where there are any, and the folder with the last of them."""
+    with suppress(OSError):
+        for path in (rejected.path, rejected.report):
+            path.unlink(missing_ok=True)
+        rejected.path.parent.rmdir()  # fails while there are others
 
 
 def check(
@@ -217,22 +272,29 @@ def check(
 
     Raises:
         ProviderUnavailable: where one that is required cannot run here.
+        RunError: where another process works on the run, the file was changed meanwhile, or the report cannot be
+            written.
     """
-    spec, task, model = file.run.load(registry)
-    report = file.prove(model, file.path, file.run.sample(), wanted.providers, progress)
-    wanted.insist(report)
-    report |= file.beside_float32(Trained(file.run, spec, task, model), registry, report, file.path, progress)
-    write_json(file.report, report)
-    write_card(file.run)
+    with locked(file.run.path, "zoo check"):
+        spec, task, model = file.run.load(registry)
+        proven = Candidate(file.path)
+        report = file.prove(model, file.path, file.run.sample(), wanted.providers, progress)
+        wanted.insist(report)
+        report |= file.beside_float32(Trained(file.run, spec, task, model), registry, report, file.path, progress)
+        proven.insist()
+        write_json(file.report, report)
+        if not file.rejected:  # of which the card has nothing
+            write_card(file.run)
     return report
 
 
 def _short(report: Mapping[str, Any]) -> dict[str, Any]:
     """What a file says of its own proof."""
     limits = [result["judged_steps"] for result in report["providers"] if "judged_steps" in result]
+    shares = [output["over_budget"] for result in report["providers"] for output in result["outputs"]]
     return {
         "verdict": report["verdict"],
         "providers": {result["name"]: result["status"] for result in report["providers"]},
         **({"judged_steps": min(limits)} if limits else {}),
-        "over_budget": max(output["over_budget"] for result in report["providers"] for output in result["outputs"]),
+        "over_budget": max(shares, default=None),  # none where nothing was judged
     }

@@ -21,8 +21,10 @@ from zoo.sealed import load_sealed, save_sealed
 from zoo.signature import Signature
 from zoo.spec import Spec, SpecReader, part_name
 from zoo.task import Task
+from zoo.versions import versions
 
 SCHEMA_VERSION = 1
+DISTRIBUTION = "recurrent-zoo"
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class Run:
         except ValueError as error:
             raise RunError(f"{self.config_file}: is not JSON any more: {error}; build the run again") from error
         if not isinstance(values, dict) or values.get("schema_version") != SCHEMA_VERSION:
-            raise RunError(f"{self.config_file}: expected schema_version {SCHEMA_VERSION}; build the run again")
+            raise RunError(f"{self.config_file}: expected schema_version {SCHEMA_VERSION}{_other_version(values)}")
         return values
 
     def save_model(self, model: Model, sample: Split) -> None:
@@ -156,6 +158,22 @@ class Run:
         if not runs:
             raise RunError(f"there is no run in {folder}/; 'zoo build SPEC' makes one")
         return cls(runs[-1].parent)
+
+
+def _other_version(config: Any) -> str:
+    """What another version of Recurrent Zoo has written, and what to do."""
+    values = config if isinstance(config, dict) else {}
+    wrote = values["versions"].get(DISTRIBUTION) if isinstance(values.get("versions"), dict) else None
+    if (
+        not isinstance(wrote, str)
+        or not re.fullmatch(r"[\w.+!-]{1,40}", wrote)
+        or wrote == versions().get(DISTRIBUTION)
+    ):
+        return "; build the run again"
+    return (
+        f", got {values.get('schema_version')!r:.40}, as Recurrent Zoo {wrote} writes it; install that version to use "
+        "the run, or build it again with this one"
+    )
 
 
 def first_model(spec: Spec, task: Task, registry: Registry) -> Model:

@@ -13,17 +13,19 @@ from torch import nn
 from zoo.config import Config, Fraction, Size
 
 Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0, le=1e9)]
+"""A learning rate. The bounds of rate and decay keep their product, and what Adam makes of it, within float32."""
+Decay = Annotated[float, Field(ge=0, le=1e9)]
 
 
 class SGD(Config):
     """Stochastic gradient descent."""
 
     name: Literal["sgd"]
-    lr: Positive = 0.1
+    lr: Rate = 0.1
     """Learning rate at the height of the schedule."""
     momentum: Fraction = 0.0
-    weight_decay: NotNegative = 0.0
+    weight_decay: Decay = 0.0
 
     def create(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
@@ -33,9 +35,9 @@ class Adam(Config):
     """Adam (Kingma and Ba 2015), with weight decay as an L2 penalty."""
 
     name: Literal["adam"]
-    lr: Positive = 1e-3
+    lr: Rate = 1e-3
     """Learning rate at the height of the schedule."""
-    weight_decay: NotNegative = 0.0
+    weight_decay: Decay = 0.0
 
     def create(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, lr=self.lr, weight_decay=self.weight_decay)
@@ -45,9 +47,9 @@ class AdamW(Config):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
 
     name: Literal["adamw"]
-    lr: Positive = 1e-3
+    lr: Rate = 1e-3
     """Learning rate at the height of the schedule."""
-    weight_decay: NotNegative = 0.01
+    weight_decay: Decay = 0.01
 
     def create(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.AdamW(parameters, lr=self.lr, weight_decay=self.weight_decay)
@@ -96,7 +98,8 @@ class OneCycle(Config):
 
 
 class EarlyStopping(Config):
-    """Stop when the metric that chooses the best weights has not improved for a while."""
+    """Stop when the metric that chooses the best weights, or at the same metric the validation loss, has not improved
+    for a while."""
 
     patience: Size
     """Epochs without improvement after which training stops."""
@@ -113,8 +116,9 @@ class TrainingConfig(Config):
     clip_norm: Positive | None = None
     """Largest norm of the whole gradient; longer ones are scaled down to it."""
     metric: str | None = None
-    """The validation metric that chooses the best weights; the task's first one when left out. train_loss: the training
-    loss, for a training in which the validation part is to have no say."""
+    """The validation metric that chooses the best weights; the task's first one when left out. Of epochs with the same
+    value the one with the lowest validation loss is kept, and of those the last. train_loss: the training loss, for a
+    training in which the validation part is to have no say."""
     early_stopping: EarlyStopping | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16: training under autocast; the weights stay in float32, and so does every evaluation."""

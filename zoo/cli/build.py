@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from zoo.cli import output
+from zoo.cli.out import OutPath
 from zoo.cli.progress import Silence, watch
 
 
 @click.command("build")
 @click.argument("spec", type=click.Path(path_type=Path))
 @click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Change one field of the spec. Repeatable.")
-@click.option("--out", type=click.Path(path_type=Path), help="The run's folder; runs/NAME when left out.")
+@click.option("--out", type=OutPath(), help="The run's folder; runs/NAME when left out.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, …; auto takes the GPU if any.")
 @click.option("--resume", is_flag=True, help="Go on with the newest run of this name where it stopped.")
 @click.option("--dry-run", is_flag=True, help="Check everything and show the model; train nothing, write nothing.")

@@ -8,7 +8,7 @@ import click
 
 from zoo.cli import output, verdict
 from zoo.cli.matrix import check_matrix
-from zoo.errors import RunError, UsageError
+from zoo.errors import UsageError
 
 
 @click.command("check")
@@ -21,7 +21,8 @@ from zoo.errors import RunError, UsageError
 def command(
     target: Path | None, chosen: tuple[str, ...], required: tuple[str, ...], matrix: bool, full: bool, as_json: bool
 ) -> None:
-    """Prove TARGET, a run or an exported file of it, against the run's weights. The latest run when none is named.
+    """Prove TARGET, a run or an exported file of it, a rejected one too, against the run's weights. The latest run when
+    none is named.
 
     With --matrix TARGET is a run or the name of an architecture, such as your own cell before any training. Small
     models of it with fresh weights are exported and proven: every direction, 1 and 3 layers, with and without bias,
@@ -29,7 +30,7 @@ def command(
     options are kept, and the report goes to RUN/onnx/matrix.json.
     """
     from zoo.cli.target import named_file
-    from zoo.export import check, exported_files
+    from zoo.export import check, exported_file, exported_files
     from zoo.run import Run
 
     if full and not matrix:
@@ -42,9 +43,7 @@ def command(
         exported = exported_files(Run.find(target), registry)
     else:
         run, _, path = named_file(target, registry)
-        exported = [file for file in exported_files(run, registry) if file.path.samefile(path)]
-        if not exported:
-            raise RunError(f"{target}: is not the file that the run {run.path} was exported to; name the run")
+        exported = [exported_file(path, run, registry)]
     results = []
     for file in exported:
         with output.spinner(f"checking {file.path}") as progress:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from zoo.cli.out import OutPath
 from zoo.errors import UsageError
 
 
@@ -16,5 +17,5 @@ def _png(context: click.Context, parameter: click.Parameter, value: Path | None)
 
 
 out_option = click.option(
-    "--out", callback=_png, type=click.Path(path_type=Path, dir_okay=False), help="Where to write the picture, a .png."
+    "--out", callback=_png, type=OutPath(dir_okay=False), help="Where to write the picture, a .png."
 )

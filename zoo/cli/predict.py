@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.cli import output
+from zoo.cli.out import OutPath
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option("--input", "inputs", multiple=True, type=click.Path(path_type=Path), help=".npy, .csv, .txt. Repeatable.")
 @click.option("--text", "texts", multiple=True, help="A text, for a model of texts. Repeatable.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write the answers to this CSV file.")
+@click.option("--out", type=OutPath(), help="Write the answers to this CSV file.")
 @click.option("--provider", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"]))
 @click.option("--top", default=3, show_default=True, type=click.IntRange(1), help="How many labels to show for each.")
 @click.option("--rejected", is_flag=True, help="Take a file too whose proof did not pass.")

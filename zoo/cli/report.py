@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from zoo.cli import output
+from zoo.cli.out import OutPath
 
 
 @click.command("report")
 @click.argument("run", required=False, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Where to write the page.")
+@click.option("--out", type=OutPath(dir_okay=False), help="Where to write the page.")
 @output.common_options
 def command(run: Path | None, out: Path | None, as_json: bool) -> None:
     """Write a page about RUN (the latest when none is named) and its proof, from what the run's folder holds.

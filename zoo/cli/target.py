@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoo.errors import RunError
+from zoo.export import REJECTED
 from zoo.exporter import Exporter
 from zoo.plugins import Registry
 from zoo.run import Run
-
-REJECTED = "rejected"
 
 
 def suspect(target: Path | None, registry: Registry) -> tuple[Run, Exporter, Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,7 @@ def tell(results: Sequence[tuple[Path, Mapping[str, Any]]], *, as_json: bool) ->
     ]
     if faults:
         wrong = [path for path, report in results if any(_is_wrong(result) for result in report["providers"])]
-        hint = [f"'zoo bisect {wrong[0]}' names the first wrong node"] if wrong else []
+        hint = [f"'zoo bisect {shlex.quote(str(wrong[0]))}' names the first wrong node"] if wrong else []
         raise ParityError("; ".join([*faults, *hint]))
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from zoo.runtime.protobuf import write_bytes
+from zoo.runtime.protobuf import Field, MalformedError, fields, write_bytes
 
 METADATA = 14
 """The field of an ONNX model that holds its metadata: an entry each, of a key and a value (onnx.proto, ModelProto)."""
@@ -29,6 +29,7 @@ def _entry(key: str, value: str) -> bytes:
 
 _SEALED = len(_entry(SEAL, "0" * _DIGITS))
 _HEAD = _entry(SEAL, "0" * _DIGITS)[:-_DIGITS]
+_SEAL_KEY = write_bytes(KEY, SEAL.encode())
 
 
 def seal_onnx(content: bytes, metadata: Mapping[str, str]) -> bytes:
@@ -59,6 +60,26 @@ def seal_fault(content: bytes) -> str | None:
             "again"
         )
     return None
+
+
+def gains_metadata_alone(before: bytes, after: bytes) -> bool:
+    """Whether an ONNX file became another by gaining entries of its metadata, and a new seal, and in no other way."""
+    try:
+        (parts, entries), (new_parts, new_entries) = _split(before), _split(after)
+    except MalformedError:
+        return False
+    return parts == new_parts and entries == new_entries[: len(entries)]
+
+
+def _split(content: bytes) -> tuple[list[Field], list[Field]]:
+    """The fields of a file that are no metadata, and the entries of its metadata but the seal."""
+    found = list(fields(memoryview(content)))
+    entries = [field for field in found if field.number == METADATA and not _is_seal(field)]
+    return [field for field in found if field.number != METADATA], entries
+
+
+def _is_seal(entry: Field) -> bool:
+    return isinstance(entry.value, memoryview) and entry.value[: len(_SEAL_KEY)] == _SEAL_KEY
 
 
 def _ends_with_seal(content: bytes) -> bool:

@@ -1,0 +1,116 @@
+"""One writer at a time in a folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import re
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+import zoo.lock
+from zoo.errors import RunError
+from zoo.lock import LOCK, locked
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
+
+
+def test_the_second_is_refused_with_who_the_first_is(tmp_path: Path) -> None:
+    with locked(tmp_path, "zoo export") as held, pytest.raises(RunError) as caught, locked(tmp_path, "zoo build"):
+        pass
+    assert held
+    assert re.fullmatch(
+        rf"{re.escape(str(tmp_path))}: is in use by 'zoo export' \(process {os.getpid()} on "
+        rf"{re.escape(platform.node())}, since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d\); wait until that has "
+        "ended, or end it",
+        str(caught.value),
+    )
+
+
+def test_the_lock_ends_with_its_block_and_leaves_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "run"
+
+    def interrupted() -> None:
+        with locked(folder, "zoo build"):
+            assert (folder / LOCK).is_file()
+            raise KeyboardInterrupt
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+    assert not list(folder.iterdir())
+
+
+def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
+    """However that ends; the file that it leaves means nothing."""
+    code = (
+        "import sys, pathlib, zoo.lock\n"
+        "with zoo.lock.locked(pathlib.Path(sys.argv[1]), 'zoo build'):\n"
+        "    print('locked', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "locked\n"
+    with pytest.raises(RunError, match=f"in use by 'zoo build' .process {process.pid} on "), locked(tmp_path, "x"):
+        pass
+    process.kill()
+    process.communicate()
+    assert (tmp_path / LOCK).is_file()
+    with locked(tmp_path, "zoo build"):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_on_a_file_that_was_removed_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between opening the file and locking it here, the first one ends, which removes it, and a second one begins."""
+    first, second = ExitStack(), ExitStack()
+    first.enter_context(locked(tmp_path, "the first"))
+    real, calls = zoo.lock._lock, iter(range(100))
+
+    def late(descriptor: int) -> bool:
+        if next(calls) == 0:
+            first.close()
+            second.enter_context(locked(tmp_path, "the second"))
+        return real(descriptor)
+
+    monkeypatch.setattr("zoo.lock._lock", late)
+    with pytest.raises(RunError, match="in use by 'the second'"), locked(tmp_path, "the third"):
+        pass
+    second.close()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", [b"", b"\x1b[2J\xff\nsecond line", b"x" * 10_000])
+def test_words_of_any_kind_make_one_line(tmp_path: Path, words: bytes) -> None:
+    with locked(tmp_path, "zoo build"):
+        (tmp_path / LOCK).write_bytes(words)
+        with pytest.raises(RunError) as caught, locked(tmp_path, "zoo build"):
+            pass
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 500
+    assert ("in use by another process;" in str(caught.value)) == (not words)
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="cannot be written: "), locked(tmp_path / "file", "zoo build"):
+        pass
+
+
+def test_where_there_are_no_locks_work_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on some network file systems."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with locked(tmp_path, "zoo build") as held:
+        assert not held
