@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import re
+from importlib.metadata import version as installed_version
 from pathlib import Path
 
 import numpy as np
@@ -229,7 +230,7 @@ def test_metadata_says_what_the_model_is(run: Path, metadata: dict[str, str]) ->
 def test_metadata_names_versions(metadata: dict[str, str]) -> None:
     versions = json.loads(metadata["versions"])
     assert {"python", "torch", "onnx", "onnx-ir", "numpy", "recurrent-zoo"} <= versions.keys()
-    assert versions["torch"] == torch.__version__
+    assert versions["torch"] == installed_version("torch")
     assert metadata["zoo_version"] == zoo.__version__
 
 

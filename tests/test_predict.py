@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version as installed_version
 from pathlib import Path
 
 import numpy as np
@@ -286,7 +287,7 @@ def test_doctor() -> None:
     outcome = run_zoo("doctor", "--json")
     found = json.loads(outcome.stdout)
     assert found["providers"] == {"cpu": "ready", "cuda": unavailable("cuda") or "ready"}
-    assert found["versions"]["torch"] == torch.__version__
+    assert found["versions"]["torch"] == installed_version("torch")
     assert outcome.exit_code == (1 if found["faults"] else 0)
     lines = [" ".join(line.split()) for line in run_zoo("doctor").stdout.splitlines()]
     assert "cpu ready" in lines
