@@ -16,8 +16,7 @@ The last two compare float64 numbers, each step from the same state, so that no 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from numbers import Number
 from typing import Any
 
@@ -26,7 +25,7 @@ from torch import Tensor, nn
 
 from zoo.cell import Cell, cell_error
 from zoo.cell_code import line_of
-from zoo.cell_trial import Record, Trial, count, largest_of, same
+from zoo.cell_trial import Record, Trial, count, in_float64, largest_of, same
 from zoo.kernel import FusedKernel
 from zoo.recurrent import Layer
 
@@ -66,7 +65,7 @@ def _check(cell: Cell) -> None:
     trial = Trial(_copy(cell), x)
     _repeats(trial, trial.run())
     double = Trial(_copy(cell).double(), x.double(), doubled=like.dtype != torch.float64)
-    with _default_dtype(torch.float64):
+    with in_float64():
         record = double.run()
         largest = max(
             1.0, largest_of([record.projected, *record.outputs, *(one for own in record.states for one in own)])
@@ -86,17 +85,6 @@ def _copy(cell: Cell) -> Cell:
         reason = " ".join(str(error).split())[:200]
         text = f"cannot be copied, as training and every proof do: {type(error).__name__}: {reason}"
         raise cell_error(type(cell), line_of(type(cell), "__init__"), text) from error
-
-
-@contextmanager
-def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """Constants that are made without a dtype get this one."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
 
 
 # --- nothing outside the state --------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, NoReturn
 
 import torch
@@ -177,6 +178,17 @@ class Trial:
             return
         likely = f"it computes in float32, whatever x is: {AS_FLOAT32}" if 0 < worst <= FLOAT32 * scale else mistake()
         self.fail(method, f"{text}, got a difference of {worst:.2g} where numbers reach {scale:.2g}; likely {likely}")
+
+
+@contextmanager
+def in_float64() -> Iterator[None]:
+    """Constants that are made inside without a dtype, as by ``torch.zeros(n)``, are float64."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def same(one: Tensor, other: Tensor) -> bool:

@@ -21,6 +21,7 @@ from zoo.precision import Trained, against_float32
 from zoo.proof.golden_oracle import golden
 from zoo.proof.prove import LOWERING, STEPS, Wanted, prove
 from zoo.proof.streaming import prove_streaming, refuse_unless_streamable
+from zoo.proof.trained import check_trained
 from zoo.run import Run
 from zoo.runtime.golden import PRECISION
 from zoo.runtime.placement import add_differences
@@ -113,6 +114,7 @@ def export(
     """
     refuse_streams_of_lower_precision(options)
     spec, task, model = run.load(registry)
+    check_trained(run, model)
     sample = run.sample()
     options = with_steps(options, sample.x.shape[1])
     if options.streaming:
@@ -219,6 +221,7 @@ def check(
         ProviderUnavailable: where one that is required cannot run here.
     """
     spec, task, model = file.run.load(registry)
+    check_trained(file.run, model)
     report = file.prove(model, file.path, file.run.sample(), wanted.providers, progress)
     wanted.insist(report)
     report |= file.beside_float32(Trained(file.run, spec, task, model), registry, report, file.path, progress)
