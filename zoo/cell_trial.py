@@ -76,10 +76,11 @@ class Trial:
         steps, batch = x.shape[:2]
         if not isinstance(projected, Tensor):
             self.fail("project", f"gives {_shown(projected)}; expected a tensor (time, batch, any)")
+        shape = f"({steps}, {batch}, any)"
         if projected.dim() != 3 or projected.shape[:2] != x.shape[:2]:
             self.fail(
                 "project",
-                f"gives {_shown(projected)} for {steps} steps of a batch of {batch}; expected ({steps}, {batch}, any), "
+                f"gives {_shown(projected)} for {count(steps, 'step')} of a batch of {batch}; expected {shape}, "
                 "all steps at once; likely squeeze, or a reduction over the wrong dimension",
             )
         return projected

@@ -25,20 +25,18 @@ from zoo.task import Task
 
 SCHEMA_VERSION = 1
 SCORED = (4, 28)
-"""Sequences of a run's sample, and their first steps, for which the answers of the trained model are kept."""
-ANSWER = "answer."
-"""What stands before the name of an output in the file of the sample."""
+"""Sequences of a run's sample, and their first steps, for which the scores of the trained model are kept."""
 
 
-class Answers(NamedTuple):
+class Scored(NamedTuple):
     """What the trained model gave for a part of the sample."""
 
     x: Tensor
     """(batch, time, features) or (batch, time)"""
     lengths: Tensor | None
     """(batch,)"""
-    outputs: dict[str, Tensor]
-    """What `zoo.model.Model.outputs` gave, by name."""
+    scores: Tensor
+    """What the model gave, as `zoo.model.Model` has it."""
 
 
 @dataclass(frozen=True)
@@ -123,28 +121,27 @@ class Run:
         return values
 
     def save_model(self, model: Model, sample: Split) -> None:
-        """Write the weights, sequences that are like the model's data, and what the model gives for some of them."""
+        """Write the weights, sequences that are like the model's data, and the model's scores of some of them."""
         save_sealed(self.weights_file, model.state_dict())
         x, lengths = _scored(sample, *SCORED)
         training = model.training
         with torch.inference_mode():
-            found = model.eval().outputs(x.to(model.device), None if lengths is None else lengths.to(model.device))
+            scores = model.eval()(x.to(model.device), None if lengths is None else lengths.to(model.device))
         model.train(training)
-        answers = {ANSWER + name: value for name, value in found.items()}
         kept = {} if sample.lengths is None else {"lengths": sample.lengths}
-        save_sealed(self.sample_file, {"x": sample.x, "y": sample.y, **kept, **answers}, {"scored": x.shape[:2]})
+        tensors = {"x": sample.x, "y": sample.y, **kept, "scores": scores}
+        save_sealed(self.sample_file, tensors, {"scored": x.shape[:2]})
 
     def sample(self) -> Split:
         """The sequences that `save_model` kept; numbers as float32."""
         return _sample(load_sealed(self.sample_file)[0])
 
-    def answers(self) -> Answers | None:
+    def scored(self) -> Scored | None:
         """What the trained model gave; None for a run of a version that did not keep it."""
         kept, state = load_sealed(self.sample_file)
-        if "scored" not in state:
+        if "scores" not in kept:
             return None
-        outputs = {name.removeprefix(ANSWER): value for name, value in kept.items() if name.startswith(ANSWER)}
-        return Answers(*_scored(_sample(kept), *state["scored"]), outputs)
+        return Scored(*_scored(_sample(kept), *state["scored"]), kept["scores"])
 
     def load(self, registry: Registry) -> tuple[Spec, Task, Model]:
         """The spec, the task and the trained model, on the CPU and ready for inference.

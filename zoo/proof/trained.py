@@ -5,47 +5,53 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo.cell import Cell
 from zoo.cell_checks import check_cells
 from zoo.cell_code import line_of
 from zoo.errors import RunError
 from zoo.model import Model
-from zoo.parity import judge
+from zoo.parity import compare
 from zoo.proof.oracle import Oracle
 from zoo.run import Run
 
+SCORES = "scores"
+
 
 def check_trained(run: Run, model: Model) -> None:
-    """Check the cells of a model that was loaded, and its answers against those of the model that was trained.
+    """Check the cells of a model that was loaded, and its scores against those of the model that was trained.
 
-    The answers are compared by the rule of `zoo.parity`, at the precision that training may have computed in. Where they
+    The scores are compared by the rule of `zoo.parity`, at the precision that training may have computed in. Where they
     are ill-conditioned nothing follows, and runs of older versions kept none.
 
     Raises:
         CellError: where a cell does not keep the contract of `zoo.Cell`.
-        RunError: where the answers are others.
+        RunError: where the scores are others.
     """
     check_cells(model.layers())
-    trained = run.answers()
+    trained = run.scored()
     if trained is None:
         return
+    oracle = Oracle(model)
+    oracle.model.readout = _Scores()
     precision = "float32" if run.config()["device"] == "cpu" else "tf32"
     lengths = None if trained.lengths is None else trained.lengths.numpy()
-    expected = Oracle(model).expect(trained.x.numpy(), precision, lengths)
-    outputs = {name: value.numpy() for name, value in trained.outputs.items()}
-    if outputs.keys() != expected.keys():
-        reason = f"its outputs are {', '.join(expected)} instead of {', '.join(outputs)}"
-    else:
-        failed = [f"{name}: {one.reason}" for name, one in judge(expected, outputs).items() if one.status == "failed"]
-        if not failed:
-            return
-        reason = failed[0]
+    expected = oracle.expect(trained.x.numpy(), precision, lengths)[SCORES]
+    result = compare(expected, trained.scores.float().numpy())
+    if result.status != "failed":
+        return
     raise RunError(
-        f"{run.path}: the model that it gives back is not the one that was trained: {reason}; likely "
-        f"{_suspect(model)}, or another version of a plugin is installed"
+        f"{run.path}: the model that it gives back is not the one that was trained (its scores: {result.reason}); "
+        f"likely {_suspect(model)}, or another version of a plugin is installed"
     )
+
+
+class _Scores(nn.Module):
+    """Hands out the scores as they are."""
+
+    def forward(self, scores: Tensor) -> dict[str, Tensor]:
+        return {SCORES: scores}
 
 
 def _suspect(model: Model) -> str:
