@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, cast
 
 import torch
 from pydantic import create_model
+from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from zoo.cell import Cell
 from zoo.config import Config
 from zoo.encoder import EncoderConfig, make_encoder
-from zoo.errors import SpecError
+from zoo.errors import SpecError, ZooError
 from zoo.model import Model
 from zoo.recurrent import DirectedStackConfig, Layer, Stack, StackConfig
 from zoo.task import Task
 
 BYTES_PER_PARAMETER = 16
 """What training keeps of each parameter: itself, its gradient and Adam's two moments, four bytes each."""
+MANY = 2**28
+"""Parameters up to which a model is made without measuring it: a gigabyte of float32, filled in a second or two. So the
+code of a usual cell never runs on the device ``meta``, and leaves no tensor of that device in a cache."""
 
 
 @dataclass(frozen=True)
@@ -53,20 +60,73 @@ def build_model(layer: type[Layer], config: StackConfig, encoder: EncoderConfig 
     Raises:
         SpecError: where the options do not fit each other or the model is too large for any machine.
     """
+
+    def assemble() -> Model:
+        return _assemble(layer, config, encoder, task)
+
+    before = torch.get_rng_state()
+    try:
+        with _few_parameters():
+            return assemble()
+    except _ManyParameters:
+        _refuse_too_large(assemble)
+    except (RuntimeError, TypeError, MemoryError) as error:  # what torch raises, among others, for lack of memory
+        _refuse_too_large(assemble)
+        if "allocate memory" in str(error):
+            raise SpecError("architecture: this machine has no memory for this model; lower hidden_size") from error
+        raise
+    torch.set_rng_state(before)
+    return assemble()
+
+
+class _ManyParameters(Exception):  # noqa: N818  (nothing is wrong yet)
+    """A model has more than `MANY` parameters."""
+
+
+@contextmanager
+def _few_parameters() -> Iterator[None]:
+    """Raise `_ManyParameters` once the modules that are made inside have more than `MANY`, or than fit into memory."""
+    limit, count = min(MANY, _memory() // BYTES_PER_PARAMETER), 0
+
+    def add(_module: nn.Module, _name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal count
+        count += 0 if parameter is None else parameter.numel()
+        if count > limit:
+            raise _ManyParameters
+
+    handle = register_module_parameter_registration_hook(add)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _refuse_too_large(assemble: Callable[[], Model]) -> None:
+    """Raise a `SpecError` for a model that this machine cannot hold.
+
+    It is measured on the device ``meta``, where nothing has numbers. A cell that cannot be made there (one that looks
+    at a number, or has tensors of other devices) is not measured.
+    """
     try:
         with torch.device("meta"):
-            size = _assemble(layer, config, encoder, task).parameter_count * BYTES_PER_PARAMETER
-    except (RuntimeError, TypeError) as error:
-        if "overflow" not in str(error).lower():
-            raise
-        raise SpecError("architecture: these sizes are too large to be counted; lower hidden_size") from error
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+            size = assemble().parameter_count * BYTES_PER_PARAMETER
+    except ZooError:
+        raise
+    except Exception as error:
+        if "overflow" in str(error).lower():
+            raise SpecError("architecture: these sizes are too large to be counted; lower hidden_size") from error
+        return
+    memory = _memory()
     if size > memory:
         raise SpecError(
             f"architecture: training this model takes {size / 1e9:,.0f} GB for the parameters alone, and this machine "
             f"has {memory / 1e9:,.0f} GB; lower hidden_size or num_layers"
         )
-    return _assemble(layer, config, encoder, task)
+
+
+def _memory() -> int:
+    """Bytes of this machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _assemble(layer: type[Layer], config: StackConfig, encoder: EncoderConfig | None, task: Task) -> Model:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from zoo.baselines import answers_never_change, naive_metrics, not_beaten
+from zoo.cell_checks import check_cells
 from zoo.dataset import Dataset, Split
 from zoo.distributed import Group, local_place
 from zoo.engine import Engine, EpochRecord, Listener, chosen_metric, evaluate, steps_in_epoch
@@ -63,11 +64,14 @@ def prepare(spec: Spec, registry: Registry) -> Plan:
     Raises:
         DataError: where the data cannot be read.
         SpecError: where the options do not fit each other.
+        CellError: where a cell does not keep the contract of `zoo.Cell`.
     """
     dataset = registry.data[part_name(spec.data)]().load(spec.data)
     task = registry.tasks[part_name(spec.task)](spec.task, dataset.signature)
     chosen_metric(task, spec.training)  # a wrong name must not wait for the engine
-    return Plan(spec, dataset, task, first_model(spec, task, registry))
+    model = first_model(spec, task, registry)
+    check_cells(model.layers())
+    return Plan(spec, dataset, task, model)
 
 
 def describe(plan: Plan) -> dict[str, Any]:

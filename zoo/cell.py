@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from numbers import Integral
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
+from zoo.cell_code import Line, line_of, running_line
 from zoo.config import Config, Size
+from zoo.errors import CellError
 
 State = tuple[Tensor, ...]
 """What a cell carries from step to step: tensors of shape (batch, n), one for each entry of ``state_sizes``."""
@@ -82,6 +86,38 @@ class Cell(nn.Module, ABC):
         self.state_sizes = state_sizes
         self.output_size = output_size
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._refuse_collision(name, value)
+        super().__setattr__(name, value)
+
+    def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
+        self._refuse_collision(name, param)
+        super().register_parameter(name, param)
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        self._refuse_collision(name, tensor)
+        super().register_buffer(name, tensor, persistent=persistent)
+
+    def add_module(self, name: str, module: nn.Module | None) -> None:
+        self._refuse_collision(name, module)
+        super().add_module(name, module)
+
+    def _refuse_collision(self, name: str, value: Any) -> None:
+        """Raise a `CellError` for an attribute that bears a name of the contract and is something else."""
+        if name not in _CONTRACT or _CONTRACT[name].fits(value):
+            return
+        expected = _CONTRACT[name].expected
+        if expected:
+            text = f"expected {expected}"
+        elif isinstance(value, nn.Module):
+            text = f"is never called, since the method Cell.{name}() comes first"
+        else:
+            text = f"hides the method Cell.{name}(), which the contract calls"
+        line = running_line() or line_of(type(self), "__init__")
+        raise cell_error(
+            type(self), line, f"self.{name} = {_short(value)}: {text}; give any other attribute another name"
+        )
+
     def project(self, x: Tensor) -> Tensor:
         """(time, batch, input_size) -> (time, batch, any): the part that needs no state, for all steps at once."""
         return x
@@ -104,6 +140,54 @@ class Cell(nn.Module, ABC):
     def operator(self) -> Operator | None:
         """The standard operator that equals this cell, or None."""
         return None
+
+
+def cell_error(kind: type[Cell], line: Line, text: str) -> CellError:
+    """The error of one line for what a class of cells does, in a line of its own code."""
+    name = getattr(kind, "name", kind.__name__)
+    return CellError(f"{line[0]}:{line[1]}: the cell {name!r} of {kind.__module__}: {text}")
+
+
+class _Place(NamedTuple):
+    """What an attribute may be that bears a name of the contract."""
+
+    fits: Callable[[Any], bool]
+    expected: str = ""
+    """Empty for a method."""
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_function(value: Any) -> bool:
+    return callable(value) and not isinstance(value, nn.Module)
+
+
+def _is_list(value: Any, fits: Callable[[Any], bool]) -> bool:
+    return isinstance(value, tuple | list) and all(map(fits, value))
+
+
+_CONTRACT: Mapping[str, _Place] = {
+    # A cell may choose its own functions when it is made. Of the last two there is nothing to choose, and their names
+    # mean other things too.
+    **dict.fromkeys(("project", "step", "initial_state"), _Place(_is_function)),
+    **dict.fromkeys(("kernel", "operator"), _Place(lambda _: False)),
+    **dict.fromkeys(("input_size", "output_size"), _Place(_is_size, "an integer")),
+    "state_sizes": _Place(lambda value: _is_list(value, _is_size), "a tuple of integers, such as (8,)"),
+    "state_names": _Place(
+        lambda value: _is_list(value, lambda part: isinstance(part, str)), "a tuple of texts, such as ('h',)"
+    ),
+    "name": _Place(lambda value: isinstance(value, str), "a text"),
+    "Config": _Place(lambda value: isinstance(value, type), "a class of options"),
+}
+
+
+def _short(value: Any) -> str:
+    """A value in a few words."""
+    if isinstance(value, Tensor | nn.Module) or callable(value):
+        return f"{type(value).__name__}(…)"
+    return reprlib.repr(value)
 
 
 def reset_uniform(module: nn.Module, bound: float) -> None:

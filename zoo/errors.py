@@ -12,6 +12,7 @@
     ├── ParityError              4    an exported graph does not compute what its model computes
     ├── ProviderUnavailable      5    an execution provider was required and cannot run here
     ├── PluginError              6    a plugin is broken and the command cannot do without it
+    │   └── CellError            6    a cell does not keep the contract of `zoo.Cell`
     └── Interrupted        130/143    a signal stopped the work after it was saved
 """
 
@@ -68,6 +69,10 @@ class ProviderUnavailable(ZooError):  # noqa: N818  (reads as what it says)
 
 class PluginError(ZooError):
     exit_code = 6
+
+
+class CellError(PluginError):
+    pass
 
 
 class Interrupted(ZooError):  # noqa: N818  (not an error of anybody's)

@@ -22,6 +22,7 @@ from zoo.precision import Trained, against_float32
 from zoo.proof.golden_oracle import golden
 from zoo.proof.prove import LOWERING, STEPS, Wanted, prove
 from zoo.proof.streaming import prove_streaming, refuse_unless_streamable
+from zoo.proof.trained import check_trained
 from zoo.run import Run
 from zoo.runtime.golden import PRECISION
 from zoo.runtime.placement import add_differences
@@ -159,6 +160,7 @@ def _export(
 ) -> list[tuple[Path, dict[str, Any]]]:
     """The same, by who holds the run's lock."""
     spec, task, model = run.load(registry)
+    check_trained(run, model)
     sample = run.sample()
     options = with_steps(options, sample.x.shape[1])
     if options.streaming:
@@ -277,6 +279,7 @@ def check(
     """
     with locked(file.run.path, "zoo check"):
         spec, task, model = file.run.load(registry)
+        check_trained(file.run, model)
         proven = Candidate(file.path)
         report = file.prove(model, file.path, file.run.sample(), wanted.providers, progress)
         wanted.insist(report)

@@ -6,9 +6,10 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
+from torch import Tensor
 
 from zoo.architecture import build_model
 from zoo.checkpoint import CheckpointFolder
@@ -25,6 +26,19 @@ from zoo.versions import versions
 
 SCHEMA_VERSION = 1
 DISTRIBUTION = "recurrent-zoo"
+SCORED = (4, 28)
+"""Sequences of a run's sample, and their first steps, for which the scores of the trained model are kept."""
+
+
+class Scored(NamedTuple):
+    """What the trained model gave for a part of the sample."""
+
+    x: Tensor
+    """(batch, time, features) or (batch, time)"""
+    lengths: Tensor | None
+    """(batch,)"""
+    scores: Tensor
+    """What the model gave, as `zoo.model.Model` has it."""
 
 
 @dataclass(frozen=True)
@@ -109,16 +123,27 @@ class Run:
         return values
 
     def save_model(self, model: Model, sample: Split) -> None:
-        """Write the weights, and sequences that are like the model's data."""
+        """Write the weights, sequences that are like the model's data, and the model's scores of some of them."""
         save_sealed(self.weights_file, model.state_dict())
-        lengths = {} if sample.lengths is None else {"lengths": sample.lengths}
-        save_sealed(self.sample_file, {"x": sample.x, "y": sample.y, **lengths})
+        x, lengths = _scored(sample, *SCORED)
+        training = model.training
+        with torch.inference_mode():
+            scores = model.eval()(x.to(model.device), None if lengths is None else lengths.to(model.device))
+        model.train(training)
+        kept = {} if sample.lengths is None else {"lengths": sample.lengths}
+        tensors = {"x": sample.x, "y": sample.y, **kept, "scores": scores}
+        save_sealed(self.sample_file, tensors, {"scored": x.shape[:2]})
 
     def sample(self) -> Split:
         """The sequences that `save_model` kept; numbers as float32."""
-        kept = load_sealed(self.sample_file)[0]
-        x = kept["x"]
-        return Split(x.float() if x.dim() == 3 else x, kept["y"], kept.get("lengths"))
+        return _sample(load_sealed(self.sample_file)[0])
+
+    def scored(self) -> Scored | None:
+        """What the trained model gave; None for a run of a version that did not keep it."""
+        kept, state = load_sealed(self.sample_file)
+        if "scores" not in kept:
+            return None
+        return Scored(*_scored(_sample(kept), *state["scored"]), kept["scores"])
 
     def load(self, registry: Registry) -> tuple[Spec, Task, Model]:
         """The spec, the task and the trained model, on the CPU and ready for inference.
@@ -174,6 +199,21 @@ def _other_version(config: Any) -> str:
         f", got {values.get('schema_version')!r:.40}, as Recurrent Zoo {wrote} writes it; install that version to use "
         "the run, or build it again with this one"
     )
+
+
+def _sample(kept: dict[str, Tensor]) -> Split:
+    return Split(_numbers(kept["x"]), kept["y"], kept.get("lengths"))
+
+
+def _numbers(x: Tensor) -> Tensor:
+    """Numbers as float32, tokens as they are."""
+    return x.float() if x.dim() == 3 else x
+
+
+def _scored(sample: Split, rows: int, steps: int) -> tuple[Tensor, Tensor | None]:
+    """The first steps of the first sequences, and how many of them each has."""
+    lengths = None if sample.lengths is None else sample.lengths[:rows].clamp(max=steps)
+    return _numbers(sample.x[:rows, :steps]), lengths
 
 
 def first_model(spec: Spec, task: Task, registry: Registry) -> Model:

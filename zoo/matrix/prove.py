@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from zoo.cell_checks import check_cells
 from zoo.errors import DataError, RunError, UsageError, ZooError
 from zoo.exporter import Exporter, ExportOptions
 from zoo.matrix.points import OPSETS, Point, Subject, Variant, draw_points
@@ -54,8 +55,12 @@ def matrix(
 
     Returns:
         The report; see `report`.
+
+    Raises:
+        CellError: where the cell does not keep the contract of `zoo.Cell`.
     """
     began = time.monotonic()
+    check_cells(draw_points([subject], max(OPSETS), full=False)[0].variant.model().layers())
     points = draw_points([subject], newest_opset(exporter, subject), full=full)
     rows: list[Row] = []
     done = 0

@@ -1,0 +1,443 @@
+"""Cells that break the contract of `zoo.Cell`, each in its own way; the line to blame ends with ``# HERE``."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import zoo
+from tests.untraceable import PlainCell
+
+Step = tuple[Tensor, zoo.State]
+
+
+class BareState(PlainCell):
+    name = "bare_state"
+
+    def step(self, x: Tensor, state: zoo.State) -> Any:  # HERE
+        h = torch.tanh(self.total(x, state))
+        return h, h
+
+
+class LoneOutput(PlainCell):
+    name = "lone_output"
+
+    def step(self, x: Tensor, state: zoo.State) -> Any:  # HERE
+        return torch.tanh(self.total(x, state))
+
+
+class RandomMask(PlainCell):
+    name = "random_mask"
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:  # HERE
+        h = torch.tanh(self.total(x, state))
+        h = h * (torch.rand_like(h) > 0.5)
+        return h, (h,)
+
+
+class PythonsRandom(PlainCell):
+    name = "pythons_random"
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:  # HERE
+        h = torch.tanh(self.total(x, state)) * random.random()
+        return h, (h,)
+
+
+class NoisyProjection(PlainCell):
+    name = "noisy_projection"
+
+    def project(self, x: Tensor) -> Tensor:  # HERE
+        return super().project(x) + torch.randn(())
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:
+        h = torch.tanh(self.total(x, state))
+        return h, (h,)
+
+
+class Counter(PlainCell):
+    name = "counter"
+
+    def __init__(self, input_size: int, config: zoo.CellConfig) -> None:
+        super().__init__(input_size, config)
+        self.count = 0
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:  # HERE
+        self.count += 1
+        h = torch.tanh(self.total(x, state)) / self.count
+        return h, (h,)
+
+
+class ResetCounter(Counter):
+    """It starts anew with each sequence, so that whole sequences always give the same."""
+
+    name = "reset_counter"
+
+    def initial_state(self, batch: int, like: Tensor) -> zoo.State:
+        self.count = 0
+        return super().initial_state(batch, like)
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:  # HERE
+        return super().step(x, state)
+
+
+class BufferCounter(PlainCell):
+    """Nothing follows from it; but it is written at each step."""
+
+    name = "buffer_counter"
+    count: Tensor
+
+    def __init__(self, input_size: int, config: zoo.CellConfig) -> None:
+        super().__init__(input_size, config)
+        self.register_buffer("count", torch.zeros(()))
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:  # HERE
+        self.count += 1
+        h = torch.tanh(self.total(x, state))
+        return h, (h,)
+
+
+class Memory(PlainCell):
+    name = "memory"
+
+    def __init__(self, input_size: int, config: zoo.CellConfig) -> None:
+        super().__init__(input_size, config)
+        self.last: Tensor | None = None
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:  # HERE
+        h = torch.tanh(self.total(x, state))
+        if self.last is not None and self.last.shape == h.shape:
+            h = h + self.last
+        self.last = h
+        return h, (h,)
+
+
+class MeanOverTime(PlainCell):
+    """The projection leaves what it saw of all steps on the cell, where `step` finds it."""
+
+    name = "mean_over_time"
+
+    def project(self, x: Tensor) -> Tensor:
+        projected = super().project(x)
+        self.mean = projected.mean((0, 1))
+        return projected
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:  # HERE
+        h = torch.tanh(self.total(x, state) + self.mean)
+        return h, (h,)
+
+
+class Steps(PlainCell):
+    """What those that project wrongly have in common: a right step."""
+
+    name = "steps"
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:
+        h = torch.tanh(self.total(x, state))
+        return h, (h,)
+
+
+class CountsSteps(Steps):
+    name = "counts_steps"
+
+    def project(self, x: Tensor) -> Tensor:  # HERE
+        return super().project(x) / len(x)
+
+
+class LooksBack(Steps):
+    name = "looks_back"
+
+    def project(self, x: Tensor) -> Tensor:  # HERE
+        before = torch.cat([torch.zeros_like(x[:1]), x[:-1]])
+        return super().project(x + before)
+
+
+class LooksAhead(Steps):
+    name = "looks_ahead"
+
+    def project(self, x: Tensor) -> Tensor:  # HERE
+        after = torch.cat([x[1:], torch.zeros_like(x[:1])])
+        return super().project(x + after)
+
+
+class Squeezed(Steps):
+    name = "squeezed"
+
+    def project(self, x: Tensor) -> Tensor:  # HERE
+        return super().project(x).squeeze()
+
+
+class InPlaceInput(PlainCell):
+    name = "in_place_input"
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:  # HERE
+        x += self.h2h(state[0])
+        h = torch.tanh(x)
+        return h, (h,)
+
+
+class InPlaceProjection(Steps):
+    name = "in_place_projection"
+
+    def project(self, x: Tensor) -> Tensor:  # HERE
+        return super().project(x.mul_(2))
+
+
+class InPlaceState(PlainCell):
+    name = "in_place_state"
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:  # HERE
+        (h,) = state
+        h.mul_(0.5).add_(torch.tanh(x))
+        return h, (h,)
+
+
+class ExtraState(PlainCell):
+    name = "extra_state"
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:  # HERE
+        h = torch.tanh(self.total(x, state))
+        return h, (h, h)
+
+
+class GrowingState(PlainCell):
+    name = "growing_state"
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:  # HERE
+        h = torch.tanh(self.total(x, state))
+        return h, (torch.cat([h, state[0]], 1),)
+
+
+class BroadcastState(PlainCell):
+    name = "broadcast_state"
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:  # HERE
+        h = torch.tanh(self.total(x, state))
+        return h, (h[:1],)
+
+
+class BatchMean(PlainCell):
+    name = "batch_mean"
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:  # HERE
+        h = torch.tanh(self.total(x, state))
+        h = h - h.mean(0)
+        return h, (h,)
+
+
+class BatchNorm(Steps):
+    name = "batch_norm"
+
+    def project(self, x: Tensor) -> Tensor:  # HERE
+        return super().project(x) / x.norm()
+
+
+class BatchSizedStart(Steps):
+    name = "batch_sized_start"
+
+    def initial_state(self, batch: int, like: Tensor) -> zoo.State:  # HERE
+        return (super().initial_state(batch, like)[0] + 1 / batch,)
+
+
+class UnequalStart(Steps):
+    name = "unequal_start"
+
+    def initial_state(self, batch: int, like: Tensor) -> zoo.State:  # HERE
+        return (torch.arange(batch).to(like)[:, None].expand(batch, self.state_sizes[0]),)
+
+
+class OneRow(Steps):
+    name = "one_row"
+
+    def initial_state(self, batch: int, like: Tensor) -> zoo.State:  # HERE
+        return (like.new_zeros(1, self.state_sizes[0]),)
+
+
+class Float32Constant(PlainCell):
+    name = "float32_constant"
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:
+        h = torch.tanh(self.total(x, state))
+        h = h @ torch.eye(h.shape[1], dtype=torch.float32)  # HERE
+        return h, (h,)
+
+
+class Float32Start(Steps):
+    name = "float32_start"
+
+    def initial_state(self, batch: int, like: Tensor) -> zoo.State:  # HERE
+        return (torch.zeros(batch, self.state_sizes[0], dtype=torch.float32),)
+
+
+class PlainTensor(PlainCell):
+    name = "plain_tensor"
+
+    def __init__(self, input_size: int, config: zoo.CellConfig) -> None:
+        super().__init__(input_size, config)
+        self.table = torch.eye(config.hidden_size)
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:
+        h = torch.tanh(self.total(x, state)) @ self.table  # HERE
+        return h, (h,)
+
+
+class Through32(PlainCell):
+    name = "through_32"
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:  # HERE
+        total = nn.functional.linear(state[0].float(), self.h2h.weight.float()).to(x.dtype)
+        h = torch.tanh(x + total) + 1e-7 * (len(x) > 1)
+        return h, (h,)
+
+
+class WrongWidth(PlainCell):
+    name = "wrong_width"
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:  # HERE
+        h = torch.tanh(self.total(x, state))
+        return h[:, 1:], (h,)
+
+
+class OtherState(PlainCell):
+    name = "other_state"
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:  # HERE
+        h = torch.tanh(self.total(x, tuple(part.to(x.dtype) for part in state)))
+        return h, (h.double() if h.dtype == torch.float32 else h.float(),)
+
+
+class OtherOutput(PlainCell):
+    name = "other_output"
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:  # HERE
+        h = torch.tanh(self.total(x, state))
+        return (h > 0).long(), (h,)
+
+
+class Lost(PlainCell):
+    name = "lost"
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:
+        raise KeyError("a mistake")  # HERE
+
+
+class OtherKernel(Steps):
+    name = "other_kernel"
+
+    def kernel(self) -> zoo.Kernel:  # HERE
+        return zoo.Kernel(
+            nn.RNN, self.x2h.weight, self.h2h.weight, self.x2h.bias, self.h2h.bias, {"nonlinearity": "relu"}
+        )
+
+
+WRONG: Mapping[str, tuple[type[PlainCell], str]] = {
+    cell.name: (cell, text)
+    for cell, text in (
+        (BareState, "step gives a tensor (7, 5) as the state; expected a tuple of 1 tensor: likely (h,) was meant"),
+        (LoneOutput, "step gives a tensor (7, 5); expected the output and the state: 'return h, (h,)'"),
+        (RandomMask, "step gives two answers to the same input and state; expected the same bits;"),
+        (PythonsRandom, "step gives two answers to the same input and state; expected the same bits; likely random"),
+        (NoisyProjection, "project gives two answers to the same input and state; expected the same"),
+        (Counter, "step changes the cell's 'count' from 4 to 8; expected all that changes from step"),
+        (ResetCounter, "step changes the cell's 'count' from 4 to 8; expected all that changes from"),
+        (BufferCounter, "step writes to the cell's 'count' in the mode of inference; expected"),
+        (Memory, "step gives two answers to the same input and state; expected the same bits;"),
+        (MeanOverTime, "step gives something else after another call of project; expected that x and the state alone"),
+        (CountsSteps, "project gives for 1 step of 4 something else than for all at once; expected"),
+        (LooksBack, "project gives for 1 step of 4 something else than for all at once; expected"),
+        (LooksAhead, "project gives for 1 step of 4 something else than for all at once; expected"),
+        (Squeezed, "project gives a tensor (7, 5) for 1 step of a batch of 7; expected (1, 7, any)"),
+        (InPlaceInput, "step changes its input in place; expected it as it was"),
+        (InPlaceProjection, "project changes its input in place; expected it as it was"),
+        (InPlaceState, "step changes its state 0 in place; expected it as it was"),
+        (ExtraState, "step gives a state of 2 tensors; expected 1 tensor, as state_sizes has"),
+        (GrowingState, "step gives a tensor (7, 10) as state 0 of a batch of 7; expected (7, 5):"),
+        (BroadcastState, "step gives a tensor (1, 5) as state 0 of a batch of 7; expected (7, 5)"),
+        (BatchMean, "step gives for a sequence alone something else than in a batch of 7; expected each row by itself"),
+        (BatchNorm, "project gives for"),
+        (BatchSizedStart, "initial_state starts each sequence, or each size of a batch, with another state; expected"),
+        (UnequalStart, "initial_state starts each sequence, or each size of a batch, with another state; expected"),
+        (OneRow, "initial_state gives a tensor (1, 5) as state 0 of a batch of 7; expected (7, 5)"),
+        (Float32Constant, "step fails in float64, in which every proof is made: RuntimeError: "),
+        (Float32Start, "initial_state gives state 0 as float32 in float64, in which every proof is"),
+        (PlainTensor, "step fails in float64, in which every proof is made: RuntimeError: "),
+        (Through32, "step gives for a sequence alone something else than in a batch of 7; expected each row by itself"),
+        (WrongWidth, "step gives a tensor (7, 4) as the output of a batch of 7; expected (7, 5):"),
+        (OtherState, "step gives state 0 as float64; expected float32, as x has it"),
+        (OtherOutput, "step gives the output as int64; expected float32, as x has it"),
+        (Lost, "step fails: KeyError: 'a mistake'"),
+        (OtherKernel, "kernel names another network than the cell's own step computes; expected the same numbers"),
+    )
+}  # fmt: skip
+"""By name: the cell, and how the line about it begins after its name."""
+
+MISTAKES = {
+    "random_mask": "draw them in training only ('if self.training')",
+    "counter": "likely a counter, which a graph cannot keep on the cell",
+    "mean_over_time": "likely something that project leaves on the cell: put it into what project gives",
+    "counts_steps": "likely it counts the steps (a division by len(x), say), and a stream has any number of them",
+    "looks_back": "likely it looks at earlier steps: what has to be remembered belongs into the state",
+    "looks_ahead": "likely it looks at later steps, or at all of them (a mean over time, say)",
+    "batch_mean": "likely a mean, a norm, a softmax or a branch over the whole batch",
+    "float32_constant": "register it as a buffer, or make it with x.dtype or x.new_zeros",
+    "float32_start": "register it as a buffer, or make it with x.dtype or x.new_zeros",
+    "plain_tensor": "register it as a buffer, or make it with x.dtype or x.new_zeros",
+    "through_32": "likely it computes in float32, whatever x is",
+}
+"""By name, the likely mistake that the line names."""
+
+
+class DrawnMask(PlainCell):
+    """A mask that is drawn anew whenever a cell is made, and stands in no state_dict."""
+
+    name = "drawn_mask"
+
+    def __init__(self, input_size: int, config: zoo.CellConfig) -> None:  # HERE
+        super().__init__(input_size, config)
+        self.mask = torch.from_numpy(np.random.default_rng().integers(0, 2, config.hidden_size)).float()
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:
+        h = torch.tanh(self.total(x, state)) * self.mask.to(x.dtype)
+        return h, (h,)
+
+
+class LooksAtNumbers(Steps):
+    """Right, and yet cannot be made on the device ``meta``: it takes a number out of a tensor, and mixes devices."""
+
+    name = "looks_at_numbers"
+
+    def __init__(self, input_size: int, config: zoo.CellConfig) -> None:
+        super().__init__(input_size, config)
+        self.gain = 1 + torch.rand(3).max().item()
+        with torch.no_grad():
+            self.h2h.weight.mul_(torch.full((1,), self.gain, device="cpu"))
+
+
+@cache
+def _table(size: int) -> Tensor:
+    return torch.eye(size)
+
+
+class Caches(Steps):
+    """Right, and has a table that is made once a process."""
+
+    name = "caches"
+    table: Tensor
+
+    def __init__(self, input_size: int, config: zoo.CellConfig) -> None:
+        super().__init__(input_size, config)
+        self.register_buffer("table", _table(config.hidden_size))
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:
+        h = torch.tanh(self.total(x, state)) @ self.table
+        return h, (h,)
+
+
+@zoo.hookimpl
+def zoo_register_cells() -> list[type[zoo.Cell]]:
+    return [*(cell for cell, _ in WRONG.values()), DrawnMask, LooksAtNumbers, Caches]

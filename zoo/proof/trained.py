@@ -1,0 +1,76 @@
+"""Whether the model that a run gives back is the one that was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from torch import Tensor, nn
+
+from zoo.cell import Cell
+from zoo.cell_checks import check_cells
+from zoo.cell_code import line_of
+from zoo.errors import RunError
+from zoo.model import Model
+from zoo.parity import compare
+from zoo.proof.oracle import Oracle
+from zoo.run import Run
+
+SCORES = "scores"
+
+
+def check_trained(run: Run, model: Model) -> None:
+    """Check the cells of a model that was loaded, and its scores against those of the model that was trained.
+
+    The scores are compared by the rule of `zoo.parity`, at the precision that training may have computed in. Where they
+    are ill-conditioned nothing follows, and runs of older versions kept none.
+
+    Raises:
+        CellError: where a cell does not keep the contract of `zoo.Cell`.
+        RunError: where the scores are others.
+    """
+    check_cells(model.layers())
+    trained = run.scored()
+    if trained is None:
+        return
+    oracle = Oracle(model)
+    oracle.model.readout = _Scores()
+    precision = "float32" if run.config()["device"] == "cpu" else "tf32"
+    lengths = None if trained.lengths is None else trained.lengths.numpy()
+    expected = oracle.expect(trained.x.numpy(), precision, lengths)[SCORES]
+    result = compare(expected, trained.scores.float().numpy())
+    if result.status != "failed":
+        return
+    raise RunError(
+        f"{run.path}: the model that it gives back is not the one that was trained (its scores: {result.reason}); "
+        f"likely {_suspect(model)}, or another version of a plugin is installed"
+    )
+
+
+class _Scores(nn.Module):
+    """Hands out the scores as they are."""
+
+    def forward(self, scores: Tensor) -> dict[str, Tensor]:
+        return {SCORES: scores}
+
+
+def _suspect(model: Model) -> str:
+    for layer in model.layers():
+        for cell in layer.directed_cells:
+            for name in _outside_state_dict(cell):
+                file, line = line_of(type(cell), "__init__")
+                return (
+                    f"the cell {cell.name!r} keeps {name!r} outside its state_dict ({file}:{line}): make it a buffer "
+                    "(register_buffer) or an nn.Parameter, and build the run again"
+                )
+    return "a part of it stands outside its state_dict: make it a buffer (register_buffer) or an nn.Parameter"
+
+
+def _outside_state_dict(cell: Cell) -> Iterator[str]:
+    """The numbers that a cell holds and a run does not keep."""
+    kept = cell.state_dict()
+    yield from (name for name, _ in cell.named_buffers() if name not in kept)
+    for part, module in cell.named_modules():
+        for name, value in vars(module).items():
+            if isinstance(value, Tensor | np.ndarray):
+                yield f"{part}.{name}" if part else name
