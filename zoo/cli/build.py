@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from zoo.cli import output
-from zoo.cli.progress import Silence, watch
 
 
 @click.command("build")
@@ -29,6 +28,7 @@ def command(
     import torch
 
     from zoo.build import build, choose_run, describe, pick_device, prepare
+    from zoo.cli.progress import Silence, watch
     from zoo.distributed import process_group
     from zoo.spec import SpecReader, load_document
     from zoo.spec_faults import located
