@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, cast
@@ -14,6 +13,7 @@ from zoo.cell import Cell
 from zoo.config import Config
 from zoo.encoder import EncoderConfig, make_encoder
 from zoo.errors import SpecError
+from zoo.memory import machine_memory
 from zoo.model import Model
 from zoo.recurrent import DirectedStackConfig, Layer, Stack, StackConfig
 from zoo.task import Task
@@ -60,8 +60,7 @@ def build_model(layer: type[Layer], config: StackConfig, encoder: EncoderConfig 
         if "overflow" not in str(error).lower():
             raise
         raise SpecError("architecture: these sizes are too large to be counted; lower hidden_size") from error
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if size > memory:
+    if size > (memory := machine_memory()):
         raise SpecError(
             f"architecture: training this model takes {size / 1e9:,.0f} GB for the parameters alone, and this machine "
             f"has {memory / 1e9:,.0f} GB; lower hidden_size or num_layers"

@@ -13,17 +13,19 @@ from torch import nn
 from zoo.config import Config, Fraction, Size
 
 Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0, le=1e9)]
+"""A learning rate. The bounds of rate and decay keep their product, and what Adam makes of it, within float32."""
+Decay = Annotated[float, Field(ge=0, le=1e9)]
 
 
 class SGD(Config):
     """Stochastic gradient descent."""
 
     name: Literal["sgd"]
-    lr: Positive = 0.1
+    lr: Rate = 0.1
     """Learning rate at the height of the schedule."""
     momentum: Fraction = 0.0
-    weight_decay: NotNegative = 0.0
+    weight_decay: Decay = 0.0
 
     def create(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
@@ -33,9 +35,9 @@ class Adam(Config):
     """Adam (Kingma and Ba 2015), with weight decay as an L2 penalty."""
 
     name: Literal["adam"]
-    lr: Positive = 1e-3
+    lr: Rate = 1e-3
     """Learning rate at the height of the schedule."""
-    weight_decay: NotNegative = 0.0
+    weight_decay: Decay = 0.0
 
     def create(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, lr=self.lr, weight_decay=self.weight_decay)
@@ -45,9 +47,9 @@ class AdamW(Config):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
 
     name: Literal["adamw"]
-    lr: Positive = 1e-3
+    lr: Rate = 1e-3
     """Learning rate at the height of the schedule."""
-    weight_decay: NotNegative = 0.01
+    weight_decay: Decay = 0.01
 
     def create(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.AdamW(parameters, lr=self.lr, weight_decay=self.weight_decay)
