@@ -63,7 +63,7 @@ def build_model(layer: type[Layer], config: StackConfig, encoder: EncoderConfig 
     if size > (memory := machine_memory()):
         raise SpecError(
             f"architecture: training this model takes {size / 1e9:,.0f} GB for the parameters alone, and this machine "
-            f"has {memory / 1e9:,.0f} GB; lower hidden_size or num_layers"
+            f"has {memory / 1e9:,.0f} GB; lower hidden_size, num_layers or the sizes in encoder and head"
         )
     return _assemble(layer, config, encoder, task)
 

@@ -172,7 +172,9 @@ def _memory_in_words() -> Iterator[None]:
         if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "DefaultCPUAllocator" not in str(error):
             raise
         reason = str(error).strip().partition("\n")[0]
-        raise TrainingError(f"the memory is too small for this training ({reason}); lower training.batch_size") from error
+        raise TrainingError(
+            f"the memory is too small for this training ({reason}); lower training.batch_size"
+        ) from error
 
 
 @_memory_in_words()

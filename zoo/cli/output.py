@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 SCHEMA_VERSION = 1
 _LONGEST_WORD = 400
-"""Characters without white space that a message shows in full; the name of a file has 255 at most, a path a few such."""
+"""Characters without white space that a message shows in full; the name of a file has 255 at most."""
 _state = {"debug": False}
 
 

@@ -114,7 +114,9 @@ def _repeated(texts: Sequence[Sequence[str]], parts: Sequence[NDArray[np.int64]]
     """For validation and test, how many of their texts stand in the training part too, by their words."""
     train, *others = ([tuple(texts[row]) for row in rows] for rows in parts)
     learnt = set(train)
-    return {name: sum(text in learnt for text in part) for name, part in zip(("validation", "test"), others, strict=True)}
+    return {
+        name: sum(text in learnt for text in part) for name, part in zip(("validation", "test"), others, strict=True)
+    }
 
 
 @dataclass(frozen=True)
