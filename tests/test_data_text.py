@@ -155,6 +155,41 @@ def test_lengths_may_be_kept_from_the_model(tmp_path: Path) -> None:
         assert with_lengths.lengths.equal((with_lengths.x != 0).sum(1))
 
 
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (["10", "2", "1"], ("1", "2", "10")),
+        (["word", "10", "9.5", "-1", "1e1", "Word"], ("-1", "9.5", "10", "1e1", "Word", "word")),
+        (["1", "01", "1.0", "2"], ("01", "1", "1.0", "2")),
+        (["nan", "inf", "5", "1_0"], ("5", "1_0", "inf", "nan")),
+    ],
+)
+def test_labels_that_are_numbers_are_sorted_as_numbers(
+    tmp_path: Path, labels: list[str], expected: tuple[str, ...]
+) -> None:
+    dataset = load(file=write_csv(tmp_path, {label: [f"text of {label}"] * 10 for label in labels}))
+    assert dataset.signature.labels == expected
+    assert dict(read_back(dataset)) == {label: " ".join(zoo.words(f"text of {label}")) for label in labels}
+
+
+def test_texts_that_stand_in_two_parts_are_counted(tmp_path: Path) -> None:
+    """By brute force, over the tokens of each part; in another case and with other spaces it is the same text."""
+    twice = [*numbered("a", 30), *numbered("A", 10), *(text.replace(" ", "  ") for text in numbered("a", 10))]
+    dataset = load(files=write_files(tmp_path, {"a": twice, "b": numbered("b", 50)}), validation=0.1, test=0.1)
+    train, *others = ([row[row != 0].tolist() for row in part.x] for part in parts(dataset))
+    assert 1 not in dataset.test.x
+    counted = {
+        name: sum(text in train for text in part) for name, part in zip(("validation", "test"), others, strict=True)
+    }
+    assert dataset.repeated == counted
+    assert sum(counted.values()) > 2
+
+
+def test_a_text_is_compared_beyond_what_the_model_reads(tmp_path: Path) -> None:
+    files = write_files(tmp_path, {"a": numbered("a", 30), "b": numbered("b", 30)})
+    assert load(files=files, max_length=1).repeated == {"validation": 0, "test": 0}
+
+
 def test_what_shares_leave_is_not_used(tmp_path: Path) -> None:
     dataset = load(files=write_files(tmp_path, TEXTS), train=0.5, validation=0.2, test=0.1)
     assert [len(part) for part in parts(dataset)] == [45, 18, 9]
@@ -221,6 +256,7 @@ def test_real_reviews() -> None:
     assert all(abs(part.y.float().mean().item() - 0.5) < 1e-3 for part in parts(dataset))
     assert len(dataset.signature.vocabulary) == 10_000
     assert dataset.signature.vocabulary[:6] == ("<pad>", "<unk>", ".", "the", ",", "a")
+    assert dataset.repeated == {"validation": 0, "test": 0}  # all 10,662 differ
 
 
 # Bad texts
@@ -306,10 +342,13 @@ def test_bad_choices(tmp_path: Path) -> None:
 
 
 def test_texts_too_different_in_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zoo.data.text._LARGEST", 1000)
+    monkeypatch.setattr("zoo.memory.machine_memory", lambda: 20 * 50 * 16)
     files = write_files(tmp_path, {"a": ["word " * 51] + ["x"] * 9, "b": ["y"] * 10})
-    assert message_of(files=files) == (
-        "data.files: the longest of 20 texts has 51 tokens, too many to pad all texts to; set data.max_length"
+    with pytest.raises(zoo.SpecError) as caught:
+        load(files=files)
+    assert str(caught.value) == (
+        "data.max_length: 20 texts, padded to the 51 tokens of the longest, take at least 0.0 GB of memory, and this "
+        "machine has 0.0 GB; choose a lower data.max_length"
     )
     assert load(files=files, max_length=50).time == 50
 

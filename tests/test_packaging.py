@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from zoo.cli.main import COMMANDS
+
 ROOT = Path(__file__).parents[1]
 TOP_LEVEL = {"zoo", "zoo_rnn", "zoo_lstm", "zoo_gru", "zoo_bilstm", "zoo_onnx"}
 
@@ -66,6 +68,31 @@ def test_light_commands_never_import_torch(arguments: list[str]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_no_help_and_no_completion_imports_torch() -> None:
+    """Of every command, in one process: what was imported first would hide nothing, since nothing heavy may come in."""
+    code = (
+        "import os, sys\n"
+        "from zoo.cli.main import COMMANDS, main\n"
+        "heavy = ['torch', 'numpy', 'onnxruntime', 'onnx', 'sklearn', 'matplotlib', 'pydantic', 'pluggy', 'rich']\n"
+        "def look(*arguments):\n"
+        "    sys.argv = ['zoo', *arguments]\n"
+        "    try:\n        main()\n    except SystemExit as left:\n        assert not left.code, (arguments, left)\n"
+        "    if imported := [name for name in heavy if name in sys.modules]:\n"
+        "        sys.exit(f'{arguments} {os.environ.get(\"COMP_WORDS\")}: imported {imported}')\n"
+        "for name in COMMANDS:\n    look(name, '--help')\n"
+        "os.environ['_ZOO_COMPLETE'] = 'bash_complete'\n"
+        "for words, number in [('zoo ', 1), *((f'zoo {name} --', 2) for name in COMMANDS)]:\n"
+        "    os.environ |= {'COMP_WORDS': words, 'COMP_CWORD': str(number)}\n"
+        "    look()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    for name in COMMANDS:
+        assert f"Usage: zoo {name} " in done.stdout
+    assert "plain,build" in done.stdout
+    assert done.stdout.count("plain,--json") == len(COMMANDS)
 
 
 def test_public_names_are_all_there() -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from zoo.exporter import Exporter, ExportOptions, GraphSummary, Lowering, PredictedNode
     from zoo.hookspecs import hookimpl
     from zoo.idx import read_idx
+    from zoo.memory import require_memory
     from zoo.metrics import CLASS_METRICS, class_frequencies, class_metrics, class_statistics, step_cross_entropy
     from zoo.model import Model
     from zoo.readout import RescaleReadout, SigmoidReadout, SoftmaxReadout
@@ -70,6 +71,7 @@ _HOME = {
     "zoo.exporter": ("ExportOptions", "Exporter", "GraphSummary", "Lowering", "PredictedNode"),
     "zoo.hookspecs": ("hookimpl",),
     "zoo.idx": ("read_idx",),
+    "zoo.memory": ("require_memory",),
     "zoo.metrics": ("CLASS_METRICS", "class_frequencies", "class_metrics", "class_statistics", "step_cross_entropy"),
     "zoo.model": ("Model",),
     "zoo.runtime.onnx_contents": ("onnx_fault",),
@@ -147,6 +149,7 @@ __all__ = [
     "onnx_fault",
     "open_data",
     "read_idx",
+    "require_memory",
     "reset_uniform",
     "seal_onnx",
     "show_cell",

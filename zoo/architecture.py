@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from zoo.cell import Cell
 from zoo.config import Config
 from zoo.encoder import EncoderConfig, make_encoder
 from zoo.errors import SpecError, ZooError
+from zoo.memory import machine_memory
 from zoo.model import Model
 from zoo.recurrent import DirectedStackConfig, Layer, Stack, StackConfig
 from zoo.task import Task
@@ -86,7 +86,7 @@ class _ManyParameters(Exception):  # noqa: N818  (nothing is wrong yet)
 @contextmanager
 def _few_parameters() -> Iterator[None]:
     """Raise `_ManyParameters` once the modules that are made inside have more than `MANY`, or than fit into memory."""
-    limit, count = min(MANY, _memory() // BYTES_PER_PARAMETER), 0
+    limit, count = min(MANY, machine_memory() // BYTES_PER_PARAMETER), 0
 
     def add(_module: nn.Module, _name: str, parameter: nn.Parameter | None) -> None:
         nonlocal count
@@ -116,17 +116,11 @@ def _refuse_too_large(assemble: Callable[[], Model]) -> None:
         if "overflow" in str(error).lower():
             raise SpecError("architecture: these sizes are too large to be counted; lower hidden_size") from error
         return
-    memory = _memory()
-    if size > memory:
+    if size > (memory := machine_memory()):
         raise SpecError(
             f"architecture: training this model takes {size / 1e9:,.0f} GB for the parameters alone, and this machine "
-            f"has {memory / 1e9:,.0f} GB; lower hidden_size or num_layers"
+            f"has {memory / 1e9:,.0f} GB; lower hidden_size, num_layers or the sizes in encoder and head"
         )
-
-
-def _memory() -> int:
-    """Bytes of this machine's memory."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _assemble(layer: type[Layer], config: StackConfig, encoder: EncoderConfig | None, task: Task) -> Model:

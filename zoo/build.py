@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -17,9 +17,10 @@ from zoo.cell_checks import check_cells
 from zoo.dataset import Dataset, Split
 from zoo.distributed import Group, local_place
 from zoo.engine import Engine, EpochRecord, Listener, chosen_metric, evaluate, steps_in_epoch
-from zoo.errors import RunError, UsageError
+from zoo.errors import RunError, TrainingError, UsageError
 from zoo.files import json_safe, remove_stale, unwritable, write_atomically
 from zoo.lock import LOCK, locked
+from zoo.memory import require_memory
 from zoo.model import Model
 from zoo.model_card import write_card
 from zoo.pictures import draw
@@ -48,6 +49,12 @@ class Plan:
         return steps_in_epoch(self.dataset.train, self.spec.training)
 
     @property
+    def sizes(self) -> dict[str, int]:
+        """Sequences of each part."""
+        data = self.dataset
+        return {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)}
+
+    @property
     def metric(self) -> str:
         """The validation metric that chooses the best weights."""
         return chosen_metric(self.task, self.spec.training)
@@ -70,12 +77,18 @@ def prepare(spec: Spec, registry: Registry) -> Plan:
     task = registry.tasks[part_name(spec.task)](spec.task, dataset.signature)
     chosen_metric(task, spec.training)  # a wrong name must not wait for the engine
     model = first_model(spec, task, registry)
+    rows, width = min(spec.training.batch_size, len(dataset.train)), sum(layer.output_size for layer in model.layers())
+    require_memory(
+        4 * rows * dataset.time * width,  # what the backward pass needs of each layer besides, only its cell knows
+        f"the outputs of all layers for a batch of {rows:,} sequences of {dataset.time:,} steps",
+        {"training.batch_size": rows, "architecture.hidden_size": width},
+    )
     check_cells(model.layers())
     return Plan(spec, dataset, task, model)
 
 
 def describe(plan: Plan) -> dict[str, Any]:
-    """Parameter count, and the shape after each part of the model."""
+    """Parameter count, the shape after each part of the model, and what the data are."""
     model, signature = plan.model, plan.dataset.signature
     tokens = len(signature.vocabulary)
     shapes = {"x": f"(batch, time)  {tokens:,} tokens" if tokens else f"(batch, time, {signature.features})"}
@@ -86,7 +99,14 @@ def describe(plan: Plan) -> dict[str, Any]:
     if model.pooling is not None:
         shapes["pooling"] = f"(batch, {model.stack.output_size})  {model.pooling}"
     shapes["scores"] = f"(batch, {'time, ' if model.by_step else ''}{plan.task.outputs})"
-    return {"parameters": model.parameter_count, "shapes": shapes, "steps_in_epoch": plan.steps}
+    return {
+        "parameters": model.parameter_count,
+        "shapes": shapes,
+        "steps_in_epoch": plan.steps,
+        "data": plan.dataset.description,
+        "sizes": plan.sizes,
+        "repeated": dict(plan.dataset.repeated),
+    }
 
 
 def pick_device(name: str) -> torch.device:
@@ -142,6 +162,26 @@ def _refuse_changes(spec: Spec, run: Run) -> None:
             )
 
 
+@contextmanager
+def _memory_in_words() -> Iterator[None]:
+    """One line for what torch and NumPy raise where memory runs out.
+
+    Raises:
+        TrainingError
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # torch's allocator of the CPU raises a bare RuntimeError.
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "DefaultCPUAllocator" not in str(error):
+            raise
+        reason = str(error).strip().partition("\n")[0]
+        raise TrainingError(
+            f"the memory is too small for this training ({reason}); lower training.batch_size"
+        ) from error
+
+
+@_memory_in_words()
 def build(
     plan: Plan,
     run: Run,
@@ -229,7 +269,8 @@ def _finish(plan: Plan, run: Run, engine: Engine, warn: Callable[[str], None]) -
         "signature": dataset.signature.to_dict(),
         "time": dataset.time,
         "data": dataset.description,
-        "sizes": {"train": len(dataset.train), "validation": len(dataset.validation), "test": len(dataset.test)},
+        "sizes": plan.sizes,
+        "repeated": dict(dataset.repeated),
         "metric": engine.metric,
         **_outcome(plan, history, metrics),
         "constant": answers_never_change(model, sample),

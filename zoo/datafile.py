@@ -51,7 +51,7 @@ def open_data(path: Path) -> Iterator[BinaryIO]:
     if fault := name_fault(path):
         raise DataError(fault)
     try:
-        mode = path.stat().st_mode
+        mode = _mode(path)
         if not stat.S_ISREG(mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "a device, pipe or socket"
             raise DataError(f"{path}: is {kind}, expected a file")
@@ -61,3 +61,10 @@ def open_data(path: Path) -> Iterator[BinaryIO]:
         raise DataError(f"{path}: there is no such file") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.stat().st_mode
+    except ValueError as error:  # a zero byte in the name
+        raise DataError(f"{path}: cannot be read: {error}") from error

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from math import sqrt
 from typing import ClassVar
 
@@ -62,6 +63,9 @@ class Dataset:
     """What goes in and what comes out. Its scales are taken from the training part alone."""
     description: str
     """What the data are, where they come from and how they were split, in a sentence or two."""
+    repeated: Mapping[str, int] = field(default_factory=dict)
+    """For ``validation`` and ``test``, how many of their sequences stand in the training part too, where the source
+    counts them: so much of a result may be remembered rather than learnt."""
 
     @property
     def time(self) -> int:

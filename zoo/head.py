@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
 from torch import nn
 
 from zoo.config import Config, Fraction, Size
@@ -21,7 +22,7 @@ class HeadConfig(Config):
     """Applied to what comes from the recurrent layers."""
     dropout: Fraction = 0.0
     """Share of the values before each linear layer that training sets to zero."""
-    hidden: tuple[Size, ...] = ()
+    hidden: Annotated[tuple[Size, ...], Field(max_length=100)] = ()
     """Widths of the linear layers before the last one."""
     activation: Activation = "none"
     """Applied after each of these."""

@@ -94,12 +94,24 @@ def _stressed(config: Mapping[str, Any]) -> str:
 
 
 def sequences(config: Mapping[str, Any]) -> str:
-    """What a sequence of the run's data is."""
+    """What a sequence of the run's data is, and how many stand in two parts, where that was counted."""
     signature = config["signature"]
     tokens = len(signature["vocabulary"])
     step = f"one of {tokens:,} tokens" if tokens else f"{signature['features']} numbers"
     most = "up to " if signature["lengths"] else ""
-    return f"A step is {step}; the model was trained with {most}{config['time']} steps and takes any number."
+    shared = f" {text}." if (text := in_two_parts(config.get("repeated", {}), config["sizes"])) else ""
+    return f"A step is {step}; the model was trained with {most}{config['time']} steps and takes any number.{shared}"
+
+
+def in_two_parts(repeated: Mapping[str, int], sizes: Mapping[str, int]) -> str:
+    """How many sequences of each other part stand in the training part too; empty where nobody counted.
+
+    Args:
+        repeated: see `zoo.Dataset.repeated`.
+        sizes: sequences of each part.
+    """
+    counts = [f"{count:,} of {sizes[part]:,} {part} sequences" for part, count in repeated.items()]
+    return f"{' and '.join(counts)} stand in the training part too" if counts else ""
 
 
 def _exports(reports: Mapping[Path, dict[str, Any]]) -> str:

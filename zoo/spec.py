@@ -17,9 +17,12 @@ from zoo.encoder import EncoderConfig
 from zoo.errors import PluginError, SpecError, UsageError
 from zoo.plugins import Registry
 from zoo.recurrent import StackConfig
-from zoo.spec_faults import describe_faults, show
+from zoo.spec_faults import describe_faults, shorten, show
 from zoo.strict_yaml import MAX_BYTES, Document, Path, Place, Value, dump, parse
 from zoo.training import TrainingConfig
+
+_SHOWN = 100
+"""Characters of an override that stand in messages, at most."""
 
 RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
@@ -62,10 +65,11 @@ def load_document(path: FilePath, overrides: Sequence[str] = ()) -> Document:
     try:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        close = get_close_matches(path.name, [spec.name for spec in path.parent.glob("*.yaml")], 1)
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        fault = getattr(error, "strerror", None) or error
+        close = get_close_matches(path.name, _specs_beside(path), 1)
         hint = f"did you mean {path.parent / close[0]}?" if close else "give the path of a spec"
-        raise UsageError(f"{path}: cannot be read: {error.strerror}; {hint}") from error
+        raise UsageError(f"{path}: cannot be read: {fault}; {hint}") from error
     document = parse(text, str(path))
     if not isinstance(document.value, dict):
         place = document.place(())
@@ -74,9 +78,17 @@ def load_document(path: FilePath, overrides: Sequence[str] = ()) -> Document:
         document.value["name"] = path.stem
         document.places["name",] = Place(0, 0, f"{path} (its file's name)")
     for number, override in enumerate(overrides, 1):
-        shown = override if override.isprintable() else repr(override)
+        shown = shorten(override if override.isprintable() else repr(override), _SHOWN)
         _override(document, override, Place(0, number, f"--set {shown}"))
     return document
+
+
+def _specs_beside(path: FilePath) -> list[str]:
+    """The names of the specs in the folder where a spec was looked for."""
+    try:
+        return [spec.name for spec in path.parent.glob("*.yaml")]
+    except (OSError, ValueError):  # what is wrong with the path may be wrong with its folder
+        return []
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,11 @@ _BOUNDS = {
 def describe_faults(error: ValidationError, document: Document, model: type[BaseModel]) -> list[str]:
     """One line for each fault, in the order in which they stand in the file."""
     lines = []
-    for fault in error.errors(include_url=False):
+    faults = error.errors(include_url=False)
+    inner = {fault["loc"][:-1] for fault in faults}
+    for fault in faults:
+        if fault["type"] == "too_short" and fault["loc"] in inner:
+            continue  # pydantic counts the good entries alone, and each bad one has a line of its own
         path, holder, allowed = _walk(fault["loc"], document.value, model)
         if fault["type"] in ("union_tag_invalid", "union_tag_not_found"):
             path = (*path, "name")
@@ -65,7 +69,12 @@ def field_name(path: Path) -> str:
 def show(value: object) -> str:
     """A found value, short and on one line."""
     text = "nothing" if value is None else repr(value).lower() if isinstance(value, bool) else repr(value)
-    return text if len(text) <= 60 else text[:59] + "…"
+    return shorten(text, 60)
+
+
+def shorten(text: str, most: int) -> str:
+    """The beginning of a text that is longer than ``most`` characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _walk(
@@ -127,6 +136,8 @@ def _message(fault: Any, choices: list[str], fields: list[str]) -> str:
         return f"must be {_TYPES[kind]}, got {show(found)}"
     if kind == "too_short":
         return f"must have at least {fault['ctx']['min_length']} entry, got none"
+    if kind == "too_long":
+        return f"must have at most {fault['ctx']['max_length']} entries, got {len(found):,}"
     if kind in _BOUNDS:
         return f"must be {_bound(kind, fault['ctx'])}, got {show(found)}"
     return f"{' '.join(fault['msg'].removeprefix('Value error, ').split())}, got {show(found)}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import click
 
 from zoo.cli import output
 from zoo.cli.out import OutPath
-from zoo.cli.progress import Silence, watch
 
 
 @click.command("build")
@@ -30,7 +30,9 @@ def command(
     import torch
 
     from zoo.build import build, choose_run, describe, pick_device, prepare
+    from zoo.cli.progress import Silence, watch
     from zoo.distributed import process_group
+    from zoo.model_card import in_two_parts
     from zoo.spec import SpecReader, load_document
     from zoo.spec_faults import located
     from zoo.threads import threads_for
@@ -41,6 +43,8 @@ def command(
     resolved = reader.validate(document)
     with located(document):
         plan = prepare(resolved, registry)
+    if any(plan.dataset.repeated.values()):
+        output.warn(f"{in_two_parts(plan.dataset.repeated, plan.sizes)}: a model may have learnt them by heart")
     if dry_run:
         description = describe(plan)
         if as_json:
@@ -79,3 +83,5 @@ def _show_description(description: dict[str, Any]) -> None:
     click.echo(f"\n# {description['parameters']:,} parameters")
     for part, shape in description["shapes"].items():
         click.echo(f"# {part:<16}{shape}")
+    for line in wrap(description["data"], 100):
+        click.echo(f"# {line}")

@@ -88,6 +88,7 @@ def _run() -> int:
         result: Any = cli.main(prog_name="zoo", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
+        error.message = output.one_line(error.message)
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
@@ -108,8 +109,9 @@ def _run() -> int:
     except Exception as error:
         if output.debugging():
             raise
-        text = " ".join(str(error).split())
-        line = f"unexpected {type(error).__name__}: {text} (add --debug for the whole trace)"
-        output.complain(line, expected=False)
+        text = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
+        if isinstance(error, OSError) and error.filename is not None:  # such as a path that is too long
+            text = f"{error.filename}: {error.strerror}"
+        output.complain(f"{text} (add --debug for the whole trace)", expected=False)
         return 1
     return result if isinstance(result, int) else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 SCHEMA_VERSION = 1
+_LONGEST_WORD = 400
+"""Characters without white space that a message shows in full; the name of a file has 255 at most."""
 _state = {"debug": False}
 
 
@@ -58,13 +61,27 @@ def speaks() -> bool:
 def complain(text: str, *, expected: bool = True) -> None:
     """One line on stderr about something that is wrong; what is not ``expected`` may be wrong in this process alone."""
     if speaks() or not expected:
-        click.echo(f"{styled('error:', fg='red', bold=True)} {text}", err=True)
+        click.echo(f"{styled('error:', fg='red', bold=True)} {one_line(text)}", err=True)
 
 
 def warn(text: str) -> None:
     """One line on stderr about something to know."""
     if speaks():
-        click.echo(f"{styled('warning:', fg='yellow')} {text}", err=True)
+        click.echo(f"{styled('warning:', fg='yellow')} {one_line(text)}", err=True)
+
+
+def one_line(text: str) -> str:
+    """A message as a terminal may see it, whatever a file's name or a spec brought into it.
+
+    Control characters, line breaks among them, are written as Python writes them (``\\x1b``): raw they would move the
+    cursor or change colours. Of a word, and of the whole, that is longer than anybody reads, the middle is left out.
+    """
+    shown = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+    return _without_middle(re.sub(rf"\S{{{_LONGEST_WORD},}}", lambda word: _without_middle(word[0], 200), shown), 2000)
+
+
+def _without_middle(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 2 :]}"
 
 
 def console() -> Console:

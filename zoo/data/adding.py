@@ -38,6 +38,11 @@ class Adding(zoo.DataSource):
     def load(self, config: zoo.Config) -> zoo.Dataset:
         assert isinstance(config, Adding.Config)
         sizes = config.train, config.validation, config.test
+        zoo.require_memory(
+            (sum(sizes) + max(sizes)) * config.time * 8,  # all parts, and one more while its numbers are drawn
+            "so many sequences of so many steps",
+            {f"data.{name}": getattr(config, name) for name in ("time", "train", "validation", "test")},
+        )
         train, validation, test = (_sequences(size, config.time, seed) for seed, size in enumerate(sizes))
         return zoo.Dataset(
             train=train,

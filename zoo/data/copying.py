@@ -45,6 +45,11 @@ class Copy(zoo.DataSource):
     def load(self, config: zoo.Config) -> zoo.Dataset:
         assert isinstance(config, Copy.Config)
         sizes = config.train, config.validation, config.test
+        zoo.require_memory(
+            sum(sizes) * _steps(config) * 16,  # a token and a class for each step
+            "so many sequences of so many steps",
+            {f"data.{name}": getattr(config, name) for name in ("length", "delay", "train", "validation", "test")},
+        )
         train, validation, test = (_sequences(config, size, seed) for seed, size in enumerate(sizes))
         symbols = tuple(ascii_lowercase[: config.symbols])
         return zoo.Dataset(
@@ -62,10 +67,14 @@ class Copy(zoo.DataSource):
         )
 
 
+def _steps(config: Copy.Config) -> int:
+    return 2 * config.length + config.delay
+
+
 def _sequences(config: Copy.Config, count: int, seed: int) -> zoo.Split:
     random = np.random.RandomState(seed)  # its numbers never change, by NumPy's promise
     symbols = torch.from_numpy(random.randint(0, config.symbols, (count, config.length), np.int64))
-    time = 2 * config.length + config.delay
+    time = _steps(config)
     x = torch.full((count, time), config.symbols)
     x[:, : config.length] = symbols
     x[:, config.length + config.delay - 1] = config.symbols + 1

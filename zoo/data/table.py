@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -95,6 +96,11 @@ class Csv(zoo.DataSource):
         step = None if config.every is None else parse_step(config.every)
         values = without_gaps(table, columns, step, config.missing)
         parts = _parts(config, len(values), table.source)
+        zoo.require_memory(
+            len(parts[0]) * config.horizon * len(targets) * 16,  # windows are views, but naive predictors copy targets
+            "the targets of all windows",
+            {"data.horizon": config.horizon, "data.train": len(parts[0])},
+        )
         x, y = values[:, : len(inputs)], values[:, len(inputs) :]
         x_scale = _scale(x[parts[0].start : parts[0].stop], config.input_scaling)
         y_scale = _scale(y[parts[0].start : parts[0].stop], config.target_scaling)
@@ -149,25 +155,25 @@ def _parts(config: Csv.Config, rows: int, source: str) -> list[range]:
         DataError: where they are more than there are, or a part has too few for a single window.
     """
     sizes = {"train": config.train, "validation": config.validation, "test": config.test}
-    parts: list[range] = []
+    ends = [0]
     end = 0.0
     for size in sizes.values():
         # Ends are rounded rather than sizes, so that shares of 1 in all leave no row out. What floating-point addition
         # loses is far below the 1e-9 of a row that decides.
-        start = parts[-1].stop if parts else 0
         end += size if isinstance(size, int) else size * rows
-        parts.append(range(start, int(end + 1e-9)))
-    counts = ", ".join(f"{name} {len(part):,}" for name, part in zip(sizes, parts, strict=True))
-    if parts[-1].stop > rows:
+        ends.append(int(end + 1e-9))
+    lengths = {name: stop - start for name, (start, stop) in zip(sizes, pairwise(ends), strict=True)}
+    counts = ", ".join(f"{name} {length:,}" for name, length in lengths.items())
+    if ends[-1] > rows:
         raise zoo.DataError(f"data.train: the parts are more than the {rows:,} rows of {source}: {counts}; lessen them")
     least = max(1, config.horizon)
-    if len(parts[0]) < config.window + config.horizon or min(map(len, parts)) < least:
+    if lengths["train"] < config.window + config.horizon or min(lengths.values()) < least:
         raise zoo.DataError(
             f"data.window: too few of the {rows:,} rows of {source} for a window in each part: {counts}; needed are "
             f"{config.window + config.horizon:,} for train (window {config.window:,}, horizon {config.horizon:,}) and "
             f"{least:,} for each other part"
         )
-    return parts
+    return [range(*part) for part in pairwise(ends)]
 
 
 def _scale(values: NDArray[np.float64], scaling: Scaling) -> zoo.Scale | None:

@@ -94,9 +94,11 @@ class Table:
             DataError: where there is no such column, it stands twice in ``names``, or holds what is not a number.
         """
         by_name = {column.name: column for column in self.columns}
-        for index, name in enumerate(names):
-            if name in names[:index]:
+        before: set[str] = set()
+        for name in names:
+            if name in before:
                 raise zoo.DataError(f"data.{asked_by}: names the column {name!r} twice; once is enough")
+            before.add(name)
             if name == self.date:
                 raise zoo.DataError(f"data.{asked_by}: {name!r} is the column with the dates; name columns of numbers")
             if name not in by_name:
@@ -178,9 +180,11 @@ def read_header(source: str, first: tuple[int, list[str]] | None) -> list[str]:
     names = [cell.strip() for cell in cells]
     if all(name.lower() in zoo.MISSING_MARKS or zoo.cell_number(name) is not None or _iso(name) for name in names):
         raise zoo.DataError(f"{source}:{line}: has no names; the first line must name the columns, then come the rows")
+    before: set[str] = set()
     for index, name in enumerate(names):
-        if name and name in names[:index]:  # columns without a name cannot be asked for, and may be many
+        if name and name in before:  # columns without a name cannot be asked for, and may be many
             raise zoo.DataError(f"{source}:{line}:{index + 1}: names a second column {name!r}; rename one")
+        before.add(name)
     return names
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +21,6 @@ from zoo.data.table_file import no_column, read_header
 __all__ = ["Text", "zoo_register_data"]
 
 Share = Annotated[float, Field(gt=0, lt=1)]
-_LARGEST = 1 << 31
-"""Tokens, padding included, beyond which texts of very different lengths fill the memory with padding: 16 GiB."""
 
 
 class Text(zoo.DataSource):
@@ -63,20 +62,21 @@ class Text(zoo.DataSource):
     def load(self, config: zoo.Config) -> zoo.Dataset:
         assert isinstance(config, Text.Config)
         texts = _texts(config)
-        labels = sorted(set(texts.labels))
+        labels = sorted(set(texts.labels), key=_order)
         if len(labels) < 2:
             raise zoo.DataError(f"{texts.source}: all texts have the label {labels[0]!r}; expected two labels or more")
         numbers = {label: number for number, label in enumerate(labels)}
         classes = np.array([numbers[label] for label in texts.labels])
         parts = _split(config, texts, classes)
-        tokens = [zoo.words(text)[: config.max_length] for text in texts.texts]
+        whole = [zoo.words(text) for text in texts.texts]
+        tokens = [text[: config.max_length] for text in whole]
         vocabulary = zoo.vocabulary((tokens[i] for i in parts[0]), config.min_count, config.max_vocabulary)
         longest = max(map(len, tokens))
-        if longest * len(tokens) > _LARGEST:
-            raise zoo.DataError(
-                f"{texts.source}: the longest of {len(tokens):,} texts has {longest:,} tokens, too many to pad all "
-                "texts to; set data.max_length"
-            )
+        zoo.require_memory(
+            longest * len(tokens) * 8 * 2,  # once together and once in parts
+            f"{len(tokens):,} texts, padded to the {longest:,} tokens of the longest,",
+            {"data.max_length": longest},
+        )
         ids = {token: number for number, token in enumerate(vocabulary)}
         padded = torch.zeros(len(tokens), longest, dtype=torch.int64)
         for row, text in zip(padded, tokens, strict=True):
@@ -98,7 +98,25 @@ class Text(zoo.DataSource):
                 f"by label, into {len(train):,} for training, {len(validation):,} for validation and {len(test):,} for "
                 f"testing. {len(vocabulary):,} tokens from the training part."
             ),
+            repeated=_repeated(whole, parts),
         )
+
+
+def _order(label: str) -> tuple[bool, float, str]:
+    """Sorts labels: numbers by their size and before words; those of one size, such as 1 and 01, as they are spelt."""
+    number = zoo.cell_number(label)
+    if number is None or not isfinite(number):
+        return True, 0.0, label
+    return False, number, label
+
+
+def _repeated(texts: Sequence[Sequence[str]], parts: Sequence[NDArray[np.int64]]) -> dict[str, int]:
+    """For validation and test, how many of their texts stand in the training part too, by their words."""
+    train, *others = ([tuple(texts[row]) for row in rows] for rows in parts)
+    learnt = set(train)
+    return {
+        name: sum(text in learnt for text in part) for name, part in zip(("validation", "test"), others, strict=True)
+    }
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,239 @@
+"""Sizes, rates and names that no machine or file system holds: one line each, before memory or minutes are spent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import zoo
+from tests.command import Outcome, run_zoo
+from zoo import memory
+from zoo.build import Engine
+from zoo.cli.output import one_line
+from zoo.data.adding import Adding
+from zoo.data.copying import Copy
+from zoo.data.table import Csv
+from zoo.data.text import Text
+from zoo.training import SGD, Adam, AdamW
+
+DATA = {
+    "adding": "{name: adding}",
+    "copy": "{name: copy}",
+    "csv": "{name: csv}",
+    "text": "{name: text}",
+    "characters": "{name: characters}",
+    "digits": "{name: digits}",
+}
+TASKS = {"adding": "regression", "copy": "tagging", "csv": "forecasting", "characters": "language_modelling"}
+LONG = "x" * 5000
+
+SIZES: dict[str, tuple[str, str, str]] = {
+    "steps": (
+        "adding",
+        "data.time=1000000000",
+        "data.time: so many sequences of so many steps take at least 176,000.0 GB of memory, and this machine has ",
+    ),
+    "steps beyond 64 bits": ("adding", f"data.time={10**22}", "data.time: so many sequences of so many steps take "),
+    "sequences": ("adding", "data.test=100000000000", "data.test: so many sequences of so many steps take at least "),
+    "symbols to copy": ("copy", "data.length=1000000000", "data.length: so many sequences of so many steps take at "),
+    "delay": ("copy", f"data.delay={10**22}", "data.delay: so many sequences of so many steps take at least "),
+    "sequences to copy": ("copy", f"data.train={10**18}", "choose a lower data.length, data.delay, data.train, data."),
+    "rows": ("csv", f"data.train={10**22}", "data.train: the parts are more than the 1,047 rows of the embedded "),
+    "rows of a window": ("csv", f"data.window={10**22}", "data.window: too few of the 1,047 rows of the embedded "),
+    "rows to forecast": ("csv", f"data.horizon={10**22}", "data.window: too few of the 1,047 rows of the embedded "),
+    "characters of a window": ("characters", f"data.window={10**22}", "data.window: too few of the "),
+    "layers of the head": (
+        "digits",
+        f"task.head.hidden=[{', '.join(['1'] * 9000)}]",
+        "task.head.hidden: must have at most 100 entries, got 9,000",
+    ),
+    "layers beyond a spec": ("digits", f"task.head.hidden=[{','.join(['1'] * 10**5)}]", "is longer than 100,000 bytes"),
+    "width of the head": ("digits", "task.head.hidden=[1000000000, 1000000000]", "architecture: training this model "),
+    "width of the embedding": ("text", f"encoder={{name: embedding, size: {10**12}}}", "architecture: training this m"),
+    "rate": ("digits", "training.optimizer={name: sgd, lr: 1e308}", "lr: must be at most 1e+09, got 1e+308"),
+    "weight decay": (
+        "digits",
+        "training.optimizer={name: adam, weight_decay: 1e39}",
+        "weight_decay: must be at most 1e+09, got 1e+39",
+    ),
+    "a list with one bad entry": ("csv", "data.inputs=[1]", "data.inputs.0: must be text, got 1"),
+}
+PATHS: dict[str, tuple[str, str, str]] = {
+    "a zero byte": ("text", 'data.file="a\\0b"', "error: a\\x00b: cannot be read: embedded null byte"),
+    "a zero byte in a table's name": ("csv", 'data.file="a\\0b"', "error: a\\x00b: cannot be read: embedded null"),
+    "a zero byte in a text's name": ("characters", 'data.file="a\\0b"', "error: a\\x00b: cannot be read: embedded"),
+    "a zero byte in one of several": ("text", 'data.files={a: "\\0"}', "error: \\x00: cannot be read: embedded"),
+    "a zero byte in a folder's name": ("text", 'data.folder="a\\0b"', "error: a\\x00b: cannot be read (embedded"),
+    "a long name": ("text", f"data.file={LONG}", "x: cannot be read: File name too long"),
+    "a long name of a folder": ("text", f"data.folder={LONG}", "x: cannot be read (File name too long); expected"),
+    "a long name of a column": ("csv", f"data.date={LONG}", "which data.date names; columns: 'date', "),
+    "control characters": ("csv", 'data.file="\\e[31m\\a\\nb"', "error: \\x1b[31m\\x07\\nb: there is no such file"),
+    "control characters in a label": ("text", 'data.files={"\\e[1m": "\\e"}', "error: \\x1b: there is no such file"),
+    "a long value": ("digits", f"task.output={LONG}", f"--set task.output={LONG[:50]}"),
+}
+
+
+def dry_run(folder: Path, data: str, override: str) -> Outcome:
+    path = folder / "spec.yaml"
+    task = TASKS.get(data, "classification")
+    path.write_text(f"data: {DATA[data]}\narchitecture: {{name: gru, hidden_size: 8}}\ntask: {{name: {task}}}\n")
+    return run_zoo("build", path, "--dry-run", "--set", override)
+
+
+def assert_one_line(outcome: Outcome, expected: str) -> None:
+    assert outcome.exit_code in (1, 2, 3), outcome
+    assert outcome.stdout == ""
+    (line,) = outcome.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert expected in line
+    assert line.isprintable()
+    assert len(line) < 800
+    assert "unexpected" not in line
+
+
+@pytest.mark.parametrize(("data", "override", "expected"), SIZES.values(), ids=SIZES.keys())
+def test_an_absurd_size_gets_one_line(tmp_path: Path, data: str, override: str, expected: str) -> None:
+    assert_one_line(dry_run(tmp_path, data, override), expected)
+
+
+@pytest.mark.parametrize(("data", "override", "expected"), PATHS.values(), ids=PATHS.keys())
+def test_an_absurd_name_gets_one_line(
+    tmp_path: Path, data: str, override: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert_one_line(dry_run(tmp_path, data, override), expected)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["build", LONG],
+        ["build", f"{LONG}/x.yaml"],
+        ["verify", LONG],
+        ["inspect", LONG],
+        ["report", LONG],
+        ["predict", LONG, "--input", "x.csv"],
+    ],
+    ids=lambda arguments: " ".join(arguments)[:20],
+)
+def test_an_argument_that_is_too_long_gets_one_line(arguments: list[str]) -> None:
+    assert_one_line(run_zoo(*arguments), "File name too long")
+
+
+def test_a_run_whose_name_is_too_long_gets_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text("data: {name: digits}\narchitecture: {name: gru, hidden_size: 4}\ntask: {name: classification}\n")
+    assert_one_line(run_zoo("build", path, "--out", LONG), "File name too long")
+
+
+def test_an_argument_with_control_characters_gets_one_line(tmp_path: Path) -> None:
+    name = "\x1b[31m\n\x07"
+    assert_one_line(run_zoo("build", name), "error: \\x1b[31m\\n\\x07: cannot be read: No such file or directory")
+    assert_one_line(run_zoo("export", name), "error: \\x1b[31m\\n\\x07: is not a run")
+
+
+def test_a_message_is_one_printable_line() -> None:
+    assert one_line("plain: 'words', größer → 3") == "plain: 'words', größer → 3"
+    assert one_line("\x1b[2J\r\n\t\u202e\udc80") == r"\x1b[2J\r\n\t\u202e\udc80"
+    word = "a" * 300 + "b" * 300
+    assert one_line(f"x {word} y") == f"x {'a' * 100}…{'b' * 100} y"
+    assert one_line("a" * 399) == "a" * 399
+    assert one_line("word " * 1000) == "word " * 200 + "…" + "word " * 200
+
+
+# made-up data and the memory of this machine
+
+PARTS = {"train": 20, "validation": 10, "test": 5}
+
+
+@pytest.mark.parametrize(
+    ("source", "config", "size"),
+    [
+        (Adding(), Adding.Config(time=50, **PARTS), (35 + 20) * 50 * 8),
+        (Copy(), Copy.Config(length=10, delay=20, **PARTS), 35 * 40 * 16),
+        # 1,047 rows: 732 to train, whose windows are fewer
+        (Csv(), Csv.Config(horizon=30), 732 * 30 * 16),
+        (Text(), Text.Config(max_length=5), 4000 * 5 * 8 * 2),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_data_are_refused_from_the_first_byte_too_many(
+    source: zoo.DataSource, config: zoo.Config, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "machine_memory", lambda: size)
+    source.load(config)
+    monkeypatch.setattr(memory, "machine_memory", lambda: size - 1)
+    with pytest.raises(
+        zoo.SpecError, match=r"^data\.\w+: .* GB of memory, and this machine has .* choose a lower data"
+    ):
+        source.load(config)
+
+
+@pytest.mark.parametrize("source", [Adding(), Copy()], ids=lambda source: source.name)
+def test_what_is_counted_is_what_the_sequences_take(source: zoo.DataSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No less than what is there at the end, and less than twice as much."""
+    sizes: list[int] = []
+    monkeypatch.setattr("zoo.require_memory", lambda size, what, fields: sizes.append(size), raising=False)
+    dataset = source.load(source.Config(**PARTS))
+    held = sum(
+        tensor.numel() * tensor.element_size()
+        for part in (dataset.train, dataset.validation, dataset.test)
+        for tensor in (part.x, part.y)
+    )
+    assert 1 <= sizes[0] / held < 2
+
+
+def test_a_batch_that_no_machine_holds_is_refused_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """64 sequences of 8 steps, 8 numbers of 4 bytes each; the parameters of this model take less."""
+    monkeypatch.setattr(memory, "machine_memory", lambda: 64 * 8 * 8 * 4)
+    assert dry_run(tmp_path, "digits", "training.epochs=1").exit_code == 0
+    monkeypatch.setattr(memory, "machine_memory", lambda: 64 * 8 * 8 * 4 - 1)
+    assert_one_line(
+        dry_run(tmp_path, "digits", "training.epochs=1"),
+        "training.batch_size: the outputs of all layers for a batch of 64 sequences of 8 steps take at least 0.0 GB of",
+    )
+
+
+def test_memory_that_runs_out_in_training_gets_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Engine, "fit", lambda engine: torch.empty(2**55))
+    path = tmp_path / "spec.yaml"
+    path.write_text("data: {name: digits}\narchitecture: {name: gru, hidden_size: 4}\ntask: {name: classification}\n")
+    outcome = run_zoo("build", path, "--out", tmp_path / "run")
+    assert outcome.exit_code == 1
+    last = outcome.stderr.splitlines()[-1]
+    assert last.startswith("error: the memory is too small for this training (")
+    assert last.endswith("); lower training.batch_size")
+
+
+@pytest.mark.parametrize(("content", "limited"), [("4096\n", True), ("max\n", False), (None, False)])
+def test_a_container_may_have_less_than_the_machine(
+    tmp_path: Path, content: str | None, limited: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "_CONTAINER", tmp_path / "memory.max")
+    if content is not None:
+        (tmp_path / "memory.max").write_text(content)
+    assert (memory.machine_memory() == 4096) == limited
+    assert memory.machine_memory() == 4096 or memory.machine_memory() > 2**27
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        SGD(name="sgd", lr=1e9, momentum=0.9, weight_decay=1e9),
+        Adam(name="adam", lr=1e9, weight_decay=1e9),
+        AdamW(name="adamw", lr=1e9, weight_decay=1e9),
+    ],
+    ids=lambda optimizer: optimizer.name,
+)
+def test_the_largest_rates_can_be_computed_with(optimizer: Any) -> None:
+    """Beyond float32 torch raises "value cannot be converted to type float without overflow"."""
+    parameter = torch.nn.Parameter(torch.ones(3))
+    steps = optimizer.create([parameter])
+    for _ in range(3):
+        parameter.grad = torch.ones(3)
+        steps.step()

@@ -1,0 +1,64 @@
+"""Texts that stand in two parts: what a build, its config.json, its model card and its page say of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.command import run_zoo
+from zoo.model_card import in_two_parts
+
+SIZES = {"train": 8_000, "validation": 1_066, "test": 1_067}
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """10 texts of each of two labels; those of one are all the same."""
+    folder = tmp_path_factory.mktemp("repeated")
+    rows = [f"text {'abcdefghij'[number]} of a,a\nthe same,b\n" for number in range(10)]
+    (folder / "x.csv").write_text("text,label\n" + "".join(rows))
+    path = folder / "spec.yaml"
+    path.write_text(
+        f"data: {{name: text, file: {folder / 'x.csv'}}}\narchitecture: {{name: rnn, hidden_size: 2}}\n"
+        "task: {name: classification}\ntraining: {epochs: 1}\n"
+    )
+    return path
+
+
+SENTENCE = "1 of 2 validation sequences and 1 of 2 test sequences stand in the training part too"
+
+
+def test_they_are_counted_in_words() -> None:
+    assert in_two_parts({"validation": 0, "test": 3}, SIZES) == (
+        "0 of 1,066 validation sequences and 3 of 1,067 test sequences stand in the training part too"
+    )
+    assert in_two_parts({}, SIZES) == ""
+
+
+def test_a_dry_run_warns(spec: Path) -> None:
+    outcome = run_zoo("build", spec, "--dry-run", "--json")
+    assert outcome.exit_code == 0
+    assert outcome.stderr == f"warning: {SENTENCE}: a model may have learnt them by heart\n"
+    values = json.loads(outcome.stdout)
+    assert values["repeated"] == {"validation": 1, "test": 1}
+    assert values["sizes"] == {"train": 16, "validation": 2, "test": 2}
+    assert values["data"].startswith("x.csv: 20 texts of 2 labels.")
+    assert "# x.csv: 20 texts of 2 labels. A fixed random split" in run_zoo("build", spec, "--dry-run").stdout
+
+
+def test_texts_that_all_differ_need_no_warning(spec: Path, tmp_path: Path) -> None:
+    outcome = run_zoo("build", spec, "--dry-run", "--json", "--set", "data={name: text}")
+    assert outcome.stderr == ""
+    assert json.loads(outcome.stdout)["repeated"] == {"validation": 0, "test": 0}
+
+
+def test_a_run_keeps_the_counts(spec: Path, tmp_path: Path) -> None:
+    outcome = run_zoo("build", spec, "--out", tmp_path / "run", "--device", "cpu")
+    assert outcome.exit_code == 0, outcome
+    assert f"warning: {SENTENCE}: " in outcome.stderr
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["repeated"] == {"validation": 1, "test": 1}
+    assert f" {SENTENCE}.\n" in (tmp_path / "run" / "README.md").read_text()
+    assert run_zoo("report", tmp_path / "run").exit_code == 0
+    assert f" {SENTENCE}." in (tmp_path / "run" / "report.html").read_text()
