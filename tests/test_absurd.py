@@ -62,16 +62,20 @@ SIZES: dict[str, tuple[str, str, str]] = {
     "a list with one bad entry": ("csv", "data.inputs=[1]", "data.inputs.0: must be text, got 1"),
 }
 PATHS: dict[str, tuple[str, str, str]] = {
-    "a zero byte": ("text", 'data.file="a\\0b"', "error: a\\x00b: cannot be read: embedded null byte"),
-    "a zero byte in a table's name": ("csv", 'data.file="a\\0b"', "error: a\\x00b: cannot be read: embedded null"),
-    "a zero byte in a text's name": ("characters", 'data.file="a\\0b"', "error: a\\x00b: cannot be read: embedded"),
-    "a zero byte in one of several": ("text", 'data.files={a: "\\0"}', "error: \\x00: cannot be read: embedded"),
+    "a zero byte": ("text", 'data.file="a\\0b"', "has a control character in its name, '\\x00'"),
+    "a zero byte in a table's name": ("csv", 'data.file="a\\0b"', "has a control character in its name, '\\x00'"),
+    "a zero byte in a text's name": ("characters", 'data.file="a\\0b"', "has a control character in its name, '\\x00'"),
+    "a zero byte in one of several": ("text", 'data.files={a: "\\0"}', "has a control character in its name, '\\x00'"),
     "a zero byte in a folder's name": ("text", 'data.folder="a\\0b"', "error: a\\x00b: cannot be read (embedded"),
-    "a long name": ("text", f"data.file={LONG}", "x: cannot be read: File name too long"),
+    "a long name": ("text", f"data.file={LONG}", "has a name of 5,000 characters"),
     "a long name of a folder": ("text", f"data.folder={LONG}", "x: cannot be read (File name too long); expected"),
     "a long name of a column": ("csv", f"data.date={LONG}", "which data.date names; columns: 'date', "),
-    "control characters": ("csv", 'data.file="\\e[31m\\a\\nb"', "error: \\x1b[31m\\x07\\nb: there is no such file"),
-    "control characters in a label": ("text", 'data.files={"\\e[1m": "\\e"}', "error: \\x1b: there is no such file"),
+    "control characters": ("csv", 'data.file="\\e[31m\\a\\nb"', "has a control character in its name, '\\x1b'"),
+    "control characters in a label": (
+        "text",
+        'data.files={"\\e[1m": "\\e"}',
+        "has a control character in its name, '\\x1b'",
+    ),
     "a long value": ("digits", f"task.output={LONG}", f"--set task.output={LONG[:50]}"),
 }
 
@@ -120,13 +124,13 @@ def test_an_absurd_name_gets_one_line(
     ids=lambda arguments: " ".join(arguments)[:20],
 )
 def test_an_argument_that_is_too_long_gets_one_line(arguments: list[str]) -> None:
-    assert_one_line(run_zoo(*arguments), "File name too long")
+    assert_one_line(run_zoo(*arguments), "name")
 
 
 def test_a_run_whose_name_is_too_long_gets_one_line(tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
     path.write_text("data: {name: digits}\narchitecture: {name: gru, hidden_size: 4}\ntask: {name: classification}\n")
-    assert_one_line(run_zoo("build", path, "--out", LONG), "File name too long")
+    assert_one_line(run_zoo("build", path, "--out", LONG), "has a name of 5,000 characters")
 
 
 def test_an_argument_with_control_characters_gets_one_line(tmp_path: Path) -> None:

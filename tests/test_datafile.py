@@ -15,11 +15,11 @@ from zoo.runtime import OnnxModel
 
 LONG = "a" * 5000
 NAMES = {
-    "NUL": ("a\0b", "'a\\x00b': has a control character in its name, '\\x00'; rename the file"),
-    "line end": ("a\nb", "'a\\nb': has a control character in its name, '\\n'; rename the file"),
-    "escape": ("\x1b[31m", "'\\x1b[31m': has a control character in its name, '\\x1b'; rename the file"),
-    "line separator": ("a\u2028b", "'a\\u2028b': has a control character in its name, '\\u2028'; rename the file"),
-    "no UTF-8": ("a\udcff", "'a\\udcff': has a byte that is not UTF-8 in its name, '\\udcff'; rename the file"),
+    "NUL": ("a\0b", "'a\\x00b': has a control character in its name, '\\x00'; give it another name"),
+    "line end": ("a\nb", "'a\\nb': has a control character in its name, '\\n'; give it another name"),
+    "escape": ("\x1b[31m", "'\\x1b[31m': has a control character in its name, '\\x1b'; give it another name"),
+    "line separator": ("a\u2028b", "'a\\u2028b': has a control character in its name, '\\u2028'; give it another name"),
+    "no UTF-8": ("a\udcff", "'a\\udcff': has a byte that is not UTF-8 in its name, '\\udcff'; give it another name"),
     "long": (LONG, f"'{LONG[:60]}...': has a name of 5,000 characters, more than the system takes; give a shorter one"),
 }
 

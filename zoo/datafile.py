@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import stat
 import unicodedata
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from typing import BinaryIO
 
 from zoo.errors import DataError
 
+LONGEST = 255
+"""Bytes of a name in a folder: the limit of ext4, XFS, APFS and NTFS. The system itself refuses a longer one only where
+the folder is there."""
 SHOWN = 60
 """Characters of a name that is refused which a message shows."""
 
@@ -25,19 +29,25 @@ def name_fault(path: Path) -> str | None:
     text = str(path)
     if bad := next((one for one in text if unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp")), None):
         what = "a byte that is not UTF-8" if unicodedata.category(bad) == "Cs" else "a control character"
-        return f"{_shown(text)}: has {what} in its name, {bad!a}; rename the file"
+        return f"{_shown(text)}: has {what} in its name, {bad!a}; give it another name"
+    if _is_too_long(path):
+        return f"{_shown(text)}: has a name of {len(text):,} characters, more than the system takes; give a shorter one"
+    return None
+
+
+def _is_too_long(path: Path) -> bool:
+    if any(len(os.fsencode(part)) > LONGEST for part in path.parts):
+        return True
     try:
         path.stat()
     except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            count = f"{len(text):,} characters"
-            return f"{_shown(text)}: has a name of {count}, more than the system takes; give a shorter one"
-    return None
+        return error.errno == errno.ENAMETOOLONG
+    return False
 
 
 def _shown(name: str) -> str:
     """A name as a message shows it, short and on one line."""
-    return ascii(name if len(name) <= SHOWN else name[:SHOWN] + "...")
+    return repr(name if len(name) <= SHOWN else name[:SHOWN] + "...")
 
 
 @contextmanager

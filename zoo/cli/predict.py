@@ -45,14 +45,11 @@ def command(
     with the columns that the model was trained on. Texts: a .txt file holds one a line. Numbers are in the units of
     the training data; a forecast is for the steps after the last row.
     """
-    from zoo.datafile import name_fault
     from zoo.files import write_atomically
     from zoo.predict import predict
 
     if not inputs and not texts:
         raise UsageError("give a file with --input, or a text with --text")
-    if out is not None and (fault := name_fault(out)):
-        raise UsageError(f"--out: {fault}")
     signature, predictions = predict(target, inputs, texts, provider, allow_unproven=rejected)
     _warn(predictions)
     if out is not None:
