@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zoo.cell import Cell, CellConfig, Kernel, Operator, State, reset_uniform
+    from zoo.cell_code import is_of_a_cell, raised_at, running_line
     from zoo.config import Config, Fraction, Size
     from zoo.csvfile import MISSING_MARKS, cell_number, csv_rows, not_a_number, show_cell, text_lines
     from zoo.datafile import open_data
@@ -49,6 +50,7 @@ __version__ = metadata.version("recurrent-zoo")
 
 _HOME = {
     "zoo.cell": ("Cell", "CellConfig", "Kernel", "Operator", "State", "reset_uniform"),
+    "zoo.cell_code": ("is_of_a_cell", "raised_at", "running_line"),
     "zoo.config": ("Config", "Fraction", "Size"),
     "zoo.csvfile": ("MISSING_MARKS", "cell_number", "csv_rows", "not_a_number", "show_cell", "text_lines"),
     "zoo.datafile": ("open_data",),
@@ -145,12 +147,15 @@ __all__ = [
     "csv_rows",
     "encode",
     "hookimpl",
+    "is_of_a_cell",
     "not_a_number",
     "onnx_fault",
     "open_data",
+    "raised_at",
     "read_idx",
     "require_memory",
     "reset_uniform",
+    "running_line",
     "seal_onnx",
     "show_cell",
     "standardisation",

@@ -5,12 +5,10 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-import sysconfig
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx_ir as ir
 import torch
 from torch import Tensor
@@ -19,9 +17,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import zoo
 
-_PACKAGES = [Path(str(module.__file__)).parent for module in (torch, np, ir, zoo)]
-NOT_OF_A_CELL = [*_PACKAGES, Path(__file__).parent, Path(sysconfig.get_path("stdlib"))]
-"""Folders whose code is nobody's cell; but for packages installed inside the last, see `_is_of_a_cell`."""
+NOT_OF_A_CELL = (Path(str(ir.__file__)).parent, Path(__file__).parent)
+"""Folders whose code is nobody's cell, beside those that the core knows."""
 UNKNOWN = "write it with operations of torch that torch.export can trace"
 MEANINGS = (
     ("data-dependent", "Python decides by a value that only a run knows", "decide with torch.where"),
@@ -47,8 +44,8 @@ def untraceable(error: Exception, cell: zoo.Cell, example: Sequence[Tensor]) -> 
         return _told(cell, line, f"ONNX has no equal of {missing[1]}", "write it with other operations")
     for mark, found, remedy in MEANINGS:
         if mark in text:
-            return _told(cell, _raised_at(error), found, remedy)
-    return _told(cell, _raised_at(error), f"{type(error).__name__}: {text[:200]}", UNKNOWN)
+            return _told(cell, zoo.raised_at(error, NOT_OF_A_CELL), found, remedy)
+    return _told(cell, zoo.raised_at(error, NOT_OF_A_CELL), f"{type(error).__name__}: {text[:200]}", UNKNOWN)
 
 
 def refuse_frozen_sizes(program: ExportedProgram, cell: zoo.Cell, example: Sequence[Tensor]) -> None:
@@ -64,7 +61,7 @@ def refuse_frozen_sizes(program: ExportedProgram, cell: zoo.Cell, example: Seque
     guards = inputs[0].meta["val"].fake_mode.shape_env.guards
     frames = [frame for guard in guards if (frame := getattr(guard.sloc, "framework_loc", None)) is not None]
     lines = [(frame.filename, frame.lineno) for frame in frames if hasattr(frame, "filename")]
-    line = next((line for line in lines if _is_of_a_cell(line[0])), None)
+    line = next((line for line in lines if zoo.is_of_a_cell(line[0], NOT_OF_A_CELL)), None)
     line = line or _first_operation(cell, example, lambda func: "unbind" in str(func))
     raise _told(cell, line, "it holds for some sizes of a batch only", "compute on whole tensors, whatever their size")
 
@@ -109,16 +106,6 @@ def _text(error: BaseException | None) -> str:
     return "" if error is None else " ".join(f"{error} {_text(error.__cause__)}".split())
 
 
-def _raised_at(error: Exception) -> Line | None:
-    """The last line of a cell's own code that an error passed through."""
-    line, traceback = None, error.__traceback__
-    while traceback is not None:
-        if _is_of_a_cell(file := traceback.tb_frame.f_code.co_filename):
-            line = file, traceback.tb_lineno
-        traceback = traceback.tb_next
-    return line
-
-
 def _first_operation(cell: zoo.Cell, example: Sequence[Tensor], is_meant: Callable[[Any], bool]) -> Line | None:
     """The line of a cell's own code that calls the first operation of some kind."""
     watch = _Watch(is_meant)
@@ -141,16 +128,5 @@ class _Watch(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if self.line is None and self.is_meant(func):
-            frame = sys._getframe()
-            while frame.f_back is not None and not _is_of_a_cell(frame.f_code.co_filename):
-                frame = frame.f_back
-            self.line = (frame.f_code.co_filename, frame.f_lineno) if _is_of_a_cell(frame.f_code.co_filename) else None
+            self.line = zoo.running_line(NOT_OF_A_CELL)
         return func(*args, **(kwargs or {}))
-
-
-def _is_of_a_cell(file: str) -> bool:
-    """Whether code may be that of a cell, or of something that it calls, rather than torch's or our own."""
-    path = Path(file)
-    inside = [folder for folder in NOT_OF_A_CELL if path.is_relative_to(folder)]
-    installed = "site-packages" in path.parts and not any("site-packages" in folder.parts for folder in inside)
-    return path.is_file() and (not inside or installed)
