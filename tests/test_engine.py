@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -108,7 +109,7 @@ def test_early_stopping_counts_epochs_without_improvement(
 def test_a_training_that_goes_on_chooses_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped after the third of five epochs: what is best, and when to stop, follows from the checkpoint."""
     accuracy, loss = [0.5, 0.7, 0.7, 0.7, 0.6, 0.9], [3.0, 1.0, 2.0, 1.0, 0.5, 0.1]
-    settings = {"epochs": 6, "early_stopping": {"patience": 3}}
+    settings: dict[str, Any] = {"epochs": 6, "early_stopping": {"patience": 3}}
     task = scripted(classification(), monkeypatch, accuracy=accuracy, loss=loss)
     unbroken = make_engine(tmp_path / "unbroken", task=task, **settings)
     unbroken.fit()

@@ -27,9 +27,9 @@ from tests.models import make_model, write
 from tests.runs import build_exported_run
 from zoo import export as export_module
 from zoo.candidate import Candidate
-from zoo.export import _short
+from zoo.export import ExportedFile, _short
 from zoo.lock import LOCK, locked
-from zoo_onnx import file as onnx_file
+from zoo.proof.prove import prove
 from zoo_onnx.exporter import OnnxExporter
 from zoo_onnx.operators import GATES
 
@@ -105,7 +105,6 @@ def test_a_file_that_changes_during_its_proof_has_no_verdict(
     run: Path, other: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = contents(run)
-    prove = export_module.prove
 
     def overwritten(model: zoo.Model, path: Path, *arguments: Any) -> dict[str, Any]:
         report = prove(model, path, *arguments)
@@ -125,7 +124,7 @@ def test_a_file_that_changes_after_its_proof_makes_no_difference(
     run: Path, other: bytes, verdict: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proven: list[bytes] = []
-    insist, prove = Candidate.insist, export_module.prove
+    insist = Candidate.insist
 
     def overwriting(self: Candidate) -> None:
         insist(self)
@@ -196,9 +195,9 @@ def test_a_rejected_file_stays_until_its_own_kind_is_exported_with_a_verdict(
         fail_on(patch, export_module, "prove", KeyboardInterrupt())
         assert export(run).exit_code == 130
     assert there()
+    monkeypatch.setattr(ExportedFile, "beside_float32", lambda *_: {})  # what it is worth is not asked here
     fp16 = {"onnx/rejected/model.fp16.onnx", "onnx/rejected/parity.fp16.json"}
     with monkeypatch.context() as patch:  # another kind fails, and later passes
-        prove = export_module.prove
         patch.setattr(export_module, "prove", lambda *arguments: {**prove(*arguments), "verdict": "failed"})
         assert export(run, "--precision", "fp16").exit_code == 4
     assert there()
@@ -245,7 +244,7 @@ def half_written(patch: pytest.MonkeyPatch) -> None:
         path.write_bytes(b"half")
         Path("/dev/full").write_bytes(b"the other half")  # what a full disk says, from the system itself
 
-    patch.setattr(onnx_file.ir, "save", save)
+    patch.setattr("zoo_onnx.file.ir.save", save)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")

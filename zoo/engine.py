@@ -279,11 +279,10 @@ class Engine:
         self.after_epoch(record)
 
     def _rank(self, record: EpochRecord) -> tuple[float, float]:
-        """How good an epoch is; the larger, the better. Equal values of the metric are told apart by the validation
-        loss, unless the metric is a loss: then there is nothing to add, or the validation part is to have no say."""
-        value = record.value_of(self.metric)
-        value = value if self.task.better.get(self.metric) == "higher" else -value
-        return value, 0.0 if self.metric in ("loss", TRAIN_LOSS) else -record.validation["loss"]
+        """How good an epoch is: by the metric, then by the validation loss where it has a say."""
+        sign = 1 if self.task.better.get(self.metric) == "higher" else -1
+        loss = 0.0 if self.metric == TRAIN_LOSS else record.validation["loss"]
+        return sign * record.value_of(self.metric), -loss
 
     def _is_best(self, record: EpochRecord) -> bool:
         """Whether no epoch before is better. Of equal ones the later is kept: it has learnt for longer."""
@@ -291,11 +290,8 @@ class Engine:
         return kept is None or self._rank(record) >= self._rank(kept)
 
     def _finished(self) -> bool:
-        """Whether all epochs are done, or so many without improvement that there will be no more.
-
-        An epoch that is only as good as the best one is no improvement, although its weights are kept: training that
-        has come to a standstill would never stop.
-        """
+        """Whether all epochs are done, or so many without improvement that there will be no more. An epoch as good as the
+        best one is none, although its weights are kept: a standstill would never end."""
         stopping, done = self.config.early_stopping, self.progress.epoch
         improved = max(self.history, key=self._rank).epoch if self.history else 0  # the first of equal ones
         return done >= self.config.epochs or (stopping is not None and done - improved >= stopping.patience)
