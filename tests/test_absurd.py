@@ -11,12 +11,12 @@ import torch
 import zoo
 from tests.command import Outcome, run_zoo
 from zoo import memory
-from zoo.build import Engine
 from zoo.cli.output import one_line
 from zoo.data.adding import Adding
 from zoo.data.copying import Copy
 from zoo.data.table import Csv
 from zoo.data.text import Text
+from zoo.engine import Engine
 from zoo.training import SGD, Adam, AdamW
 
 DATA = {
@@ -133,6 +133,13 @@ def test_an_argument_with_control_characters_gets_one_line(tmp_path: Path) -> No
     name = "\x1b[31m\n\x07"
     assert_one_line(run_zoo("build", name), "error: \\x1b[31m\\n\\x07: cannot be read: No such file or directory")
     assert_one_line(run_zoo("export", name), "error: \\x1b[31m\\n\\x07: is not a run")
+
+
+def test_an_option_with_control_characters_gets_printable_lines() -> None:
+    outcome = run_zoo("build", "x.yaml", "--\x1b[31m\x07")
+    assert outcome.exit_code == 2
+    assert outcome.stderr.splitlines()[-1].startswith("Error: No such option")
+    assert all(line.isprintable() for line in outcome.stderr.splitlines())
 
 
 def test_a_message_is_one_printable_line() -> None:
