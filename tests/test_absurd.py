@@ -72,6 +72,10 @@ PATHS: dict[str, tuple[str, str, str]] = {
     "a long name of a column": ("csv", f"data.date={LONG}", "which data.date names; columns: 'date', "),
     "control characters": ("csv", 'data.file="\\e[31m\\a\\nb"', "error: \\x1b[31m\\x07\\nb: there is no such file"),
     "control characters in a label": ("text", 'data.files={"\\e[1m": "\\e"}', "error: \\x1b: there is no such file"),
+    "a field deeper than any": ("digits", f"{'a.' * 3000}a=1", "expected FIELD.FIELD=VALUE, such as training.epochs=3"),
+    "a field of half a character": ("digits", "data.\ud800=1", "'data.\\ud800=1': expected FIELD.FIELD=VALUE"),
+    "a field with a control character": ("digits", "data.\x1b=1", "'data.\\x1b=1': expected FIELD.FIELD=VALUE"),
+    "a value of half a character": ("digits", "description=\udcff", "the character '\\udcff' is not text"),
     "a long value": ("digits", f"task.output={LONG}", f"--set task.output={LONG[:50]}"),
 }
 
