@@ -11,12 +11,12 @@ import torch
 import zoo
 from tests.command import Outcome, run_zoo
 from zoo import memory
-from zoo.build import Engine
 from zoo.cli.output import one_line
 from zoo.data.adding import Adding
 from zoo.data.copying import Copy
 from zoo.data.table import Csv
 from zoo.data.text import Text
+from zoo.engine import Engine
 from zoo.training import SGD, Adam, AdamW
 
 DATA = {
@@ -76,6 +76,10 @@ PATHS: dict[str, tuple[str, str, str]] = {
         'data.files={"\\e[1m": "\\e"}',
         "has a control character in its name, '\\x1b'",
     ),
+    "a field deeper than any": ("digits", f"{'a.' * 3000}a=1", "expected FIELD.FIELD=VALUE, such as training.epochs=3"),
+    "a field of half a character": ("digits", "data.\ud800=1", "'data.\\ud800=1': expected FIELD.FIELD=VALUE"),
+    "a field with a control character": ("digits", "data.\x1b=1", "'data.\\x1b=1': expected FIELD.FIELD=VALUE"),
+    "a value of half a character": ("digits", "description=\udcff", "the character '\\udcff' is not text"),
     "a long value": ("digits", f"task.output={LONG}", f"--set task.output={LONG[:50]}"),
 }
 
@@ -137,6 +141,13 @@ def test_an_argument_with_control_characters_gets_one_line(tmp_path: Path) -> No
     name = "\x1b[31m\n\x07"
     assert_one_line(run_zoo("build", name), "error: \\x1b[31m\\n\\x07: cannot be read: No such file or directory")
     assert_one_line(run_zoo("export", name), "error: \\x1b[31m\\n\\x07: is not a run")
+
+
+def test_an_option_with_control_characters_gets_printable_lines() -> None:
+    outcome = run_zoo("build", "x.yaml", "--\x1b[31m\x07")
+    assert outcome.exit_code == 2
+    assert outcome.stderr.splitlines()[-1].startswith("Error: No such option")
+    assert all(line.isprintable() for line in outcome.stderr.splitlines())
 
 
 def test_a_message_is_one_printable_line() -> None:

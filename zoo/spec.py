@@ -18,7 +18,7 @@ from zoo.errors import PluginError, SpecError, UsageError
 from zoo.plugins import Registry
 from zoo.recurrent import StackConfig
 from zoo.spec_faults import describe_faults, shorten, show
-from zoo.strict_yaml import MAX_BYTES, Document, Path, Place, Value, dump, parse
+from zoo.strict_yaml import MAX_BYTES, MAX_DEPTH, Document, Path, Place, Value, dump, parse
 from zoo.training import TrainingConfig
 
 _SHOWN = 100
@@ -158,7 +158,7 @@ def _override(document: Document, override: str, place: Place) -> None:
     """Set one value: ``training.epochs=3``. The value is read as YAML."""
     keys, equals, text = override.partition("=")
     path: Path = tuple(keys.strip().split("."))
-    if not equals or not all(path):
+    if not equals or not all(path) or len(path) > MAX_DEPTH or not keys.isprintable():
         raise UsageError(f"{place}: expected FIELD.FIELD=VALUE, such as training.epochs=3")
     try:
         value = parse(text, "its value").value

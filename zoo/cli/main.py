@@ -6,6 +6,7 @@ import os
 import sys
 from difflib import get_close_matches
 from importlib import import_module
+from io import StringIO
 from typing import Any, NoReturn
 
 import click
@@ -88,8 +89,9 @@ def _run() -> int:
         result: Any = cli.main(prog_name="zoo", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
-        error.message = output.one_line(error.message)
-        error.show()
+        error.show(shown := StringIO())
+        for line in shown.getvalue().splitlines():
+            click.echo(output.one_line(line), err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         output.complain("interrupted")
