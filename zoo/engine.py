@@ -290,8 +290,8 @@ class Engine:
         return kept is None or self._rank(record) >= self._rank(kept)
 
     def _finished(self) -> bool:
-        """Whether all epochs are done, or so many without improvement that there will be no more. An epoch as good as the
-        best one is none, although its weights are kept: a standstill would never end."""
+        """Whether all epochs are done, or so many without improvement that there will be no more. An epoch as good as
+        the best one is none, although its weights are kept: a standstill would never end."""
         stopping, done = self.config.early_stopping, self.progress.epoch
         improved = max(self.history, key=self._rank).epoch if self.history else 0  # the first of equal ones
         return done >= self.config.epochs or (stopping is not None and done - improved >= stopping.patience)
