@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 import torch
 from onnx import numpy_helper
 from torch import nn
 
 import zoo
-from tests.builders import DIRECTIONS
+from tests.builders import DIRECTIONS, covering
 from tests.models import CLASSES, FEATURES, draw, make_model, sequences, write
 from zoo.parity import Array, judge
 from zoo.proof.cases import draw_cases
@@ -26,6 +27,8 @@ POOLINGS = ("last", "mean", "max", "last_step", None)
 SHAPES = ((1, 1), (5, 12))
 TOKENS = 6
 LENGTHS = [5, 1, 7, 4, 7, 2]
+IMPOSSIBLE = (0, -1, -7, -8, 8, 15, 2**32 + 3, 2**40, -(2**32) + 3, 2**63 - 1, -(2**63))
+"""Of seven steps: none, places from the end, more than there are, and what would wrap around into 1 to 7 in 32 bits."""
 
 
 def assert_proven(model: zoo.Model, path: Path, sample: Array) -> None:
@@ -81,6 +84,54 @@ def test_lengths_are_an_input_only_where_they_are_asked_for(tmp_path: Path) -> N
         graph = onnx.load(write(model, tmp_path)).graph
         assert [value.name for value in graph.input] == ["x", *(["lengths"] if takes_lengths else [])]
         assert any("length" in node.name for node in graph.node) == takes_lengths
+
+
+@pytest.mark.parametrize(
+    ("kind", "lowering", "direction", "pooling", "states"),
+    [
+        *(("lstm", "native", *rest) for rest in covering(DIRECTIONS, POOLINGS, (False, True))),
+        *(("gru_before", "scan", *rest) for rest in covering(DIRECTIONS, POOLINGS, (False, True))),
+        *(("rnn_tanh", "unrolled", *rest) for rest in covering(DIRECTIONS, POOLINGS, (False, True))),
+    ],
+)
+def test_every_lowering_refuses_impossible_lengths(
+    kind: str, lowering: str, direction: str, pooling: str | None, states: bool, tmp_path: Path
+) -> None:
+    """Inside the graph, so that ONNX Runtime alone does, of one sequence and of one among several."""
+    options: dict[str, object] = {"direction": direction, "pooling": pooling, "takes_lengths": True}
+    model = make_model(kind, hidden_size=3, **options)  # type: ignore[arg-type]
+    steps = 7 if lowering == "unrolled" else None
+    path = write(model, tmp_path, lowering=lowering, states=states, steps=steps)
+    session, quiet = OnnxSession(path, threads=1), ort.SessionOptions()
+    quiet.log_severity_level = 4
+    plain = ort.InferenceSession(path.read_bytes(), quiet, providers=["CPUExecutionProvider"])
+
+    def run(lengths: list[int]) -> Array:
+        x = draw(len(lengths), 7)
+        start = {one.name: one.at_start(len(x)) for one in session.states}
+        scores: Array = plain.run(["logits"], {"x": x, "lengths": np.array(lengths), **start})[0]
+        assert np.array_equal(scores, session.run(x, np.array(lengths))["logits"])
+        return scores
+
+    for lengths in ([1], [7], LENGTHS):
+        assert len(run(lengths)) == len(lengths)
+    for length in IMPOSSIBLE:
+        for lengths in ([length], [7, 1, length, 3]):
+            with pytest.raises(Exception, match=r"Gather node. Name:'lengths/from_1_to_time'"):
+                run(lengths)
+
+
+@pytest.mark.parametrize("lowering", ["native", "scan"])
+def test_one_step_refuses_impossible_lengths(lowering: str, tmp_path: Path) -> None:
+    model = make_model("lstm", takes_lengths=True)
+    path = write(model, tmp_path, lowering=lowering)
+    quiet = ort.SessionOptions()
+    quiet.log_severity_level = 4
+    plain = ort.InferenceSession(path.read_bytes(), quiet, providers=["CPUExecutionProvider"])
+    assert plain.run(None, {"x": draw(1, 1), "lengths": np.array([1])})[0].shape == (1, CLASSES)
+    for length in (0, -1, 2, -(2**63)):
+        with pytest.raises(Exception, match="lengths/from_1_to_time"):
+            plain.run(None, {"x": draw(1, 1), "lengths": np.array([length])})
 
 
 @pytest.mark.parametrize("kind", KINDS)
