@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx_ir as ir
 
 import zoo
 from zoo_onnx.gates import Biased, Body, Origin, Part, Parts, simplify
-from zoo_onnx.piece import Graft, short_name
+from zoo_onnx.piece import CellPieces, Graft, short_name
 from zoo_onnx.place import Place
-
-if TYPE_CHECKING:
-    from zoo_onnx.tracing import TracedCell
 
 
 @dataclass(eq=False)
@@ -22,8 +18,8 @@ class Loop:
     """One direction of a layer as a loop over time.
 
     Args:
-        graft: puts traced nodes into the graph.
-        traced: the cell.
+        graft: puts the cell's nodes into the graph.
+        cell: the cell's nodes.
         reverse: whether time runs from the end.
         name: what stands before the names of the nodes.
         parts: the cell's state.
@@ -31,7 +27,7 @@ class Loop:
 
     place: Place
     graft: Graft
-    traced: TracedCell
+    cell: CellPieces
     reverse: bool
     name: str
     parts: list[zoo.StatePart]
@@ -42,9 +38,9 @@ class Loop:
     """The states before the first step, (batch, n)."""
 
     def __post_init__(self) -> None:
-        self.body = simplify(self.traced.step)
+        self.body = simplify(self.cell.step)
         self._known: dict[Parts, list[ir.Value]] = {}
-        (self._projected,) = self.graft.put(self.traced.project, [self.place.x], f"{self.name}/project")
+        (self._projected,) = self.graft.put(self.cell.project, [self.place.x], f"{self.name}/project")
         self.inputs = [self._made(origin) for origin in self.body.origins]
         if self.place.lengths is not None:
             self.inputs.append(self.place.lengths.steps_mask)
@@ -58,7 +54,7 @@ class Loop:
     @property
     def output_state(self) -> int | None:
         """The part of the state that is the output too, if any."""
-        output, *after = self.traced.step.outputs
+        output, *after = self.cell.step.outputs
         return next((index for index, value in enumerate(after) if value is output), None)
 
     def step(self, x: list[ir.Value], before: list[ir.Value], name: str, nodes: list[ir.Node]) -> list[ir.Value]:

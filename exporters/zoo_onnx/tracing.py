@@ -11,7 +11,6 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass
 from typing import Any
 
 import onnx_ir as ir
@@ -20,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 import zoo
-from zoo_onnx.piece import Piece, is_parameter
+from zoo_onnx.piece import CellPieces, Piece, is_parameter
 from zoo_onnx.untraceable import refuse_frozen_sizes, refuse_what_cannot_be_written, untraceable
 
 TIME, BATCH = 5, 7
@@ -29,17 +28,7 @@ FREE = torch.export.Dim.AUTO
 """Any size, unless the code of a cell asks for it; which `refuse_frozen_sizes` finds."""
 
 
-@dataclass(eq=False)
-class TracedCell:
-    """A cell as ONNX nodes."""
-
-    project: Piece
-    """(time, batch, input_size) -> (time, batch, any)"""
-    step: Piece
-    """x (batch, any), then the state of (batch, n) each -> output (batch, output_size), then the state."""
-
-
-def trace(stack: zoo.Stack, wanted: Sequence[tuple[int, int]], opset: int) -> dict[tuple[int, int], TracedCell]:
+def trace(stack: zoo.Stack, wanted: Sequence[tuple[int, int]], opset: int) -> dict[tuple[int, int], CellPieces]:
     """Trace cells of a stack.
 
     Args:
@@ -72,7 +61,7 @@ def trace(stack: zoo.Stack, wanted: Sequence[tuple[int, int]], opset: int) -> di
     for place, example in zip(wanted, examples, strict=True):
         sequence, x, *state = [next(inputs) for _ in example]
         projected, output, *after = [next(outputs) for _ in example]
-        found[place] = TracedCell(Piece([sequence], [projected]), Piece([x, *state], [output, *after]))
+        found[place] = CellPieces(Piece([sequence], [projected]), Piece([x, *state], [output, *after]))
         refuse_what_cannot_be_written(found[place].project.nodes() + found[place].step.nodes(), cells[0], example)
     return found
 
