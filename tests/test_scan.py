@@ -7,11 +7,10 @@ from pathlib import Path
 
 import onnx
 import pytest
-from torch import nn
 
 import zoo
-from tests.builders import config_type, covering, layer_type
-from tests.models import CLASSES, FEATURES, draw, make_model, write
+from tests.builders import covering
+from tests.models import draw, make_model, model_of, write
 from tests.odd_cells import ODD_CELLS
 from zoo.parity import judge
 from zoo.proof.cases import draw_cases
@@ -121,16 +120,7 @@ def test_odd_cells(name: str, pooling: str | None, takes_lengths: bool, tmp_path
 
 def odd_model(name: str, pooling: str | None, *, takes_lengths: bool) -> zoo.Model:
     """A model of both directions."""
-    cell = ODD_CELLS[name]
-    options = {"hidden_size": 5, "direction": "bidirectional", "pooling": pooling}
-    config = config_type(cell).model_validate(options)
-    stack = zoo.Stack(layer_type(cell), FEATURES, config)
-    scale = zoo.Scale((8.0,) * FEATURES, (4.0,) * FEATURES)
-    head = nn.Linear(stack.output_size, CLASSES)
-    model = zoo.Model(
-        zoo.Normaliser(scale), stack, config.pooling, head, zoo.SoftmaxReadout(), takes_lengths=takes_lengths
-    )
-    return model.eval()
+    return model_of(ODD_CELLS[name], direction="bidirectional", pooling=pooling, takes_lengths=takes_lengths)
 
 
 # --- unrolled, and other opsets -------------------------------------------------------------------------------------
