@@ -9,8 +9,10 @@ import onnx_ir as ir
 
 import zoo
 from zoo_onnx.gates import Biased, Body, Origin, Part, Parts, simplify
+from zoo_onnx.kernels import wider_type
 from zoo_onnx.piece import CellPieces, Graft, short_name
 from zoo_onnx.place import Place
+from zoo_onnx.states import state_type
 
 
 @dataclass(eq=False)
@@ -45,6 +47,7 @@ class Loop:
         if self.place.lengths is not None:
             self.inputs.append(self.place.lengths.steps_mask)
         self.starts = [self.place.states.start(part) for part in self.parts]
+        self._kept_in = [self._type_to_choose_in(part) for part in self.parts]
 
     @property
     def gives_outputs(self) -> bool:
@@ -68,11 +71,19 @@ class Loop:
         if mask is None:
             return [output, *after]
         kept = []
-        for part, new, old in zip(self.parts, after, before, strict=True):
-            value = ir.Value(name=f"{name}/{part.name}/kept")
-            nodes.append(ir.node("Where", [mask, new, old], outputs=[value], name=value.name))
-            kept.append(value)
+        for part, wider, new, old in zip(self.parts, self._kept_in, after, before, strict=True):
+            kept.append(_chosen(mask, new, old, f"{name}/{part.name}/kept", nodes, state_type(part).dtype, wider))
         return [output, *kept]
+
+    def _type_to_choose_in(self, part: zoo.StatePart) -> ir.DataType | None:
+        """The type in which ONNX Runtime can choose between two states, where it cannot in their own."""
+        if self.place.lengths is None:
+            return None
+        mask = ir.Value(name="mask", type=ir.TensorType(ir.DataType.BOOL))
+        both = [ir.Value(name=name, type=state_type(part)) for name in ("new", "old")]
+        node = ir.node("Where", [mask, *both], outputs=[ir.Value(name="kept")])
+        wider = wider_type(node, self.place.build.opset)
+        return None if wider is None else wider[1]
 
     def finish(self, outputs: ir.Value | None, finals: list[ir.Value]) -> ir.Value:
         """Hand the final states out, and give what the graph goes on with."""
@@ -121,3 +132,25 @@ class Loop:
             made = build.node_with_outputs("Split", name, [self._made(parts.of), sizes], names, {"axis": 2})
             self._known[parts] = list(made)
         return self._known[parts]
+
+
+def _chosen(
+    mask: ir.Value,
+    new: ir.Value,
+    old: ir.Value,
+    name: str,
+    nodes: list[ir.Node],
+    kind: ir.DataType,
+    wider: ir.DataType | None,
+) -> ir.Value:
+    """The new value where the mask is true, elsewhere the old one, as nodes; chosen in a wider type if there is one."""
+
+    def made(operator: str, suffix: str, inputs: list[ir.Value], **attributes: int) -> ir.Value:
+        value = ir.Value(name=f"{name}{suffix}")
+        nodes.append(ir.node(operator, inputs, attributes, outputs=[value], name=value.name))
+        return value
+
+    if wider is None:
+        return made("Where", "", [mask, new, old])
+    both = [made("Cast", f"/{which}", [value], to=int(wider)) for which, value in (("new", new), ("old", old))]
+    return made("Cast", "", [made("Where", "/wider", [mask, *both])], to=int(kind))

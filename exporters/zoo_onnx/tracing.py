@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 import zoo
+from zoo_onnx.kernels import compute_in_wider_types
 from zoo_onnx.piece import CellPieces, Piece, is_parameter
 from zoo_onnx.untraceable import refuse_frozen_sizes, refuse_what_cannot_be_written, untraceable
 
@@ -62,7 +63,9 @@ def trace(stack: zoo.Stack, wanted: Sequence[tuple[int, int]], opset: int) -> di
         sequence, x, *state = [next(inputs) for _ in example]
         projected, output, *after = [next(outputs) for _ in example]
         found[place] = CellPieces(Piece([sequence], [projected]), Piece([x, *state], [output, *after]))
-        refuse_what_cannot_be_written(found[place].project.nodes() + found[place].step.nodes(), cells[0], example)
+        for piece in (found[place].project, found[place].step):
+            refuse_what_cannot_be_written(piece.nodes(), cells[0], example)
+            compute_in_wider_types(piece, opset)
     return found
 
 
