@@ -19,9 +19,15 @@ import torch
 from torch import Tensor, nn
 
 import zoo
+from zoo_onnx.folding import work_out
 from zoo_onnx.kernels import compute_in_wider_types
 from zoo_onnx.piece import CellPieces, Piece, is_parameter
-from zoo_onnx.untraceable import refuse_frozen_sizes, refuse_what_cannot_be_written, untraceable
+from zoo_onnx.untraceable import (
+    missing_operation,
+    refuse_frozen_sizes,
+    refuse_what_cannot_be_written,
+    untraceable,
+)
 
 TIME, BATCH = 5, 7
 """Sizes to trace at. 0 and 1 would be frozen; that these two differ keeps one from being taken for the other."""
@@ -48,12 +54,11 @@ def trace(stack: zoo.Stack, wanted: Sequence[tuple[int, int]], opset: int) -> di
             free = ([_free(one) for one in examples],)
             traced = torch.export.export(steps, (examples,), dynamic_shapes=free, strict=False)
             refuse_frozen_sizes(traced, cells[0], examples[0])
-            program = torch.onnx.export(traced, (), dynamo=True, opset_version=opset, optimize=False, verbose=False)
+            program = _in_onnx(traced, opset)
         except zoo.ExportError:
             raise
         except Exception as error:  # torch's own, or whatever the code of a cell raises
             raise untraceable(error, cells[0], examples[0]) from error
-        assert program is not None
         onnxscript.optimizer.optimize_ir(program.model, should_fold=_spare_weights)
     graph = program.model.graph
     inputs, outputs = iter(graph.inputs), iter([_source(value) for value in graph.outputs])
@@ -67,6 +72,20 @@ def trace(stack: zoo.Stack, wanted: Sequence[tuple[int, int]], opset: int) -> di
             refuse_what_cannot_be_written(piece.nodes(), cells[0], example)
             compute_in_wider_types(piece, opset)
     return found
+
+
+def _in_onnx(traced: torch.export.ExportedProgram, opset: int) -> torch.onnx.ONNXProgram:
+    """A traced program in ONNX. Only what ONNX has no equal of is worked out before, as far as weights alone give it."""
+    while True:
+        try:
+            program = torch.onnx.export(traced, (), dynamo=True, opset_version=opset, optimize=False, verbose=False)
+        except Exception as error:
+            missing = missing_operation(error)
+            if missing is None or not work_out(traced, missing):
+                raise
+        else:
+            assert program is not None
+            return program
 
 
 def _source(value: ir.Value) -> ir.Value:
