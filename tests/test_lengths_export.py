@@ -240,7 +240,7 @@ def numbers_at_each_step(kind: str, **options: object) -> zoo.Model:
     """A model of two targets, whose numbers are far from 0."""
     model = make_model(kind, pooling=None, **options)  # type: ignore[arg-type]
     return zoo.Model(
-        model.encoder,  # type: ignore[arg-type]
+        model.encoder,
         model.stack,
         None,
         nn.Linear(model.stack.output_size, 2),
@@ -261,7 +261,7 @@ def test_numbers_at_each_step(kind: str, lowering: str, takes_lengths: bool, sta
         model, path, sequences(draw(20, 8), [8] * 20 if takes_lengths else None), ["cpu"], [], lambda _: None
     )
     assert report["verdict"] == "passed", report["reasons"]
-    assert [value.name for value in onnx.load(path).graph.output][0] == "y"
+    assert onnx.load(path).graph.output[0].name == "y"
     lengths = np.array([5, 2]) if takes_lengths else None
     y = OnnxSession(path).run(draw(2, 5), lengths)["y"]
     assert y.shape == (2, 5, 2)
@@ -295,7 +295,7 @@ def test_no_horizon_after_each_step() -> None:
     model = make_model("lstm", pooling=None)
     with pytest.raises(zoo.SpecError, match=r"^readout: a horizon of 3 steps after each step, expected none where .*$"):
         zoo.Model(
-            model.encoder,  # type: ignore[arg-type]
+            model.encoder,
             model.stack,
             None,
             nn.Linear(model.stack.output_size, 6),

@@ -68,4 +68,4 @@ def test_only_what_is_missing_is_computed_in_another_type() -> None:
     made = piece.nodes()
     assert [one.op_type for one in made] == ["Cast", "Cast", "Where", "Cast"]
     assert made[2].inputs[0] is piece.inputs[0]
-    assert onnx.TensorProto.BOOL == made[3].attributes["to"].as_int()
+    assert made[3].attributes["to"].as_int() == onnx.TensorProto.BOOL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,7 @@ class WeightCell(zoo.Cell):
 
     def weight(self) -> Tensor:
         """(hidden, hidden)"""
-        return self.h2h.weight
+        return cast("Tensor", self.h2h.weight)  # whose type a parametrization hides
 
     def step(self, x: Tensor, state: zoo.State) -> tuple[Tensor, zoo.State]:
         h = torch.tanh(x + nn.functional.linear(state[0], self.weight(), self.h2h.bias))
@@ -81,6 +82,10 @@ class Parametrized(WeightCell):
     def __init__(self, input_size: int, config: zoo.CellConfig) -> None:
         super().__init__(input_size, config)
         parametrizations.orthogonal(self.h2h, orthogonal_map=self.orthogonal_map)
+        with torch.no_grad():  # which begins with zeros, of which every map makes the same
+            for name, parameter in self.h2h.named_parameters():
+                if name.startswith("parametrizations"):
+                    parameter.add_(torch.empty_like(parameter).uniform_(-0.5, 0.5))
 
 
 WEIGHT_CELLS: Mapping[str, type[zoo.Cell]] = {

@@ -89,8 +89,14 @@ class _Equations:
         shape = ir.Shape(["batch", self.hidden])
         state = [ir.Value(name=part, type=FLOAT, shape=shape) for part in STATES[self.operator.name]]
         parts = self._by_gate(x)
-        after = {"RNN": self._rnn, "LSTM": self._lstm, "GRU": self._gru}[self.operator.name](parts, *state)
+        after = self._step(parts, state)
         return CellPieces(self._project(), Piece([x, *state], [after[0], *after]))
+
+    def _step(self, x: Mapping[str, ir.Value], state: Sequence[ir.Value]) -> list[ir.Value]:
+        """The state after a step, whose first part is the output."""
+        if self.operator.name == "LSTM":
+            return self._lstm(x, *state)
+        return self._rnn(x, *state) if self.operator.name == "RNN" else self._gru(x, *state)
 
     def _project(self) -> Piece:
         """x W' and all biases but the one that the reset gate of a GRU acts on."""

@@ -75,7 +75,7 @@ def trace(stack: zoo.Stack, wanted: Sequence[tuple[int, int]], opset: int) -> di
 
 
 def _in_onnx(traced: torch.export.ExportedProgram, opset: int) -> torch.onnx.ONNXProgram:
-    """A traced program in ONNX. Only what ONNX has no equal of is worked out before, as far as weights alone give it."""
+    """A traced program in ONNX; what ONNX has no equal of is worked out first, as far as weights alone give it."""
     while True:
         try:
             program = torch.onnx.export(traced, (), dynamo=True, opset_version=opset, optimize=False, verbose=False)
