@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 import zoo
-from tests.builders import make_stack
+from tests.builders import config_type, layer_type, make_stack
 from zoo.pooling import Pooling
 from zoo_onnx import OnnxExporter
 
@@ -48,6 +48,17 @@ def make_model(
     pooling = cast("Pooling | None", options.get("pooling", "last"))
     head = nn.Linear(stack.output_size, CLASSES)
     return zoo.Model(encoder, stack, pooling, head, zoo.SoftmaxReadout(), takes_lengths=takes_lengths).eval()
+
+
+def model_of(cell: type[zoo.Cell], *, takes_lengths: bool = False, **options: object) -> zoo.Model:
+    """A float32 model of any cell, ready for inference; ``options`` are those of a spec's architecture."""
+    config = config_type(cell).model_validate({"hidden_size": 5, **options})
+    stack = zoo.Stack(layer_type(cell), FEATURES, config)
+    encoder, head = (
+        zoo.Normaliser(zoo.Scale((8.0,) * FEATURES, (4.0,) * FEATURES)),
+        nn.Linear(stack.output_size, CLASSES),
+    )
+    return zoo.Model(encoder, stack, config.pooling, head, zoo.SoftmaxReadout(), takes_lengths=takes_lengths).eval()
 
 
 def draw(batch: int, time: int, seed: int = 0) -> NDArray[np.float32]:

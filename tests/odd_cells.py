@@ -126,7 +126,24 @@ class Constant(OddCell):
         return h, (h, self.decay * c + torch.sigmoid(b) * table)
 
 
+class ConstantProduct(OddCell):
+    """A product of weights alone, of one row, is added to every sequence's input."""
+
+    name = "constant_product"
+
+    def __init__(self, input_size: int, config: zoo.CellConfig) -> None:
+        super().__init__(input_size, config)
+        self.vector = nn.Parameter(torch.linspace(-1, 1, config.hidden_size)[None])
+
+    def step(self, x: Tensor, state: zoo.State) -> tuple[Tensor, zoo.State]:
+        h, c = state
+        a, b, _, _ = (x + self.h2h(self.vector)).chunk(4, 1)
+        h = torch.tanh(a + h)
+        return h, (h, torch.sigmoid(b) * c + h)
+
+
 ODD_CELLS: Mapping[str, type[zoo.Cell]] = {
-    cell.name: cell for cell in (InputTwice, ProductTwice, Swap, Echo, Stateless, UnevenGates, NoBias, Constant)
+    cell.name: cell
+    for cell in (InputTwice, ProductTwice, Swap, Echo, Stateless, UnevenGates, NoBias, Constant, ConstantProduct)
 }
 """By name."""

@@ -205,7 +205,7 @@ FAULTS = [
     Seeded("directions' weights exchanged", "bigru", swap_directions, 0),
     Seeded("lengths dropped", "bigru", drop_lengths, 0, 2),
     Seeded("maximum for the mean", "bigru", set_operator("pooling/sum", "ReduceMax"), None, 2),
-    Seeded("mask inverted", "rnn", set_operator("lengths/mask", "GreaterOrEqual"), None),
+    Seeded("mask inverted", "rnn", set_operator("lengths/mask", "Greater"), None),
     Seeded("hard sigmoid in a body", "mgu", harden, 0),
     Seeded("weight of one gate in a body", "mgu", weight_of_candidate, 0, 2),
     Seeded("mask inverted in a body", "mgu", invert_mask, 0),

@@ -7,18 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 import torch
 from onnx import numpy_helper
 from torch import nn
 
 import zoo
-from tests.builders import DIRECTIONS
+from tests.builders import DIRECTIONS, covering
 from tests.models import CLASSES, FEATURES, draw, make_model, sequences, write
 from zoo.parity import Array, judge
 from zoo.proof.cases import draw_cases
 from zoo.proof.oracle import Oracle
 from zoo.proof.prove import prove
+from zoo.proof.streaming import prove_streaming
 from zoo.runtime.session import OnnxSession
 
 KINDS = ("rnn_tanh", "lstm", "gru_after", "gru_before")
@@ -26,6 +28,8 @@ POOLINGS = ("last", "mean", "max", "last_step", None)
 SHAPES = ((1, 1), (5, 12))
 TOKENS = 6
 LENGTHS = [5, 1, 7, 4, 7, 2]
+IMPOSSIBLE = (0, -1, -7, -8, 8, 15, 2**32 + 3, 2**40, -(2**32) + 3, 2**63 - 1, -(2**63))
+"""Of seven steps: none, places from the end, more than there are, and what would wrap around into 1 to 7 in 32 bits."""
 
 
 def assert_proven(model: zoo.Model, path: Path, sample: Array) -> None:
@@ -81,6 +85,54 @@ def test_lengths_are_an_input_only_where_they_are_asked_for(tmp_path: Path) -> N
         graph = onnx.load(write(model, tmp_path)).graph
         assert [value.name for value in graph.input] == ["x", *(["lengths"] if takes_lengths else [])]
         assert any("length" in node.name for node in graph.node) == takes_lengths
+
+
+@pytest.mark.parametrize(
+    ("kind", "lowering", "direction", "pooling", "states"),
+    [
+        *(("lstm", "native", *rest) for rest in covering(DIRECTIONS, POOLINGS, (False, True))),
+        *(("gru_before", "scan", *rest) for rest in covering(DIRECTIONS, POOLINGS, (False, True))),
+        *(("rnn_tanh", "unrolled", *rest) for rest in covering(DIRECTIONS, POOLINGS, (False, True))),
+    ],
+)
+def test_every_lowering_refuses_impossible_lengths(
+    kind: str, lowering: str, direction: str, pooling: str | None, states: bool, tmp_path: Path
+) -> None:
+    """Inside the graph, so that ONNX Runtime alone does, of one sequence and of one among several."""
+    options: dict[str, object] = {"direction": direction, "pooling": pooling, "takes_lengths": True}
+    model = make_model(kind, hidden_size=3, **options)  # type: ignore[arg-type]
+    steps = 7 if lowering == "unrolled" else None
+    path = write(model, tmp_path, lowering=lowering, states=states, steps=steps)
+    session, quiet = OnnxSession(path, threads=1), ort.SessionOptions()
+    quiet.log_severity_level = 4
+    plain = ort.InferenceSession(path.read_bytes(), quiet, providers=["CPUExecutionProvider"])
+
+    def run(lengths: list[int]) -> Array:
+        x = draw(len(lengths), 7)
+        start = {one.name: one.at_start(len(x)) for one in session.states}
+        scores: Array = plain.run(["logits"], {"x": x, "lengths": np.array(lengths), **start})[0]
+        assert np.array_equal(scores, session.run(x, np.array(lengths))["logits"])
+        return scores
+
+    for lengths in ([1], [7], LENGTHS):
+        assert len(run(lengths)) == len(lengths)
+    for length in IMPOSSIBLE:
+        for lengths in ([length], [7, 1, length, 3]):
+            with pytest.raises(Exception, match=r"Gather node. Name:'lengths/from_1_to_time'"):
+                run(lengths)
+
+
+@pytest.mark.parametrize("lowering", ["native", "scan"])
+def test_one_step_refuses_impossible_lengths(lowering: str, tmp_path: Path) -> None:
+    model = make_model("lstm", takes_lengths=True)
+    path = write(model, tmp_path, lowering=lowering)
+    quiet = ort.SessionOptions()
+    quiet.log_severity_level = 4
+    plain = ort.InferenceSession(path.read_bytes(), quiet, providers=["CPUExecutionProvider"])
+    assert plain.run(None, {"x": draw(1, 1), "lengths": np.array([1])})[0].shape == (1, CLASSES)
+    for length in (0, -1, 2, -(2**63)):
+        with pytest.raises(Exception, match="lengths/from_1_to_time"):
+            plain.run(None, {"x": draw(1, 1), "lengths": np.array([length])})
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -179,6 +231,76 @@ def test_numbers_in_the_users_units(horizon: int, output_activation: bool, tmp_p
     found = OnnxSession(path).run(draw(3, 5))
     assert {name: value.shape for name, value in found.items()} == {"y": (3, horizon, 2) if horizon else (3, 2)}
     assert 900 < found["y"][..., 0].min() < found["y"][..., 0].max() < 1100
+
+
+SCALE = zoo.Scale((1000.0, -2.0), (50.0, 0.001))
+
+
+def numbers_at_each_step(kind: str, **options: object) -> zoo.Model:
+    """A model of two targets, whose numbers are far from 0."""
+    model = make_model(kind, pooling=None, **options)  # type: ignore[arg-type]
+    return zoo.Model(
+        model.encoder,
+        model.stack,
+        None,
+        nn.Linear(model.stack.output_size, 2),
+        zoo.RescaleReadout(SCALE),
+        takes_lengths=model.takes_lengths,
+    ).eval()
+
+
+@pytest.mark.parametrize(
+    ("kind", "lowering", "takes_lengths", "states"),
+    covering(("lstm", "mgu"), ("auto", "scan"), (True, False), (True, False)),
+)
+def test_numbers_at_each_step(kind: str, lowering: str, takes_lengths: bool, states: bool, tmp_path: Path) -> None:
+    """The whole proof; beyond its length a sequence has exactly 0, not the number that a score of 0 stands for."""
+    model = numbers_at_each_step(kind, hidden_size=4, takes_lengths=takes_lengths, direction="bidirectional")
+    path = write(model, tmp_path, lowering=lowering, states=states)
+    report = prove(
+        model, path, sequences(draw(20, 8), [8] * 20 if takes_lengths else None), ["cpu"], [], lambda _: None
+    )
+    assert report["verdict"] == "passed", report["reasons"]
+    assert onnx.load(path).graph.output[0].name == "y"
+    lengths = np.array([5, 2]) if takes_lengths else None
+    y = OnnxSession(path).run(draw(2, 5), lengths)["y"]
+    assert y.shape == (2, 5, 2)
+    assert y[0, :, 0].min() > 900
+    assert bool(y[1, 2:].any()) != takes_lengths
+    with torch.inference_mode():
+        by_torch = model.outputs(torch.from_numpy(draw(2, 5)), None if lengths is None else torch.tensor([5, 2]))
+    assert bool(by_torch["y"][1, 2:].any()) != takes_lengths
+
+
+def test_numbers_at_each_step_as_a_stream(tmp_path: Path) -> None:
+    model = numbers_at_each_step("gru_after", hidden_size=4)
+    path = write(model, tmp_path, streaming=True)
+    report = prove_streaming(model, path, sequences(draw(20, 8)), ["cpu"], [], lambda _: None)
+    assert report["verdict"] == "passed", report["reasons"]
+
+
+def test_numbers_beyond_a_length_fail(tmp_path: Path) -> None:
+    """Though the number that a score of 0 stands for is within any budget of itself."""
+    model = numbers_at_each_step("lstm", hidden_size=4, takes_lengths=True)
+    path = write(model, tmp_path)
+    file = onnx.load(path)
+    (masked,) = [node for node in file.graph.node if node.name == "readout/within_lengths"]
+    masked.op_type, masked.input[:] = "Identity", [masked.input[1]]
+    onnx.save(file, path)
+    report = prove(model, path, sequences(draw(20, 8), [8] * 20), ["cpu"], [], lambda _: None)
+    assert report["reasons"][0].startswith("cpu: y: numbers beyond the lengths of sequences, where exactly 0 is due")
+
+
+def test_no_horizon_after_each_step() -> None:
+    model = make_model("lstm", pooling=None)
+    with pytest.raises(zoo.SpecError, match=r"^readout: a horizon of 3 steps after each step, expected none where .*$"):
+        zoo.Model(
+            model.encoder,
+            model.stack,
+            None,
+            nn.Linear(model.stack.output_size, 6),
+            zoo.RescaleReadout(SCALE, 3),
+        )
 
 
 def test_all_at_once(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_onnx_runtime_records_nodes_in_bodies(scan: Path) -> None:
     assert not {"head/linear", "encoder/subtract_mean"} & found
 
 
-@pytest.mark.parametrize("moved", ["layer_0/lstm", "layer_0/lstm/step/tanh", "layer_0/lstm/step/tanh/merged"])
+@pytest.mark.parametrize("moved", ["layer_0/lstm", "layer_0/lstm/step/candidate", "layer_0/lstm/step/candidate/merged"])
 def test_one_recurrent_node_elsewhere_is_named(moved: str, scan: Path) -> None:
     placed = [PlacedNode(node.name, node.operator, CUDA) for node in OnnxSession(scan).placement()]
     content = scan.read_bytes()
@@ -258,7 +258,7 @@ def test_the_table_does_not_contradict_itself() -> None:
 def test_a_file_is_predicted_with_its_bodies(scan: Path, native: Path) -> None:
     found = {node.name: node for node in OnnxExporter().placement(scan)}
     assert found.keys() == {node.name for node in nodes_of(scan.read_bytes())}
-    assert found["layer_0/lstm/step/tanh"].loop == "layer_0/lstm"
+    assert found["layer_0/lstm/step/candidate"].loop == "layer_0/lstm"
     off = {name for name, node in found.items() if node.provider != "cuda"}
     assert off == {
         "lengths/time/scalar",

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from zoo.cell import State
+from zoo.errors import SpecError
 from zoo.lengths import valid_steps
 from zoo.pooling import Pooling, pool
+from zoo.readout import RescaleReadout
 from zoo.recurrent import Layer, Stack
 from zoo.states import StatePart, StatePlace, starting_states, state_parts, state_places
 
@@ -29,6 +31,9 @@ class Model(nn.Module):
         head: (batch, stack.output_size), or with the steps before the features -> scores.
         readout: scores -> named outputs.
         takes_lengths: whether sequences have lengths of their own, so that an exported graph has an input for them.
+
+    Raises:
+        SpecError: where each step is scored and the readout has a horizon.
     """
 
     def __init__(
@@ -42,6 +47,11 @@ class Model(nn.Module):
         takes_lengths: bool = False,
     ) -> None:
         super().__init__()
+        if pooling is None and isinstance(readout, RescaleReadout) and readout.horizon:
+            raise SpecError(
+                f"readout: a horizon of {readout.horizon} steps after each step, expected none where each step is "
+                "scored; give a pooling such as 'last', or a RescaleReadout without a horizon"
+            )
         self.encoder = encoder
         self.stack = stack
         self.pooling: Pooling | None = pooling
@@ -71,9 +81,7 @@ class Model(nn.Module):
         if self.pooling is not None:
             return self.head(pool(outputs, last, self.pooling, lengths)), finals
         scores: Tensor = self.head(outputs.transpose(0, 1))
-        if lengths is not None:
-            scores = scores.where(valid_steps(lengths, scores.shape[1]).transpose(0, 1), scores.new_zeros(()))
-        return scores, finals
+        return scores if lengths is None else _zero_beyond(scores, lengths), finals
 
     def outputs(
         self, x: Tensor, lengths: Tensor | None = None, states: Mapping[str, Tensor] | None = None
@@ -85,9 +93,16 @@ class Model(nn.Module):
             lengths: (batch,) valid steps of each sequence, at least 1; None where all are full.
             states: what the layers start with, (batch, n) by the names of `state_places`, those left out as the layers
                 start by themselves; what they end with is then among the outputs. None for neither.
+
+        Returns:
+            (batch, n), or where each step is scored (batch, time, n). Beyond each length logits and numbers in the
+            user's units are exactly 0.
         """
         scores, finals = self._run(x, lengths, states)
         named: dict[str, Tensor] = self.readout(scores)
+        if self.by_step and lengths is not None and isinstance(self.readout, RescaleReadout):
+            # A score of 0 is some number in the user's units, which would be taken for an answer.
+            named = {name: _zero_beyond(value, lengths) for name, value in named.items()}
         if states is None:
             return named
         return named | {
@@ -119,3 +134,8 @@ class Model(nn.Module):
     def layers(self) -> list[Layer]:
         """The recurrent layers from the input to the output."""
         return self.stack.ordered_layers
+
+
+def _zero_beyond(value: Tensor, lengths: Tensor) -> Tensor:
+    """(batch, time, n) -> the same, exactly zero beyond each length."""
+    return value.where(valid_steps(lengths, value.shape[1]).transpose(0, 1), value.new_zeros(()))

@@ -46,7 +46,7 @@ class RescaleReadout(nn.Module):
         self.horizon = horizon
 
     def forward(self, scores: Tensor) -> dict[str, Tensor]:
-        """(batch, targets) -> the same; with a horizon (batch, horizon * targets) -> (batch, horizon, targets)"""
+        """(..., targets) -> the same; with a horizon (batch, horizon * targets) -> (batch, horizon, targets)"""
         if self.horizon:
             scores = scores.reshape(-1, self.horizon, len(self.offset))
         return {"y": scores * self.factor + self.offset}

@@ -94,6 +94,8 @@ def _input_into_product(body: Body) -> bool:
         gemm = _plain_gemm(product)
         if product is None or gemm is None or _only_reader(body, product, "Add") is not add:
             continue
+        if not _has_a_row_for_each_sequence(product):  # its addend may have no more rows than it has itself
+            continue
         bias = gemm.inputs[2] if len(gemm.inputs) > 2 else None
         plain_bias = bias is None or (body.piece.is_constant(bias, constants) and _rank(bias) == 1)
         if not plain_bias or not width(x) == width(product) == width(add.outputs[0]):
@@ -181,6 +183,11 @@ def _plain_gemm(value: ir.Value | None) -> ir.Node | None:
         return None
     factors = {node.attributes.get_float(name, 1.0) for name in ("alpha", "beta")}
     return node if factors == {1.0} else None
+
+
+def _has_a_row_for_each_sequence(value: ir.Value) -> bool:
+    """Whether a value is (batch, n), rather than of a fixed number of rows, as what is made of weights alone is."""
+    return _rank(value) == 2 and value.shape is not None and not isinstance(value.shape[0], int)
 
 
 def _is_split_of_features(node: ir.Node) -> bool:

@@ -33,7 +33,7 @@ def model_graph(model: zoo.Model, build: GraphBuilder, options: zoo.ExportOption
     if model.by_step and lengths is not None:
         scores = lengths.zero_beyond(scores, "head/within_lengths")
     shape: list[str | int] = ["batch", options.steps or "time", width] if model.by_step else ["batch", width]
-    outputs = lower_readout(build, model.readout, scores, shape)
+    outputs = lower_readout(build, model.readout, scores, shape, lengths if model.by_step else None)
     graph = ir.Graph(
         [*inputs, *states.inputs],
         [*outputs, *states.outputs],

@@ -13,13 +13,47 @@ from zoo_onnx.builder import GraphBuilder
 class Lengths:
     """The graph's input ``lengths`` and what follows from it.
 
+    A length below 1 or above the time ends in an error of the runtime: all that follows is made of `last`, which is
+    looked up by an index that is out of range then.
+
     Args:
-        value: (batch,) int64.
+        given: (batch,) int64.
         x: the graph's input (batch, time, …), which has the time to compare with.
     """
 
-    def __init__(self, build: GraphBuilder, value: ir.Value, x: ir.Value) -> None:
-        self.build, self.value, self.x = build, value, x
+    def __init__(self, build: GraphBuilder, given: ir.Value, x: ir.Value) -> None:
+        self.build, self.given, self.x = build, given, x
+
+    @cached_property
+    def _steps(self) -> ir.Value:
+        """(time,): 0, 1, …"""
+        build = self.build
+        time = build.node("Shape", "lengths/time", [self.x], {"start": 1, "end": 2})
+        count = build.node("Squeeze", "lengths/time/scalar", [time])
+        zero = build.weight("lengths/zero", np.array(0))
+        return build.node("Range", "lengths/steps", [zero, count, self._one])
+
+    @cached_property
+    def _one(self) -> ir.Value:
+        return self.build.weight("lengths/one", np.array(1))
+
+    @cached_property
+    def last(self) -> ir.Value:
+        """(batch,) int64, the last valid step of each sequence; an error of the runtime for a bad length.
+
+        A Gather takes negative indices for places from the end, so what is below 1 becomes the largest index.
+        """
+        build = self.build
+        below = build.node("Less", "lengths/below_1", [self.given, self._one])
+        before = build.node("Sub", "lengths/less_1", [self.given, self._one])
+        nowhere = build.weight("lengths/nowhere", np.array(np.iinfo(np.int64).max))
+        index = build.node("Where", "lengths/index", [below, nowhere, before])
+        return build.node("Gather", "lengths/from_1_to_time", [self._steps, index])
+
+    @cached_property
+    def value(self) -> ir.Value:
+        """(batch,) int64, each from 1 to the time."""
+        return self.build.node("Add", "lengths/checked", [self.last, self._one])
 
     @cached_property
     def as_int32(self) -> ir.Value:
@@ -37,12 +71,8 @@ class Lengths:
     def mask(self) -> ir.Value:
         """(batch, time), true where a step belongs to its sequence."""
         build = self.build
-        time = build.node("Shape", "lengths/time", [self.x], {"start": 1, "end": 2})
-        count = build.node("Squeeze", "lengths/time/scalar", [time])
-        bounds = [build.weight(f"lengths/{name}", np.array(number)) for name, number in (("zero", 0), ("one", 1))]
-        steps = build.node("Range", "lengths/steps", [bounds[0], count, bounds[1]])
-        column = build.node("Unsqueeze", "lengths/limits", [self.value, build.integers("lengths/limits/axis", 1)])
-        return build.node("Less", "lengths/mask", [steps, column])
+        column = build.node("Unsqueeze", "lengths/limits", [self.last, build.integers("lengths/limits/axis", 1)])
+        return build.node("LessOrEqual", "lengths/mask", [self._steps, column])
 
     @cached_property
     def steps_mask(self) -> ir.Value:
@@ -67,8 +97,6 @@ class Lengths:
     def at_last_step(self, value: ir.Value, name: str) -> ir.Value:
         """(time, batch, n) -> (batch, n), at each sequence's last valid step."""
         build = self.build
-        one = build.integers(f"{name}/one", 1)
-        last = build.node("Sub", f"{name}/last", [self.value, one])
-        index = build.node("Unsqueeze", f"{name}/index", [last, one])
+        index = build.node("Unsqueeze", f"{name}/index", [self.last, build.integers(f"{name}/index/axis", 1)])
         turned = build.node("Transpose", f"{name}/transpose", [value], {"perm": [1, 0, 2]})
         return build.node("GatherND", name, [turned, index], {"batch_dims": 1})

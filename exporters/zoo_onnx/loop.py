@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx_ir as ir
 
 import zoo
 from zoo_onnx.gates import Biased, Body, Origin, Part, Parts, simplify
-from zoo_onnx.piece import Graft, short_name
+from zoo_onnx.kernels import wider_type
+from zoo_onnx.piece import CellPieces, Graft, short_name
 from zoo_onnx.place import Place
-
-if TYPE_CHECKING:
-    from zoo_onnx.tracing import TracedCell
+from zoo_onnx.states import state_type
 
 
 @dataclass(eq=False)
@@ -22,8 +20,8 @@ class Loop:
     """One direction of a layer as a loop over time.
 
     Args:
-        graft: puts traced nodes into the graph.
-        traced: the cell.
+        graft: puts the cell's nodes into the graph.
+        cell: the cell's nodes.
         reverse: whether time runs from the end.
         name: what stands before the names of the nodes.
         parts: the cell's state.
@@ -31,7 +29,7 @@ class Loop:
 
     place: Place
     graft: Graft
-    traced: TracedCell
+    cell: CellPieces
     reverse: bool
     name: str
     parts: list[zoo.StatePart]
@@ -42,13 +40,14 @@ class Loop:
     """The states before the first step, (batch, n)."""
 
     def __post_init__(self) -> None:
-        self.body = simplify(self.traced.step)
+        self.body = simplify(self.cell.step)
         self._known: dict[Parts, list[ir.Value]] = {}
-        (self._projected,) = self.graft.put(self.traced.project, [self.place.x], f"{self.name}/project")
+        (self._projected,) = self.graft.put(self.cell.project, [self.place.x], f"{self.name}/project")
         self.inputs = [self._made(origin) for origin in self.body.origins]
         if self.place.lengths is not None:
             self.inputs.append(self.place.lengths.steps_mask)
         self.starts = [self.place.states.start(part) for part in self.parts]
+        self._kept_in = [self._type_to_choose_in(part) for part in self.parts]
 
     @property
     def gives_outputs(self) -> bool:
@@ -58,7 +57,7 @@ class Loop:
     @property
     def output_state(self) -> int | None:
         """The part of the state that is the output too, if any."""
-        output, *after = self.traced.step.outputs
+        output, *after = self.cell.step.outputs
         return next((index for index, value in enumerate(after) if value is output), None)
 
     def step(self, x: list[ir.Value], before: list[ir.Value], name: str, nodes: list[ir.Node]) -> list[ir.Value]:
@@ -72,11 +71,19 @@ class Loop:
         if mask is None:
             return [output, *after]
         kept = []
-        for part, new, old in zip(self.parts, after, before, strict=True):
-            value = ir.Value(name=f"{name}/{part.name}/kept")
-            nodes.append(ir.node("Where", [mask, new, old], outputs=[value], name=value.name))
-            kept.append(value)
+        for part, wider, new, old in zip(self.parts, self._kept_in, after, before, strict=True):
+            kept.append(_chosen(mask, new, old, f"{name}/{part.name}/kept", nodes, state_type(part).dtype, wider))
         return [output, *kept]
+
+    def _type_to_choose_in(self, part: zoo.StatePart) -> ir.DataType | None:
+        """The type in which ONNX Runtime can choose between two states, where it cannot in their own."""
+        if self.place.lengths is None:
+            return None
+        mask = ir.Value(name="mask", type=ir.TensorType(ir.DataType.BOOL))
+        both = [ir.Value(name=name, type=state_type(part)) for name in ("new", "old")]
+        node = ir.node("Where", [mask, *both], outputs=[ir.Value(name="kept")])
+        wider = wider_type(node, self.place.build.opset)
+        return None if wider is None else wider[1]
 
     def finish(self, outputs: ir.Value | None, finals: list[ir.Value]) -> ir.Value:
         """Hand the final states out, and give what the graph goes on with."""
@@ -125,3 +132,25 @@ class Loop:
             made = build.node_with_outputs("Split", name, [self._made(parts.of), sizes], names, {"axis": 2})
             self._known[parts] = list(made)
         return self._known[parts]
+
+
+def _chosen(
+    mask: ir.Value,
+    new: ir.Value,
+    old: ir.Value,
+    name: str,
+    nodes: list[ir.Node],
+    kind: ir.DataType,
+    wider: ir.DataType | None,
+) -> ir.Value:
+    """The new value where the mask is true, elsewhere the old one, as nodes; chosen in a wider type if there is one."""
+
+    def made(operator: str, suffix: str, inputs: list[ir.Value], **attributes: int) -> ir.Value:
+        value = ir.Value(name=f"{name}{suffix}")
+        nodes.append(ir.node(operator, inputs, attributes, outputs=[value], name=value.name))
+        return value
+
+    if wider is None:
+        return made("Where", "", [mask, new, old])
+    both = [made("Cast", f"/{which}", [value], to=int(wider)) for which, value in (("new", new), ("old", old))]
+    return made("Cast", "", [made("Where", "/wider", [mask, *both])], to=int(kind))

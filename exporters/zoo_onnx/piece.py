@@ -74,8 +74,18 @@ class Piece:
             node.replace_input_with(index, None)
 
 
+@dataclass(eq=False)
+class CellPieces:
+    """A cell as ONNX nodes."""
+
+    project: Piece
+    """(time, batch, input_size) -> (time, batch, any)"""
+    step: Piece
+    """x (batch, any), then the state of (batch, n) each -> output (batch, output_size), then the state."""
+
+
 class Graft:
-    """Puts pieces of one traced graph into the graph that is being built.
+    """Puts pieces of cells into the graph that is being built.
 
     What depends on no input of a piece, weights and what is made of them alone, stands in the main graph, once.
     """
@@ -83,19 +93,27 @@ class Graft:
     def __init__(self, build: GraphBuilder) -> None:
         self.build = build
         self._outer: dict[ir.Value, ir.Value] = {}
+        self._parameters: dict[str, ir.Value] = {}
 
     def constant(self, value: ir.Value, prefix: str) -> ir.Value:
         """That value in the main graph. Parameters keep the names that they have in the model."""
         if value not in self._outer:
             producer = value.producer()
             if producer is None:
-                assert value.const_value is not None
-                name = str(value.name) if is_parameter(value) else f"{prefix}/{value.name}"
-                self._outer[value] = self.build.weight(name, np.asarray(value.const_value.numpy()))
+                self._outer[value] = self._weight(value, prefix)
             else:
                 inputs = [None if one is None else self.constant(one, prefix) for one in producer.inputs]
                 self._outer |= self._clone(producer, inputs, prefix, self.build.nodes)
         return self._outer[value]
+
+    def _weight(self, value: ir.Value, prefix: str) -> ir.Value:
+        assert value.const_value is not None
+        array, name = np.asarray(value.const_value.numpy()), str(value.name)
+        if not is_parameter(value):
+            return self.build.weight(f"{prefix}/{name}", array)
+        if name not in self._parameters:  # which cells may share
+            self._parameters[name] = self.build.weight(name, array)
+        return self._parameters[name]
 
     def put(
         self, piece: Piece, inputs: Sequence[ir.Value], prefix: str, nodes: list[ir.Node] | None = None

@@ -9,6 +9,7 @@ from torch import nn
 
 import zoo
 from zoo_onnx.builder import GraphBuilder, unknown
+from zoo_onnx.lengths import Lengths
 
 ACTIVATIONS = {nn.ReLU: "Relu", nn.Tanh: "Tanh"}
 
@@ -42,9 +43,13 @@ def _lower_linear(build: GraphBuilder, linear: nn.Linear, value: ir.Value, name:
 
 
 def lower_readout(
-    build: GraphBuilder, readout: nn.Module, scores: ir.Value, shape: Sequence[str | int]
+    build: GraphBuilder, readout: nn.Module, scores: ir.Value, shape: Sequence[str | int], lengths: Lengths | None
 ) -> Sequence[ir.Value]:
-    """Scores of a shape -> the graph's outputs, with names, types and shapes."""
+    """Scores of a shape -> the graph's outputs, with names, types and shapes.
+
+    Args:
+        lengths: those of the sequences, where each step is scored and they have some.
+    """
     if isinstance(readout, zoo.SoftmaxReadout):
         softmax = build.node("Softmax", "readout/softmax", [scores], {"axis": -1})
         return [_output(scores, "logits", shape), _output(softmax, "probabilities", shape)]
@@ -54,20 +59,28 @@ def lower_readout(
         sigmoid = build.node("Sigmoid", "readout/sigmoid", [both])
         return [_output(scores, "logits", shape), _output(sigmoid, "probabilities", [*shape[:-1], 2])]
     if isinstance(readout, zoo.RescaleReadout):
-        return [_lower_rescale(build, readout, scores)]
+        return [_lower_rescale(build, readout, scores, shape, lengths)]
     raise unknown("readout", readout, "a zoo.SoftmaxReadout, SigmoidReadout or RescaleReadout")
 
 
-def _lower_rescale(build: GraphBuilder, readout: zoo.RescaleReadout, scores: ir.Value) -> ir.Value:
+def _lower_rescale(
+    build: GraphBuilder,
+    readout: zoo.RescaleReadout,
+    scores: ir.Value,
+    shape: Sequence[str | int],
+    lengths: Lengths | None,
+) -> ir.Value:
     factor, offset = readout.factor.numpy(), readout.offset.numpy()
-    sizes = [readout.horizon, len(factor)] if readout.horizon else [len(factor)]
     value = scores
     if readout.horizon:
+        sizes = (readout.horizon, len(factor))
         value = build.node("Reshape", "readout/by_step", [value, build.integers("readout/shape", -1, *sizes)])
+        shape = ["batch", *sizes]
     scaled = build.node("Mul", "readout/scale", [value, build.weight("readout/factor", factor)])
-    return _output(
-        build.node("Add", "readout/shift", [scaled, build.weight("readout/offset", offset)]), "y", ["batch", *sizes]
-    )
+    numbers = build.node("Add", "readout/shift", [scaled, build.weight("readout/offset", offset)])
+    if lengths is not None:
+        numbers = lengths.zero_beyond(numbers, "readout/within_lengths")
+    return _output(numbers, "y", shape)
 
 
 def _output(value: ir.Value, name: str, shape: Sequence[str | int]) -> ir.Value:

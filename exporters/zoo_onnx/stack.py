@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx_ir as ir
@@ -12,14 +11,12 @@ import zoo
 from zoo_onnx import native, scan, unrolled
 from zoo_onnx.auto import prefers_scan
 from zoo_onnx.builder import GraphBuilder
+from zoo_onnx.equations import from_equations
 from zoo_onnx.lengths import Lengths
 from zoo_onnx.loop import Loop
-from zoo_onnx.piece import Graft
+from zoo_onnx.piece import CellPieces, Graft
 from zoo_onnx.place import Place
 from zoo_onnx.states import States
-
-if TYPE_CHECKING:
-    from zoo_onnx.tracing import TracedCell
 
 OLDEST = 18
 """The first opset that torch.onnx writes."""
@@ -40,7 +37,7 @@ def lower_stack(
     layers = model.layers()
     operators = {index: _operators(index, layer, options, build.opset) for index, layer in enumerate(layers)}
     loops = [(index, k) for index, layer in enumerate(layers) if not operators[index] for k in range(len(layer.cells))]
-    traced, graft = _traced(model.stack, loops, build.opset), Graft(build)
+    cells, graft = _cells(model.stack, loops, build.opset), Graft(build)
     for index, layer in enumerate(layers):
         ends = index == len(layers) - 1 and model.pooling == "last"
         place = Place(build, index, layer, x, lengths, states, "last" if ends else "outputs")
@@ -50,7 +47,7 @@ def lower_stack(
         values = []
         for direction, (_, reverse, name) in enumerate(place.directions):
             parts = states.of(index, direction)
-            loop = Loop(place, graft, traced[index, direction], reverse, name, parts)
+            loop = Loop(place, graft, cells[index, direction], reverse, name, parts)
             values.append(unrolled.lower(loop, options.steps) if options.steps else scan.lower(loop))
         x = place.side_by_side(values)
     if model.pooling == "last":
@@ -80,14 +77,16 @@ def _operators(index: int, layer: zoo.Layer, options: zoo.ExportOptions, opset: 
     return found
 
 
-def _traced(stack: zoo.Stack, loops: list[tuple[int, int]], opset: int) -> Mapping[tuple[int, int], TracedCell]:
-    if not loops:
-        return {}
-    from zoo_onnx.tracing import trace  # which loads a hundred megabytes of torch and onnxscript
-
-    if opset < OLDEST:
+def _cells(stack: zoo.Stack, loops: list[tuple[int, int]], opset: int) -> Mapping[tuple[int, int], CellPieces]:
+    """The nodes of cells, each given as layer and direction: from the equations of an operator, or traced."""
+    if loops and opset < OLDEST:
         raise zoo.UsageError(f"--opset {opset}: a cell's own step needs {OLDEST} or newer; leave --opset out")
-    return trace(stack, loops, opset)
+    cells = {place: pieces for place in loops if (pieces := from_equations(stack, *place)) is not None}
+    if rest := [place for place in loops if place not in cells]:
+        from zoo_onnx.tracing import trace  # which loads a hundred megabytes of torch and onnxscript
+
+        cells |= trace(stack, rest, opset)
+    return cells
 
 
 def _pool(build: GraphBuilder, x: ir.Value, pooling: str, lengths: Lengths | None) -> ir.Value:

@@ -11,7 +11,6 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass
 from typing import Any
 
 import onnx_ir as ir
@@ -20,8 +19,15 @@ import torch
 from torch import Tensor, nn
 
 import zoo
-from zoo_onnx.piece import Piece, is_parameter
-from zoo_onnx.untraceable import refuse_frozen_sizes, refuse_what_cannot_be_written, untraceable
+from zoo_onnx.folding import work_out
+from zoo_onnx.kernels import compute_in_wider_types
+from zoo_onnx.piece import CellPieces, Piece, is_parameter
+from zoo_onnx.untraceable import (
+    missing_operation,
+    refuse_frozen_sizes,
+    refuse_what_cannot_be_written,
+    untraceable,
+)
 
 TIME, BATCH = 5, 7
 """Sizes to trace at. 0 and 1 would be frozen; that these two differ keeps one from being taken for the other."""
@@ -29,17 +35,7 @@ FREE = torch.export.Dim.AUTO
 """Any size, unless the code of a cell asks for it; which `refuse_frozen_sizes` finds."""
 
 
-@dataclass(eq=False)
-class TracedCell:
-    """A cell as ONNX nodes."""
-
-    project: Piece
-    """(time, batch, input_size) -> (time, batch, any)"""
-    step: Piece
-    """x (batch, any), then the state of (batch, n) each -> output (batch, output_size), then the state."""
-
-
-def trace(stack: zoo.Stack, wanted: Sequence[tuple[int, int]], opset: int) -> dict[tuple[int, int], TracedCell]:
+def trace(stack: zoo.Stack, wanted: Sequence[tuple[int, int]], opset: int) -> dict[tuple[int, int], CellPieces]:
     """Trace cells of a stack.
 
     Args:
@@ -58,12 +54,11 @@ def trace(stack: zoo.Stack, wanted: Sequence[tuple[int, int]], opset: int) -> di
             free = ([_free(one) for one in examples],)
             traced = torch.export.export(steps, (examples,), dynamic_shapes=free, strict=False)
             refuse_frozen_sizes(traced, cells[0], examples[0])
-            program = torch.onnx.export(traced, (), dynamo=True, opset_version=opset, optimize=False, verbose=False)
+            program = _in_onnx(traced, opset)
         except zoo.ExportError:
             raise
         except Exception as error:  # torch's own, or whatever the code of a cell raises
             raise untraceable(error, cells[0], examples[0]) from error
-        assert program is not None
         onnxscript.optimizer.optimize_ir(program.model, should_fold=_spare_weights)
     graph = program.model.graph
     inputs, outputs = iter(graph.inputs), iter([_source(value) for value in graph.outputs])
@@ -72,9 +67,25 @@ def trace(stack: zoo.Stack, wanted: Sequence[tuple[int, int]], opset: int) -> di
     for place, example in zip(wanted, examples, strict=True):
         sequence, x, *state = [next(inputs) for _ in example]
         projected, output, *after = [next(outputs) for _ in example]
-        found[place] = TracedCell(Piece([sequence], [projected]), Piece([x, *state], [output, *after]))
-        refuse_what_cannot_be_written(found[place].project.nodes() + found[place].step.nodes(), cells[0], example)
+        found[place] = CellPieces(Piece([sequence], [projected]), Piece([x, *state], [output, *after]))
+        for piece in (found[place].project, found[place].step):
+            refuse_what_cannot_be_written(piece.nodes(), cells[0], example)
+            compute_in_wider_types(piece, opset)
     return found
+
+
+def _in_onnx(traced: torch.export.ExportedProgram, opset: int) -> torch.onnx.ONNXProgram:
+    """A traced program in ONNX; what ONNX has no equal of is worked out first, as far as weights alone give it."""
+    while True:
+        try:
+            program = torch.onnx.export(traced, (), dynamo=True, opset_version=opset, optimize=False, verbose=False)
+        except Exception as error:
+            missing = missing_operation(error)
+            if missing is None or not work_out(traced, missing):
+                raise
+        else:
+            assert program is not None
+            return program
 
 
 def _source(value: ir.Value) -> ir.Value:

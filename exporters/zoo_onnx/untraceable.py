@@ -39,13 +39,19 @@ def untraceable(error: Exception, cell: zoo.Cell, example: Sequence[Tensor]) -> 
         example: a sequence, one step of what `project` makes of it, and a state.
     """
     text = _text(error)
-    if missing := re.search(r"No ONNX function found for <OpOverload\(op='[\w]+\.(\w+)", text):
-        line = _first_operation(cell, example, lambda func: missing[1] in str(func))
-        return _told(cell, line, f"ONNX has no equal of {missing[1]}", "write it with other operations")
+    if missing := missing_operation(error):
+        line = _first_operation(cell, example, lambda func: missing in str(func))
+        return _told(cell, line, f"ONNX has no equal of {missing}", "write it with other operations")
     for mark, found, remedy in MEANINGS:
         if mark in text:
             return _told(cell, zoo.raised_at(error, NOT_OF_A_CELL), found, remedy)
     return _told(cell, zoo.raised_at(error, NOT_OF_A_CELL), f"{type(error).__name__}: {text[:200]}", UNKNOWN)
+
+
+def missing_operation(error: BaseException) -> str | None:
+    """The operation of torch that ONNX has no equal of, where that is what an error of torch.onnx says."""
+    found = re.search(r"No ONNX function found for <OpOverload\(op='\w+\.(\w+)", _text(error))
+    return None if found is None else found[1]
 
 
 def refuse_frozen_sizes(program: ExportedProgram, cell: zoo.Cell, example: Sequence[Tensor]) -> None:

@@ -9,6 +9,7 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,11 @@ from zoo.exporter import Exporter
 from zoo.model import Model
 from zoo.plugins import load_registry
 from zoo.runtime.session import OnnxSession
+from zoo.timing import duration, interleave
 
 EXPORTS = 100
+REPEATS = 15
+LOWERINGS: tuple[zoo.Lowering, ...] = ("auto", "native", "scan")
 
 
 def main() -> None:
@@ -36,7 +40,19 @@ def main() -> None:
             ours = partial(exporter.export, model, path, {}, zoo.ExportOptions())
             result = compare(ours, partial(_torch_export, _Plain(name).eval()), rounds=3)
             print(f"    {name:<8}{result}   {1 / result.ratio.median:.0f} times faster")
+        _by_lowering(exporter, models, path)
         _export_many(exporter, list(models.values()), path)
+
+
+def _by_lowering(exporter: Exporter, models: dict[str, Model], path: Path) -> None:
+    """The median of warm exports, which the first ones are not: they load what they need."""
+    for name, model in models.items():
+        sides = {
+            lowering: partial(exporter.export, model, path, {}, zoo.ExportOptions(lowering=lowering))
+            for lowering in LOWERINGS
+        }
+        taken = interleave(sides, REPEATS, warmup=1)
+        print(f"    {name:<8}" + ", ".join(f"{side} {duration(median(times))}" for side, times in taken.items()))
 
 
 def _model(name: str) -> Model:

@@ -58,7 +58,7 @@ def shift_mask(by: int) -> Mutation:
         graph.insert(
             "lengths/mask/by_step",
             helper.make_node("Add", [limits, "by"], ["limits"], "limits"),
-            helper.make_node("Less", [graph.node("lengths/mask").input[0], "limits"], ["mask"], "mask"),
+            helper.make_node("LessOrEqual", [graph.node("lengths/mask").input[0], "limits"], ["mask"], "mask"),
             helper.make_node("Transpose", ["mask"], ["mask_turned"], "mask_turned", perm=[1, 0]),
             helper.make_node("Unsqueeze", ["mask_turned", axis], ["mask_by_step"], "mask_by_step"),
         )

@@ -1,0 +1,98 @@
+"""Cells whose recurrent weight follows from their parameters by operations that ONNX does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+
+import zoo
+
+
+class WeightCell(zoo.Cell):
+    """An Elman network; a subclass says what its recurrent weight is."""
+
+    name = "weight"
+
+    def __init__(self, input_size: int, config: zoo.CellConfig) -> None:
+        hidden = config.hidden_size
+        super().__init__(input_size, state_sizes=(hidden,), output_size=hidden)
+        self.x2h = nn.Linear(input_size, hidden)
+        self.h2h = nn.Linear(hidden, hidden)
+
+    def project(self, x: Tensor) -> Tensor:
+        projected: Tensor = self.x2h(x)
+        return projected
+
+    def weight(self) -> Tensor:
+        """(hidden, hidden)"""
+        return cast("Tensor", self.h2h.weight)  # whose type a parametrization hides
+
+    def step(self, x: Tensor, state: zoo.State) -> tuple[Tensor, zoo.State]:
+        h = torch.tanh(x + nn.functional.linear(state[0], self.weight(), self.h2h.bias))
+        return h, (h,)
+
+
+class ExponentialAndCayley(WeightCell):
+    """Two orthogonal matrices made of a skew-symmetric one: its exponential (expRNN, Lezcano-Casado and Martinez-Rubio
+    2019) and, by a solver, its Cayley transform (scoRNN, Helfrich et al. 2018)."""
+
+    name = "exponential_and_cayley"
+
+    def weight(self) -> Tensor:
+        lower = self.h2h.weight.tril(-1)
+        skew, one = lower - lower.T, torch.eye(len(lower), dtype=lower.dtype)
+        return torch.matrix_exp(skew) @ torch.linalg.solve(one + skew, one - skew)
+
+
+class Inverse(WeightCell):
+    """Used beside the weight that it follows from."""
+
+    name = "inverse"
+
+    def step(self, x: Tensor, state: zoo.State) -> tuple[Tensor, zoo.State]:
+        own = self.h2h.weight
+        inverse = torch.linalg.inv(own + 2 * torch.eye(len(own), dtype=own.dtype))
+        h = torch.tanh(x + self.h2h(state[0]) + nn.functional.linear(state[0], inverse))
+        return h, (h,)
+
+
+class Orthonormal(WeightCell):
+    """The Q of a QR decomposition, which has two results, in two blocks."""
+
+    name = "orthonormal"
+
+    def step(self, x: Tensor, state: zoo.State) -> tuple[Tensor, zoo.State]:
+        q, r = torch.linalg.qr(self.h2h.weight)
+        upper, lower = (q * r.diagonal().sign()).split([2, len(q) - 2])
+        product = torch.cat([nn.functional.linear(state[0], upper), nn.functional.linear(state[0], lower)], 1)
+        h = torch.tanh(x + product)
+        return h, (h,)
+
+
+class Parametrized(WeightCell):
+    """PyTorch's own parametrization, by each of its maps."""
+
+    name = "parametrized"
+    orthogonal_map: str
+
+    def __init__(self, input_size: int, config: zoo.CellConfig) -> None:
+        super().__init__(input_size, config)
+        parametrizations.orthogonal(self.h2h, orthogonal_map=self.orthogonal_map)
+        with torch.no_grad():  # which begins with zeros, of which every map makes the same
+            for name, parameter in self.h2h.named_parameters():
+                if name.startswith("parametrizations"):
+                    parameter.add_(torch.empty_like(parameter).uniform_(-0.5, 0.5))
+
+
+WEIGHT_CELLS: Mapping[str, type[zoo.Cell]] = {
+    **{cell.name: cell for cell in (ExponentialAndCayley, Inverse, Orthonormal)},
+    **{
+        f"orthogonal by {kind}": type("Parametrized", (Parametrized,), {"orthogonal_map": kind})
+        for kind in ("matrix_exp", "cayley", "householder")
+    },
+}
+"""By name."""
