@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from zoo.runtime import cuda_libraries
-from zoo.runtime.cuda_libraries import DRIVER, missing_libraries, not_found
+from zoo.runtime.cuda_libraries import DRIVER, INSTALL, NO_DRIVER, missing_libraries, not_found, remedies
 
 LDD = """\
 \tlinux-vdso.so.1 (0x00007ffd)
@@ -41,6 +43,45 @@ def test_each_with_what_brings_it(folder: Path, monkeypatch: pytest.MonkeyPatch)
         "libwhat.so.1": "?",
         "libcudnn.so.9": "nvidia-cudnn-cu13",
     }
+
+
+@pytest.mark.parametrize(
+    ("cuda", "packages"),
+    [
+        (12, ["nvidia-cublas-cu12", "nvidia-cublas-cu12", DRIVER, "?", "nvidia-cudnn-cu12"]),
+        (13, ["nvidia-cublas", "nvidia-cublas", DRIVER, "?", "nvidia-cudnn-cu13"]),
+    ],
+)
+def test_packages_are_those_of_the_cuda_that_is_linked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, cuda: int, packages: list[str]
+) -> None:
+    monkeypatch.setattr(cuda_libraries, "_ldd", lambda _: LDD.replace(".so.13", f".so.{cuda}"))
+    monkeypatch.setattr(cuda_libraries, "_loads", lambda _: False)
+    assert list(missing_libraries(folder).values()) == packages
+
+
+@pytest.mark.parametrize(
+    ("missing", "advice"),
+    [
+        ({}, []),
+        ({"libcuda.so.1": DRIVER}, [NO_DRIVER]),
+        ({"libcufft.so.12": "nvidia-cufft"}, [INSTALL]),
+        ({"libwhat.so.1": "?"}, [INSTALL]),
+        ({"libcuda.so.1": DRIVER, "libcudnn.so.9": "nvidia-cudnn-cu13"}, [INSTALL, NO_DRIVER]),
+    ],
+)
+def test_nothing_is_to_be_installed_where_the_driver_alone_is_missing(
+    missing: dict[str, str], advice: list[str]
+) -> None:
+    assert remedies(missing) == advice
+
+
+def test_what_is_to_be_installed_is_what_the_project_itself_asks_for() -> None:
+    """Neither this project's own name, which no index has, nor an extra that onnxruntime-gpu has not."""
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    (cuda,) = project["optional-dependencies"]["cuda"]
+    wanted = Requirement(INSTALL.removeprefix("pip install ").strip('"'))
+    assert (wanted.name, wanted.extras) == (Requirement(cuda).name, Requirement(cuda).extras)
 
 
 def test_without_ldd_only_what_loads_late_is_known(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import torch
 from tests.command import run_zoo
 from zoo import doctor
 from zoo.doctor import _cudnn_major, mismatches
+from zoo.runtime.cuda_libraries import DRIVER, INSTALL, NO_DRIVER
 
 FINE: dict[str, Any] = {"onnxruntime_for": "13.0", "torch_for": "13.2", "torch_cudnn": 9}
 
@@ -43,8 +44,11 @@ def test_missing_libraries_are_a_fault_only_beside_a_gpu(monkeypatch: pytest.Mon
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert doctor._installation_faults() == [
         "torch sees a GPU and ONNX Runtime cannot use it: libcublas.so.13 (nvidia-cublas), libcudnn.so.9 "
-        "(nvidia-cudnn-cu13); pip install 'recurrent-zoo[cuda]'"
+        '(nvidia-cudnn-cu13); pip install "onnxruntime-gpu[cuda,cudnn]"'
     ]
+    monkeypatch.setattr(doctor, "missing_libraries", lambda _: {})
+    monkeypatch.setattr(doctor, "unavailable", lambda _: "the driver is too old")
+    assert doctor._installation_faults() == ["torch sees a GPU and ONNX Runtime cannot use it: the driver is too old"]
 
 
 def test_the_command_names_each(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,5 +56,14 @@ def test_the_command_names_each(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
     lines = [" ".join(line.split()) for line in run_zoo("doctor").stdout.splitlines()]
     assert "missing libcurand.so.10 nvidia-curand" in lines
-    assert "for a GPU pip install 'recurrent-zoo[cuda]'" in lines
+    assert f"CUDA would need {INSTALL}" in lines
     assert "TF32 override NVIDIA_TF32_OVERRIDE=0: no TF32 anywhere" in lines
+
+
+def test_the_driver_alone_is_nothing_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "missing_libraries", lambda _: {"libcuda.so.1": DRIVER})
+    outcome = run_zoo("doctor")
+    lines = [" ".join(line.split()) for line in outcome.stdout.splitlines()]
+    assert "missing libcuda.so.1 NVIDIA's driver" in lines
+    assert f"CUDA would need {NO_DRIVER}" in lines
+    assert "pip install" not in outcome.stdout

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
@@ -14,6 +18,9 @@ from zoo.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 TOP_LEVEL = {"zoo", "zoo_rnn", "zoo_lstm", "zoo_gru", "zoo_bilstm", "zoo_onnx"}
+
+
+STARTERS = {path.name for path in ROOT.glob("specs/*.yaml")}
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +43,46 @@ def test_wheel_holds_typing_marker_licence_and_no_tests(wheel: zipfile.ZipFile) 
     assert "zoo/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any("test" in name for name in names)
+
+
+def test_wheel_holds_the_starter_specs_and_no_others(wheel: zipfile.ZipFile) -> None:
+    folder = "zoo/starter_specs/"
+    packed = {name.removeprefix(folder): wheel.read(name) for name in wheel.namelist() if name.startswith(folder)}
+    assert packed == {name: (ROOT / "specs" / name).read_bytes() for name in STARTERS}
+    assert not any(name.endswith(".yaml") for name in wheel.namelist() if not name.startswith(folder))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: zipfile.ZipFile, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """Runs a command of the unpacked wheel in a folder that has nothing of the clone, and gives what it printed."""
+    site, here = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("here")
+    wheel.extractall(site)
+
+    def run(*arguments: str) -> str:
+        command = [sys.executable, "-m", "zoo", *arguments]
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=here, env={**os.environ, "PYTHONPATH": str(site)}, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return f"{done.stderr}{done.stdout}".replace(str(site), "SITE")
+
+    return run
+
+
+def test_the_first_lines_of_help_work_from_a_wheel(installed: Callable[..., str]) -> None:
+    """With the starter spec of the package; the spec that it names is in the wheel."""
+    (first,) = re.findall(r"Start with: +zoo (build \w+) ", installed("--help"))
+    printed = installed(*first.split(), "--set", "training.epochs=1")
+    assert printed.startswith(f"{first.split()[1]}: the starter spec SITE/zoo/starter_specs/")
+    assert "test loss" in printed
+    assert "next: zoo export --onnx runs/" in printed
+
+
+def test_init_writes_the_starter_specs_from_a_wheel(installed: Callable[..., str]) -> None:
+    printed = installed("init")
+    assert {Path(line).name for line in printed.splitlines() if line.startswith("specs/")} == STARTERS
+    listed = json.loads(installed("list", "--json"))["specs"]
+    assert {Path(spec["path"]).parent.as_posix() for spec in listed} == {"SITE/zoo/starter_specs", "specs"}
 
 
 def test_wheel_brings_entry_points(wheel: zipfile.ZipFile) -> None:

@@ -234,7 +234,7 @@ def test_inspect(run: Path) -> None:
         "probabilities float (batch, 10)",
         "layer_0/gru GRU 8 -> 12, forward, reset after",
         "readout/softmax Softmax",
-        "golden_input (856 characters)",
+        "golden_input float32 (2, 8, 8), .npy in base64, 856 characters",
     ):
         assert wanted in lines
 

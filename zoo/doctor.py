@@ -13,7 +13,7 @@ import onnxruntime as ort
 import torch
 
 from zoo.plugins import Registry
-from zoo.runtime.cuda_libraries import INSTALL, missing_libraries
+from zoo.runtime.cuda_libraries import missing_libraries, remedies
 from zoo.runtime.providers import PROVIDERS, unavailable
 from zoo.versions import versions
 
@@ -37,13 +37,14 @@ def examine(registry: Registry) -> dict[str, Any]:
 def _cuda() -> dict[str, Any]:
     """What CUDA takes, and what there is of it. A machine without a GPU may lack all of it."""
     unavailable("cuda")  # which loads what other packages bring
+    missing = missing_libraries(Path(ort.__file__).parent / "capi")
     cudnn = torch.backends.cudnn.version() if torch.backends.cudnn.is_available() else None
     return {
         "onnxruntime_for": getattr(ort, "cuda_version", "") or None,
         "torch_for": torch.version.cuda,
         "torch_cudnn": None if cudnn is None else _cudnn_major(cudnn),
-        "missing": missing_libraries(Path(ort.__file__).parent / "capi"),
-        "install": INSTALL,
+        "missing": missing,
+        "remedies": remedies(missing),
         "NVIDIA_TF32_OVERRIDE": os.environ.get("NVIDIA_TF32_OVERRIDE"),
     }
 
@@ -88,7 +89,7 @@ def _installation_faults() -> list[str]:
     cuda = _cuda()
     if reason := unavailable("cuda"):
         lacking = ", ".join(f"{name} ({bringer})" for name, bringer in cuda["missing"].items()) or reason
-        faults.append(f"torch sees a GPU and ONNX Runtime cannot use it: {lacking}; {INSTALL}")
+        faults.append("; ".join([f"torch sees a GPU and ONNX Runtime cannot use it: {lacking}", *cuda["remedies"]]))
     return [*faults, *mismatches(cuda)]
 
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode, b64encode
 from collections import Counter
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import onnx_ir as ir
 
 import zoo
 from zoo_onnx.operators import GATES
 
 LONG = 200
-"""Metadata longer than this is told by its length."""
+"""Characters of metadata that are shown as they are."""
+NPY = b64encode(b"\x93NUMPY").decode()
+"""What an array begins with in the metadata: base64 of a ``.npy`` file
+(https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html)."""
+HEADER = 1024
+"""Characters of base64 that hold the header of any array of ours."""
 
 
 def summarise(model: ir.Model, path: Path) -> zoo.GraphSummary:
@@ -31,11 +40,52 @@ def summarise(model: ir.Model, path: Path) -> zoo.GraphSummary:
         {value.name or "": _form(value) for value in graph.inputs},
         {value.name or "": _form(value) for value in graph.outputs},
         [(node.name or "", node.op_type, _note(node)) for node in graph],
-        {
-            key: value if len(value) <= LONG else f"({len(value):,} characters)"
-            for key, value in model.metadata_props.items()
-        },
+        {key: describe(value) for key, value in model.metadata_props.items()},
     )
+
+
+def describe(value: str) -> str:
+    """A value of the metadata: an array by its type and shape, JSON that is long in short, a long text by its size."""
+    if value.startswith(NPY) and (array := _array(value)):
+        return f"{array}, .npy in base64, {len(value):,} characters"
+    if len(value) <= LONG:
+        return value
+    if shortened := _shortened(value):
+        return shortened
+    lines = value.count("\n") + (not value.endswith("\n"))
+    return f"({f'{lines} lines, ' if lines > 1 else ''}{len(value):,} characters)"
+
+
+def _array(value: str) -> str | None:
+    """``float32 (2, 8, 8)``, from the header alone; None where it is damaged."""
+    try:
+        file = BytesIO(b64decode(value[:HEADER]))
+        if np.lib.format.read_magic(file) != (1, 0):
+            return None
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    except ValueError:
+        return None
+    return f"{dtype} {shape}"
+
+
+def _shortened(value: str) -> str | None:
+    """A JSON object with its lists and objects by their sizes, or by its fields alone; None for any other text."""
+    try:
+        fields = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(fields, dict):
+        return None
+    parts = ", ".join(f"{key}: {_in_short(field)}" for key, field in fields.items())
+    if len(parts) > LONG:
+        parts = f"fields {', '.join(fields)}"
+    return f"{parts} ({len(value):,} characters)" if len(parts) <= LONG else None
+
+
+def _in_short(field: object) -> str:
+    if isinstance(field, list | dict) and field:
+        return f"{len(field)} {'item' if isinstance(field, list) else 'field'}{'s' if len(field) > 1 else ''}"
+    return json.dumps(field, ensure_ascii=False)
 
 
 def _form(value: ir.Value) -> str:

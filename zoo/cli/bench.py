@@ -75,10 +75,9 @@ def command(
     from zoo.bench import Plan, bench
     from zoo.files import write_json
     from zoo.plots.latency import plot_bench
-    from zoo.run import Run
 
     registry = output.usable_plugins()
-    found = Run.find(run)
+    found = output.run_or_latest(run)
     plan = Plan(
         providers=tuple(dict.fromkeys(providers)),
         lowerings=tuple(dict.fromkeys(lowerings)),

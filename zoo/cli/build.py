@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -25,7 +26,8 @@ def command(
 ) -> None:
     """Train the model that SPEC describes, evaluate it and save the run.
 
-    The run goes to runs/NAME, or runs/NAME-2 and so on where that is taken. Under torchrun it trains data-parallel.
+    SPEC is a file, or the name of a starter spec, such as bilstm; 'zoo list' shows them and 'zoo init' copies them. The
+    run goes to runs/NAME, or runs/NAME-2 and so on where that is taken. Under torchrun it trains data-parallel.
     """
     import torch
 
@@ -35,11 +37,15 @@ def command(
     from zoo.model_card import in_two_parts
     from zoo.spec import SpecReader, load_document
     from zoo.spec_faults import located
+    from zoo.starter import resolve
     from zoo.threads import threads_for
 
     registry = output.usable_plugins()
     reader = SpecReader.of(registry)
-    document = load_document(spec, overrides)
+    file = resolve(spec)
+    if file != spec:
+        output.note(f"{spec}: the starter spec {file}")
+    document = load_document(file, overrides)
     resolved = reader.validate(document)
     with located(document):
         plan = prepare(resolved, registry)
@@ -76,7 +82,7 @@ def command(
         for name, metrics in result["baselines"].items()
     )
     click.echo(f"{run.path}: test {test} (epoch {result['best_epoch']}, {result['training_seconds']:.1f} s){naive}")
-    click.echo("next: zoo export --onnx", err=True)
+    click.echo(f"next: zoo export --onnx {shlex.quote(str(run.path))}", err=True)
 
 
 def _show_description(description: dict[str, Any]) -> None:

@@ -31,7 +31,6 @@ def command(
     """
     from zoo.cli.target import named_file
     from zoo.export import check, exported_file, exported_files
-    from zoo.run import Run
 
     if full and not matrix:
         raise UsageError("--full: is for the matrix; add --matrix, or leave --full out")
@@ -40,7 +39,7 @@ def command(
         check_matrix(target, registry, verdict.wanted(chosen, required), full=full, as_json=as_json)
         return
     if target is None or target.is_dir():
-        exported = exported_files(Run.find(target), registry)
+        exported = exported_files(output.run_or_latest(target), registry)
     else:
         run, _, path = named_file(target, registry)
         exported = [exported_file(path, run, registry)]

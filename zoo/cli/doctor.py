@@ -37,7 +37,7 @@ def command(as_json: bool) -> None:
 
 
 def _show_cuda(cuda: Mapping[str, Any]) -> None:
-    """What there is of CUDA and what is missing, a library a line, with the command that installs what can be."""
+    """What there is of CUDA and what is missing, a library a line, and how to come by that."""
     click.echo(output.styled("cuda", bold=True))
     click.echo(f"  {'onnxruntime for':<20}{cuda['onnxruntime_for'] or 'no CUDA'}")
     click.echo(f"  {'torch for':<20}{cuda['torch_for'] or 'no CUDA'}")
@@ -45,8 +45,8 @@ def _show_cuda(cuda: Mapping[str, Any]) -> None:
     click.echo(f"  {'TF32 override':<20}{_override(cuda['NVIDIA_TF32_OVERRIDE'])}")
     for number, (library, bringer) in enumerate(cuda["missing"].items()):
         click.echo(f"  {'' if number else 'missing':<20}{library:<22}{bringer}")
-    if cuda["missing"]:
-        click.echo(f"  {'for a GPU':<20}{cuda['install']}")
+    for number, remedy in enumerate(cuda["remedies"]):
+        click.echo(f"  {'' if number else 'CUDA would need':<20}{remedy}")
 
 
 def _override(value: str | None) -> str:

@@ -73,11 +73,10 @@ def command(
     wanted = _format([name for name, asked in formats.items() if asked])
     from zoo.export import export
     from zoo.exporter import ExportOptions
-    from zoo.run import Run
 
     registry = output.usable_plugins()
     exporter = registry.exporter(wanted)
-    found = Run.find(run)
+    found = output.run_or_latest(run)
     with output.spinner(f"exporting {found.path}") as progress:
         options = ExportOptions(opset, lowering, target, steps, states, streaming, PRECISIONS[precision])
         results = export(found, registry, exporter, verdict.wanted(chosen, required), options, progress)

@@ -31,10 +31,9 @@ def command(runs: tuple[Path, ...], untrained: bool, out: Path | None, as_json: 
     """
     from zoo.gradients import run_reach
     from zoo.plots.gradients import plot_gradients
-    from zoo.run import Run
 
     registry = output.usable_plugins()
-    found = list(dict.fromkeys(Run.find(path) for path in runs or (None,)))
+    found = list(dict.fromkeys(output.run_or_latest(path) for path in runs or (None,)))
     names = _names(found)
     results: dict[str, Reach] = {}
     with output.spinner("following gradients") as progress:

@@ -9,6 +9,7 @@ import click
 
 from zoo.cli import output
 from zoo.entry_points import entry_points
+from zoo.starter import starter_specs
 
 HEADINGS = {
     "architecture": "architectures",
@@ -31,7 +32,7 @@ def command(long: bool, as_json: bool) -> None:
         if text := words.get((point.kind, point.label)):
             entry["description"] = text
         found.setdefault(HEADINGS[point.kind], []).append(entry)
-    found["specs"] = [{"name": str(path)} for path in sorted(Path("specs").rglob("*.yaml"))]
+    found["specs"] = _specs()
     if as_json:
         output.emit(found)
         return
@@ -41,6 +42,15 @@ def command(long: bool, as_json: bool) -> None:
         for entry in entries:
             rest = entry.get("description") or entry.get("plugin", "")
             click.echo(f"  {entry['name']:<20}{rest}".rstrip())
+
+
+def _specs() -> list[dict[str, str]]:
+    """The starter specs by name, and then the files of specs/ here; in a clone most are the same files."""
+    starters = starter_specs()
+    named = [{"name": name, "description": "starter spec", "path": str(path)} for name, path in starters.items()]
+    known = {path.resolve() for path in starters.values()}
+    here = [path for path in sorted(Path("specs").rglob("*.yaml")) if path.resolve() not in known]
+    return [*named, *({"name": str(path), "path": str(path)} for path in here)]
 
 
 def _descriptions() -> dict[tuple[str, str], str]:

@@ -16,6 +16,7 @@ from zoo.cli import output
 from zoo.errors import Interrupted, SpecError, ZooError
 
 COMMANDS = {
+    "init": "Write specs to start with.",
     "build": "Train the model that a spec describes.",
     "export": "Export a run and prove that the file computes the same.",
     "check": "Prove an exported file again.",
@@ -35,6 +36,28 @@ COMMANDS = {
 }
 """Every command and its one line of help. They stand here so that --help imports none of them."""
 
+SYNONYMS = {
+    "train": "build",
+    "fit": "build",
+    "run": "build",
+    "new": "init",
+    "convert": "export",
+    "test": "check",
+    "prove": "check",
+    "debug": "bisect",
+    "infer": "predict",
+    "inference": "predict",
+    "forecast": "predict",
+    "generate": "sample",
+    "benchmark": "bench",
+    "show": "inspect",
+    "info": "inspect",
+    "summary": "inspect",
+    "ls": "list",
+    "env": "doctor",
+}
+"""What other programs call a command of this one, or what somebody may look for."""
+
 
 class LazyGroup(click.Group):
     """Imports a command's module only when that command is called."""
@@ -52,9 +75,9 @@ class LazyGroup(click.Group):
         self, context: click.Context, arguments: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if arguments and arguments[0] not in COMMANDS and not arguments[0].startswith("-"):
-            close = get_close_matches(arguments[0], COMMANDS, 1)
-            guess = f", did you mean {close[0]!r}?" if close else ""
-            raise click.UsageError(f"no command {arguments[0]!r}{guess} 'zoo --help' lists them.", context)
+            guess = _guess(arguments[0])
+            hint = f"did you mean {guess!r}? " if guess else ""
+            raise click.UsageError(f"no command {arguments[0]!r}; {hint}'zoo --help' lists all.", context)
         return super().resolve_command(context, arguments)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
@@ -62,12 +85,18 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def _guess(name: str) -> str | None:
+    """The command that is meant by a name that is none; None where nothing comes close."""
+    close = get_close_matches(name.lower(), [*COMMANDS, *SYNONYMS], 1)
+    return SYNONYMS.get(close[0], close[0]) if close else None
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="zoo")
 def cli() -> None:
     """Recurrent networks from a spec, with ONNX export that is proven.
 
-    Start with:  zoo build specs/bilstm.yaml  and then  zoo export --onnx
+    Start with:  zoo build bilstm  and then  zoo export --onnx
     """
 
 

@@ -71,7 +71,7 @@ def _subject(target: Path | None, registry: Registry) -> tuple[Run | None, Subje
 
     name = str(target)
     if target is None or Run(target).spec_file.is_file():
-        run = Run.find(target)
+        run = output.run_or_latest(target)
         config = SpecReader.of(registry).read(run.spec_file).architecture
         layer = registry.architectures[part_name(config)].layer
         return run, Subject.of(part_name(config), layer, type(config), config.model_dump())

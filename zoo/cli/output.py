@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from zoo.plugins import Registry
+    from zoo.run import Run
 
 F = TypeVar("F", bound=Callable[..., Any])
 SCHEMA_VERSION = 1
@@ -84,11 +86,31 @@ def _without_middle(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 2 :]}"
 
 
+def note(text: str) -> None:
+    """One line on stderr about what was chosen for the user."""
+    if speaks():
+        click.echo(text, err=True)
+
+
 def console() -> Console:
     """The console on stderr, for progress."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
+
+
+def run_or_latest(path: Path | None) -> Run:
+    """The run at ``path``; where none is named the latest one, after a line on stderr that names it.
+
+    Raises:
+        RunError: where there is none.
+    """
+    from zoo.run import Run
+
+    run = Run.find(path)
+    if path is None:
+        note(f"{run.path}: the latest run")
+    return run
 
 
 def usable_plugins() -> Registry:

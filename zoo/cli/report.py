@@ -22,10 +22,9 @@ def command(run: Path | None, out: Path | None, as_json: bool) -> None:
     pictures are in report/ too. What has not been measured yet is told there, with the command that does it.
     """
     from zoo.report import write_report
-    from zoo.run import Run
 
     registry = output.usable_plugins()
-    found = Run.find(run)
+    found = output.run_or_latest(run)
     with output.spinner(f"report of {found.path}") as progress:
         report = write_report(found, registry, out, progress)
     if as_json:

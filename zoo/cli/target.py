@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from zoo.cli import output
 from zoo.errors import RunError
 from zoo.export import REJECTED
 from zoo.exporter import Exporter
@@ -20,7 +21,7 @@ def suspect(target: Path | None, registry: Registry) -> tuple[Run, Exporter, Pat
     if target is not None and not target.is_dir():
         return named_file(target, registry)
     exporters = [exporter() for exporter in registry.exporters.values()]
-    run = Run.find(target)
+    run = output.run_or_latest(target)
     for folder in (REJECTED, "."):
         for exporter in exporters:
             for stem in ("model", "model.stream"):

@@ -163,7 +163,8 @@ def _parity(proof: Proof, album: Album) -> Picture | None:
     if not drawn or sum(file.name.startswith("parity-") for file in album.files) >= 2 * MOST_PROOFS:
         return None
     alt = f"Error and budget against steps for {proof.name}. " + " ".join(_figures(panel) for panel in drawn)
-    caption = f"{proof.name}: what it is off by, and what it may be off by, at each number of steps."
+    where = dict.fromkeys("at each step of the longest input" if panel.of_steps else "of each input" for panel in drawn)
+    caption = f"{proof.name}: error and budget {', or '.join(where)}."
     return album.draw(f"parity-{proof.key}", partial(plot_parity, drawn), alt, caption)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import RunError
-from zoo.plots.parity import Course, Panel
+from zoo.plots.parity import Course, Panel, Place
 from zoo.run import Run
 
 MOST_OUTPUTS = 4
@@ -150,11 +150,16 @@ def _panel(proof: Proof, name: str) -> Panel | None:
         steps = output.get("by_step")
         known = steps or output
         of_steps = of_steps or steps is not None
-        at = range(1, len(known["errors"]) + 1) if steps else [case["time"] for case in proof.report["cases"]]
+        at = [(step,) for step in range(1, len(known["errors"]) + 1)] if steps else _places(proof.report["cases"])
         points = [point for point in zip(at, known["errors"], known["budgets"], strict=True) if None not in point]
         if points and any(budget for _, _, budget in points):
             courses.append(Course(result["name"], *(list(column) for column in zip(*points, strict=True))))
     return Panel(name, courses, of_steps) if courses else None
+
+
+def _places(cases: Sequence[Mapping[str, Any]]) -> list[Place]:
+    """Where each case stands in the picture."""
+    return [(case["time"], case["chunk"]) if "chunk" in case else (case["time"],) for case in cases]
 
 
 @dataclass(frozen=True)

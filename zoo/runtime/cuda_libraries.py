@@ -6,7 +6,7 @@ import ctypes
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 CUDA_LIBRARY = "libonnxruntime_providers_cuda.so"
@@ -21,15 +21,21 @@ PACKAGES = {
     "libcublasLt": "nvidia-cublas",
     "libcuda": DRIVER,
     "libcudart": "nvidia-cuda-runtime",
-    "libcudnn": "nvidia-cudnn-cu13",
+    "libcudnn": "nvidia-cudnn",
     "libcufft": "nvidia-cufft",
     "libcurand": "nvidia-curand",
     "libnvrtc": "nvidia-cuda-nvrtc",
 }
-"""What brings a library of CUDA 13, by the start of its name: a package of PyPI, or the driver."""
-INSTALL = "pip install 'recurrent-zoo[cuda]'"
-"""Installs all of them, but for the driver."""
+"""What brings a library, by the start of its name: a package of PyPI without what stands for CUDA's version, or the
+driver."""
+UNVERSIONED = 13
+"""The CUDA from which on only cuDNN's package has it in its name: nvidia-cublas and nvidia-cudnn-cu13, but
+nvidia-cublas-cu12 (the extras cuda and cudnn of onnxruntime-gpu 1.31: https://pypi.org/project/onnxruntime-gpu/)."""
+INSTALL = 'pip install "onnxruntime-gpu[cuda,cudnn]"'
+"""Installs all of them, but for the driver, for the CUDA that the installed onnxruntime-gpu is built for."""
+NO_DRIVER = "an NVIDIA GPU with NVIDIA's driver; no Python package brings either"
 
+_CUBLAS = re.compile(r"^\s*libcublas\.so\.(\d+)", re.MULTILINE)
 _NOT_FOUND = re.compile(r"^\s*(\S+) => not found", re.MULTILINE)
 
 
@@ -43,8 +49,23 @@ def missing_libraries(folder: Path) -> dict[str, str]:
     library = folder / CUDA_LIBRARY
     if not library.is_file():
         return {}
-    wanted = (*not_found(_ldd(library)), *LATE)
-    return {name: PACKAGES.get(name.partition(".")[0], "?") for name in wanted if not _loads(name)}
+    linked = _ldd(library)
+    version = _CUBLAS.search(linked)
+    cuda = int(version[1]) if version else UNVERSIONED
+    return {name: _bringer(name, cuda) for name in (*not_found(linked), *LATE) if not _loads(name)}
+
+
+def remedies(missing: Mapping[str, str]) -> list[str]:
+    """What a machine needs that lacks these libraries, as `missing_libraries` gives them, before it can use a GPU."""
+    install = [INSTALL] if any(bringer != DRIVER for bringer in missing.values()) else []
+    return [*install, NO_DRIVER] if DRIVER in missing.values() else install
+
+
+def _bringer(library: str, cuda: int) -> str:
+    """What brings a library for a version of CUDA; ``?`` where that is not known."""
+    package = PACKAGES.get(library.partition(".")[0], "?")
+    plain = package in ("?", DRIVER) or (cuda >= UNVERSIONED and package != "nvidia-cudnn")
+    return package if plain else f"{package}-cu{cuda}"
 
 
 def not_found(told: str) -> Sequence[str]:

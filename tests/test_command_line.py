@@ -1,0 +1,75 @@
+"""What commands have in common: which run they take, and what they answer to a name that is no command."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.command import run_zoo
+from zoo.cli.main import COMMANDS, SYNONYMS
+
+TAKING_THE_LATEST = [
+    ("export", "--onnx"),
+    ("check",),
+    ("check", "--matrix"),
+    ("bisect",),
+    ("bench",),
+    ("report",),
+    ("gradients",),
+    ("inspect",),
+    ("inspect", "--placement"),
+]
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with two runs that hold nothing but a spec, so that each command stops after it has found its run."""
+    for age, name in enumerate(("last", "first")):
+        spec = tmp_path / "runs" / name / "spec.yaml"
+        spec.parent.mkdir(parents=True)
+        spec.write_text("no: spec\n")
+        os.utime(spec, (1e9 - age, 1e9 - age))
+    monkeypatch.chdir(tmp_path)
+    return Path("runs")
+
+
+@pytest.mark.parametrize("arguments", TAKING_THE_LATEST, ids=" ".join)
+def test_a_command_without_a_run_says_which_one_it_took(runs: Path, arguments: tuple[str, ...]) -> None:
+    """On stderr, before anything else, with --json too; and nothing of a run that was named."""
+    for options in ([], ["--json"]):
+        outcome = run_zoo(*arguments, *options)
+        assert outcome.stderr.startswith("runs/last: the latest run\nerror: ")
+        assert outcome.stdout == ""
+    assert "the latest run" not in run_zoo(*arguments, runs / "last").stderr
+
+
+def test_no_other_command_takes_a_run_that_is_not_named(runs: Path) -> None:
+    rest = set(COMMANDS) - {command for command, *_ in TAKING_THE_LATEST} - {"init"}
+    assert not [command for command in rest if "the latest run" in run_zoo(command).stderr]
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("train", "did you mean 'build'? "),
+        ("Train", "did you mean 'build'? "),
+        ("run", "did you mean 'build'? "),
+        ("test", "did you mean 'check'? "),
+        ("prove", "did you mean 'check'? "),
+        ("convert", "did you mean 'export'? "),
+        ("infer", "did you mean 'predict'? "),
+        ("buld", "did you mean 'build'? "),
+        ("xyzzy", ""),
+    ],
+)
+def test_a_name_that_is_no_command(given: str, hint: str) -> None:
+    outcome = run_zoo(given)
+    assert outcome.exit_code == 2
+    assert outcome.stderr.splitlines()[-1] == f"Error: no command {given!r}; {hint}'zoo --help' lists all."
+
+
+def test_synonyms_lead_to_commands_and_are_none() -> None:
+    assert set(SYNONYMS.values()) <= set(COMMANDS)
+    assert not set(SYNONYMS) & set(COMMANDS)

@@ -1,0 +1,99 @@
+"""The picture of a proof shows each error above the number of steps that it belongs to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tests.models import draw, make_model, sequences
+from zoo.plots.parity import Panel, draw_panel, plot_parity
+from zoo.proof.cases import Case, draw_cases
+from zoo.proof.streaming import SHAPES, chunk_cases
+from zoo.report.proofs import Proof, panels
+from zoo.run import Run
+
+STEPS = SHAPES[0][1]
+
+
+def panel_of(cases: Sequence[Case], providers: Sequence[str] = ("cpu",), steps: int | None = None) -> Panel:
+    """What the page draws of a proof with these cases; of an output with steps where their number is given."""
+    by_step = None if steps is None else {"case": 0, "errors": [1e-7] * steps, "budgets": [1e-6] * steps}
+    output = {
+        "name": "logits",
+        "over_budget": 0.1,
+        "errors": [1e-7] * len(cases),
+        "budgets": [1e-6] * len(cases),
+        "by_step": by_step,
+    }
+    report = {
+        "file": "model.onnx",
+        "cases": [case.to_dict() for case in cases],
+        "providers": [{"name": provider, "outputs": [output]} for provider in providers],
+    }
+    (panel,) = panels(Proof(Run(Path()), Path("onnx/parity.json"), report))
+    return panel
+
+
+def drawn(panel: Panel) -> Axes:
+    axes = Figure().subplots()
+    draw_panel(axes, panel)
+    return axes
+
+
+def ticks(axes: Axes) -> dict[float, str]:
+    return dict(zip(axes.get_xticks(), (label.get_text() for label in axes.get_xticklabels()), strict=True))
+
+
+def marks(axes: Axes) -> list[list[float]]:
+    """Where the marks of each line stand."""
+    return [[float(place) for place in line.get_xdata()] for line in axes.lines]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("providers", [("cpu",), ("cpu", "cuda strict", "cuda deployed")])
+def test_the_cases_of_a_stream_stand_above_their_steps_and_chunk(providers: tuple[str, ...]) -> None:
+    """Twelve cases of 200 steps were once spread from 200 to 516 on an axis of numbers."""
+    model = make_model("lstm", hidden_size=4)
+    cases = chunk_cases(model, sequences(draw(4, 8)))
+    axes = drawn(panel_of(cases, providers))
+    names = {0.0: f"{STEPS}\nby 1", 1.0: f"{STEPS}\nby 7", 2.0: f"{STEPS}\nby {STEPS}"}
+    assert ticks(axes) == names
+    assert axes.get_xlim() == (-0.5, 2.5)
+    assert axes.get_xlabel() == "steps of a case, by those of a chunk"
+    for line in marks(axes):
+        assert [names[round(place)] for place in line] == [f"{case.time}\nby {case.chunk}" for case in cases]
+    errors = [place for line in marks(axes)[::2] for place in line]  # then the budgets of the same cases
+    assert max(Counter(round(place, 6) for place in errors).values()) == 1
+
+
+def test_the_cases_of_whole_sequences_stand_above_their_steps() -> None:
+    """In the order of the steps, whatever that of the cases is; 28 steps have four cases, the others two."""
+    cases = list(draw_cases(draw(4, 8)))
+    axes = drawn(panel_of(cases))
+    assert list(ticks(axes).values()) == ["1", "7", "28", "50", "200"]
+    assert axes.get_xlabel() == "steps of a case"
+    for line in marks(axes):
+        assert [ticks(axes)[round(place)] for place in line] == [str(case.time) for case in cases]
+        for tick in ticks(axes):
+            around = [place for place in line if round(place) == tick]
+            assert sum(around) / len(around) == pytest.approx(tick)
+
+
+def test_each_step_of_a_case_stands_at_its_number() -> None:
+    cases = chunk_cases(make_model("lstm", hidden_size=4, pooling=None), sequences(draw(4, 8)))
+    axes = drawn(panel_of(cases, steps=STEPS))
+    assert marks(axes) == [list(range(1, STEPS + 1))] * 2
+    low, high = axes.get_xlim()
+    assert 0.5 < low < 1
+    assert STEPS < high < 2 * STEPS
+    assert axes.get_xlabel() == "step"
+
+
+def test_panels_of_both_kinds_stand_in_one_picture(tmp_path: Path) -> None:
+    cases = chunk_cases(make_model("lstm", hidden_size=4), sequences(draw(4, 8)))
+    plot_parity([panel_of(cases), panel_of(cases, steps=STEPS)], tmp_path / "parity.png")
+    assert (tmp_path / "parity.png").read_bytes().startswith(b"\x89PNG")

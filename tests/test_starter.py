@@ -1,0 +1,97 @@
+"""The specs to start with: `zoo init`, and `zoo build` with a name alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.command import run_zoo
+from tests.specs import ROOT
+from zoo.starter import resolve, starter_specs
+
+NAMES = sorted(path.stem for path in ROOT.glob("specs/*.yaml"))
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_clone_has_them_in_its_own_folder() -> None:
+    assert starter_specs() == {name: ROOT / "specs" / f"{name}.yaml" for name in NAMES}
+    assert {"bilstm", "characters", "forecast", "sentiment"} <= set(NAMES)
+
+
+def test_init_writes_each_and_says_what_to_do_next() -> None:
+    outcome = run_zoo("init")
+    assert outcome.exit_code == 0
+    assert outcome.stdout.splitlines() == [f"specs/{name}.yaml" for name in NAMES]
+    assert outcome.stderr == "next: zoo build specs/bilstm.yaml\n"
+    for name in NAMES:
+        assert Path(f"specs/{name}.yaml").read_bytes() == (ROOT / "specs" / f"{name}.yaml").read_bytes()
+
+
+def test_init_writes_to_a_folder_of_any_name() -> None:
+    outcome = run_zoo("init", "my specs/a", "--json")
+    report = json.loads(outcome.stdout)
+    assert report["folder"] == "my specs/a"
+    assert report["specs"] == [f"my specs/a/{name}.yaml" for name in NAMES]
+    assert all(Path(path).is_file() for path in report["specs"])
+    assert run_zoo("init", "it's").stderr == "next: zoo build 'it'\"'\"'s/bilstm.yaml'\n"
+
+
+def test_init_never_overwrites() -> None:
+    """Nothing at all is written where one of them is there, be it a link that leads nowhere."""
+    Path("specs").mkdir()
+    Path("specs/gru.yaml").symlink_to("nowhere")
+    Path("specs/lstm.yaml").write_text("mine")
+    outcome = run_zoo("init")
+    assert outcome.exit_code == 2
+    assert outcome.stderr == (
+        "error: specs/gru.yaml: exists already, and 1 more; nothing was written; name a new folder: zoo init DIR\n"
+    )
+    assert sorted(path.name for path in Path("specs").iterdir()) == ["gru.yaml", "lstm.yaml"]
+    assert Path("specs/lstm.yaml").read_text() == "mine"
+
+
+def test_init_where_nothing_can_be_written() -> None:
+    Path("file").write_text("")
+    assert run_zoo("init", "file").exit_code == 2
+    outcome = run_zoo("init", "file/specs")
+    assert outcome.exit_code == 1
+    assert outcome.stderr.startswith("error: file/specs/adding.yaml: cannot be written: Not a directory")
+
+
+def test_a_name_alone_is_a_starter_spec_unless_there_is_such_a_file() -> None:
+    assert resolve(Path("bilstm")) == starter_specs()["bilstm"]
+    Path("bilstm").mkdir()
+    assert resolve(Path("bilstm")) == starter_specs()["bilstm"]
+    Path("gru").write_text("mine")
+    assert resolve(Path("gru")) == Path("gru")
+
+
+def test_build_says_which_spec_it_took() -> None:
+    outcome = run_zoo("build", "bilstm", "--dry-run")
+    assert outcome.exit_code == 0
+    assert outcome.stderr == f"bilstm: the starter spec {starter_specs()['bilstm']}\n"
+    assert outcome.stdout.startswith("name: bilstm\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [("bilstm.yaml", "bilstm"), ("specs/bilstm.yaml", "bilstm"), ("bilsmt", "bilstm"), ("GRU", "gru")],
+)
+def test_a_file_that_is_missing_and_has_the_name_of_a_starter_spec(given: str, name: str) -> None:
+    outcome = run_zoo("build", given)
+    assert outcome.exit_code == 2
+    assert outcome.stderr == (
+        f"error: {given}: there is no such file; 'zoo build {name}' takes the starter spec of that name, and "
+        "'zoo init' writes all of them to specs/\n"
+    )
+
+
+@pytest.mark.parametrize("given", ["elsewhere.txt", ".", "x" * 5000, f"{'x' * 5000}/gru.yaml", "a\0b", "gru\0.yaml"])
+def test_what_else_is_no_spec_is_left_to_the_reader(given: str) -> None:
+    assert resolve(Path(given)) == Path(given)
