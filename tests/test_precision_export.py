@@ -24,7 +24,7 @@ from zoo.proof.disturbed import DisturbedArithmetic
 from zoo.proof.expectations import Expectations
 from zoo.proof.prove import Made, prove_against
 from zoo.runtime.session import OnnxSession
-from zoo_onnx.precision.int8 import in_int8
+from zoo_onnx.precision.int8 import in_uint8
 from zoo_onnx.precision.weights import weights_of_products
 
 LOWER = tuple(SHORT)
@@ -172,7 +172,7 @@ def test_padding_is_not_part_of_the_range(kind: str, tmp_path: Path) -> None:
 
 def test_int8_by_column() -> None:
     matrix = np.array([[1.0, 0.0, -3.0], [-0.5, 0.0, 0.1]], np.float32)
-    whole, scale = in_int8(matrix)
+    whole, scale = in_uint8(matrix)
     assert whole.tolist() == [[127, 0, -127], [-64, 0, 4]]
     assert scale == pytest.approx([1 / 127, 1.0, 3 / 127], rel=1e-6)
     assert (np.abs(whole * scale - matrix) <= np.abs(matrix).max(0) / 254 * (1 + 1e-6)).all()

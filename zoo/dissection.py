@@ -86,6 +86,14 @@ class Dissection(ABC):
             good: values that are right, so that what leads to them is no suspect.
         """
 
+    def wrong_products(self, bad: Probe, good: Collection[Probe]) -> list[Difference]:  # noqa: ARG002  (for those who can)
+        """The nodes on the way from good values to a bad one whose products in integers this machine gets wrong.
+
+        Such products have one right result whatever the file, so that here it is the CPU's arithmetic that differs,
+        and what it gives in place of what is said in words. A format without such products has none.
+        """
+        return []
+
     @abstractmethod
     def cut(self, bad: Probe, good: Collection[Probe], values: Mapping[str, NDArray[Any]], to: Path) -> Sequence[str]:
         """Write the nodes between good values and a bad one as a file that runs by itself, whose output is the bad one.

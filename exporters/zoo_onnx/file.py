@@ -14,6 +14,7 @@ from zoo_onnx.auto import for_precision
 from zoo_onnx.builder import GraphBuilder
 from zoo_onnx.graph import model_graph
 from zoo_onnx.opset import checked, ir_version
+from zoo_onnx.precision.saturation import saturating
 from zoo_onnx.precision.weights import weights_of_products
 from zoo_onnx.states import KEY as STATES_KEY
 
@@ -26,7 +27,7 @@ def write(model: zoo.Model, path: Path, metadata: Mapping[str, str], options: zo
     exported = ir.Model(graph, ir_version=ir_version(build.opset))
     RemoveUnusedNodesPass()(exported)  # what a lowering has put otherwise in the end
     if options.precision != "float32":
-        exported = _lowered(exported, options.precision)
+        _lower(exported, options.precision)
         left = [str(value.name) for value in weights_of_products(exported.graph)]
         exported.metadata_props["float32_weights"] = ", ".join(left) or "none"
     exported.producer_name, exported.producer_version = "recurrent-zoo", zoo.__version__
@@ -43,8 +44,8 @@ def write(model: zoo.Model, path: Path, metadata: Mapping[str, str], options: zo
         raise zoo.ExportError(f"the model does not make a valid graph: {fault}")
 
 
-def _lowered(model: ir.Model, precision: str) -> ir.Model:
-    """The same model in a lower precision; the one given is changed.
+def _lower(model: ir.Model, precision: str) -> None:
+    """Put a model in a lower precision.
 
     Raises:
         ExportError: where that cannot be, or saves nothing.
@@ -53,7 +54,7 @@ def _lowered(model: ir.Model, precision: str) -> ir.Model:
     if precision == "int8":
         from zoo_onnx.precision.int8 import quantise
 
-        model = quantise(model)
+        quantise(model)
     else:
         from zoo_onnx.precision.half import keep_in_half
 
@@ -63,7 +64,6 @@ def _lowered(model: ir.Model, precision: str) -> ir.Model:
             f"--precision {precision}: the graph would grow from {before:,} to {after:,} bytes, since the model is "
             "small and what converts its numbers takes more than it saves; leave --precision out"
         )
-    return model
 
 
 def _size(model: ir.Model) -> int:
@@ -81,7 +81,10 @@ def faults(path: Path) -> list[str]:
         return [f"{path}: {fault}"]
     if fault := _invalid(path):
         return [f"{path}: is not a valid ONNX file: {fault}"]
-    return []
+    return [
+        f"{path}: {name}: its int8 weights are so large that products are cut off on CPUs without VNNI; export it again"
+        for name in saturating(ir.load(path).graph)
+    ]
 
 
 def read(path: Path) -> ir.Model:

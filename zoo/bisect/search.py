@@ -114,7 +114,7 @@ def bisect(suspect: Suspect, folder: Path, progress: Callable[[str], None]) -> d
         view = view if optimised else _shrunk(inside, view, suspect.session.input.steps is None, progress)
         bad = view.bad
         progress("comparing with a fresh export")
-        found = _differences(suspect, dissection, bad.probe, view, scratch) if bad else []
+        found = _causes(suspect, dissection, bad.probe, view, scratch) if bad else []
         report = {
             **told,
             "verdict": verdict,
@@ -192,6 +192,14 @@ def _padded(case: Case) -> Case:
     if x.dtype.kind == "f":
         x[:, -1] = np.nan
     return replace(case, x=x, lengths=case.lengths.clip(max=case.time - 1))
+
+
+def _causes(
+    suspect: Suspect, dissection: Dissection, bad: Probe, view: View, scratch: Path
+) -> Sequence[Difference]:
+    """What explains the first bad value, the likeliest first: products that this CPU gets wrong; then differences."""
+    wrong = dissection.wrong_products(bad, [seen.probe for seen in view.good])
+    return [*wrong, *_differences(suspect, dissection, bad, view, scratch)]
 
 
 def _differences(

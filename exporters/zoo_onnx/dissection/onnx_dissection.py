@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 import zoo
 from zoo_onnx.dissection.differences import differences
 from zoo_onnx.dissection.probe import write_probes
+from zoo_onnx.dissection.products import wrong_products
 from zoo_onnx.dissection.suspects import cut
 
 
@@ -36,6 +37,9 @@ class OnnxDissection(zoo.Dissection):
         write_probes(fresh, other)
         known = {probe.output for probe in good}
         return differences(onnx.load(self._copy), onnx.load(other), bad.output, known)
+
+    def wrong_products(self, bad: zoo.Probe, good: Collection[zoo.Probe]) -> list[zoo.Difference]:
+        return wrong_products(onnx.load(self._copy), bad.output, {probe.output for probe in good})
 
     def cut(
         self, bad: zoo.Probe, good: Collection[zoo.Probe], values: Mapping[str, NDArray[Any]], to: Path

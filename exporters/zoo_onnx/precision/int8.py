@@ -1,24 +1,22 @@
 """Products in 8 bits, whose activations are quantised while the file runs ("dynamic"); all else stays in float32.
 
-A weight W (n, m) that is constant becomes int8, symmetric, with a scale for each column: W_q = round(W / s_w), where
-s_w is the column's largest magnitude / 127. What it is multiplied with goes through DynamicQuantizeLinear, uint8 over
-the range of the whole tensor. Both together:
+A weight W (n, m) that is constant becomes 8 bits, symmetric, with a scale for each column: W_q = 128 + round(W / s_w),
+uint8, where s_w is the column's largest magnitude / 127. What it is multiplied with goes through DynamicQuantizeLinear,
+uint8 over the range of the whole tensor. Both together:
 
-    x W + c  =  Cast(MatMulInteger(x_q, W_q, zero point of x)) * (s_x * s_w) + c
+    x W + c  =  Cast(MatMulInteger(x_q, W_q, zero point of x, 128)) * (s_x * s_w) + c
 
-An LSTM node becomes ONNX Runtime's DynamicQuantizeLSTM, through ONNX Runtime's own quantiser. That knows neither RNN
-nor GRU, and of the body of a Scan only those weights that are a constant as they stand: of gates that are split off a
-matrix it quantises none, and the file grows (onnxruntime 1.31). So other products, those of a body too, are put
-otherwise here.
+Uint8 with a zero point of 128, and not int8, because x86 processors without VNNI multiply uint8 with int8 by VPMADDUBSW,
+which adds two neighbouring products up in 16 bits and cuts off what does not fit: `zoo_onnx.precision.saturation`.
+Nothing is lost by it: the steps of a weight are the same.
+
+An LSTM node becomes ONNX Runtime's DynamicQuantizeLSTM. ONNX Runtime's own quantiser would write that with int8, or with
+uint8 but one scale for all columns; and it knows neither RNN nor GRU, and of the body of a Scan only those weights that
+are a constant as they stand: of gates that are split off a matrix it quantises none, and the file grows (onnxruntime
+1.31). So all of it is written here.
 """
 
 from __future__ import annotations
-
-import logging
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
@@ -33,10 +31,14 @@ from zoo_onnx.lengths import Lengths
 Matrix = NDArray[np.float32]
 MICROSOFT = "com.microsoft"
 QUANTISED = frozenset({"MatMulInteger", "DynamicQuantizeLSTM"})
+STEPS = 127
+"""Of a weight, up to the largest magnitude of its column. `zoo.parity.KEPT` counts half of one as a rounding."""
+ZERO_POINT = 128
+"""What a weight of 0 is kept as."""
 
 
-def quantise(model: ir.Model) -> ir.Model:
-    """The same model with its products in 8 bits; the one given is changed.
+def quantise(model: ir.Model) -> None:
+    """Put the products of a model in 8 bits.
 
     Raises:
         ExportError: where a recurrent layer is one operator that has no form in 8 bits, or nothing can be quantised.
@@ -51,15 +53,15 @@ def quantise(model: ir.Model) -> ir.Model:
     _zero_beyond_lengths(graph)
     products = _Products(graph)
     for node in list(ir.traversal.RecursiveGraphIterator(graph)):
-        products.quantise(node)
+        if node.op_type == "LSTM":
+            _quantise_lstm(node, graph)
+        else:
+            products.quantise(node)
     RemoveUnusedNodesPass()(model)
-    if any(node.op_type == "LSTM" for node in graph):
-        model = _with_quantised_lstm(model)
-    if not any(node.op_type in QUANTISED for node in ir.traversal.RecursiveGraphIterator(model.graph)):
+    if not any(node.op_type in QUANTISED for node in ir.traversal.RecursiveGraphIterator(graph)):
         raise zoo.ExportError(
             "--precision int8: no product of the graph has a constant weight, so nothing can be quantised; leave it out"
         )
-    return model
 
 
 class _Products:
@@ -68,7 +70,8 @@ class _Products:
     def __init__(self, graph: ir.Graph) -> None:
         self.graph = graph
         self._constants: dict[ir.Value, NDArray[np.generic] | None] = {}
-        self._weights: dict[tuple[ir.Value, bool], tuple[ir.Value, ir.Value]] = {}
+        self._weights: dict[tuple[tuple[int, ...], bytes], tuple[ir.Value, ir.Value]] = {}
+        self._zero_point: ir.Value | None = None
         self._activations: dict[tuple[ir.Graph, ir.Value], list[ir.Value]] = {}
 
     def quantise(self, node: ir.Node) -> None:
@@ -87,7 +90,7 @@ class _Products:
             new.append(ir.node("DynamicQuantizeLinear", [x], outputs=outputs, name=names[0]))
             self._activations[where, x] = outputs  # for the products behind this one too
         whole, x_scale, zero = self._activations[where, x]
-        product = _add(new, "MatMulInteger", f"{node.name}/integer", whole, weight, zero)
+        product = _add(new, "MatMulInteger", f"{node.name}/integer", whole, weight, zero, self._weight_zero_point())
         floating = ir.Value(name=f"{node.name}/float")
         cast_to = {"to": int(ir.DataType.FLOAT)}
         new.append(ir.node("Cast", [product], cast_to, outputs=[floating], name=floating.name))
@@ -98,7 +101,7 @@ class _Products:
         ir.convenience.replace_nodes_and_values(where, node, [node], new, node.outputs, [value])
 
     def _weight(self, node: ir.Node) -> tuple[ir.Value, ir.Value] | None:
-        """The matrix (n, m) that a node multiplies with, in int8, and the scales of its columns, (m,)."""
+        """The matrix (n, m) that a node multiplies with, in 8 bits, and the scales of its columns, (m,)."""
         if node.op_type not in ("MatMul", "Gemm") or node.inputs[1] is None:
             return None
         turned = _flag(node, "transB")
@@ -106,14 +109,30 @@ class _Products:
         matrix = self._constant(node.inputs[1])
         if matrix is None or matrix.ndim != 2 or not plain or _flag(node, "transA"):
             return None
-        key = (node.inputs[1], turned)
+        matrix = np.ascontiguousarray(matrix.T if turned else matrix, np.float32)
+        key = (matrix.shape, matrix.tobytes())  # by its numbers: one weight may reach products in several ways
         if key not in self._weights:
-            build, name = GraphBuilder(0), str(node.inputs[1].name)
-            whole, scale = in_int8(np.asarray(matrix.T if turned else matrix, np.float32))
-            self._weights[key] = (build.weight(f"{name}/int8", whole), build.weight(f"{name}/scales", scale))
+            build, name = GraphBuilder(0), self._free(str(node.inputs[1].name))
+            whole, scale = in_uint8(matrix)
+            self._weights[key] = (build.weight(f"{name}/uint8", whole), build.weight(f"{name}/scales", scale))
             for value in self._weights[key]:
                 self.graph.register_initializer(value)
         return self._weights[key]
+
+    def _free(self, name: str) -> str:
+        """The name of a weight, or with a number behind it where another form of that weight has it already."""
+        number, free = 1, name
+        while f"{free}/uint8" in self.graph.initializers:
+            number += 1
+            free = f"{name}/{number}"
+        return free
+
+    def _weight_zero_point(self) -> ir.Value:
+        """That of every weight, ()."""
+        if self._zero_point is None:
+            self._zero_point = GraphBuilder(0).weight("weight_zero_point", np.array(ZERO_POINT, np.uint8))
+            self.graph.register_initializer(self._zero_point)
+        return self._zero_point
 
     def _constant(self, value: ir.Value) -> NDArray[np.generic] | None:
         """The numbers of a value that follows from constants alone."""
@@ -133,11 +152,12 @@ def _flag(node: ir.Node, name: str) -> bool:
     return attribute is not None and bool(attribute.as_int())
 
 
-def in_int8(matrix: Matrix) -> tuple[NDArray[np.int8], Matrix]:
-    """(n, m) -> the same in int8, and the scale of each column, (m,)."""
+def in_uint8(matrix: Matrix) -> tuple[NDArray[np.uint8], Matrix]:
+    """(n, m) -> the same in 8 bits, 128 for 0, and the scale of each column, (m,)."""
     largest = np.abs(matrix).max(axis=0)
-    scale = np.where(largest > 0, largest / np.float32(127), np.float32(1)).astype(np.float32)
-    return np.clip(np.rint(matrix / scale), -127, 127).astype(np.int8), scale
+    scale = np.where(largest > 0, largest / np.float32(STEPS), np.float32(1)).astype(np.float32)
+    steps = np.clip(np.rint(matrix / scale), -STEPS, STEPS)
+    return (steps + ZERO_POINT).astype(np.uint8), scale
 
 
 def _add(nodes: list[ir.Node], operator: str, name: str, *inputs: ir.Value) -> ir.Value:
@@ -168,28 +188,29 @@ def _zero_beyond_lengths(graph: ir.Graph) -> None:
         reader.replace_input_with(index, zeroed)
 
 
-def _with_quantised_lstm(model: ir.Model) -> ir.Model:
-    """ONNX Runtime's quantiser, for LSTM nodes alone: a scale for each gate's row."""
-    from onnxruntime.quantization import quantize_dynamic
+def _quantise_lstm(node: ir.Node, graph: ir.Graph) -> None:
+    """Put ONNX Runtime's DynamicQuantizeLSTM in place of an LSTM: the same inputs, weights turned, and their scales.
 
-    proto = ir.to_proto(model)
-    proto.graph.ClearField("value_info")  # it turns weights around and would trip over their old shapes
-    with tempfile.TemporaryDirectory() as folder, _quiet():
-        path = Path(folder) / "model.onnx"
-        quantize_dynamic(proto, path, op_types_to_quantize=["LSTM"], per_channel=True)
-        found = ir.load(path)
-    for node in found.graph:
-        if node.domain == MICROSOFT:
-            node.name = str(node.name).removesuffix("_quant")
-    return found
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the advice that ONNX Runtime's quantiser logs each time."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(before)
+    W (directions, 4 hidden, n) becomes (directions, n, 4 hidden) in 8 bits; scales, zero points: (directions, 4 hidden).
+    """
+    build, inputs, quantisation = GraphBuilder(0), list(node.inputs), []
+    inputs += [None] * (8 - len(inputs))
+    for place, letter in ((1, "W"), (2, "R")):
+        matrices = inputs[place]
+        if matrices is None or matrices.const_value is None:
+            return
+        by_direction = [in_uint8(matrix.T) for matrix in matrices.const_value.numpy().astype(np.float32)]
+        whole, scales = (np.stack(arrays) for arrays in zip(*by_direction, strict=True))
+        name = f"{node.name}/{letter}"
+        inputs[place] = build.weight(f"{name}/uint8", whole)
+        quantisation.append(build.weight(f"{name}/scales", scales))
+        quantisation.append(build.weight(f"{name}/zero_points", np.full(scales.shape, ZERO_POINT, np.uint8)))
+    for value in build.initializers:
+        graph.register_initializer(value)
+    outputs = [ir.Value(name=value.name, type=value.type, shape=value.shape) for value in node.outputs]
+    attributes = list(node.attributes.values())
+    new = ir.Node(
+        MICROSOFT, "DynamicQuantizeLSTM", [*inputs, *quantisation], attributes, outputs=outputs, name=node.name
+    )
+    ir.convenience.replace_nodes_and_values(graph, node, [node], [new], node.outputs, outputs)
+    graph.opset_imports[MICROSOFT] = 1
