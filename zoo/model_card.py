@@ -146,14 +146,25 @@ def _cell(report: dict[str, Any], mode: str) -> str:
     if result is None:
         return ""
     shares = [output["over_budget"] for output in result["outputs"] if output["over_budget"] is not None]
-    limit = f" up to {result['judged_steps']} steps" if "judged_steps" in result else ""
-    return f"{result['status']}{limit}, {max(shares):.2f} of its budget" if shares else str(result["status"])
+    limit = up_to(result, report)
+    verdict = f"{result['status']} {limit}" if limit else str(result["status"])
+    return f"{verdict}, {max(shares):.2f} of its budget" if shares else verdict
+
+
+def up_to(result: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    """Up to how many steps a verdict is possible on a provider's result, where it is not at every number of them."""
+    if "judged_steps" not in result:
+        return ""
+    own = f" (the data have {report['data_steps']})" if "data_steps" in report else ""
+    return f"up to {result['judged_steps']} steps{own}"
 
 
 def _reasons(reports: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Why something is not passed, an item each, after an empty line; none where all is."""
+    """Why something is not passed, or not at every number of steps, an item each, after an empty line."""
     found = []
     for report in reports:
         missing = [f"{one['name']}: {one['reason']}" for one in report["providers"] if one["status"] == "unavailable"]
-        found += [f"- `{report['file']}`: {reason}" for reason in dict.fromkeys([*report["reasons"], *missing])]
+        beyond = [f"{one['name']}: no verdict is possible beyond {one['judged_steps']} steps: {one['beyond']}"
+                  for one in report["providers"] if "beyond" in one]
+        found += [f"- `{report['file']}`: {reason}" for reason in dict.fromkeys([*report["reasons"], *beyond, *missing])]
     return ["", *found] if found else []

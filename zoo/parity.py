@@ -19,6 +19,10 @@ counted are those of the weights, the coarsest; eps stays that of float32, since
 
 Integers, such as a counter of steps, must be equal: their budget is 0. One that the disturbances move was made of
 rounded numbers and may be any, so that no verdict is possible on it.
+
+Where the exact answers to other inputs would pass as well, the output depends on its input by less than its budget, and
+a file that reads no input would agree. Then agreement proves nothing: the verdict on the output is *inconclusive*, never
+*passed*; see `tells_apart`. It is drawn from several inputs, so that `compare` never gives it.
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-Status = Literal["passed", "failed", "ill-conditioned"]
+Status = Literal["passed", "failed", "ill-conditioned", "inconclusive"]
 
 SENSITIVITY_FACTOR = 8.0
 """A few draws see a part of the spread only, and a correct program may sum in another order."""
@@ -224,6 +228,12 @@ def judge(expected: Mapping[str, Expected], found: Mapping[str, Array]) -> Mappi
         name: replace(one, status="ill-conditioned", reason=unsure) if 1 < one.over_budget < np.inf else one
         for name, one in each.items()
     }
+
+
+def tells_apart(expected: Expected, other: Array) -> bool:
+    """Whether the answer to another input, of the same shape and lengths, would fail in place of what is expected."""
+    with np.errstate(over="ignore"):  # an exact result may be beyond float32
+        return compare(expected, other.astype(expected.dtype)).over_budget > 1
 
 
 def _by_step(array: Array, steps: int) -> Array:

@@ -77,10 +77,22 @@ def load_document(path: FilePath, overrides: Sequence[str] = ()) -> Document:
     if "name" not in document.value:
         document.value["name"] = path.stem
         document.places["name",] = Place(0, 0, f"{path} (its file's name)")
+    _apply(document, overrides)
+    return document
+
+
+def read_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """The fields that ``a.b=c`` overrides alone make; raises as `load_document` does."""
+    document = Document({}, {})
+    _apply(document, overrides)
+    assert isinstance(document.value, dict)
+    return document.value
+
+
+def _apply(document: Document, overrides: Sequence[str]) -> None:
     for number, override in enumerate(overrides, 1):
         shown = shorten(override if override.isprintable() else repr(override), _SHOWN)
         _override(document, override, Place(0, number, f"--set {shown}"))
-    return document
 
 
 def _specs_beside(path: FilePath) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from zoo.cli import output, verdict
-from zoo.cli.matrix import check_matrix
+from zoo.cli.matrix import MatrixOptions, check_matrix
 from zoo.errors import UsageError
 
 
@@ -17,9 +17,31 @@ from zoo.errors import UsageError
 @verdict.require_option
 @click.option("--matrix", is_flag=True, help="Prove TARGET's cell in a sample of its settings that has every pair.")
 @click.option("--full", is_flag=True, help="With --matrix: in all of them.")
+@click.option("--quick", is_flag=True, help="With --matrix: a smaller sample, up to 28 steps, of about a minute.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="A.B=C",
+    help="With --matrix: an option of the cell, as zoo build takes it: architecture.forget_bias=2. Repeatable.",
+)
+@click.option(
+    "--features",
+    type=click.IntRange(min=1),
+    help="With --matrix: numbers in a step of the input, 3 when left out; 8 for a cell whose input is as wide as its "
+    "state, of which the matrix makes 8 units.",
+)
 @output.common_options
 def command(
-    target: Path | None, chosen: tuple[str, ...], required: tuple[str, ...], matrix: bool, full: bool, as_json: bool
+    target: Path | None,
+    chosen: tuple[str, ...],
+    required: tuple[str, ...],
+    matrix: bool,
+    full: bool,
+    quick: bool,
+    overrides: tuple[str, ...],
+    features: int | None,
+    as_json: bool,
 ) -> None:
     """Prove TARGET, a run or an exported file of it, a rejected one too, against the run's weights. The latest run when
     none is named.
@@ -27,16 +49,22 @@ def command(
     With --matrix TARGET is a run or the name of an architecture, such as your own cell before any training. Small
     models of it with fresh weights are exported and proven: every direction, 1 and 3 layers, with and without bias,
     given states, lengths of every kind, several weights and opsets, shapes up to 16 x 512. Of a run its cell's own
-    options are kept, and the report goes to RUN/onnx/matrix.json.
+    options are kept, and the report goes to RUN/onnx/matrix.json. It leaves with 4 unless something passed and nothing
+    failed.
     """
     from zoo.cli.target import named_file
     from zoo.export import check, exported_file, exported_files
 
-    if full and not matrix:
-        raise UsageError("--full: is for the matrix; add --matrix, or leave --full out")
+    given = {"--full": full, "--quick": quick, "--set": overrides, "--features": features}
+    for flag, value in given.items():
+        if value and not matrix:
+            raise UsageError(f"{flag}: is for the matrix; add --matrix, or leave {flag} out")
+    if full and quick:
+        raise UsageError("--quick: is a part of the sample, and --full is everything; leave one of them out")
     registry = output.usable_plugins()
     if matrix:
-        check_matrix(target, registry, verdict.wanted(chosen, required), full=full, as_json=as_json)
+        options = MatrixOptions(full, quick, features, overrides)
+        check_matrix(target, registry, verdict.wanted(chosen, required), options, as_json=as_json)
         return
     if target is None or target.is_dir():
         exported = exported_files(output.run_or_latest(target), registry)

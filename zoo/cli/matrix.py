@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -20,16 +20,35 @@ if TYPE_CHECKING:
     from zoo.proof.prove import Wanted
     from zoo.run import Run
 
-COLOURS = {"passed": "green", "failed": "red", "ill-conditioned": "yellow", "refused": "cyan"}
+COLOURS = {
+    "passed": "green",
+    "failed": "red",
+    "ill-conditioned": "yellow",
+    "inconclusive": "yellow",
+    "refused": "cyan",
+}
 
 
-def check_matrix(target: Path | None, registry: Registry, wanted: Wanted, *, full: bool, as_json: bool) -> None:
+class MatrixOptions(NamedTuple):
+    """What the command's options ask for."""
+
+    full: bool = False
+    quick: bool = False
+    features: int | None = None
+    """Numbers in a step of the cell's input, where they are chosen."""
+    overrides: tuple[str, ...] = ()
+    """Options of the cell, each as ``architecture.field=value``."""
+
+
+def check_matrix(
+    target: Path | None, registry: Registry, wanted: Wanted, options: MatrixOptions, *, as_json: bool
+) -> None:
     """Prove the cell of a run, or of an architecture that is named, in all its settings or in a sample of them.
 
     Raises:
-        UsageError: where the target is neither.
+        UsageError: where the target is neither, or the cell cannot be made with the options.
         ProviderUnavailable: where a provider that is needed cannot run here.
-        ParityError: where a point fails.
+        ParityError: where a point fails, or none passes.
     """
     from zoo.bench import EXPORTER
     from zoo.files import write_json
@@ -46,10 +65,10 @@ def check_matrix(target: Path | None, registry: Registry, wanted: Wanted, *, ful
         if mode.name in missing
     ]
     wanted.insist({"verdict": "" if able else "unavailable", "providers": results})
-    run, subject = _subject(target, registry)
+    run, subject = _subject(target, registry, options)
     exporter = registry.exporter(EXPORTER)
     with _bar(f"matrix of {subject.name}") as progress:
-        report = matrix(subject, exporter, able, progress, full=full)
+        report = matrix(subject, exporter, able, progress, full=options.full, quick=options.quick)
     report["unavailable"] = missing
     if run is not None:
         write_json(run.export_folder(exporter.name) / "matrix.json", report)
@@ -59,28 +78,66 @@ def check_matrix(target: Path | None, registry: Registry, wanted: Wanted, *, ful
         _show(report)
     for name, reason in missing.items():
         click.echo(f"{name}: unavailable: {reason}", err=True)
-    if failed := report["counts"]["failed"]:
-        raise ParityError(f"{subject.name}: {failed} of {len(report['rows'])} in the matrix failed")
+    if fault := _fault(report):
+        raise ParityError(f"{subject.name}: {fault}")
 
 
-def _subject(target: Path | None, registry: Registry) -> tuple[Run | None, Subject]:
+def _fault(report: Mapping[str, Any]) -> str:
+    """Why the cell is not proven, in a line; empty where something passed and nothing failed."""
+    counts, total = report["counts"], len(report["rows"])
+    if counts["failed"]:
+        return f"{counts['failed']} of {total} in the matrix failed"
+    if counts["passed"]:
+        return ""
+    others = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    first = next((row for row in report["rows"] if row["status"] not in ("passed", "refused")), None)
+    why = "" if first is None else f"; {describe(first)}: {first['reason']}"
+    return f"0 of {total} in the matrix passed, so nothing is proven: {others or 'nothing ran'}{why}"
+
+
+def _subject(target: Path | None, registry: Registry, options: MatrixOptions) -> tuple[Run | None, Subject]:
     """What is meant: a run, whose cell's options are taken as they are, or an architecture by its name."""
-    from zoo.matrix.points import Subject
+    from zoo.matrix.points import FEATURES, HIDDEN_SIZE, Subject
     from zoo.run import Run
     from zoo.spec import SpecReader, part_name
 
+    changed = _overrides(options.overrides)
+    sizes = {
+        "features": FEATURES if options.features is None else options.features,
+        "hidden_size": changed.get("hidden_size", HIDDEN_SIZE),
+    }
     name = str(target)
     if target is None or Run(target).spec_file.is_file():
         run = output.run_or_latest(target)
         config = SpecReader.of(registry).read(run.spec_file).architecture
         layer = registry.architectures[part_name(config)].layer
-        return run, Subject.of(part_name(config), layer, type(config), config.model_dump())
+        return run, Subject.of(part_name(config), layer, type(config), config.model_dump() | changed, **sizes)
     if name not in registry.architectures:
         close = get_close_matches(name, registry.architectures, 1)
         guess = f"did you mean {close[0]!r}?" if close else f"they are {', '.join(sorted(registry.architectures))}"
         raise UsageError(f"{name}: is neither a run nor an architecture; {guess}")
     chosen = registry.architectures[name]
-    return None, Subject.of(name, chosen.layer, chosen.config, {"name": name})
+    return None, Subject.of(name, chosen.layer, chosen.config, {"name": name, **changed}, **sizes)
+
+
+def _overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """The cell's options that --set changes.
+
+    Raises:
+        UsageError: where one is no field of the architecture, or is varied by the matrix itself.
+    """
+    from zoo.spec import read_overrides
+
+    fields = read_overrides(overrides)
+    if others := [part for part in fields if part != "architecture"]:
+        raise UsageError(
+            f"--set {others[0]}: of a matrix only the architecture can be changed; write architecture.FIELD=VALUE, such "
+            "as architecture.forget_bias=2"
+        )
+    options: dict[str, Any] = fields.get("architecture", {})
+    if varied := [field for field in ("name", "num_layers", "direction", "bias", "pooling") if field in options]:
+        raise UsageError(f"--set architecture.{varied[0]}: the matrix chooses it by itself; leave it out")
+    return options
 
 
 @contextmanager
@@ -100,10 +157,13 @@ def _bar(text: str) -> Iterator[Callable[[int, int], None]]:
 
 def _show(report: Mapping[str, Any]) -> None:
     """Counts, the worst error over budget by direction, lengths and shape, and a line for each failure."""
-    kind = "all of it" if report["full"] else "a sample with every pair of settings"
+    kinds = {"full": "all of it", "quick": "a quick sample"}
+    kind = next((text for name, text in kinds.items() if report[name]), "a sample with every pair of settings")
     click.echo(output.styled(f"matrix of {report['architecture']}: {kind}, {report['seconds']:.0f} s", bold=True))
     counts = [output.styled(f"{count:,} {status}", fg=COLOURS[status]) for status, count in report["counts"].items()]
     click.echo(f"{', '.join(counts)}; the worst that passed at {report['worst']:.2f} of its budget")
+    for line in report["left_out"]:
+        click.echo(f"not tried: {line}")
     judged = [row for row in report["rows"] if row["status"] in ("passed", "failed") and row["batch"] is not None]
     lengths = list(dict.fromkeys(row["lengths"] for row in judged))
     click.echo()

@@ -22,7 +22,16 @@ provider_option = click.option(
 require_option = click.option(
     "--require", "required", multiple=True, type=_PROVIDERS, help="Leave with 5 where it cannot run. Repeatable."
 )
-COLOURS = {"passed": "green", "failed": "red", "ill-conditioned": "yellow", "unavailable": "cyan"}
+COLOURS = {
+    "passed": "green",
+    "failed": "red",
+    "ill-conditioned": "yellow",
+    "inconclusive": "yellow",
+    "unavailable": "cyan",
+}
+HEADINGS = ("output", "error", "of budget", "torch", "amplified", "labels")
+WIDTHS = (15, 8, 12, 8, 11, 9)
+"""Of the columns, at least; a wider text makes its column wider, and there are two spaces before each."""
 
 
 def tell(results: Sequence[tuple[Path, Mapping[str, Any]]], *, as_json: bool) -> None:
@@ -58,18 +67,19 @@ def _is_wrong(result: Mapping[str, Any]) -> bool:
 
 def _show(report: Mapping[str, Any], path: str) -> None:
     """The verdict: a block for each provider, a line for each output; 80 columns wide."""
-    click.echo(output.styled(f"parity of {path}: {report['verdict']}", bold=True))
+    from zoo.model_card import up_to
+
+    limits = [limit for result in report["providers"] if (limit := up_to(result, report))]
+    verdict = f"{report['verdict']} {limits[0]}" if limits and report["verdict"] == "passed" else report["verdict"]
+    click.echo(output.styled(f"parity of {path}: {verdict}", bold=True))
     if report.get("lowering", "auto") != "auto":
         steps = f", for {report['steps']} steps and no other number of them" if "steps" in report else ""
         click.echo(f"lowering: {report['lowering']}{steps}")
     for result in report["providers"]:
         gap = "\n" if result["outputs"] else ""
         click.echo(f"{gap}{result['name']:<15}{_coloured(result['status'])}  {_place(result)}")
-        if result["outputs"]:
-            heading = f"  {'output':<15}{'error':>8}{'of budget':>12}{'torch':>8}{'amplified':>11}{'labels':>9}"
-            click.echo(output.styled(heading, dim=True))
-        for one in result["outputs"]:
-            click.echo(_line(one))
+        for number, line in enumerate(_table(result["outputs"])):
+            click.echo(line if number else output.styled(line, dim=True))
         for line in _besides(result):
             click.echo(f"  {line}")
     for line in _beside_float32(report):
@@ -77,7 +87,10 @@ def _show(report: Mapping[str, Any], path: str) -> None:
 
 
 def _besides(result: Mapping[str, Any]) -> Iterator[str]:
-    """What else was seen: whether it repeats itself, and on a provider beside the CPU placement, copies and TF32."""
+    """What else was seen: why no verdict is possible beyond some step, whether it repeats itself, and on a provider
+    beside the CPU placement, copies and TF32."""
+    if "beyond" in result:
+        yield f"beyond {result['judged_steps']} steps {_coloured('ill-conditioned')}: {result['beyond']}"
     repeats = result.get("repeats")
     if repeats and not repeats["identical"]:
         yield f"{repeats['runs']} runs of one input differ by {repeats['largest_difference']:.1e}"
@@ -109,13 +122,30 @@ def _beside_float32(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"  answers are not compared: {found['missing']}"
 
 
-def _line(one: Mapping[str, Any]) -> str:
-    """One output: largest error, in units of its budget, torch's own likewise, amplification, share of equal labels."""
-    shares = f"{one['over_budget']:>12.2f}{one['torch_over_budget']:>8.2f}"
-    status = "" if one["status"] == "passed" else f"  {_coloured(one['status'])}"
+def _table(outputs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The heading and a line for each output, in columns; nothing where there is no output."""
+    if not outputs:
+        return
+    rows = [HEADINGS, *map(_figures, outputs)]
+    columns = zip(*rows, strict=True)
+    gapped = [max(len(cell) + 2 for cell in column) for column in columns]
+    name, *widths = map(max, gapped, WIDTHS)
+    statuses = ["", *("" if one["status"] == "passed" else f"  {_coloured(one['status'])}" for one in outputs)]
+    for (first, *others), status in zip(rows, statuses, strict=True):
+        figures = "".join(cell.rjust(width) for cell, width in zip(others, widths, strict=True))
+        yield f"  {first.ljust(name)}{figures}{status}"
+
+
+def _figures(one: Mapping[str, Any]) -> tuple[str, ...]:
+    """One output: largest error, in units of its budget, torch's own too, amplification, share of equal labels."""
+    shares = [_share(one[name]) for name in ("over_budget", "torch_over_budget")]
+    amplified = f"{one['amplification']:,.0f}" if one["amplification"] < 1e9 else f"{one['amplification']:.2e}"
     labels = "" if one["agreement"] is None else f"{one['agreement']:.0%}"
-    rest = f"{one['amplification']:>11,.0f}{labels:>9}{status}"
-    return f"  {one['name']:<15}{one['max_error']:>8.1e}{shares}{rest}"
+    return one["name"], f"{one['max_error']:.1e}", *shares, amplified, labels
+
+
+def _share(value: float) -> str:
+    return f"{value:.2f}" if value < 1000 else f"{value:.2e}"
 
 
 def _place(result: Mapping[str, Any]) -> str:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import dataclass, field, replace
+from itertools import cycle, islice, product
 from typing import Any, Literal, Self, cast
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 from torch import nn
 
 from zoo.cell import CellConfig
 from zoo.encoder import Normaliser
-from zoo.errors import SpecError, UsageError
+from zoo.errors import UsageError
 from zoo.exporter import Lowering
 from zoo.matrix.covering import Pair, cover
+from zoo.matrix.fits import impossible, in_short, insist_on_features
 from zoo.matrix.weights import amplify, number_gates
 from zoo.model import Model
+from zoo.parity import Array
 from zoo.proof.cases import SHAPES as PROVEN_SHAPES
 from zoo.proof.cases import Case, LengthsKind, are_possible, draw_lengths, draw_states, fill_padding
 from zoo.readout import SoftmaxReadout
@@ -27,7 +28,7 @@ from zoo.signature import Scale
 
 FEATURES, CLASSES, HIDDEN_SIZE = 3, 4, 8
 MEANS, DEVIATIONS = (4.0, -1.0, 0.5), (2.0, 0.5, 3.0)
-"""Of the features, in the user's units."""
+"""Of the features, in the user's units; of more than three the same again."""
 
 Weights = Literal["gain 1", "gain 3", "gates"]
 """As drawn; those that act on the state three times as large; each gate block a number of its own."""
@@ -35,9 +36,12 @@ Weights = Literal["gain 1", "gain 3", "gates"]
 REFUSED_OPSET = 17
 """For this one a cell's own step cannot be written: torch.onnx begins with 18."""
 OPSETS = (20, REFUSED_OPSET, 22)
+LAYERS = (1, 3)
 LENGTHS: tuple[LengthsKind, ...] = ("none", "equal", "mixed", "unsorted", "short")
 SHAPES = (*sorted(PROVEN_SHAPES, key=lambda shape: shape[1]), (16, 512))
 """(batch, time), those with few steps first: the exact result takes time for each."""
+QUICK_STEPS = 28
+"""The most in a quick sample, which has no opset but the first and the newest either."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +52,10 @@ class Subject:
     layer: type[Layer]
     config: StackConfig
     lowering: Lowering
+    features: int = FEATURES
+    """Numbers in a step of its input."""
+    impossible: Mapping[tuple[Direction, int], str] = field(default_factory=dict)
+    """Directions and numbers of layers in which the cell cannot be, and what it raises there."""
 
     @classmethod
     def of(
@@ -59,6 +67,7 @@ class Subject:
         *,
         lowering: Lowering | None = None,
         hidden_size: int = HIDDEN_SIZE,
+        features: int = FEATURES,
     ) -> Self:
         """From the options of an architecture, at a small size.
 
@@ -69,21 +78,36 @@ class Subject:
             options: what a spec says of it. Where the cell refuses the small size it has its own ``hidden_size``.
             lowering: ``native`` where the cell names an operator and ``scan`` elsewhere when None.
             hidden_size: the small size.
+            features: numbers in a step of its input.
 
         Raises:
-            UsageError: where the options do not make a layer.
+            UsageError: where the options do not make a layer, or it cannot do with so many features.
         """
         sizes = [hidden_size, *([options["hidden_size"]] if "hidden_size" in options else [])]
         for size in sizes:
             try:
                 made = config.model_validate({**options, "hidden_size": size})
-                cells = layer(FEATURES, made).directed_cells
+                insist_on_features(name, layer, made, features, size)
+                cells = layer(features, made).directed_cells
                 break
+            except UsageError:
+                raise
             except Exception as error:  # a cell raises what it likes
                 if size is sizes[-1]:
-                    raise UsageError(f"{name}: {_in_short(error)}; build a run of it and name that") from error
+                    raise UsageError(
+                        f"{name}: {in_short(error)}; the matrix gives it {features} features and hidden_size {size}: change "
+                        "them with --features N and --set architecture.hidden_size=N, and its own options with --set too"
+                    ) from error
         native = all(cell.operator() is not None for cell in cells)
-        return cls(name, layer, made, lowering or ("native" if native else "scan"))
+        directions: Sequence[Direction] = list(REVERSED) if layer.fixed_direction is None else [layer.fixed_direction]
+        never = impossible(layer, made, features, directions, LAYERS)
+        return cls(name, layer, made, lowering or ("native" if native else "scan"), features, never)
+
+    @property
+    def scale(self) -> Scale:
+        """Of its features, from the user's units to the model's."""
+        offset, factor = (tuple(islice(cycle(one), self.features)) for one in (MEANS, DEVIATIONS))
+        return Scale(offset, factor)
 
     def choices(self, newest: int) -> Mapping[str, tuple[Any, ...]]:
         """What this cell has, of the dimensions that not every cell has whole."""
@@ -119,13 +143,13 @@ class Variant:
         }
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            stack = Stack(self.subject.layer, FEATURES, type(config).model_validate(options))
+            stack = Stack(self.subject.layer, self.subject.features, type(config).model_validate(options))
             head = nn.Linear(stack.output_size, CLASSES)
         if self.weights == "gain 3":
             amplify(stack)
         if self.weights == "gates":
             number_gates(stack, cast("CellConfig", config).hidden_size)
-        encoder, pooling = Normaliser(Scale(MEANS, DEVIATIONS)), None if self.states else "last"
+        encoder, pooling = Normaliser(self.subject.scale), None if self.states else "last"
         return Model(
             encoder,
             stack,
@@ -135,10 +159,14 @@ class Variant:
             takes_lengths=self.takes_lengths,
         ).eval()
 
+    def draw(self, shape: tuple[int, int], generator: np.random.Generator) -> Array:
+        """Numbers of a shape, (batch, time, features)."""
+        offset, factor = self.subject.scale.offset, self.subject.scale.factor
+        return generator.normal(offset, factor, (*shape, self.subject.features)).astype(np.float32)
+
     def case(self, model: Model, lengths: LengthsKind, shape: tuple[int, int]) -> Case:
         """An input of a shape, with NaN beyond the lengths, and random states where they are given."""
-        generator = np.random.default_rng(shape)
-        x = generator.normal(MEANS, DEVIATIONS, (*shape, FEATURES)).astype(np.float32)
+        x = self.draw(shape, generator := np.random.default_rng(shape))
         drawn = draw_lengths(lengths, *shape)
         if drawn is not None:
             fill_padding(x, drawn)
@@ -147,6 +175,14 @@ class Variant:
             return case
         case = replace(case, states={})
         return replace(case, states=draw_states(model, case, generator))
+
+
+    def with_other_input(self, case: Case) -> Case:
+        """The same case with other numbers; its lengths and states stay."""
+        x = self.draw((case.batch, case.time), np.random.default_rng((case.batch, case.time, 1)))
+        if case.lengths is not None:
+            fill_padding(x, case.lengths)
+        return replace(case, x=x)
 
 
 @dataclass(frozen=True)
@@ -176,19 +212,20 @@ class Point:
         }
 
 
-def draw_points(subjects: Sequence[Subject], newest: int, *, full: bool) -> list[Point]:
+def draw_points(subjects: Sequence[Subject], newest: int, *, full: bool, quick: bool = False) -> list[Point]:
     """The whole matrix, or rows in which each pair of values of two dimensions occurs.
 
     Args:
         subjects: the cells; in a sample they are a dimension like the others.
         newest: the newest opset that can be written.
         full: whether the whole one is wanted.
+        quick: whether long inputs and all opsets but the first and the newest are left out.
     """
     choices = {subject: subject.choices(newest) for subject in subjects}
     dimensions: dict[str, Sequence[Any]] = {
         "subject": subjects,
         "direction": _union(choices, "direction"),
-        "layers": (1, 3),
+        "layers": LAYERS,
         "bias": _union(choices, "bias"),
         "states": (False, True),
         "lengths": LENGTHS,
@@ -196,6 +233,9 @@ def draw_points(subjects: Sequence[Subject], newest: int, *, full: bool) -> list
         "opset": _union(choices, "opset"),
         "shape": SHAPES,
     }
+    if quick:
+        opsets, shapes = dimensions["opset"], [shape for shape in SHAPES if shape[1] <= QUICK_STEPS]
+        dimensions |= {"opset": list(dict.fromkeys((opsets[0], opsets[-1]))), "shape": shapes}
     names, values = list(dimensions), list(dimensions.values())
 
     def allowed(pair: Pair) -> bool:
@@ -203,6 +243,8 @@ def draw_points(subjects: Sequence[Subject], newest: int, *, full: bool) -> list
         found, beside = values[one][first], values[other][second]
         if names[one] == "subject":
             return beside in choices[found].get(names[other], (beside,))
+        if (names[one], names[other]) == ("direction", "layers"):
+            return any((found, beside) not in subject.impossible for subject in subjects)
         return (names[one], names[other]) != ("lengths", "shape") or are_possible(found, *beside)
 
     if full:
@@ -216,7 +258,24 @@ def draw_points(subjects: Sequence[Subject], newest: int, *, full: bool) -> list
         chosen = cover([len(one) for one in values], allowed)
         rows = [tuple(one[number] for one, number in zip(values, row, strict=True)) for row in chosen]
     points = [_point(dict(zip(names, row, strict=True))) for row in rows]
+    points = [
+        one for one in points if (one.variant.direction, one.variant.layers) not in one.variant.subject.impossible
+    ]
     return [*points, *_to_be_refused(points, full=full)]
+
+
+def left_out(subject: Subject, newest: int, *, quick: bool) -> list[str]:
+    """What the matrix of a cell does not try, a line each: where the cell cannot be, and what takes long."""
+    lines = [
+        f"{direction}, {layers} layer{'s' if layers > 1 else ''}: {reason}"
+        for (direction, layers), reason in subject.impossible.items()
+    ]
+    if quick:
+        shapes = [f"{batch} x {time}" for batch, time in SHAPES if time > QUICK_STEPS]
+        opsets = subject.choices(newest)["opset"][1:-1]
+        lines += [f"batch x steps {', '.join(shapes)}"]
+        lines += [f"opset {', '.join(map(str, opsets))}"] if opsets else []
+    return lines
 
 
 def _union(choices: Mapping[Subject, Mapping[str, tuple[Any, ...]]], name: str) -> list[Any]:
@@ -236,9 +295,3 @@ def _to_be_refused(points: Sequence[Point], *, full: bool) -> Iterator[Point]:
         if point.variant.subject.lowering != "native" and key not in seen:
             seen.add(key)
             yield Point(point.variant, point.lengths, REFUSED_OPSET, None)
-
-
-def _in_short(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-    return " ".join(str(error.faults[0] if isinstance(error, SpecError) else error).split())

@@ -16,19 +16,19 @@ from typing import Any
 from zoo.cell_checks import check_cells
 from zoo.errors import DataError, RunError, UsageError, ZooError
 from zoo.exporter import Exporter, ExportOptions
-from zoo.matrix.points import OPSETS, Point, Subject, Variant, draw_points
+from zoo.matrix.points import OPSETS, Point, Subject, Variant, draw_points, left_out
 from zoo.model import Model
-from zoo.parity import Array, Expected, judge
-from zoo.proof.cases import Case
+from zoo.parity import Array, judge, tells_apart
+from zoo.proof.cases import torch_outputs
 from zoo.proof.expectations import Expectations
-from zoo.proof.outcomes import overall
+from zoo.proof.outcomes import SAME, overall, whose_fault
 from zoo.proof.prove import Mode
 from zoo.runtime.providers import PROVIDERS
 from zoo.runtime.session import OnnxSession
 from zoo.versions import versions
 
 SCHEMA_VERSION = 1
-STATUSES = ("passed", "failed", "ill-conditioned", "refused")
+STATUSES = ("passed", "failed", "ill-conditioned", "inconclusive", "refused")
 LATEST = 64
 """No format will have so many opsets for some time."""
 
@@ -43,6 +43,7 @@ def matrix(
     progress: Callable[[int, int], None],
     *,
     full: bool,
+    quick: bool = False,
 ) -> dict[str, Any]:
     """Prove one cell in all its settings, or in a sample that covers every pair of them.
 
@@ -52,16 +53,18 @@ def matrix(
         modes: how to run them; each one's provider can run here.
         progress: told how many points are done, and how many there are.
         full: all of them.
+        quick: a sample without long inputs, and without the opsets between the first and the newest.
 
     Returns:
-        The report; see `report`.
+        The report; see `report`. ``left_out`` has a line for whatever was not tried.
 
     Raises:
         CellError: where the cell does not keep the contract of `zoo.Cell`.
     """
     began = time.monotonic()
     check_cells(draw_points([subject], max(OPSETS), full=False)[0].variant.model().layers())
-    points = draw_points([subject], newest_opset(exporter, subject), full=full)
+    newest = newest_opset(exporter, subject)
+    points = draw_points([subject], newest, full=full, quick=quick)
     rows: list[Row] = []
     done = 0
     progress(done, len(points))
@@ -69,7 +72,8 @@ def matrix(
         rows += prove_points(group, exporter, modes)
         done += len(group)
         progress(done, len(points))
-    return report(subject.name, rows, time.monotonic() - began, full=full)
+    told = report(subject.name, rows, time.monotonic() - began, full=full)
+    return told | {"quick": quick, "left_out": left_out(subject, newest, quick=quick)}
 
 
 def report(architecture: str, rows: Sequence[Row], seconds: float, *, full: bool) -> dict[str, Any]:
@@ -77,7 +81,7 @@ def report(architecture: str, rows: Sequence[Row], seconds: float, *, full: bool
 
     ``counts`` has each status: *refused* is what had to be refused and was; what was refused and should not have been,
     or the other way round, is *failed*. *Ill-conditioned* is neither passed nor failed: on such a model no verdict is
-    possible. ``worst`` is the largest error in units of its budget of those that passed.
+    possible. Nor is *inconclusive*: the answer to another input would pass there too. ``worst`` is the largest error in units of its budget of those that passed.
     """
     counts = Counter(row["status"] for row in rows)
     return {
@@ -121,6 +125,7 @@ def prove_points(points: Sequence[Point], exporter: Exporter, modes: Sequence[Mo
     drawn = list(dict.fromkeys((one.lengths, one.shape) for one in points if one.shape is not None))
     places = {one: drawn.index((one.lengths, one.shape)) for one in points if one.shape is not None}
     expectations = Expectations(model, [variant.case(model, lengths, shape) for lengths, shape in drawn])
+    others = [torch_outputs(model, variant.with_other_input(case)) for case in expectations.cases]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"model{exporter.suffix}"
         for point in points:
@@ -137,7 +142,7 @@ def prove_points(points: Sequence[Point], exporter: Exporter, modes: Sequence[Mo
                 yield from (_row(one, None, "failed", float("inf"), fault) for one in of_file)
                 continue
             for mode in modes:
-                yield from _prove_file(path, mode, of_file, expectations)
+                yield from _prove_file(path, mode, of_file, expectations, others)
 
 
 def _refused(point: Point, model: Model, exporter: Exporter, path: Path) -> Row:
@@ -155,15 +160,23 @@ def _options(variant: Variant, opset: int) -> ExportOptions:
     return ExportOptions(opset, variant.subject.lowering, states=variant.states)
 
 
-def _prove_file(path: Path, mode: Mode, points: Mapping[Point, int], expectations: Expectations) -> Iterator[Row]:
-    """The points of one file, each with the place of its case, in one mode."""
-    wanted = expectations.at(mode.precision)
+def _prove_file(
+    path: Path,
+    mode: Mode,
+    points: Mapping[Point, int],
+    expectations: Expectations,
+    others: Sequence[Mapping[str, Array]],
+) -> Iterator[Row]:
+    """The points of one file, each with the place of its case, in one mode; ``others`` are the answers of the model to
+    another input in place of each case's."""
     try:
         session = OnnxSession(path, mode.provider, strict=mode.strict, threads=1)
     except (RunError, DataError) as error:
         yield from (_row(point, mode, "failed", float("inf"), str(error)) for point in points)
         return
-    found = [_compare(session, expectations.cases[number], wanted[number]) for number in points.values()]
+    found = [
+        _compare(session, expectations, number, mode.precision, others[number]) for number in points.values()
+    ]
     nodes = session.placement()
     elsewhere = sorted({node.operator for node in nodes if node.provider != PROVIDERS[mode.provider]})
     nowhere = "" if any(node.provider == PROVIDERS[mode.provider] for node in nodes) else mode.provider
@@ -173,8 +186,11 @@ def _prove_file(path: Path, mode: Mode, points: Mapping[Point, int], expectation
         yield _row(point, mode, status, over_budget, reason, elsewhere)
 
 
-def _compare(session: OnnxSession, case: Case, wanted: Mapping[str, Expected]) -> tuple[str, float, str]:
+def _compare(
+    session: OnnxSession, expectations: Expectations, number: int, precision: str, other: Mapping[str, Array]
+) -> tuple[str, float, str]:
     """Status, error over budget and reason of one case: the worst of its outputs."""
+    case, wanted = expectations.cases[number], expectations.at(precision)[number]
     try:
         found: Mapping[str, Array] = session.run(case.x, case.lengths, case.states)
     except (RunError, DataError) as error:
@@ -187,7 +203,11 @@ def _compare(session: OnnxSession, case: Case, wanted: Mapping[str, Expected]) -
         ((name, one) for name, one in each.items() if one.status == status), key=lambda item: item[1].over_budget
     )
     over_budget = max(one.over_budget for one in each.values())
-    return status, over_budget, f"{name}: {worst.reason}" if worst.reason else ""
+    if status != "passed":
+        own = judge(wanted, expectations.torch[number])[name]
+        return status, over_budget, f"{name}: {worst.reason}{whose_fault(worst, own)}"
+    same = [one for one in wanted if one not in expectations.states and not tells_apart(wanted[one], other[one])]
+    return ("inconclusive", over_budget, f"{same[0]}: {SAME}") if same else (status, over_budget, "")
 
 
 def _row(

@@ -79,5 +79,5 @@ def number_gates(stack: Stack, hidden_size: int) -> None:
 
 
 def _blocks(parameter: Tensor, rows: int) -> Iterable[Tensor]:
-    table = parameter.view(parameter.shape[:1].numel(), -1)
+    table = parameter if parameter.dim() else parameter[None]  # no other view: a parameter may lie in any order
     return (table[start : start + rows] for start in range(0, len(table), rows))

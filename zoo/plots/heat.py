@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 
 from zoo.plots.style import save
 
-MARKS = {"failed": "F", "ill-conditioned": "I", "refused": "R"}
+MARKS = {"failed": "F", "ill-conditioned": "I", "inconclusive": "N", "refused": "R"}
 """What stands in a cell beside the number, or in place of it."""
 FAULT = "#b3261e"
 
@@ -23,7 +23,7 @@ class Cell:
     """The worst of some proofs."""
 
     status: str
-    """passed, failed, ill-conditioned or refused: the worst that there is."""
+    """passed, failed, ill-conditioned, inconclusive or refused: the worst that there is."""
     over_budget: float | None
     """The largest error in units of its budget; None where there is none."""
 

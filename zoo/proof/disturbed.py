@@ -58,14 +58,26 @@ class DisturbedArithmetic(TorchDispatchMode):
     # fmt: off
     MOVES = frozenset(
         {
-            "_to_copy", "_unsafe_view", "cat", "clone", "constant_pad_nd", "copy", "expand_copy", "flip",
-            "gather", "index", "index_copy", "index_put", "index_select", "lift_fresh", "masked_fill", "repeat",
-            "roll", "scatter", "select_scatter", "slice_scatter", "stack", "tril", "triu", "unsafe_split",
-            "unsafe_split_with_sizes", "where"
+            "_to_copy", "_unsafe_index", "_unsafe_masked_index", "_unsafe_view", "as_strided_copy",
+            "as_strided_scatter", "block_diag", "cat", "channel_shuffle", "clone", "constant_pad_nd", "copy",
+            "diag_embed", "diagonal_copy", "diagonal_scatter", "embedding", "expand_copy", "flip", "gather", "im2col",
+            "index", "index_copy", "index_fill", "index_put", "index_select", "lift_fresh", "masked_fill",
+            "masked_scatter", "masked_select", "narrow_copy", "permute_copy", "pixel_shuffle", "pixel_unshuffle",
+            "put", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "repeat", "replication_pad1d",
+            "replication_pad2d", "replication_pad3d", "roll", "rot90", "scatter", "select_scatter", "slice_scatter",
+            "split_with_sizes_copy", "squeeze_copy", "stack", "t_copy", "take", "transpose_copy", "tril", "triu",
+            "unbind_copy", "unfold_copy", "unsafe_split", "unsafe_split_with_sizes", "unsqueeze_copy",
+            "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "view_copy", "where"
         }
         | {
-            "abs", "amax", "amin", "clamp", "clamp_max", "clamp_min", "max", "maximum", "min", "minimum", "neg",
-            "relu", "sign", "sort", "topk"
+            "abs", "adaptive_max_pool2d", "adaptive_max_pool3d", "amax", "amin", "aminmax", "clamp", "clamp_max",
+            "clamp_min", "copysign", "cummax", "cummin", "fmax", "fmin", "hardshrink", "hardtanh", "heaviside",
+            "kthvalue", "max", "max_pool2d_with_indices", "max_pool3d_with_indices", "maximum", "median", "min",
+            "minimum", "mode", "nan_to_num", "nanmedian", "neg", "relu", "sgn", "sign", "sort", "threshold", "topk",
+            "unique_consecutive", "unique_dim", "_unique2"
+        }
+        | {
+            "ceil", "floor", "fmod", "frac", "frexp", "nextafter", "round", "trunc"
         }
         | {
             "arange", "empty", "empty_like", "eye", "fill", "full", "full_like", "new_empty", "new_full",
@@ -73,8 +85,11 @@ class DisturbedArithmetic(TorchDispatchMode):
         }
     )
     # fmt: on
-    """Operations that move numbers, choose among them or make constants, and so round nothing. Views are known by
-    themselves; the form in place, such as ``relu_``, goes with the other."""
+    """Operations that move numbers, choose among them, cut them to whole numbers (or to what is left of them, which has
+    no more digits), or make constants, and so round nothing: IEEE 754-2019, 5.3 and 5.9. Views are known by themselves;
+    the form in place, such as ``relu_``, goes with the other. ``remainder`` is none: it adds the divisor to some."""
+    ROUND = frozenset({"round.decimals", "scatter.reduce", "scatter.value_reduce"})
+    """What goes by one of these names and calculates all the same."""
 
     def __init__(self, precision: str, seed: int, draws: int = 1, batch: int = 1, one_sided: int = 0) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -97,7 +112,7 @@ class DisturbedArithmetic(TorchDispatchMode):
             result = func(*args, **(kwargs or {}))
         if self.kept is not None and name == "embedding" and not self.kept.range_share:
             result = result + self._weight_error(result)
-        if func.is_view or name in self.MOVES:
+        if func.is_view or (name in self.MOVES and f"{name}.{func._schema.overload_name}" not in self.ROUND):
             return result
         in_place = func._schema.is_mutable
         if isinstance(result, tuple | list):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -104,7 +105,8 @@ class Oracle:
     @torch.no_grad()
     def inside(self, one: Input) -> dict[ModelValue, Array]:
         """The exact values along the model, their steps as in `expect_inside`."""
-        values = trace(self.model, *_tensors(one))
+        with _in_float64():
+            values = trace(self.model, *_tensors(one))
         turned = {
             value: array.flip(1) if reads_backward(self.model, value) else array for value, array in values.items()
         }
@@ -133,7 +135,19 @@ class Oracle:
             }
 
     def _run(self, one: Input) -> dict[str, Array]:
-        return {name: value.numpy() for name, value in self.model.outputs(*_tensors(one)).items()}
+        with _in_float64():
+            return {name: value.numpy() for name, value in self.model.outputs(*_tensors(one)).items()}
+
+
+@contextmanager
+def _in_float64() -> Iterator[None]:
+    """Makes the constants of a cell that names no dtype for them, as ``torch.zeros(n)``, float64 as all else here is."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def _expected(

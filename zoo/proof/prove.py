@@ -17,7 +17,7 @@ from zoo.parity import Array, judge, with_weights
 from zoo.proof.cases import SHAPES, Case, draw_cases, with_states
 from zoo.proof.expectations import Expectations
 from zoo.proof.observed import apart, copies, largest_over, middling, repeats
-from zoo.proof.outcomes import Outcome, judged_steps, overall, summary
+from zoo.proof.outcomes import Outcome, judged_steps, overall, summary, why_not_beyond
 from zoo.runtime.golden import PRECISION
 from zoo.runtime.placement import describe, insist_on_placement
 from zoo.runtime.providers import PROVIDERS, PlacedNode, refusal_alone, unavailable
@@ -118,7 +118,7 @@ def prove(
         progress: told what is being done, a few words at a time.
 
     Returns:
-        The report, ready for JSON; its ``verdict`` is passed, failed, ill-conditioned or unavailable.
+        The report, ready for JSON; its ``verdict`` is passed, failed, ill-conditioned, inconclusive or unavailable.
     """
     made = Made.read(path)
     expectations = Expectations(model, cases_for(model, sample, made), progress)
@@ -128,11 +128,15 @@ def prove(
 def cases_for(model: Model, sample: Split, made: Made, *, with_lengths: bool | None = None) -> list[Case]:
     """The inputs of a proof of a file that takes whole sequences; with lengths where the model takes them when None.
 
-    One of lower precision, which may be judged up to some number of steps alone, gets the data's own number too.
+    Since a file may be judged up to some number of steps alone, the data's own number is among them. One of float32
+    that is judged at the longest shape needs no longer one, and gets none: exact results take time by the step.
     """
     with_lengths = model.takes_lengths if with_lengths is None else with_lengths
-    own = () if made.precision == "float32" else ((3, sample.x.shape[1]),)
-    shapes = (*SHAPES, *own) if made.steps is None else tuple(dict.fromkeys((batch, made.steps) for batch, _ in SHAPES))
+    own, listed = sample.x.shape[1], [time for _, time in SHAPES]
+    further = own not in listed and (own < max(listed) or made.precision != "float32")
+    shapes = (*SHAPES, (3, own)) if further else SHAPES
+    if made.steps is not None:
+        shapes = tuple(dict.fromkeys((batch, made.steps) for batch, _ in SHAPES))
     drawn = draw_cases(sample.x.numpy(), model.encoder.tokens, with_lengths=with_lengths, shapes=shapes)
     return list(with_states(model, list(drawn)) if made.states else drawn)
 
@@ -153,11 +157,13 @@ def prove_against(
     file_faults: Sequence[str],
     answer: Answer = whole_sequences,
     *,
-    usual_steps: int = 0,
+    usual_steps: int | None = None,
 ) -> dict[str, Any]:
     """Compare what ``answer`` makes of a file with what is expected of it; see `prove`.
 
-    ``usual_steps`` are those of the data, which a file of lower precision has to be proven for at least.
+    ``usual_steps`` are those of the data. A file on which a verdict is possible up to so many steps at least, and beyond
+    is not, has passed up to there: ``judged_steps``, with ``beyond`` to say why not further. Where they are unknown a
+    verdict has to be possible on every case.
     """
     began = time.monotonic()
     cases = expectations.cases
@@ -166,12 +172,11 @@ def prove_against(
         for provider in providers
         for mode in MODES[provider]
     ]
-    least = None if made.precision == "float32" else usual_steps
-    runs = [_prove_on(mode, path, answer, expectations, least) for mode in modes]
+    runs = [_prove_on(mode, path, answer, expectations, usual_steps) for mode in modes]
     _compare_with_cpu(modes, runs, expectations)
     results = [result for result, _ in runs]
     verdict = "failed" if file_faults else overall([result["status"] for result in results])
-    telling = ("unavailable",) if verdict == "unavailable" else ("failed", "ill-conditioned")
+    telling = ("unavailable",) if verdict == "unavailable" else ("failed", "ill-conditioned", "inconclusive")
     return {
         "schema_version": SCHEMA_VERSION,
         "file": path.name,
@@ -179,6 +184,7 @@ def prove_against(
         "verdict": verdict,
         "reasons": [*file_faults, *(f"{r['name']}: {r['reason']}" for r in results if r["status"] in telling)],
         "rule": "error <= 8 * sensitivity + 4 * eps * scale",
+        **({} if usual_steps is None else {"data_steps": usual_steps}),
         "cases": [case.to_dict() for case in cases],
         "providers": results,
         "seconds": time.monotonic() - began,
@@ -236,7 +242,7 @@ def _prove_on(
             known.append(Outcome(case, expected[name], file[name], torch_[name]))
     limit = None if least_steps is None else judged_steps(outcomes.values(), least_steps)
     if limit is not None:
-        result["judged_steps"] = limit
+        result |= {"judged_steps": limit, "beyond": why_not_beyond(outcomes)}
     summaries = [summary(name, known, limit, state=name in expectations.states) for name, known in outcomes.items()]
     status = overall([one["status"] for one in summaries])
     reason = "; ".join(f"{one['name']}: {one['reason']}" for one in summaries if one["reason"])

@@ -59,14 +59,19 @@ def prove_streaming(
 
     Streams are short here, since the exact result of a single one of 10,000 steps takes ten seconds; a test has one.
     """
-    expectations = Expectations(model, chunk_cases(model, sample), progress)
-    return prove_against(expectations, path, Made.read(path), providers, file_faults, in_chunks(by_step=model.by_step))
+    expectations, answer = Expectations(model, chunk_cases(model, sample), progress), in_chunks(by_step=model.by_step)
+    steps = sample.x.shape[1]
+    return prove_against(expectations, path, Made.read(path), providers, file_faults, answer, usual_steps=steps)
 
 
 def chunk_cases(model: Model, sample: Split) -> list[Case]:
-    """The inputs of a proof of a file for chunks."""
-    drawn = list(draw_cases(sample.x.numpy(), model.encoder.tokens, shapes=SHAPES))
-    return [replace(case, chunk=chunk) for case in drawn for chunk in CHUNKS]
+    """The inputs of a proof of a file for chunks: of many steps, and of the data's own number where that is smaller, up
+    to which the file may have passed alone."""
+    own = sample.x.shape[1]
+    shapes = (*SHAPES, (3, own)) if own < STEPS else SHAPES
+    drawn = list(draw_cases(sample.x.numpy(), model.encoder.tokens, shapes=shapes))
+    sizes = {case.time: dict.fromkeys(min(chunk, case.time) for chunk in CHUNKS) for case in drawn}
+    return [replace(case, chunk=chunk) for case in drawn for chunk in sizes[case.time]]
 
 
 def in_chunks(*, by_step: bool) -> Answer:

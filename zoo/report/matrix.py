@@ -13,7 +13,7 @@ Place = tuple[Any, ...]
 Key = Callable[[Row], Place]
 """Where a row of the matrix belongs; in a grid's order."""
 
-STATUSES = ("failed", "ill-conditioned", "passed", "refused")
+STATUSES = ("failed", "ill-conditioned", "inconclusive", "passed", "refused")
 """The worst first."""
 MOST_ROWS = 40
 """Of the table of what did not pass."""

@@ -189,7 +189,7 @@ def _matrix(run: Run, album: Album) -> Mapping[str, Any] | None:
     alt = f"Heat map of {sum(counts.values()):,} proofs: {told}; {worst}."
     caption = (
         "Each cell is the worst of its combinations: the largest error in units of its budget. "
-        "F failed, I ill-conditioned, R refused by the exporter; an empty cell was not tried."
+        "F failed, I ill-conditioned, N inconclusive, R refused by the exporter; an empty cell was not tried."
     )
     picture = album.draw("matrix", partial(plot_grids, grids(values["rows"])), alt, caption)
     return {**values, "told": told, "picture": picture, "table": not_passed(values["rows"])}

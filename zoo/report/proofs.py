@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import RunError
+from zoo.model_card import up_to
 from zoo.plots.parity import Course, Panel, Place
 from zoo.run import Run
 
@@ -88,15 +89,14 @@ class Line:
 
 def lines(proof: Proof) -> list[Line]:
     """What is said of each provider."""
-    cases = len(proof.report["cases"])
-    said = [(one["status"], _told(one, cases), one["name"]) for one in proof.report["providers"]]
+    said = [(one["status"], _told(one, proof.report), one["name"]) for one in proof.report["providers"]]
     return [
         Line([name for _, _, name in alike], status, told)
         for (status, told), alike in groupby(said, lambda one: one[:2])
     ]
 
 
-def _told(result: Mapping[str, Any], cases: int) -> str:
+def _told(result: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     if not result["outputs"] or result["status"] == "failed":
         return _sentence(str(result["reason"]))
     worst = max(result["outputs"], key=_share)
@@ -105,9 +105,12 @@ def _told(result: Mapping[str, Any], cases: int) -> str:
         judged = f" Where it can be judged, the largest error is {share(worst)}." if worst["over_budget"] else ""
         return f"{_sentence(result['reason'])}{judged}"
     figures = f"{share(worst)}, in {worst['name']} ({number(worst['max_error'])})"
-    if "judged_steps" in result:
-        return f"Up to {result['judged_steps']} steps; beyond, no verdict is possible. The largest error is {figures}."
-    return f"The largest error is {figures}, over {cases} inputs."
+    if result["status"] == "inconclusive":
+        return f"{_sentence(result['reason'])} The numbers agree: the largest error is {figures}."
+    if limit := up_to(result, report):
+        why = f": {result['beyond']}" if "beyond" in result else ""
+        return f"{limit.capitalize()}; beyond, no verdict is possible{why}. The largest error is {figures}."
+    return f"The largest error is {figures}, over {len(report['cases'])} inputs."
 
 
 def _sentence(text: str) -> str:

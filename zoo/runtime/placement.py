@@ -107,7 +107,7 @@ def insist_on_placement(report: dict[str, Any], asked: Sequence[str]) -> None:
     A provider that nobody named, since all of them are tried then, is reported as it is.
     """
     for result in report["providers"]:
-        if result["provider"] in asked and result["status"] in ("passed", "ill-conditioned"):
+        if result["provider"] in asked and result["status"] in ("passed", "ill-conditioned", "inconclusive"):
             reason = placement_fault(result)
             if reason is not None:
                 result.update(status="failed", reason=reason)
