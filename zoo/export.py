@@ -75,18 +75,21 @@ class ExportedFile:
         return {"against_float32": against_float32(path, full, trained, registry, ran, progress)}
 
 
+def possible_files(run: Run, registry: Registry) -> list[ExportedFile]:
+    """Every file that a run can be exported to, whether it is there or not."""
+    kinds: list[tuple[bool, Precision]] = [(False, "float32"), (True, "float32"), *((False, one) for one in SHORT)]
+    return [ExportedFile(run, exporter(), *kind) for exporter in registry.exporters.values() for kind in kinds]
+
+
 def exported_files(run: Run, registry: Registry) -> list[ExportedFile]:
     """The files that a run has been exported to.
 
     Raises:
         RunError: where there is none.
     """
-    exporters = [exporter() for exporter in registry.exporters.values()]
-    kinds: list[tuple[bool, Precision]] = [(False, "float32"), (True, "float32"), *((False, one) for one in SHORT)]
-    files = [ExportedFile(run, exporter, *kind) for exporter in exporters for kind in kinds]
-    found = [file for file in files if file.path.is_file()]
+    found = [file for file in possible_files(run, registry) if file.path.is_file()]
     if not found:
-        flags = " or ".join(f"--{exporter.name}" for exporter in exporters)
+        flags = " or ".join(f"--{name}" for name in registry.exporters)
         raise RunError(f"{run.path}: has not been exported yet; do it with 'zoo export {flags} {run.path}'")
     return found
 
