@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 import shutil
 import subprocess
@@ -18,12 +19,14 @@ import torch
 import zoo
 from tests.builders import DIRECTIONS
 from tests.command import run_zoo
+from tests.eight_bits import as_int8, cut_off, exact
 from tests.models import draw, make_model, sequences
 from tests.mutants import Graph
 from tests.runs import build_run
 from tests.seeded import FAULTS, MODELS, Seeded, altered, find, move, prepared
 from zoo.bisect import bisect, suspect_of
 from zoo.bisect.inside import Inside, first_wrong
+from zoo.cli.target import suspect
 from zoo.dissection import ModelValue
 from zoo.parity import Expected
 from zoo.plugins import load_registry
@@ -32,6 +35,7 @@ from zoo.proof.trace import trace
 from zoo.run import Run
 from zoo.runtime.session import OnnxSession
 from zoo_onnx import OnnxExporter, operators
+from zoo_onnx.dissection import products
 
 
 def reproduced(folder: Path) -> int:
@@ -140,6 +144,48 @@ def test_a_fault_of_the_exporter_itself(tmp_path: Path, monkeypatch: pytest.Monk
     assert reproduced(tmp_path / "bisect") == 1
 
 
+@pytest.mark.parametrize(("kind", "node", "count"), [("lstm", "layer_0/lstm", 1), ("mgu", "layer_0/mgu/project/", 3)])
+def test_products_that_the_cpu_gets_wrong(
+    kind: str, node: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They come first, since they would be wrong in any file; where they are right, it is the file that differs.
+
+    Of the minimal gated unit those are the projection and both products in the body of its Scan, but not the head's.
+    """
+    model = make_model(kind, hidden_size=32)
+    path = tmp_path / "model.onnx"
+    OnnxExporter().export(model, path, {"precision": "int8"}, zoo.ExportOptions(precision="int8"))
+    file = onnx.load(path)
+    graph = Graph(file)
+    for name in [one.name for one in graph.graph.initializer if "scales" in one.name and "head" not in one.name]:
+        graph.set(name, graph.weight(name) * np.float32(2))
+    onnx.save(file, path)
+    as_int8(path)
+    suspect = suspect_of(path, model, OnnxExporter(), sequences(draw(4, 8)), lambda _: None)
+    monkeypatch.setattr(products, "multiply", cut_off)
+    report = bisect(suspect, tmp_path / "bisect", lambda _: None)
+    assert report["node"].startswith(node)
+    assert sum("this CPU gives" in cause["what"] for cause in (report, *report["others"])) == count
+    assert len(report["others"]) >= count  # what differs from a fresh export comes behind them
+    assert re.match(r"this CPU gives -?[\d,]+ in place of -?[\d,]+ for products of uint8 with int8: ", report["what"])
+    assert "export the run again" in report["what"]
+    monkeypatch.setattr(products, "multiply", exact)
+    report = bisect(suspect, tmp_path / "bisect", lambda _: None)
+    assert "this CPU" not in json.dumps(report)
+
+
+def test_a_fault_of_the_exporter_in_eight_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The weights of today are no such cause, on any CPU: nothing differs, and it is the exporter's."""
+    monkeypatch.setitem(operators.GATES, "LSTM", "oifc")
+    monkeypatch.setattr(products, "multiply", cut_off)
+    model = make_model("lstm", hidden_size=16)
+    path = tmp_path / "model.onnx"
+    OnnxExporter().export(model, path, {"precision": "int8"}, zoo.ExportOptions(precision="int8"))
+    suspect = suspect_of(path, model, OnnxExporter(), sequences(draw(4, 8)), lambda _: None)
+    report = bisect(suspect, tmp_path / "bisect", lambda _: None)
+    assert report["what"].startswith("nothing differs from a fresh export")
+
+
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("lengths", [None, [5, 2, 4]], ids=["full", "lengths"])
 def test_the_trace_is_what_the_model_computes(direction: str, lengths: list[int] | None) -> None:
@@ -238,6 +284,56 @@ def test_a_file_that_passes(run: Path) -> None:
         good.unlink()
     assert outcome.exit_code == 0
     assert "there is nothing to find" in outcome.stdout
+
+
+def test_the_most_suspicious_file_of_a_run(run: Path, tmp_path: Path) -> None:
+    """What failed before what did not, then the rejected before the placed, then float32 before the others."""
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    onnx_folder, registry = copy / "onnx", load_registry()
+    shutil.rmtree(onnx_folder)
+
+    def put(name: str, verdict: str | None, folder: str = ".") -> Path:
+        path = onnx_folder / folder / f"model{name}.onnx"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+        report = path.with_name(f"parity{name}.json")
+        if verdict is not None:
+            report.write_text(json.dumps({"verdict": verdict}))
+        return path
+
+    expected = put("", "passed")
+    assert suspect(copy, registry)[2] == expected
+    put(".fp16", "passed")
+    assert suspect(copy, registry)[2] == expected
+    expected = put(".bf16", "ill-conditioned", "rejected")
+    assert suspect(copy, registry)[2] == expected
+    expected = put(".int8", "failed")
+    assert suspect(copy, registry)[2] == expected
+    for name, verdict in ((".int8", "failed"), (".fp16", None), (".stream", "failed"), ("", "failed")):
+        expected = put(name, verdict, "rejected")
+        run_, exporter, path = suspect(copy, registry)
+        assert (run_.path, exporter.name, path) == (copy, "onnx", expected)
+
+
+def test_a_rejected_file_of_lower_precision(run: Path, tmp_path: Path) -> None:
+    """The command by itself, with the run named alone."""
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    rejected = copy / "onnx" / "rejected" / "model.bf16.onnx"
+    (copy / "onnx" / "rejected" / "model.onnx").unlink()
+    _, _, model = Run(copy).load(load_registry())
+    OnnxExporter().export(model, rejected, {"precision": "bfloat16"}, zoo.ExportOptions(precision="bfloat16"))
+    file = onnx.load(rejected)
+    graph = Graph(file)
+    weight = graph.weight("head/weight")
+    graph.set("head/weight", (weight.astype(np.float32) * 2).astype(weight.dtype))
+    onnx.save(file, rejected)
+    OnnxExporter().annotate(rejected, {})
+    outcome = run_zoo("bisect", copy)
+    assert outcome.exit_code == 4
+    assert f"bisect of {rejected}: failed" in outcome.stdout
+    assert "first wrong node  head" in outcome.stdout
 
 
 def test_what_cannot_be_bisected_is_told_in_one_line(run: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from zoo.precision import verdict
 from zoo.proof.golden_oracle import golden
 from zoo.runtime import OnnxModel
 from zoo.runtime.golden import PRECISION, Golden
+from zoo_onnx.precision.int8 import STEPS
 
 
 def test_what_the_formats_are() -> None:
@@ -29,7 +30,7 @@ def test_what_the_formats_are() -> None:
         assert 2 * KEPT[name].unit_roundoff == float(format_.eps)
         assert KEPT[name].smallest == float(format_.smallest_normal)
         assert KEPT[name].unit_roundoff == PRECISIONS[name].unit_roundoff
-    assert (KEPT["int8"].unit_roundoff, KEPT["int8"].range_share) == (0.5 / 127, 0.5 / 255)
+    assert (KEPT["int8"].unit_roundoff, KEPT["int8"].range_share) == (0.5 / STEPS, 0.5 / 255)
 
 
 def test_the_names_that_commands_have() -> None:

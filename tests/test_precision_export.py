@@ -16,6 +16,8 @@ import pytest
 import torch
 
 import zoo
+from tests.builders import config_type, layer_type
+from tests.eight_bits import TIED, as_int8, cut_off, exact, weights
 from tests.models import draw, make_model, write
 from zoo.exporter import SHORT
 from zoo.parity import with_weights
@@ -24,7 +26,10 @@ from zoo.proof.disturbed import DisturbedArithmetic
 from zoo.proof.expectations import Expectations
 from zoo.proof.prove import Made, prove_against
 from zoo.runtime.session import OnnxSession
+from zoo_onnx import OnnxExporter
+from zoo_onnx.dissection.products import multiply
 from zoo_onnx.precision.int8 import in_uint8
+from zoo_onnx.precision.saturation import may_saturate
 from zoo_onnx.precision.weights import weights_of_products
 
 LOWER = tuple(SHORT)
@@ -153,8 +158,8 @@ def test_unrolled_steps_share_their_weights(tmp_path: Path) -> None:
     options: dict[str, Any] = {"lowering": "unrolled", "steps": 6, "precision": "int8"}
     path = write(make_model("rnn_tanh", hidden_size=64), tmp_path, **options)
     assert nodes(path)["MatMulInteger"] == 1 + 6 + 1
-    whole = [one for one in ir.load(path).graph.initializers.values() if one.dtype == ir.DataType.INT8]
-    assert sorted(array(one).shape for one in whole) == [(8, 64), (64, 10), (64, 64)]
+    whole = [one for one in ir.load(path).graph.initializers.values() if one.dtype == ir.DataType.UINT8]
+    assert sorted(array(one).shape for one in whole if array(one).ndim) == [(8, 64), (64, 10), (64, 64)]
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru_after"])
@@ -170,12 +175,102 @@ def test_padding_is_not_part_of_the_range(kind: str, tmp_path: Path) -> None:
     assert np.array_equal(first["logits"], second["logits"])
 
 
-def test_int8_by_column() -> None:
+def test_eight_bits_by_column() -> None:
     matrix = np.array([[1.0, 0.0, -3.0], [-0.5, 0.0, 0.1]], np.float32)
     whole, scale = in_uint8(matrix)
-    assert whole.tolist() == [[127, 0, -127], [-64, 0, 4]]
+    assert whole.tolist() == [[255, 128, 1], [64, 128, 132]]
     assert scale == pytest.approx([1 / 127, 1.0, 3 / 127], rel=1e-6)
-    assert (np.abs(whole * scale - matrix) <= np.abs(matrix).max(0) / 254 * (1 + 1e-6)).all()
+    assert (np.abs((whole - 128.0) * scale - matrix) <= np.abs(matrix).max(0) / 254 * (1 + 1e-6)).all()
+
+
+@pytest.mark.parametrize("name", TIED)
+def test_one_weight_for_two_products(name: str, tmp_path: Path) -> None:
+    """As it is in both it is kept once; turned around it has other columns, and other scales."""
+    config = config_type(TIED[name]).model_validate({"hidden_size": 48})
+    torch.manual_seed(0)
+    stack, head = zoo.Stack(layer_type(TIED[name]), 8, config), torch.nn.Linear(48, 10)
+    model = zoo.Model(make_model("rnn_tanh").encoder, stack, "last", head, zoo.SoftmaxReadout()).eval()
+    path = write(model, tmp_path, precision="int8")
+    kept = [one for one in ir.load(path).graph.initializers.values() if array(one).shape == (48, 48)]
+    assert len(kept) == (1 if name == "weight_twice" else 2)
+    expectations = Expectations(model, list(draw_cases(draw(8, 28), shapes=((3, 16),))))
+    report = prove_against(expectations, path, Made(precision="int8"), ["cpu"], [])
+    assert report["verdict"] == "passed", report["reasons"]
+
+
+# --- the same on every processor ------------------------------------------------------------------------------------
+
+ANYWHERE: dict[str, dict[str, Any]] = {
+    "rnn_tanh": {},
+    "lstm": {},
+    "gru_after": {},
+    "lstm both ways": {"direction": "bidirectional"},
+    "mgu": {"direction": "bidirectional"},
+    "peephole_lstm": {"num_layers": 2},
+}
+
+
+@pytest.mark.parametrize("name", ANYWHERE)
+def test_no_processor_cuts_products_off(name: str, tmp_path: Path) -> None:
+    """By arithmetic with the file's own weights and the activations that make the most of them, whatever runs here.
+
+    Two neighbouring products with int8 must fit into 16 bits, those with uint8 into 32; a whole sum into 32. Weights
+    from -127 to 127 in int8, as they were, do not pass.
+    """
+    model = make_model(name.partition(" ")[0], hidden_size=32, **ANYWHERE[name])
+    path = write(model, tmp_path, precision="int8")
+    assert list(weights(path))
+    for node, matrix in weights(path):
+        assert fits(matrix), node
+        columns = matrix.astype(np.int16).T - 128
+        extremes = (np.concatenate([columns >= -128, columns > 0, columns < 0]) * 255).astype(np.uint8)
+        assert np.array_equal(cut_off(extremes, matrix), exact(extremes, matrix)), node
+    assert not OnnxExporter().faults(path)
+    as_int8(path)
+    wrong = {node for node, matrix in weights(path) if not fits(matrix)}
+    assert wrong == {node for node, _ in weights(path)}
+    faults = OnnxExporter().faults(path)
+    assert all("cut off on CPUs without VNNI; export it again" in fault for fault in faults)
+    assert len(faults) == len(wrong)
+
+
+def fits(matrix: np.ndarray[Any, Any]) -> bool:
+    """Whether no activations of 0 to 255 make the products of (n, m) leave the format that they are added up in."""
+    whole = matrix.astype(np.int64)
+    pairs = np.stack([whole[:-1], whole[1:]])
+    limits = np.iinfo(np.int32 if matrix.dtype == np.uint8 else np.int16)
+    neighbours = (
+        255 * pairs.clip(min=0).sum(0).max() <= limits.max and 255 * pairs.clip(max=0).sum(0).min() >= limits.min
+    )
+    return bool(neighbours and 255 * np.abs(whole).sum(0).max() <= np.iinfo(np.int32).max)
+
+
+@pytest.mark.parametrize("largest", [63, 64, 65, 127])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_where_sixteen_bits_end(largest: int, sign: int) -> None:
+    """2 * 255 * 64 = 32,640 fits into 16 bits. Where neighbours have unlike signs, or one is 0, more does."""
+    full = np.full((64, 2), sign * largest, np.int8)
+    x = np.full((1, 64), 255, np.uint8)
+    assert may_saturate(full) == (not fits(full)) == bool((cut_off(x, full) != exact(x, full)).any()) == (largest > 64)
+    assert not may_saturate((full * np.array([[1], [-1]] * 32)).astype(np.int8))
+    assert not may_saturate((full * np.array([[1], [0]] * 32)).astype(np.int8))
+    assert not may_saturate(full.astype(np.uint8))
+
+
+def test_the_figures_of_the_fault() -> None:
+    x, weight = np.full((1, 64), 255, np.uint8), np.full((64, 1), 127, np.int8)
+    assert (exact(x, weight).item(), cut_off(x, weight).item()) == (2_072_640, 1_048_544)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 32])
+@pytest.mark.parametrize("terms", [2, 61, 64])
+def test_products_with_uint8_are_exact_here(rows: int, terms: int) -> None:
+    """As ONNX Runtime computes them on the machine that runs this, one of any kind."""
+    generator = np.random.default_rng(terms)
+    weight = generator.integers(1, 256, (terms, 37)).astype(np.uint8)
+    weight[:, :2] = 255, 1
+    for x in (np.full((rows, terms), 255, np.uint8), generator.integers(0, 256, (rows, terms)).astype(np.uint8)):
+        assert np.array_equal(multiply(x, weight), exact(x, weight))
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------

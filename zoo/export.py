@@ -89,7 +89,7 @@ def exported_files(run: Run, registry: Registry) -> list[ExportedFile]:
     Raises:
         RunError: where there is none.
     """
-    if found := list(_existing(run, registry, rejected=False)):
+    if found := list(existing_files(run, registry)):
         return found
     flags = " or ".join(f"--{name}" for name in registry.exporters)
     raise RunError(f"{run.path}: has not been exported yet; do it with 'zoo export {flags} {run.path}'")
@@ -101,13 +101,13 @@ def exported_file(path: Path, run: Run, registry: Registry) -> ExportedFile:
     Raises:
         RunError: where there is none.
     """
-    for file in (*_existing(run, registry, rejected=False), *_existing(run, registry, rejected=True)):
+    for file in (*existing_files(run, registry), *existing_files(run, registry, rejected=True)):
         if file.path.samefile(path):
             return file
     raise RunError(f"{path}: is not the file that the run {run.path} was exported to; name the run")
 
 
-def _existing(run: Run, registry: Registry, *, rejected: bool) -> Iterator[ExportedFile]:
+def existing_files(run: Run, registry: Registry, *, rejected: bool = False) -> Iterator[ExportedFile]:
     """Every kind of file that is there."""
     kinds: list[tuple[bool, Precision]] = [(False, "float32"), (True, "float32"), *((False, one) for one in SHORT)]
     for exporter in registry.exporters.values():

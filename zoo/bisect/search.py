@@ -194,9 +194,7 @@ def _padded(case: Case) -> Case:
     return replace(case, x=x, lengths=case.lengths.clip(max=case.time - 1))
 
 
-def _causes(
-    suspect: Suspect, dissection: Dissection, bad: Probe, view: View, scratch: Path
-) -> Sequence[Difference]:
+def _causes(suspect: Suspect, dissection: Dissection, bad: Probe, view: View, scratch: Path) -> Sequence[Difference]:
     """What explains the first bad value, the likeliest first: products that this CPU gets wrong; then differences."""
     wrong = dissection.wrong_products(bad, [seen.probe for seen in view.good])
     return [*wrong, *_differences(suspect, dissection, bad, view, scratch)]

@@ -18,9 +18,9 @@ from zoo.errors import ParityError
 def command(target: Path | None, as_json: bool) -> None:
     """Find the first wrong node of TARGET, a run or an exported file of it, and inside a loop the first wrong step.
 
-    Of a run it is the rejected file, or the proven one where none is rejected; of all runs the latest when none is
-    named. What was found goes to bisect/ beside the file: a report, the smallest piece of the graph that fails, its
-    input and a script that runs it.
+    Of a run it is the most suspicious file, of any precision: first one that failed its proof, and a rejected one
+    before one in place; of all runs the latest when none is named. What was found goes to bisect/ beside the file: a
+    report, the smallest piece of the graph that fails, its input and a script that runs it.
     """
     from zoo.bisect import bisect, suspect_of
     from zoo.cli.target import suspect

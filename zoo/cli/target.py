@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from zoo.cli import output
 from zoo.errors import RunError
-from zoo.export import REJECTED
+from zoo.export import REJECTED, existing_files, exported_files
 from zoo.exporter import Exporter
 from zoo.plugins import Registry
 from zoo.run import Run
 
 
 def suspect(target: Path | None, registry: Registry) -> tuple[Run, Exporter, Path]:
-    """The file to look into: that named, or the run's rejected one, or its proven one.
+    """The file to look into: that named, or the most suspicious one of a run, of any precision.
+
+    First comes what failed its last proof or has no report of one, then what is *ill-conditioned*, *inconclusive* or *passed*; of these
+    first what was rejected; of these the float32 file before the others.
 
     Raises:
         RunError: where there is none, or it belongs to no run.
     """
     if target is not None and not target.is_dir():
         return named_file(target, registry)
-    exporters = [exporter() for exporter in registry.exporters.values()]
     run = output.run_or_latest(target)
-    for folder in (REJECTED, "."):
-        for exporter in exporters:
-            for stem in ("model", "model.stream"):
-                path = run.export_folder(exporter.name) / folder / f"{stem}{exporter.suffix}"
-                if path.is_file():
-                    return run, exporter, path
-    flags = " or ".join(f"--{exporter.name}" for exporter in exporters)
-    raise RunError(f"{run.path}: has not been exported yet; do it with 'zoo export {flags} {run.path}'")
+    rejected = list(existing_files(run, registry, rejected=True))
+    files = [*rejected, *(existing_files if rejected else exported_files)(run, registry)]
+    file = min(files, key=lambda file: (_cleared(file.report), not file.rejected))
+    return run, file.exporter, file.path
+
+
+def _cleared(report: Path) -> bool:
+    """Whether the report of a proof is there and calls nothing wrong."""
+    try:
+        content = json.loads(report.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and content.get("verdict") in ("passed", "ill-conditioned", "inconclusive")
 
 
 def named_file(path: Path, registry: Registry) -> tuple[Run, Exporter, Path]:

@@ -20,7 +20,7 @@ COLUMNS = 32
 
 
 def wrong_products(file: ModelProto, bad: str, good: Collection[str]) -> list[zoo.Difference]:
-    """The nodes between good values and a bad one whose products are wrong here; see `zoo.Dissection.wrong_products`."""
+    """The nodes whose products are wrong here; see `zoo.Dissection.wrong_products`."""
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in file.graph.initializer}
     found = []
     for node in between(file.graph, bad, good):
@@ -33,7 +33,9 @@ def wrong_products(file: ModelProto, bad: str, good: Collection[str]) -> list[zo
 
 def _of_graph(graph: GraphProto, constants: dict[str, NDArray[Any]], scan: str | None) -> Iterator[zoo.Difference]:
     for node in graph.node:
-        weights = [constants[node.input[place]] for place in WEIGHTS.get(node.op_type, ()) if node.input[place] in constants]
+        weights = [
+            constants[node.input[place]] for place in WEIGHTS.get(node.op_type, ()) if node.input[place] in constants
+        ]
         for weight in weights:
             matrices = weight if weight.ndim == 3 else weight[None]  # an LSTM has one for each direction
             wrong = next((what for matrix in matrices if (what := _wrong(matrix))), None)
@@ -52,8 +54,8 @@ def _wrong(weight: NDArray[Any]) -> str | None:
             row, column = places[0]
             return (
                 f"this CPU gives {found[row, column]:,} in place of {exact[row, column]:,} for products of uint8 with "
-                f"{weight.dtype}, so the file is not to blame: without VNNI an x86 CPU cuts off what is beyond 16 bits; "
-                "export the run again, since this version writes weights to which that cannot happen"
+                f"{weight.dtype}: without VNNI an x86 CPU cuts off what is beyond 16 bits; export the run again, "
+                "since this version's weights are exact on any CPU"
             )
     return None
 

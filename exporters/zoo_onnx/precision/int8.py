@@ -6,14 +6,14 @@ uint8 over the range of the whole tensor. Both together:
 
     x W + c  =  Cast(MatMulInteger(x_q, W_q, zero point of x, 128)) * (s_x * s_w) + c
 
-Uint8 with a zero point of 128, and not int8, because x86 processors without VNNI multiply uint8 with int8 by VPMADDUBSW,
-which adds two neighbouring products up in 16 bits and cuts off what does not fit: `zoo_onnx.precision.saturation`.
-Nothing is lost by it: the steps of a weight are the same.
+Uint8 with a zero point of 128, and not int8, because x86 processors without VNNI multiply uint8 with int8 by an
+instruction that adds two neighbouring products up in 16 bits and cuts off what does not fit:
+`zoo_onnx.precision.saturation`. No bit is lost by it: the steps of a weight are the same.
 
-An LSTM node becomes ONNX Runtime's DynamicQuantizeLSTM. ONNX Runtime's own quantiser would write that with int8, or with
-uint8 but one scale for all columns; and it knows neither RNN nor GRU, and of the body of a Scan only those weights that
-are a constant as they stand: of gates that are split off a matrix it quantises none, and the file grows (onnxruntime
-1.31). So all of it is written here.
+An LSTM node becomes ONNX Runtime's DynamicQuantizeLSTM. ONNX Runtime's own quantiser writes that with int8, or with
+uint8 and one scale for all columns. It knows neither RNN nor GRU, and of the body of a Scan only those weights that are
+a constant as they stand: of gates that are split off a matrix it quantises none, and the file grows (onnxruntime 1.31).
+So all of it is written here.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def _zero_beyond_lengths(graph: ir.Graph) -> None:
 def _quantise_lstm(node: ir.Node, graph: ir.Graph) -> None:
     """Put ONNX Runtime's DynamicQuantizeLSTM in place of an LSTM: the same inputs, weights turned, and their scales.
 
-    W (directions, 4 hidden, n) becomes (directions, n, 4 hidden) in 8 bits; scales, zero points: (directions, 4 hidden).
+    W (directions, 4 hidden, n) becomes (directions, n, 4 hidden) in 8 bits, with scales (directions, 4 hidden).
     """
     build, inputs, quantisation = GraphBuilder(0), list(node.inputs), []
     inputs += [None] * (8 - len(inputs))

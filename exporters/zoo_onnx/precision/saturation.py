@@ -1,9 +1,9 @@
 """Which products of a file may be cut off on some processors.
 
 MLAS, ONNX Runtime's library of products, multiplies uint8 with int8 by VPMADDUBSW on x86 processors without VNNI
-(QgemmU8S8KernelAvx2, QgemmU8S8KernelAvx512Core, and the SSE 4.1 kernel). That adds two products, neighbours along the
-axis that is summed up, to 16 bits with saturation (Intel, "Software Developer's Manual", volume 2). So 255 * 127 over 64
-terms gives 1,048,544 in place of 2,072,640.
+(QgemmU8S8KernelAvx2, QgemmU8S8KernelAvx512Core; by PMADDUBSW with SSE 4.1). That adds two products, neighbours along
+the axis that is summed up, to 16 bits with saturation (Intel, "Software Developer's Manual", volume 2). So 255 * 127
+over 64 terms gives 1,048,544 in place of 2,072,640.
 
 Uint8 with uint8 goes another way there: both become 16 bits, and VPMADDWD adds two products to 32 bits
 (QgemmU8U8KernelAvx2, QgemmU8U8KernelAvx512Core), of which two of 255 * 255 are far from the end. VNNI's VPDPBUSD and
