@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +28,7 @@ class WeightCell(zoo.Cell):
 
     def weight(self) -> Tensor:
         """(hidden, hidden)"""
-        return cast("Tensor", self.h2h.weight)  # whose type a parametrization hides
+        return self.h2h.weight
 
     def step(self, x: Tensor, state: zoo.State) -> tuple[Tensor, zoo.State]:
         h = torch.tanh(x + nn.functional.linear(state[0], self.weight(), self.h2h.bias))
@@ -45,7 +44,8 @@ class ExponentialAndCayley(WeightCell):
     def weight(self) -> Tensor:
         lower = self.h2h.weight.tril(-1)
         skew, one = lower - lower.T, torch.eye(len(lower), dtype=lower.dtype)
-        return torch.matrix_exp(skew) @ torch.linalg.solve(one + skew, one - skew)
+        by_solver: Tensor = torch.linalg.solve(one + skew, one - skew)
+        return torch.matrix_exp(skew) @ by_solver
 
 
 class Inverse(WeightCell):
