@@ -349,7 +349,7 @@ def test_elsewhere_there_is_a_line_an_epoch(built: Path, tmp_path: Path) -> None
             f"epoch {now['epoch']}/2: loss {now['train_loss']:.4g}, validation loss {now['validation']['loss']:.4g}, "
             f"accuracy {now['validation']['accuracy']:.4g}, {now['seconds']:.2f} s{best}"
         )
-    assert last == "next: zoo export --onnx"
+    assert last == f"next: zoo export --onnx {tmp_path / 'run'}"
     assert outcome.stdout.startswith(f"{tmp_path / 'run'}: test loss {config['test']['loss']:.4g}, accuracy ")
     assert outcome.stdout.count("\n") == 1
 

@@ -22,7 +22,7 @@ def plot_confusion(confusion: Array, labels: Sequence[str], path: Path) -> None:
     """Counts (classes, classes), true class by row: the shade is the share of the true class, the number the count."""
     classes = len(labels)
     shares = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
-    size = min(13.0, 2.5 + 0.42 * classes)
+    size = min(13.0, max(4.0, 1.7 + 0.35 * classes))
     figure = Figure(figsize=(size, size), layout="constrained")
     axes = figure.subplots()
     edges = np.arange(classes + 1) - 0.5

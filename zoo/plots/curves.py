@@ -12,6 +12,8 @@ from zoo.plots.style import BLUE, GREY, ORANGE, save
 
 FEW_EPOCHS = 30
 """Up to here each epoch is marked with a dot: a single one would show no line."""
+SIZE = (5.2, 6.0)
+"""Inches; one picture above the other, so that both can be read on a phone."""
 
 
 def plot_curves(history: Sequence[EpochRecord], metric: str, path: Path) -> None:
@@ -22,8 +24,8 @@ def plot_curves(history: Sequence[EpochRecord], metric: str, path: Path) -> None
     values = [record.value_of(metric) for record in history]
     best = next(record for record in reversed(history) if record.best)
 
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    losses, metrics = figure.subplots(1, 2)
+    figure = Figure(figsize=SIZE, layout="constrained")
+    losses, metrics = figure.subplots(2, 1)
     marker = "." if len(epochs) <= FEW_EPOCHS else ""
     losses.plot(epochs, training, color=BLUE, marker=marker, label="training")
     losses.plot(epochs, validation, color=ORANGE, marker=marker, label="validation")

@@ -22,7 +22,7 @@ def plot_series(parts: Mapping[str, tuple[Array, Array]], title: str, path: Path
     Args:
         parts: true and predicted numbers by the part's name, the last one the test part.
     """
-    figure = Figure(figsize=(10, 6.4), layout="constrained")
+    figure = Figure(figsize=(6.0, 6.4), layout="constrained")
     whole, close = figure.subplots(2, 1)
     start = 0
     for index, (name, (true, predicted)) in enumerate(parts.items()):

@@ -11,7 +11,7 @@ from zoo.files import write_atomically
 from zoo.plots.twin import size_of, twins
 
 NARROW = 800
-"""Pixels up to which a picture can be read on a phone; a wider one scrolls in its box there."""
+"""Pixels up to which a picture fits into half of a page; a wider one has all of it."""
 
 
 @dataclass(frozen=True)
