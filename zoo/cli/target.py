@@ -16,8 +16,8 @@ from zoo.run import Run
 def suspect(target: Path | None, registry: Registry) -> tuple[Run, Exporter, Path]:
     """The file to look into: that named, or the most suspicious one of a run, of any precision.
 
-    First comes what failed its last proof or has no report of one, then what is *ill-conditioned*, *inconclusive* or *passed*; of these
-    first what was rejected; of these the float32 file before the others.
+    The order: a file that failed its last proof or has no report of one, then one that is *ill-conditioned*,
+    *inconclusive* or *passed*; among equals a rejected file first, then the float32 file.
 
     Raises:
         RunError: where there is none, or it belongs to no run.
@@ -26,8 +26,8 @@ def suspect(target: Path | None, registry: Registry) -> tuple[Run, Exporter, Pat
         return named_file(target, registry)
     run = output.run_or_latest(target)
     rejected = list(existing_files(run, registry, rejected=True))
-    files = [*rejected, *(existing_files if rejected else exported_files)(run, registry)]
-    file = min(files, key=lambda file: (_cleared(file.report), not file.rejected))
+    placed = list(existing_files(run, registry)) if rejected else exported_files(run, registry)
+    file = min([*rejected, *placed], key=lambda file: (_cleared(file.report), not file.rejected))
     return run, file.exporter, file.path
 
 
