@@ -32,13 +32,13 @@ def suspect(target: Path | None, registry: Registry) -> tuple[Run, Exporter, Pat
         for rejected in (True, False)
         for file in files
     ]
-    found = [
+    candidates = [
         (_cleared(folder / file.report.name), not rejected, file.exporter, folder / file.path.name)
         for file, rejected, folder in places
         if (folder / file.path.name).is_file()
     ]
-    if found:
-        *_, exporter, path = min(found, key=lambda one: one[:2])
+    if candidates:
+        *_, exporter, path = min(candidates, key=lambda candidate: candidate[:2])
         return run, exporter, path
     flags = " or ".join(f"--{name}" for name in registry.exporters)
     raise RunError(f"{run.path}: has not been exported yet; do it with 'zoo export {flags} {run.path}'")
