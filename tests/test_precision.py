@@ -100,6 +100,7 @@ def measured(size: float, pace: float, accuracy: float | None, other_pace: float
         (measured(1.0, 0.8, 0.9), "worth it for speed"),
         (measured(1.2, 1.4, 0.9, 0.7), "not worth it here"),
         (measured(1.0, 1.0, 0.9), "not worth it here"),
+        (measured(0.99, 4.5, 0.9), "not worth it here"),
         (measured(0.3, 1.0, None), "worth it for size"),
     ],
 )

@@ -15,6 +15,11 @@ from zoo_onnx.dissection.probe import body_of
 from zoo_onnx.dissection.suspects import between
 from zoo_onnx.precision.saturation import ACTIVATION, WEIGHTS
 
+HINTS = {
+    "int8": "without VNNI an x86 CPU cuts off what is beyond 16 bits; export the run again, since this version's "
+    "weights are exact on any CPU",
+    "uint8": "ONNX Runtime is to blame, which should add them up in 32 bits",
+}
 COLUMNS = 32
 """Of a weight; those whose products add up to most."""
 
@@ -22,21 +27,21 @@ COLUMNS = 32
 def wrong_products(file: ModelProto, bad: str, good: Collection[str]) -> list[zoo.Difference]:
     """The nodes whose products are wrong here; see `zoo.Dissection.wrong_products`."""
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in file.graph.initializer}
-    found = []
+    wrong = []
     for node in between(file.graph, bad, good):
         piece = helper.make_graph([node], "one", [], [])
-        found += list(_of_graph(piece, constants, None))
+        wrong += list(_of_graph(piece, constants, None))
         if (body := body_of(node)) is not None:
-            found += list(_of_graph(body, constants, node.name))
-    return found
+            wrong += list(_of_graph(body, constants, node.name))
+    return wrong
 
 
 def _of_graph(graph: GraphProto, constants: dict[str, NDArray[Any]], scan: str | None) -> Iterator[zoo.Difference]:
     for node in graph.node:
-        weights = [
-            constants[node.input[place]] for place in WEIGHTS.get(node.op_type, ()) if node.input[place] in constants
-        ]
+        weights = [constants.get(node.input[place]) for place in WEIGHTS.get(node.op_type, ())]
         for weight in weights:
+            if weight is None or weight.ndim < 2 or weight.dtype.name not in HINTS:
+                continue
             matrices = weight if weight.ndim == 3 else weight[None]  # an LSTM has one for each direction
             wrong = next((what for matrix in matrices if (what := _wrong(matrix))), None)
             if wrong:
@@ -49,14 +54,11 @@ def _wrong(weight: NDArray[Any]) -> str | None:
     x = _activations(weight)
     exact = x.astype(np.int64) @ weight.astype(np.int64)
     for rows in (slice(0, 1), slice(None)):  # of one row ONNX Runtime has a kernel of its own
-        found = multiply(x[rows], weight)
-        if (places := np.argwhere(found != exact[rows])).size:
+        product = multiply(x[rows], weight)
+        if (places := np.argwhere(product != exact[rows])).size:
             row, column = places[0]
-            return (
-                f"this CPU gives {found[row, column]:,} in place of {exact[row, column]:,} for products of uint8 with "
-                f"{weight.dtype}: without VNNI an x86 CPU cuts off what is beyond 16 bits; export the run again, "
-                "since this version's weights are exact on any CPU"
-            )
+            numbers = f"{product[row, column]:,} in place of {exact[row, column]:,}"
+            return f"this CPU gives {numbers} for products of uint8 with {weight.dtype}: {HINTS[weight.dtype.name]}"
     return None
 
 
