@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,16 @@ def test_a_name_that_is_no_command(given: str, hint: str) -> None:
 def test_synonyms_lead_to_commands_and_are_none() -> None:
     assert set(SYNONYMS.values()) <= set(COMMANDS)
     assert not set(SYNONYMS) & set(COMMANDS)
+
+
+def test_a_shell_completes_commands_and_options() -> None:
+    """As README.md sets it up; in processes of their own, since click writes bytes."""
+    assert completed("bash_complete", COMP_WORDS="zoo ex", COMP_CWORD="1") == ["plain,export"]
+    assert completed("bash_complete", COMP_WORDS="zoo export --on", COMP_CWORD="2") == ["plain,--onnx"]
+    assert "#compdef zoo" in completed("zsh_source")
+
+
+def completed(instruction: str, **words: str) -> list[str]:
+    environment = {**os.environ, "_ZOO_COMPLETE": instruction, **words}
+    command = [sys.executable, "-m", "zoo"]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.splitlines()

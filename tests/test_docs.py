@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
+import tomllib
 import types
 from math import sin
 from pathlib import Path
 
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
 
 from tests.command import run_zoo
 from zoo.cli.main import COMMANDS
@@ -32,8 +33,7 @@ def blocks(document: Path, language: str) -> list[str]:
 def test_readme_commands_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every command of the transcript, in its order, in an empty folder with the specs; then the program below."""
-    shutil.copytree(ROOT / "specs", tmp_path / "specs")
+    """Every command of the transcript, in its order, in an empty folder; then the program below."""
     monkeypatch.chdir(tmp_path)
     commands = re.findall(r"^\$ zoo (.*)$", "\n".join(blocks(ROOT / "README.md", "console")), re.MULTILINE)
     assert len(commands) >= 5
@@ -48,7 +48,6 @@ def test_readme_commands_run(
 @pytest.mark.slow
 def test_the_commands_for_your_own_data_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A series of 200 rows, a few texts and a page of prose, where the commands of the page look for them."""
-    shutil.copytree(ROOT / "specs", tmp_path / "specs")
     monkeypatch.chdir(tmp_path)
     rows = [f"2026-01-01T{row // 60:02}:{row % 60:02},{100 + 10 * sin(row / 3):.3f}\n" for row in range(200)]
     Path("my.csv").write_text("time,sales\n" + "".join(rows))
@@ -68,6 +67,16 @@ def test_the_commands_for_your_own_data_run(tmp_path: Path, monkeypatch: pytest.
     for program in blocks(ROOT / "exporters" / "README.md", "python"):
         exec(program, chunks)  # noqa: S102  (our own document)
     assert chunks["then"].shape[:2] == (1, 1)
+
+
+def test_the_install_for_the_cpu_names_every_requirement() -> None:
+    """With the CPU's ONNX Runtime in place of the GPU's, which is why the list cannot be left to pip."""
+    (block,) = (block for block in blocks(ROOT / "README.md", "sh") if "--no-deps" in block)
+    words = [word for line in block.splitlines() for word in shlex.split(line)]
+    options = {word for word in words if word.startswith("-")} | {"pip", "install", ".", "constraints.txt"}
+    named = {word for word in words if word not in options and not word.startswith("https:")}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert named == {Requirement(text).name for text in project["dependencies"]} - {"onnxruntime-gpu"}
 
 
 def test_makefile_targets_of_the_readme_exist() -> None:
