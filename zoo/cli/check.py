@@ -28,7 +28,7 @@ def command(
     given states, lengths of every kind, several weights and opsets, shapes up to 16 x 512. Of a run its cell's own
     options are kept, and the report goes to RUN/onnx/matrix.json.
     """
-    from zoo.cli.target import named_file
+    from zoo.cli.target import named_file, run_or_latest
     from zoo.export import check, exported_files
 
     if full and not matrix:
@@ -38,7 +38,7 @@ def command(
         check_matrix(target, registry, verdict.wanted(chosen, required), full=full, as_json=as_json)
         return
     if target is None or target.is_dir():
-        exported = exported_files(output.run_or_latest(target), registry)
+        exported = exported_files(run_or_latest(target), registry)
     else:
         run, _, path = named_file(target, registry)
         exported = [file for file in exported_files(run, registry) if file.path.samefile(path)]

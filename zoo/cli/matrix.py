@@ -65,13 +65,14 @@ def check_matrix(target: Path | None, registry: Registry, wanted: Wanted, *, ful
 
 def _subject(target: Path | None, registry: Registry) -> tuple[Run | None, Subject]:
     """What is meant: a run, whose cell's options are taken as they are, or an architecture by its name."""
+    from zoo.cli.target import run_or_latest
     from zoo.matrix.points import Subject
     from zoo.run import Run
     from zoo.spec import SpecReader, part_name
 
     name = str(target)
     if target is None or Run(target).spec_file.is_file():
-        run = output.run_or_latest(target)
+        run = run_or_latest(target)
         config = SpecReader.of(registry).read(run.spec_file).architecture
         layer = registry.architectures[part_name(config)].layer
         return run, Subject.of(part_name(config), layer, type(config), config.model_dump())

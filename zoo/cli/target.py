@@ -13,6 +13,18 @@ from zoo.run import Run
 REJECTED = "rejected"
 
 
+def run_or_latest(path: Path | None) -> Run:
+    """The run at ``path``; where none is named the latest one, after a line on stderr that names it.
+
+    Raises:
+        RunError: where there is none.
+    """
+    run = Run.find(path)
+    if path is None:
+        output.note(f"{run.path}: the latest run")
+    return run
+
+
 def suspect(target: Path | None, registry: Registry) -> tuple[Run, Exporter, Path]:
     """The file to look into: that named, or the run's rejected one, or its proven one.
 
@@ -22,7 +34,7 @@ def suspect(target: Path | None, registry: Registry) -> tuple[Run, Exporter, Pat
     if target is not None and not target.is_dir():
         return named_file(target, registry)
     exporters = [exporter() for exporter in registry.exporters.values()]
-    run = output.run_or_latest(target)
+    run = run_or_latest(target)
     for folder in (REJECTED, "."):
         for exporter in exporters:
             for stem in ("model", "model.stream"):
