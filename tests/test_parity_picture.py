@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -51,7 +52,7 @@ def ticks(axes: Axes) -> dict[float, str]:
 
 def marks(axes: Axes) -> list[list[float]]:
     """Where the marks of each line stand."""
-    return [[float(place) for place in line.get_xdata()] for line in axes.lines]  # type: ignore[union-attr]
+    return [np.asarray(line.get_xdata(), np.float64).tolist() for line in axes.lines]
 
 
 @pytest.mark.parametrize("providers", [("cpu",), ("cpu", "cuda strict", "cuda deployed")])

@@ -73,11 +73,12 @@ def command(
     alone; 'zoo check' proves the file that is kept. The results go to bench.json and bench.png in the run.
     """
     from zoo.bench import Plan, bench
+    from zoo.cli.target import run_or_latest
     from zoo.files import write_json
     from zoo.plots.latency import plot_bench
 
     registry = output.usable_plugins()
-    found = output.run_or_latest(run)
+    found = run_or_latest(run)
     plan = Plan(
         providers=tuple(dict.fromkeys(providers)),
         lowerings=tuple(dict.fromkeys(lowerings)),

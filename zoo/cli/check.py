@@ -52,7 +52,7 @@ def command(
     options are kept, and the report goes to RUN/onnx/matrix.json. It leaves with 4 unless something passed and nothing
     failed.
     """
-    from zoo.cli.target import named_file
+    from zoo.cli.target import named_file, run_or_latest
     from zoo.export import check, exported_file, exported_files
 
     given = {"--full": full, "--quick": quick, "--set": overrides, "--features": features}
@@ -67,7 +67,7 @@ def command(
         check_matrix(target, registry, verdict.wanted(chosen, required), options, as_json=as_json)
         return
     if target is None or target.is_dir():
-        exported = exported_files(output.run_or_latest(target), registry)
+        exported = exported_files(run_or_latest(target), registry)
     else:
         run, _, path = named_file(target, registry)
         exported = [exported_file(path, run, registry)]

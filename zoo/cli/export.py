@@ -71,12 +71,13 @@ def command(
     file's.
     """
     wanted = _format([name for name, asked in formats.items() if asked])
+    from zoo.cli.target import run_or_latest
     from zoo.export import export
     from zoo.exporter import ExportOptions
 
     registry = output.usable_plugins()
     exporter = registry.exporter(wanted)
-    found = output.run_or_latest(run)
+    found = run_or_latest(run)
     with output.spinner(f"exporting {found.path}") as progress:
         options = ExportOptions(opset, lowering, target, steps, states, streaming, PRECISIONS[precision])
         results = export(found, registry, exporter, verdict.wanted(chosen, required), options, progress)

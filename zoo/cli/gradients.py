@@ -29,11 +29,12 @@ def command(runs: tuple[Path, ...], untrained: bool, out: Path | None, as_json: 
     the sequences of the run's sample that have the step. Where each step has an answer, the loss is that of the last
     one alone. The picture goes to RUN/gradients.png, or to gradients.png here for several runs.
     """
+    from zoo.cli.target import run_or_latest
     from zoo.gradients import run_reach
     from zoo.plots.gradients import plot_gradients
 
     registry = output.usable_plugins()
-    found = list(dict.fromkeys(output.run_or_latest(path) for path in runs or (None,)))
+    found = list(dict.fromkeys(run_or_latest(path) for path in runs or (None,)))
     names = _names(found)
     results: dict[str, Reach] = {}
     with output.spinner("following gradients") as progress:

@@ -46,9 +46,10 @@ def command(target: Path | None, placement: bool, as_json: bool) -> None:
 def _find(target: Path | None, registry: Registry) -> tuple[Path, Exporter]:
     """The file that is meant, and the exporter that knows such files."""
     if target is None or target.is_dir():
+        from zoo.cli.target import run_or_latest
         from zoo.export import exported_files
 
-        file = exported_files(output.run_or_latest(target), registry)[0]
+        file = exported_files(run_or_latest(target), registry)[0]
         return file.path, file.exporter
     exporters = {exporter.suffix: exporter for exporter in registry.exporters.values()}
     if target.suffix not in exporters:

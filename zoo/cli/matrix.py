@@ -97,6 +97,7 @@ def _fault(report: Mapping[str, Any]) -> str:
 
 def _subject(target: Path | None, registry: Registry, options: MatrixOptions) -> tuple[Run | None, Subject]:
     """What is meant: a run, whose cell's options are taken as they are, or an architecture by its name."""
+    from zoo.cli.target import run_or_latest
     from zoo.matrix.points import FEATURES, HIDDEN_SIZE, Subject
     from zoo.run import Run
     from zoo.spec import SpecReader, part_name
@@ -108,7 +109,7 @@ def _subject(target: Path | None, registry: Registry, options: MatrixOptions) ->
     }
     name = str(target)
     if target is None or Run(target).spec_file.is_file():
-        run = output.run_or_latest(target)
+        run = run_or_latest(target)
         config = SpecReader.of(registry).read(run.spec_file).architecture
         layer = registry.architectures[part_name(config)].layer
         return run, Subject.of(part_name(config), layer, type(config), config.model_dump() | changed, **sizes)

@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from zoo.plugins import Registry
-    from zoo.run import Run
 
 F = TypeVar("F", bound=Callable[..., Any])
 SCHEMA_VERSION = 1
@@ -97,20 +95,6 @@ def console() -> Console:
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
-
-
-def run_or_latest(path: Path | None) -> Run:
-    """The run at ``path``; where none is named the latest one, after a line on stderr that names it.
-
-    Raises:
-        RunError: where there is none.
-    """
-    from zoo.run import Run
-
-    run = Run.find(path)
-    if path is None:
-        note(f"{run.path}: the latest run")
-    return run
 
 
 def usable_plugins() -> Registry:

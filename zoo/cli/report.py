@@ -21,10 +21,11 @@ def command(run: Path | None, out: Path | None, as_json: bool) -> None:
     The page is one HTML file that needs no network: report.html in the run, unless --out names another place. Its
     pictures are in report/ too. What has not been measured yet is told there, with the command that does it.
     """
+    from zoo.cli.target import run_or_latest
     from zoo.report import write_report
 
     registry = output.usable_plugins()
-    found = output.run_or_latest(run)
+    found = run_or_latest(run)
     with output.spinner(f"report of {found.path}") as progress:
         report = write_report(found, registry, out, progress)
     if as_json:

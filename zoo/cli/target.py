@@ -13,6 +13,18 @@ from zoo.plugins import Registry
 from zoo.run import Run
 
 
+def run_or_latest(path: Path | None) -> Run:
+    """The run at ``path``; where none is named the latest one, after a line on stderr that names it.
+
+    Raises:
+        RunError: where there is none.
+    """
+    run = Run.find(path)
+    if path is None:
+        output.note(f"{run.path}: the latest run")
+    return run
+
+
 def suspect(target: Path | None, registry: Registry) -> tuple[Run, Exporter, Path]:
     """The file to look into: that named, or the most suspicious one of a run, of any precision.
 
@@ -24,7 +36,7 @@ def suspect(target: Path | None, registry: Registry) -> tuple[Run, Exporter, Pat
     """
     if target is not None and not target.is_dir():
         return named_file(target, registry)
-    run = output.run_or_latest(target)
+    run = run_or_latest(target)
     rejected = list(existing_files(run, registry, rejected=True))
     placed = list(existing_files(run, registry)) if rejected else exported_files(run, registry)
     file = min([*rejected, *placed], key=lambda file: (_cleared(file.report), not file.rejected))
