@@ -87,7 +87,7 @@ def test_right_cells_pass(kind: str, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("name", [*ODD_CELLS, *sorted(UNTRACEABLE.keys() - FOR_THE_WHOLE_BATCH - {"branch", "noise"})])
 def test_odd_cells_pass(name: str) -> None:
     """Also those that are right and cannot become a graph."""
-    check_cells(stack_of((ODD_CELLS | UNTRACEABLE)[name]).ordered_layers)
+    check_cells(stack_of({**ODD_CELLS, **UNTRACEABLE}[name]).ordered_layers)
 
 
 def test_an_architecture_of_a_layer_passes() -> None:

@@ -223,7 +223,7 @@ def test_report(run: Path) -> None:
     assert shown == report
     assert report["schema_version"] == 1
     assert (report["file"], report["verdict"], report["reasons"]) == ("model.onnx", "passed", [])
-    assert {(case["batch"], case["time"]) for case in report["cases"]} == set(SHAPES)
+    assert {(case["batch"], case["time"]) for case in report["cases"]} == {*SHAPES, (3, 8)}
     assert {case["inputs"] for case in report["cases"]} == {"data", "wide"}
     assert {"python", "torch", "onnx", "numpy", "recurrent-zoo"} <= report["versions"].keys()
     (result,) = report["providers"]

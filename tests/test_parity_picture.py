@@ -57,13 +57,14 @@ def marks(axes: Axes) -> list[list[float]]:
 
 @pytest.mark.parametrize("providers", [("cpu",), ("cpu", "cuda strict", "cuda deployed")])
 def test_the_cases_of_a_stream_stand_above_their_steps_and_chunk(providers: tuple[str, ...]) -> None:
-    """Twelve cases of 200 steps were once spread from 200 to 516 on an axis of numbers."""
+    """The cases of 200 steps were once spread from 200 to 516 on an axis of numbers."""
     model = make_model("lstm", hidden_size=4)
     cases = chunk_cases(model, sequences(draw(4, 8)))
     axes = drawn(panel_of(cases, providers))
-    names = {0.0: f"{STEPS}\nby 1", 1.0: f"{STEPS}\nby 7", 2.0: f"{STEPS}\nby {STEPS}"}
+    places = [f"{steps}\nby {chunk}" for steps in (8, STEPS) for chunk in (1, 7, steps)]
+    names = {float(place): name for place, name in enumerate(places)}
     assert ticks(axes) == names
-    assert axes.get_xlim() == (-0.5, 2.5)
+    assert axes.get_xlim() == (-0.5, 5.5)
     assert axes.get_xlabel() == "steps of a case, by those of a chunk"
     for line in marks(axes):
         assert [names[round(place)] for place in line] == [f"{case.time}\nby {case.chunk}" for case in cases]

@@ -289,7 +289,6 @@ def test_an_override_is_shown_as_the_place_of_its_faults(folder: Path) -> None:
             "--set data=: data: must be a block of fields with a name (adding, characters, copy, csv, digits, mnist, "
             "text), got nothing",
         ),
-        ("x\ny=1", r"--set 'x\ny=1': 'x\ny': is not a field here; fields: architecture"),
         ("x=\x1b[31m", r"--set 'x=\x1b[31m': its value:1:1: the character '\x1b' is not text"),
     ],
 )
@@ -299,11 +298,14 @@ def test_overrides_with_a_wrongfields(override: str, expected: str, folder: Path
     assert len(line.splitlines()) == 1
 
 
-@pytest.mark.parametrize("override", ["", "training.epochs", "=3", ".=3", "training..epochs=3", "training.=3", ".a=3"])
+@pytest.mark.parametrize(
+    "override", ["", "training.epochs", "=3", ".=3", "training..epochs=3", "training.=3", ".a=3", "x\ny=1"]
+)
 def test_overrides_that_are_none(override: str, folder: Path) -> None:
     with pytest.raises(UsageError, match=r"expected FIELD\.FIELD=VALUE, such as training\.epochs=3$") as caught:
         read(SMALLEST, [override])
-    assert str(caught.value).startswith(f"--set {override}:")
+    shown = override if override.isprintable() else repr(override)
+    assert str(caught.value).startswith(f"--set {shown}:")
 
 
 # a stranger's options

@@ -83,7 +83,8 @@ def test_streams_pass(kind: str, layers: int, pooling: str | None, tmp_path: Pat
     report = proof(model, write(model, tmp_path, streaming=True))
     assert report["verdict"] == "passed", report["reasons"]
     cases = [(case["batch"], case["time"], case["chunk"], case["inputs"]) for case in report["cases"]]
-    assert cases == [(*shape, chunk, inputs) for shape in SHAPES for inputs in ("data", "wide") for chunk in CHUNKS]
+    long = [(*shape, chunk, inputs) for shape in SHAPES for inputs in ("data", "wide") for chunk in CHUNKS]
+    assert cases == [*long, *((3, 8, chunk, inputs) for inputs in ("data", "wide") for chunk in (1, 7, 8))]
 
 
 def test_a_stream_of_tokens_passes(tmp_path: Path) -> None:

@@ -164,7 +164,11 @@ def _reasons(reports: Iterable[Mapping[str, Any]]) -> list[str]:
     found = []
     for report in reports:
         missing = [f"{one['name']}: {one['reason']}" for one in report["providers"] if one["status"] == "unavailable"]
-        beyond = [f"{one['name']}: no verdict is possible beyond {one['judged_steps']} steps: {one['beyond']}"
-                  for one in report["providers"] if "beyond" in one]
-        found += [f"- `{report['file']}`: {reason}" for reason in dict.fromkeys([*report["reasons"], *beyond, *missing])]
+        beyond = [
+            f"{result['name']}: no verdict is possible beyond {result['judged_steps']} steps: {result['beyond']}"
+            for result in report["providers"]
+            if "beyond" in result
+        ]
+        reasons = dict.fromkeys([*report["reasons"], *beyond, *missing])
+        found += [f"- `{report['file']}`: {reason}" for reason in reasons]
     return ["", *found] if found else []

@@ -20,9 +20,9 @@ counted are those of the weights, the coarsest; eps stays that of float32, since
 Integers, such as a counter of steps, must be equal: their budget is 0. One that the disturbances move was made of
 rounded numbers and may be any, so that no verdict is possible on it.
 
-Where the exact answers to other inputs would pass as well, the output depends on its input by less than its budget, and
-a file that reads no input would agree. Then agreement proves nothing: the verdict on the output is *inconclusive*, never
-*passed*; see `tells_apart`. It is drawn from several inputs, so that `compare` never gives it.
+Where the exact answers to other inputs would pass as well, the output depends on its input by less than its budget,
+and a file that reads no input would agree. Then agreement proves nothing: the verdict on the output is *inconclusive*,
+never *passed*; see `tells_apart`. It follows from several inputs, so `compare` never gives it.
 """
 
 from __future__ import annotations

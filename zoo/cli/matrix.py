@@ -132,8 +132,8 @@ def _overrides(overrides: Sequence[str]) -> dict[str, Any]:
     fields = read_overrides(overrides)
     if others := [part for part in fields if part != "architecture"]:
         raise UsageError(
-            f"--set {others[0]}: of a matrix only the architecture can be changed; write architecture.FIELD=VALUE, such "
-            "as architecture.forget_bias=2"
+            f"--set {others[0]}: the matrix takes changes of the architecture alone; write architecture.FIELD=VALUE, "
+            "such as architecture.forget_bias=2"
         )
     options: dict[str, Any] = fields.get("architecture", {})
     if varied := [field for field in ("name", "num_layers", "direction", "bias", "pooling") if field in options]:

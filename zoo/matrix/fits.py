@@ -41,8 +41,8 @@ def insist_on_features(name: str, layer: type[Layer], config: StackConfig, featu
     reason = fault(layer, config, features)
     if reason and not fault(layer, config, hidden_size):
         raise UsageError(
-            f"{name}: does not run on {features} features with hidden_size {hidden_size}, and does on {hidden_size}: add "
-            f"--features {hidden_size} ({reason})"
+            f"{name}: does not run on {features} features with hidden_size {hidden_size}, and does on {hidden_size}: "
+            f"add --features {hidden_size} ({reason})"
         )
 
 

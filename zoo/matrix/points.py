@@ -95,8 +95,8 @@ class Subject:
             except Exception as error:  # a cell raises what it likes
                 if size is sizes[-1]:
                     raise UsageError(
-                        f"{name}: {in_short(error)}; the matrix gives it {features} features and hidden_size {size}: change "
-                        "them with --features N and --set architecture.hidden_size=N, and its own options with --set too"
+                        f"{name}: {in_short(error)}; the matrix gives it {features} features and hidden_size {size}: "
+                        "change them with --features N and --set architecture.hidden_size=N, its own options with --set"
                     ) from error
         native = all(cell.operator() is not None for cell in cells)
         directions: Sequence[Direction] = list(REVERSED) if layer.fixed_direction is None else [layer.fixed_direction]
@@ -175,7 +175,6 @@ class Variant:
             return case
         case = replace(case, states={})
         return replace(case, states=draw_states(model, case, generator))
-
 
     def with_other_input(self, case: Case) -> Case:
         """The same case with other numbers; its lengths and states stay."""

@@ -81,7 +81,8 @@ def report(architecture: str, rows: Sequence[Row], seconds: float, *, full: bool
 
     ``counts`` has each status: *refused* is what had to be refused and was; what was refused and should not have been,
     or the other way round, is *failed*. *Ill-conditioned* is neither passed nor failed: on such a model no verdict is
-    possible. Nor is *inconclusive*: the answer to another input would pass there too. ``worst`` is the largest error in units of its budget of those that passed.
+    possible. Nor is *inconclusive*: the answer to another input would pass there too. ``worst`` is the largest error,
+    in units of its budget, of those that passed.
     """
     counts = Counter(row["status"] for row in rows)
     return {
@@ -174,9 +175,7 @@ def _prove_file(
     except (RunError, DataError) as error:
         yield from (_row(point, mode, "failed", float("inf"), str(error)) for point in points)
         return
-    found = [
-        _compare(session, expectations, number, mode.precision, others[number]) for number in points.values()
-    ]
+    found = [_compare(session, expectations, number, mode.precision, others[number]) for number in points.values()]
     nodes = session.placement()
     elsewhere = sorted({node.operator for node in nodes if node.provider != PROVIDERS[mode.provider]})
     nowhere = "" if any(node.provider == PROVIDERS[mode.provider] for node in nodes) else mode.provider
@@ -206,8 +205,9 @@ def _compare(
     if status != "passed":
         own = judge(wanted, expectations.torch[number])[name]
         return status, over_budget, f"{name}: {worst.reason}{whose_fault(worst, own)}"
-    same = [one for one in wanted if one not in expectations.states and not tells_apart(wanted[one], other[one])]
-    return ("inconclusive", over_budget, f"{same[0]}: {SAME}") if same else (status, over_budget, "")
+    if any(tells_apart(expected, other[name]) for name, expected in wanted.items()):
+        return status, over_budget, ""
+    return "inconclusive", over_budget, f"{next(iter(wanted))}: {SAME}"
 
 
 def _row(

@@ -141,7 +141,7 @@ class Oracle:
 
 @contextmanager
 def _in_float64() -> Iterator[None]:
-    """Makes the constants of a cell that names no dtype for them, as ``torch.zeros(n)``, float64 as all else here is."""
+    """Makes the constants for which a cell names no dtype, such as ``torch.zeros(n)``, float64 as all else here is."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:

@@ -11,15 +11,14 @@ from zoo.parity import SENSITIVITY_FACTOR, Comparison, Expected, tells_apart
 from zoo.proof.cases import Case
 from zoo.readout import CLASS_OUTPUTS
 
-
 LOOK_AT_THE_CELL = "torch's own float32 error is as large: look at the cell, not at the file"
 ZERO = (
     "the output is zero for every input, so agreement proves nothing; train the model, or look for weights that are "
     "zero and units that are dead"
 )
 SAME = (
-    "the output depends on the input by less than its budget, so agreement proves nothing; train the model, or look for "
-    "units that are saturated, weights that are tiny and inputs far from the model's usual scale"
+    "the output depends on the input by less than its budget, so agreement proves nothing; train the model, or look "
+    "for units that are saturated, weights that are tiny and inputs far from the model's usual scale"
 )
 
 
@@ -118,7 +117,7 @@ def whose_fault(file: Comparison, torch: Comparison) -> str:
 
 
 def _proves_nothing(outcomes: Sequence[Outcome]) -> str:
-    """Why agreement on an output is no evidence, and what to do: it is zero, or other inputs' answers would pass too."""
+    """Why agreement on an output is no evidence, and what to do: it is zero, or other inputs' answers would pass."""
     pairs = list(_other_inputs(outcomes))
     if not pairs or any(tells_apart(one.expected, other.expected.exact) for one, other in pairs):
         return ""
@@ -127,7 +126,7 @@ def _proves_nothing(outcomes: Sequence[Outcome]) -> str:
 
 
 def _other_inputs(outcomes: Sequence[Outcome]) -> Iterator[tuple[Outcome, Outcome]]:
-    """Each two that differ in what is read alone; random states, which an output may depend on instead, are left out."""
+    """Each two that differ in their input alone. Random states, on which an output may depend instead, are left out."""
     alike: dict[tuple[object, ...], list[Outcome]] = {}
     for one in outcomes:
         if not one.case.states:

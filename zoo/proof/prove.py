@@ -134,7 +134,7 @@ def cases_for(model: Model, sample: Split, made: Made, *, with_lengths: bool | N
     with_lengths = model.takes_lengths if with_lengths is None else with_lengths
     own, listed = sample.x.shape[1], [time for _, time in SHAPES]
     further = own not in listed and (own < max(listed) or made.precision != "float32")
-    shapes = (*SHAPES, (3, own)) if further else SHAPES
+    shapes: tuple[tuple[int, int], ...] = (*SHAPES, (3, own)) if further else SHAPES
     if made.steps is not None:
         shapes = tuple(dict.fromkeys((batch, made.steps) for batch, _ in SHAPES))
     drawn = draw_cases(sample.x.numpy(), model.encoder.tokens, with_lengths=with_lengths, shapes=shapes)
@@ -161,8 +161,8 @@ def prove_against(
 ) -> dict[str, Any]:
     """Compare what ``answer`` makes of a file with what is expected of it; see `prove`.
 
-    ``usual_steps`` are those of the data. A file on which a verdict is possible up to so many steps at least, and beyond
-    is not, has passed up to there: ``judged_steps``, with ``beyond`` to say why not further. Where they are unknown a
+    ``usual_steps`` are those of the data. A file on which a verdict is possible up to so many steps at least, and
+    beyond is not, has passed up to there: ``judged_steps``, with the reason in ``beyond``. Where they are unknown a
     verdict has to be possible on every case.
     """
     began = time.monotonic()

@@ -113,7 +113,7 @@ class _Products:
         key = (by_column.shape, by_column.tobytes())  # by its numbers: one weight may reach products in several ways
         if key not in self._weights:
             build, name = GraphBuilder(0), self._free(str(node.inputs[1].name))
-            whole, scale = in_uint8(by_column)
+            whole, scale = in_uint8(np.asarray(by_column, np.float32))
             self._weights[key] = (build.weight(f"{name}/uint8", whole), build.weight(f"{name}/scales", scale))
             for value in self._weights[key]:
                 self.graph.register_initializer(value)
