@@ -50,10 +50,22 @@ def test_init_never_overwrites() -> None:
     outcome = run_zoo("init")
     assert outcome.exit_code == 2
     assert outcome.stderr == (
-        "error: specs/gru.yaml: exists already, and 1 more; nothing was written; name a new folder: zoo init DIR\n"
+        "error: specs/gru.yaml: exists already and is another, and 1 more; nothing was written; "
+        "name a new folder: zoo init DIR\n"
     )
     assert sorted(path.name for path in Path("specs").iterdir()) == ["gru.yaml", "lstm.yaml"]
     assert Path("specs/lstm.yaml").read_text() == "mine"
+
+
+def test_init_leaves_its_own_copies_alone_and_adds_what_is_missing() -> None:
+    """So it can be called again, and in a clone, whose specs/ holds the same files."""
+    run_zoo("init")
+    Path("specs/gru.yaml").unlink()
+    before = Path("specs/lstm.yaml").stat()
+    outcome = run_zoo("init")
+    assert outcome.exit_code == 0
+    assert Path("specs/gru.yaml").is_file()
+    assert Path("specs/lstm.yaml").stat() == before
 
 
 def test_init_where_nothing_can_be_written() -> None:

@@ -48,17 +48,21 @@ def resolve(path: Path) -> Path:
 
 
 def write_starter_specs(folder: Path) -> list[Path]:
-    """Copy every starter spec into ``folder``, which is made where there is none.
+    """Copy every starter spec into ``folder``, which is made where there is none. A copy that is there is left alone.
 
     Raises:
-        UsageError: where a file of the same name is there already; then nothing is written.
+        UsageError: where another file of one of the names is there already; then nothing is written.
         RunError: where the folder cannot be written to.
     """
-    copies = {folder / path.name: path for path in starter_specs().values()}
+    copies = {folder / path.name: path.read_bytes() for path in starter_specs().values()}
     existing = [copy for copy in copies if copy.exists() or copy.is_symlink()]
-    if existing:
-        more = f", and {len(existing) - 1} more" if len(existing) > 1 else ""
-        raise UsageError(f"{existing[0]}: exists already{more}; nothing was written; name a new folder: zoo init DIR")
-    for copy, original in copies.items():
-        write_atomically(copy, original.read_bytes())
+    changed = [copy for copy in existing if not copy.is_file() or copy.read_bytes() != copies[copy]]
+    if changed:
+        more = f", and {len(changed) - 1} more" if len(changed) > 1 else ""
+        raise UsageError(
+            f"{changed[0]}: exists already and is another{more}; nothing was written; name a new folder: zoo init DIR"
+        )
+    for copy, content in copies.items():
+        if copy not in existing:
+            write_atomically(copy, content)
     return list(copies)

@@ -16,7 +16,7 @@ from zoo.cli import output
 def command(folder: Path, as_json: bool) -> None:
     """Write the starter specs to DIR, which is specs/ when left out, to run and to change.
 
-    A file that exists is never overwritten.
+    A file that exists is never overwritten: another one of the same name is refused.
     """
     from zoo.starter import write_starter_specs
 
