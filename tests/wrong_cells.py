@@ -234,7 +234,7 @@ class BatchNorm(Steps):
     name = "batch_norm"
 
     def project(self, x: Tensor) -> Tensor:  # HERE
-        return super().project(x) / x.norm()
+        return super().project(x) / torch.linalg.vector_norm(x)
 
 
 class BatchSizedStart(Steps):

@@ -109,11 +109,11 @@ class _Products:
         matrix = self._constant(node.inputs[1])
         if matrix is None or matrix.ndim != 2 or not plain or _flag(node, "transA"):
             return None
-        by_column: Matrix = np.ascontiguousarray(matrix.T if turned else matrix, np.float32)
+        by_column = np.asarray(matrix.T if turned else matrix, np.float32, order="C")
         key = (by_column.shape, by_column.tobytes())  # by its numbers: one weight may reach products in several ways
         if key not in self._weights:
             build, name = GraphBuilder(0), self._free(str(node.inputs[1].name))
-            whole, scale = in_uint8(np.asarray(by_column, np.float32))
+            whole, scale = in_uint8(by_column)
             self._weights[key] = (build.weight(f"{name}/uint8", whole), build.weight(f"{name}/scales", scale))
             for value in self._weights[key]:
                 self.graph.register_initializer(value)
