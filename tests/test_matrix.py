@@ -25,7 +25,7 @@ from tests.models import make_model, write
 from tests.runs import build_run
 from tests.stranger import MGUCell
 from zoo.matrix.points import LENGTHS, SHAPES, Point, Subject, Variant, draw_points
-from zoo.matrix.prove import by_model, matrix, newest_opset, prove_points
+from zoo.matrix.prove import STATUSES, by_model, matrix, newest_opset, prove_points
 from zoo.matrix.weights import recurrent
 from zoo.parity import Array, judge
 from zoo.plugins import load_registry
@@ -290,7 +290,7 @@ def test_an_architecture() -> None:
     outcome = run_zoo("check", "lstm", "--matrix", "--provider", "cpu")
     assert (outcome.exit_code, outcome.stderr) == (0, "")
     assert outcome.stdout.startswith("matrix of lstm: a sample with every pair of settings, ")
-    assert " 0 failed, 0 ill-conditioned, 0 refused; the worst that passed at 0." in outcome.stdout
+    assert " 0 failed, 0 ill-conditioned, 0 inconclusive, 0 refused; the worst that passed at 0." in outcome.stdout
     for heading in ("lengths:  none  mixed", "forward ", "reverse ", "bidirectional ", "1 x 1  3 x 5"):
         assert heading in outcome.stdout
     assert max(map(len, outcome.stdout.splitlines())) <= 120
@@ -305,7 +305,7 @@ def test_a_run(tmp_path: Path) -> None:
     report = json.loads(outcome.stdout)
     assert report == json.loads((run / "onnx" / "matrix.json").read_text())
     assert (report["architecture"], report["full"], report["unavailable"]) == ("gru", False, {})
-    assert report["counts"] == {"passed": len(report["rows"]), "failed": 0, "ill-conditioned": 0, "refused": 0}
+    assert report["counts"] == dict.fromkeys(STATUSES, 0) | {"passed": len(report["rows"])}
     assert 0 < report["worst"] <= 1
     assert {"torch", "onnx"} <= report["versions"].keys()
     assert {row["cell"] for row in report["rows"]} == {"gru"}
@@ -342,7 +342,9 @@ def test_called_wrongly(arguments: tuple[str, ...], code: int, line: str) -> Non
 
 def test_options_that_make_no_layer() -> None:
     chosen = load_registry().architectures["gru"]
-    with pytest.raises(zoo.UsageError, match=r"^gru: reset: .*; build a run of it and name that$"):
+    with pytest.raises(
+        zoo.UsageError, match=r"^gru: reset: .*; the matrix gives it 3 features and hidden_size 8: change them with "
+    ):
         Subject.of("gru", chosen.layer, chosen.config, {"name": "gru", "reset": "never"})
 
 
