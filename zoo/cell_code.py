@@ -7,6 +7,7 @@ import sys
 import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import torch
@@ -44,11 +45,11 @@ def raised_at(error: BaseException, others: Sequence[Path] = ()) -> Line | None:
 
 def running_line(others: Sequence[Path] = ()) -> Line | None:
     """The line of a cell's own code that runs now, the innermost one; for ``others`` see `is_of_a_cell`."""
-    frame = sys._getframe()
+    frame: FrameType | None = sys._getframe()
     while frame is not None:
         if is_of_a_cell(frame.f_code.co_filename, others):
             return frame.f_code.co_filename, frame.f_lineno
-        frame = frame.f_back  # type: ignore[assignment]  (None at the outermost)
+        frame = frame.f_back
     return None
 
 
