@@ -117,8 +117,23 @@ class Gate(PlainCell):
         return h, (h, h.sum(1, keepdim=True) > 0)
 
 
-def test_what_is_right_in_the_mode_of_inference_passes() -> None:
-    check_cells(stack_of(Gate).train().ordered_layers)
+class Turning(PlainCell):
+    """A state of complex numbers, the output of which is the real part; and states in a list."""
+
+    name = "turning"
+
+    def initial_state(self, batch: int, like: Tensor) -> zoo.State:
+        (zeros,) = super().initial_state(batch, like)
+        return (torch.complex(zeros, zeros),)
+
+    def step(self, x: Tensor, state: zoo.State) -> tuple[Tensor, zoo.State]:
+        z = state[0] * torch.polar(torch.ones_like(x), self.h2h.bias.expand_as(x)) + x
+        return z.real, [z]  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("cell", [Gate, Turning])
+def test_what_is_right_in_the_mode_of_inference_passes(cell: type[zoo.Cell]) -> None:
+    check_cells(stack_of(cell).train().ordered_layers)
 
 
 @pytest.mark.parametrize("kind", ["rnn_tanh", "lstm", "gru_after"])

@@ -1,4 +1,4 @@
-"""A model that amplifies rounding more with each step: its file passes up to the steps that a verdict is possible on."""
+"""A model that amplifies rounding with each step: its file passes up to the steps for which a verdict is possible."""
 
 from __future__ import annotations
 

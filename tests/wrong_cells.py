@@ -234,7 +234,9 @@ class BatchNorm(Steps):
     name = "batch_norm"
 
     def project(self, x: Tensor) -> Tensor:  # HERE
-        return super().project(x) / torch.linalg.vector_norm(x)
+        projected = super().project(x)
+        size: Tensor = projected.norm()
+        return projected / size
 
 
 class BatchSizedStart(Steps):

@@ -171,9 +171,9 @@ class Trial:
             text: how it was called, and what was expected.
             mistake: works out the likely one; unless the difference is as small as float32 makes it.
         """
-        off = (found.double() - expected.double()).abs().nan_to_num(nan=0.0, posinf=0.0)  # infinity less itself is NaN
+        off = (_wide(found) - _wide(expected)).abs().nan_to_num(nan=0.0, posinf=0.0)  # infinity less itself is NaN
         scale = largest_of([expected])
-        limit = TOLERANCE * scale + CANCELLED * largest if is_real(expected) else 0.0
+        limit = TOLERANCE * scale + CANCELLED * largest if is_real(expected) or expected.is_complex() else 0.0
         worst = largest_of([off])
         if worst <= limit and same(found.isfinite(), expected.isfinite()):
             return
@@ -199,8 +199,13 @@ def same(one: Tensor, other: Tensor) -> bool:
 
 def largest_of(tensors: Sequence[Tensor]) -> float:
     """The largest finite magnitude; 0 where there is no number."""
-    finite = [one.double().abs().nan_to_num(nan=0.0, posinf=0.0) for one in tensors if one.numel()]
+    finite = [_wide(one).abs().nan_to_num(nan=0.0, posinf=0.0) for one in tensors if one.numel()]
     return max((float(one.amax()) for one in finite), default=0.0)
+
+
+def _wide(one: Tensor) -> Tensor:
+    """In float64; complex numbers as they are."""
+    return one if one.is_complex() else one.double()
 
 
 def is_real(one: Tensor) -> bool:
