@@ -325,7 +325,7 @@ def test_measuring_a_model_does_not_change_its_first_weights(monkeypatch: pytest
         return first_model(spec, registry.tasks["classification"](spec.task, signature), registry).state_dict()
 
     without = first()
-    monkeypatch.setattr("zoo.architecture.MANY", 0)
+    monkeypatch.setattr("zoo.architecture.MANY", 60)  # once the first matrix is drawn
     assert all(value.equal(without[name]) for name, value in first().items())
 
 
