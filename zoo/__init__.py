@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from zoo.cell_code import is_of_a_cell, raised_at, running_line
     from zoo.config import Config, Fraction, Size
     from zoo.csvfile import MISSING_MARKS, cell_number, csv_rows, not_a_number, show_cell, text_lines
-    from zoo.datafile import open_data
+    from zoo.datafile import name_fault, open_data
     from zoo.dataset import IGNORED, Dataset, DataSource, Split, standardisation
     from zoo.dissection import Difference, Dissection, ModelValue, Probe
     from zoo.encoder import Embedding, Normaliser, OneHot
@@ -53,7 +53,7 @@ _HOME = {
     "zoo.cell_code": ("is_of_a_cell", "raised_at", "running_line"),
     "zoo.config": ("Config", "Fraction", "Size"),
     "zoo.csvfile": ("MISSING_MARKS", "cell_number", "csv_rows", "not_a_number", "show_cell", "text_lines"),
-    "zoo.datafile": ("open_data",),
+    "zoo.datafile": ("name_fault", "open_data"),
     "zoo.dataset": ("IGNORED", "Dataset", "DataSource", "Split", "standardisation"),
     "zoo.dissection": ("Difference", "Dissection", "ModelValue", "Probe"),
     "zoo.encoder": ("Embedding", "Normaliser", "OneHot"),
@@ -148,6 +148,7 @@ __all__ = [
     "encode",
     "hookimpl",
     "is_of_a_cell",
+    "name_fault",
     "not_a_number",
     "onnx_fault",
     "open_data",

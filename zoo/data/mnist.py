@@ -63,10 +63,12 @@ class Mnist(zoo.DataSource):
 
 def _find(folder: Path) -> list[Path]:
     """The four files, as they are or gzipped; as they are where there are both."""
+    if fault := zoo.name_fault(folder):
+        raise zoo.DataError(fault)
     try:
         present = {path.name for path in folder.iterdir()}
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        raise _not_found(folder, f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    except OSError as error:
+        raise _not_found(folder, f"cannot be read ({error.strerror or error})") from error
     if missing := [name for name in _FILES if not {name, name + ".gz"} & present]:
         raise _not_found(folder, f"lacks {', '.join(missing)}")
     return [folder / (name if name in present else name + ".gz") for name in _FILES]

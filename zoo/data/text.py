@@ -177,12 +177,16 @@ def _lines(path: Path) -> list[str]:
 
 
 def _from_folder(folder: Path) -> _Texts:
+    if fault := zoo.name_fault(folder):
+        raise zoo.DataError(fault)
     try:
         labels = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
         found = [(path, label.name) for label in labels for path in sorted(label.glob("*.txt"))]
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        fault = getattr(error, "strerror", None) or error
-        raise zoo.DataError(f"{folder}: cannot be read ({fault}); expected a folder with one for each label") from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise zoo.DataError(
+            f"{folder}: cannot be read ({reason}); expected a folder with one for each label"
+        ) from error
     texts = []
     for path, _ in found:
         with zoo.open_data(path) as stream:

@@ -13,7 +13,7 @@ from torch import nn
 
 from zoo.cell import CellConfig
 from zoo.encoder import Normaliser
-from zoo.errors import UsageError
+from zoo.errors import PluginError, UsageError
 from zoo.exporter import Lowering
 from zoo.matrix.covering import Pair, cover
 from zoo.matrix.fits import impossible, in_short, insist_on_features
@@ -90,7 +90,7 @@ class Subject:
                 insist_on_features(name, layer, made, features, size)
                 cells = layer(features, made).directed_cells
                 break
-            except UsageError:
+            except (UsageError, PluginError):
                 raise
             except Exception as error:  # a cell raises what it likes
                 if size is sizes[-1]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.cell_trial import in_float64
 from zoo.dissection import ModelValue
 from zoo.model import Model
 from zoo.parity import Array, Expected
@@ -105,7 +105,7 @@ class Oracle:
     @torch.no_grad()
     def inside(self, one: Input) -> dict[ModelValue, Array]:
         """The exact values along the model, their steps as in `expect_inside`."""
-        with _in_float64():
+        with in_float64():
             values = trace(self.model, *_tensors(one))
         turned = {
             value: array.flip(1) if reads_backward(self.model, value) else array for value, array in values.items()
@@ -135,19 +135,8 @@ class Oracle:
             }
 
     def _run(self, one: Input) -> dict[str, Array]:
-        with _in_float64():
+        with in_float64():
             return {name: value.numpy() for name, value in self.model.outputs(*_tensors(one)).items()}
-
-
-@contextmanager
-def _in_float64() -> Iterator[None]:
-    """Makes the constants for which a cell names no dtype, such as ``torch.zeros(n)``, float64 as all else here is."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
 
 
 def _expected(
