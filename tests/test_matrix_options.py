@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import product
+from typing import Literal
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ import zoo
 from tests.builders import config_type, layer_type
 from tests.command import run_zoo
 from tests.matrix import subject
-from zoo.matrix.points import SHAPES, Subject, draw_points, left_out
+from zoo.matrix.points import SHAPES, Point, Subject, Variant, draw_points, left_out
 from zoo.matrix.prove import by_model, prove_points
 from zoo.proof.prove import MODES
 from zoo_onnx import OnnxExporter
@@ -61,6 +62,33 @@ def test_a_cell_that_needs_input_as_wide_as_its_state() -> None:
     assert left_out(subject, 20, quick=False)[0].startswith("bidirectional, 3 layers: ")
     group = next(group for group in by_model(points) if group[0].shape == (1, 1))
     assert {row["status"] for row in prove_points(group, OnnxExporter(), MODES["cpu"])} <= {"passed", "refused"}
+
+
+class Permuted(zoo.Cell):
+    """Its parameters lie in memory in another order than their axes; one has no axis at all."""
+
+    name = "permuted"
+
+    def __init__(self, input_size: int, config: zoo.CellConfig) -> None:
+        hidden = config.hidden_size
+        super().__init__(input_size, state_sizes=(hidden,), output_size=hidden)
+        self.input_weight = torch.nn.Parameter(0.3 * torch.randn(input_size, hidden).T)
+        self.blocks = torch.nn.Parameter(0.3 * torch.randn(2, hidden, hidden).permute(1, 0, 2))
+        self.gain = torch.nn.Parameter(torch.tensor(0.5))
+
+    def step(self, x: Tensor, state: zoo.State) -> tuple[Tensor, zoo.State]:
+        (h,) = state
+        h = torch.tanh(x @ self.input_weight.T + self.gain * (h @ self.blocks[:, 0] + h @ self.blocks[:, 1]))
+        return h, (h,)
+
+
+@pytest.mark.parametrize("weights", ["gain 3", "gates"])
+def test_parameters_that_lie_in_another_order(weights: Literal["gain 3", "gates"]) -> None:
+    chosen = Subject.of("permuted", layer_type(Permuted), config_type(Permuted), {})
+    variant = Variant(chosen, "forward", 1, None, states=False, weights=weights, takes_lengths=False)
+    assert not variant.model().layers()[0].cells[0].get_parameter("blocks").is_contiguous()
+    (row,) = prove_points([Point(variant, "none", 20, (3, 5))], OnnxExporter(), MODES["cpu"])
+    assert row["status"] == "passed", row["reason"]
 
 
 def test_a_quick_sample_is_smaller_and_still_has_every_pair_of_what_it_tries() -> None:
