@@ -90,7 +90,7 @@ class Dissection(ABC):
         """The nodes on the way from good values to a bad one whose products in integers this machine gets wrong.
 
         Such products have one right result whatever the file, so that here it is the CPU's arithmetic that differs,
-        and what it gives in place of what is said in words. A format without such products has none.
+        and what it gives in place of the exact result. A format without such products has none.
         """
         return []
 

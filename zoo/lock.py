@@ -38,7 +38,7 @@ def locked(folder: Path, job: str) -> Iterator[bool]:
         Whether the lock is held; False where there are none.
 
     Raises:
-        RunError: where somebody else has it, naming who and since when; or the folder cannot be written to.
+        RunError: where another process has it, naming the process and since when; or the folder cannot be written to.
     """
     path = folder / LOCK
     try:
@@ -58,7 +58,7 @@ def locked(folder: Path, job: str) -> Iterator[bool]:
 
 
 def _open_locked(path: Path) -> tuple[int, bool]:
-    """The lock file, open, and whether it is locked; raises BlockingIOError where somebody else has it."""
+    """The lock file, open, and whether it is locked; raises BlockingIOError where another process has it."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:

@@ -13,7 +13,7 @@ SUFFIX = ".yaml"
 
 
 def starter_specs() -> dict[str, Path]:
-    """The file of each spec that comes with the package, by its name; empty where somebody has removed them."""
+    """The file of each spec that comes with the package, by its name; empty where they were removed."""
     package = Path(str(files("zoo")))
     installed, clone = package / "starter_specs", package.parent / "specs"  # a wheel holds copies, a clone needs none
     folder = installed if installed.is_dir() else clone

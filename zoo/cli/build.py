@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from zoo.cli import output
 from zoo.cli.out import OutPath
+
+if TYPE_CHECKING:
+    from zoo.build import Plan
 
 
 @click.command("build")
@@ -76,13 +80,17 @@ def command(
     if as_json:
         output.emit({"run": str(run.path), **result})
         return
+    _show_result(run.path, plan, result)
+
+
+def _show_result(run: Path, plan: Plan, result: Mapping[str, Any]) -> None:
     test = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in result["test"].items())
     naive = "".join(
         f"; naive {name}: {plan.reported.replace('_', ' ')} {metrics[plan.reported]:.4g}"
         for name, metrics in result["baselines"].items()
     )
-    click.echo(f"{run.path}: test {test} (epoch {result['best_epoch']}, {result['training_seconds']:.1f} s){naive}")
-    click.echo(f"next: zoo export --onnx {shlex.quote(str(run.path))}", err=True)
+    click.echo(f"{run}: test {test} (epoch {result['best_epoch']}, {result['training_seconds']:.1f} s){naive}")
+    click.echo(f"next: zoo export --onnx {shlex.quote(str(run))}", err=True)
 
 
 def _show_description(description: dict[str, Any]) -> None:

@@ -56,7 +56,7 @@ SYNONYMS = {
     "ls": "list",
     "env": "doctor",
 }
-"""What other programs call a command of this one, or what somebody may look for."""
+"""What other programs call a command of this one, and words that a user may look for."""
 
 
 class LazyGroup(click.Group):

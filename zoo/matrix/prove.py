@@ -72,8 +72,8 @@ def matrix(
         rows += prove_points(group, exporter, modes)
         done += len(group)
         progress(done, len(points))
-    told = report(subject.name, rows, time.monotonic() - began, full=full)
-    return told | {"quick": quick, "left_out": left_out(subject, newest, quick=quick)}
+    values = report(subject.name, rows, time.monotonic() - began, full=full)
+    return values | {"quick": quick, "left_out": left_out(subject, newest, quick=quick)}
 
 
 def report(architecture: str, rows: Sequence[Row], seconds: float, *, full: bool) -> dict[str, Any]:

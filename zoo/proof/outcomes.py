@@ -58,7 +58,7 @@ def judged_steps(outputs: Iterable[Sequence[Outcome]], least: int) -> int | None
 
 
 def why_not_beyond(outputs: Mapping[str, Sequence[Outcome]]) -> str:
-    """Why no verdict is possible beyond `judged_steps`: what is said of the shortest ill-conditioned case."""
+    """Why no verdict is possible beyond `judged_steps`: the reason of the shortest ill-conditioned case."""
     unsure = [(name, one) for name, every in outputs.items() for one in every if one.file.status == "ill-conditioned"]
     name, first = min(unsure, key=lambda known: known[1].case.time)
     return f"{name}: {first.file.reason} ({first.case})"
