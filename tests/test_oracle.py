@@ -305,7 +305,7 @@ def test_some_draws_take_sides(time_first: bool) -> None:
     draws, rows, steps, width = 6, 3, 5, 4
     u = PRECISIONS["bfloat16"].unit_roundoff
     shape = (steps, draws * rows, width) if time_first else (draws * rows, width)
-    equal = torch.full(shape, 3.0, dtype=torch.float64)
+    equal = torch.full(shape, 3.3, dtype=torch.float64)  # whole numbers would be added without an error
     unequal = equal + torch.arange(width) / 8
     exact = {"tanh": unequal.tanh(), "mul": unequal * 3, "equal": equal + 1, "again": equal + 1}
     with DisturbedArithmetic("bfloat16", seed=0, draws=draws, batch=draws * rows, one_sided=2):

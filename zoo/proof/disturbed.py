@@ -44,6 +44,11 @@ FUNCTIONS = frozenset(
 """Operations that a library approximates."""
 
 
+WHOLE = frozenset({"add", "floor_divide", "mul", "remainder", "rsub", "sub"})
+"""Operations that round nothing where operands and result are whole numbers which the precision holds, as of a counter
+in floating point: exact in whatever order a program does them."""
+
+
 class DisturbedArithmetic(TorchDispatchMode):
     """While active, every float64 result that is computed, not merely moved, is off by up to one rounding.
 
@@ -114,11 +119,23 @@ class DisturbedArithmetic(TorchDispatchMode):
             result = result + self._weight_error(result)
         if func.is_view or (name in self.MOVES and f"{name}.{func._schema.overload_name}" not in self.ROUND):
             return result
+        if name in WHOLE and all(map(self._holds_whole, (result, *args[:2]))):
+            return result
         in_place = func._schema.is_mutable
         if isinstance(result, tuple | list):
             return type(result)(self._disturb(part, name, 1, in_place) for part in result)
         terms = args[PRODUCTS[name]].shape[1] if name in PRODUCTS else 1
         return self._disturb(result, name, terms, in_place)
+
+    def _holds_whole(self, value: Any) -> bool:
+        """Whether an operand or a result is made of whole numbers that the precision holds exactly."""
+        if not isinstance(value, Tensor):
+            return float(value).is_integer()
+        if value.dtype != torch.float64 or not value.numel():
+            return True
+        if not float(value[(0,) * value.dim()]).is_integer():  # most are not, and one number shows it
+            return False
+        return bool(((value == value.round()) & (value.abs() <= 1 / self.unit_roundoff)).all())
 
     def _disturb(self, result: Any, name: str, terms: int, in_place: bool) -> Any:
         if not (isinstance(result, Tensor) and result.dtype == torch.float64):
