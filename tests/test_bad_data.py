@@ -231,12 +231,25 @@ def test_mnist_file_missing(tmp_path: Path, name: str) -> None:
     assert message.startswith(f"{tmp_path}: lacks {name}; expected a folder with the four files")
 
 
-@pytest.mark.parametrize("folder", ["absent", "file", "file/below", "zero\0byte", "long" * 64])
+@pytest.mark.parametrize("folder", ["absent", "file", "file/below"])
 def test_mnist_folder_is_none(tmp_path: Path, folder: str) -> None:
     (tmp_path / "file").write_text("")
     message = message_of(tmp_path / folder, lambda: load_mnist(tmp_path / folder))
     assert message.startswith(f"{tmp_path / folder}: cannot be read")
     assert IMAGES in message
+
+
+@pytest.mark.parametrize(
+    ("folder", "fault"),
+    [("zero\0byte", r"has a control character in its name, '\x00'"), ("long" * 64, "has a name of 256 characters")],
+)
+def test_mnist_folder_with_an_impossible_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, fault: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(zoo.DataError) as caught:
+        load_mnist(Path(folder))
+    assert fault in str(caught.value)
 
 
 def make_folder(path: Path) -> None:

@@ -358,7 +358,9 @@ def test_bad_folders(tmp_path: Path) -> None:
     assert message_of(folder=absent) == (
         f"{absent}: cannot be read (No such file or directory); expected a folder with one for each label"
     )
-    assert message_of(folder="zero\0byte").startswith("zero\0byte: cannot be read (")
+    assert message_of(folder="zero\0byte") == (
+        r"'zero\x00byte': has a control character in its name, '\x00'; give it another name"
+    )
     assert message_of(folder=str(tmp_path)) == (
         f"{tmp_path}: holds no texts, expected a folder for each label with .txt files in it"
     )
