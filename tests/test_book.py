@@ -11,14 +11,13 @@ import torch
 
 from tests.book.plan import ITEMS
 from tests.book.table import BEGIN, END, PAGE, RESULTS, ROWS, render
-from tests.builders import make_stack
-from tests.command import run_zoo
-from tests.specs import SPECS, fields
-from zoo.run import Run
+from tests.support.builders import make_stack
+from tests.support.command import run_zoo
+from tests.support.paths import DATA, ROOT
+from tests.support.specs import ALL_SPECS, fields
+from zoo.run.run import Run
 
-ROOT = Path(__file__).parents[1]
 BOOK = ROOT / "specs" / "book"
-DATA = ROOT.parent / "shared" / "data"
 
 SMALL = {
     "adding": ("data.train=200", "data.validation=50", "data.test=50"),
@@ -32,7 +31,7 @@ def needs_data(spec: Path) -> bool:
     return "../shared/data" in spec.read_text() or spec.stem == "mnist_gru"
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda path: str(path.relative_to(ROOT / "specs")))
+@pytest.mark.parametrize("spec", ALL_SPECS, ids=lambda path: str(path.relative_to(ROOT / "specs")))
 def test_every_spec_builds_exports_and_is_proven(spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if needs_data(spec) and not DATA.is_dir():
         pytest.skip(f"{DATA} is not there")

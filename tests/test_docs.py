@@ -13,15 +13,17 @@ import numpy as np
 import pytest
 from packaging.requirements import Requirement
 
-from tests.command import run_zoo
+from tests.support.command import run_zoo
+from tests.support.paths import ROOT
 from zoo.cli.main import COMMANDS
 from zoo.entry_points import EntryPoint, entry_points
-from zoo.plugins import build_registry, load_registry
-from zoo.spec import SpecReader
-from zoo.strict_yaml import parse
+from zoo.plugins.registry import build_registry, load_registry
+from zoo.spec.spec import SpecReader
+from zoo.spec.strict_yaml import parse
 
-ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("*/*.md")), *sorted(ROOT.glob("tests/*/*.md"))]
+DOCUMENTS = sorted(
+    path for pattern in ("*.md", "*/*.md", "tests/**/*.md") for path in ROOT.glob(pattern) if ".venv" not in path.parts
+)
 
 
 def blocks(document: Path, language: str) -> list[str]:

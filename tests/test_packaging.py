@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.paths import ROOT
 from zoo.cli.main import COMMANDS
 
-ROOT = Path(__file__).parents[1]
 TOP_LEVEL = {"zoo", "zoo_rnn", "zoo_lstm", "zoo_gru", "zoo_bilstm", "zoo_onnx"}
 
 

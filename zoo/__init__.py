@@ -10,15 +10,13 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zoo.cell import Cell, CellConfig, Kernel, Operator, State, reset_uniform
-    from zoo.cell_code import is_of_a_cell, raised_at, running_line
     from zoo.config import Config, Fraction, Size
-    from zoo.csvfile import MISSING_MARKS, cell_number, csv_rows, not_a_number, show_cell, text_lines
-    from zoo.datafile import name_fault, open_data
-    from zoo.dataset import IGNORED, Dataset, DataSource, Split, standardisation
-    from zoo.dissection import Difference, Dissection, ModelValue, Probe
-    from zoo.encoder import Embedding, Normaliser, OneHot
-    from zoo.engine import EpochRecord
+    from zoo.data.csvfile import MISSING_MARKS, cell_number, csv_rows, not_a_number, show_cell, text_lines
+    from zoo.data.datafile import name_fault, open_data
+    from zoo.data.dataset import IGNORED, Dataset, DataSource, Split, standardisation
+    from zoo.data.idx import read_idx
+    from zoo.data.signature import Scale, Signature
+    from zoo.data.tokens import UNKNOWN, encode, vocabulary, words
     from zoo.errors import (
         DataError,
         ExportError,
@@ -31,33 +29,35 @@ if TYPE_CHECKING:
         UsageError,
         ZooError,
     )
-    from zoo.exporter import Exporter, ExportOptions, GraphSummary, Lowering, PredictedNode
-    from zoo.hookspecs import hookimpl
-    from zoo.idx import read_idx
+    from zoo.exporting.dissection import Difference, Dissection, ModelValue, Probe
+    from zoo.exporting.exporter import Exporter, ExportOptions, GraphSummary, Lowering, PredictedNode
     from zoo.memory import require_memory
-    from zoo.metrics import CLASS_METRICS, class_frequencies, class_metrics, class_statistics, step_cross_entropy
-    from zoo.model import Model
-    from zoo.readout import RescaleReadout, SigmoidReadout, SoftmaxReadout
-    from zoo.recurrent import Direction, Layer, Stack
+    from zoo.nn.cell import Cell, CellConfig, Kernel, Operator, State, reset_uniform
+    from zoo.nn.cell_code import is_of_a_cell, raised_at, running_line
+    from zoo.nn.encoder import Embedding, Normaliser, OneHot
+    from zoo.nn.model import Model
+    from zoo.nn.readout import RescaleReadout, SigmoidReadout, SoftmaxReadout
+    from zoo.nn.recurrent import Direction, Layer, Stack
+    from zoo.nn.states import StatePart
+    from zoo.plugins.hookspecs import hookimpl
     from zoo.runtime.onnx_contents import onnx_fault
     from zoo.runtime.onnx_seal import seal_onnx
-    from zoo.signature import Scale, Signature
-    from zoo.states import StatePart
-    from zoo.task import Answers, Statistics, Task, TaskConfig
-    from zoo.tokens import UNKNOWN, encode, vocabulary, words
+    from zoo.tasks.metrics import CLASS_METRICS, class_frequencies, class_metrics, class_statistics, step_cross_entropy
+    from zoo.tasks.task import Answers, Statistics, Task, TaskConfig
+    from zoo.training.engine import EpochRecord
 
 __version__ = metadata.version("recurrent-zoo")
 
 _HOME = {
-    "zoo.cell": ("Cell", "CellConfig", "Kernel", "Operator", "State", "reset_uniform"),
-    "zoo.cell_code": ("is_of_a_cell", "raised_at", "running_line"),
+    "zoo.nn.cell": ("Cell", "CellConfig", "Kernel", "Operator", "State", "reset_uniform"),
+    "zoo.nn.cell_code": ("is_of_a_cell", "raised_at", "running_line"),
     "zoo.config": ("Config", "Fraction", "Size"),
-    "zoo.csvfile": ("MISSING_MARKS", "cell_number", "csv_rows", "not_a_number", "show_cell", "text_lines"),
-    "zoo.datafile": ("name_fault", "open_data"),
-    "zoo.dataset": ("IGNORED", "Dataset", "DataSource", "Split", "standardisation"),
-    "zoo.dissection": ("Difference", "Dissection", "ModelValue", "Probe"),
-    "zoo.encoder": ("Embedding", "Normaliser", "OneHot"),
-    "zoo.engine": ("EpochRecord",),
+    "zoo.data.csvfile": ("MISSING_MARKS", "cell_number", "csv_rows", "not_a_number", "show_cell", "text_lines"),
+    "zoo.data.datafile": ("name_fault", "open_data"),
+    "zoo.data.dataset": ("IGNORED", "Dataset", "DataSource", "Split", "standardisation"),
+    "zoo.exporting.dissection": ("Difference", "Dissection", "ModelValue", "Probe"),
+    "zoo.nn.encoder": ("Embedding", "Normaliser", "OneHot"),
+    "zoo.training.engine": ("EpochRecord",),
     "zoo.errors": (
         "DataError",
         "ExportError",
@@ -70,20 +70,26 @@ _HOME = {
         "UsageError",
         "ZooError",
     ),
-    "zoo.exporter": ("ExportOptions", "Exporter", "GraphSummary", "Lowering", "PredictedNode"),
-    "zoo.hookspecs": ("hookimpl",),
-    "zoo.idx": ("read_idx",),
+    "zoo.exporting.exporter": ("ExportOptions", "Exporter", "GraphSummary", "Lowering", "PredictedNode"),
+    "zoo.plugins.hookspecs": ("hookimpl",),
+    "zoo.data.idx": ("read_idx",),
     "zoo.memory": ("require_memory",),
-    "zoo.metrics": ("CLASS_METRICS", "class_frequencies", "class_metrics", "class_statistics", "step_cross_entropy"),
-    "zoo.model": ("Model",),
+    "zoo.tasks.metrics": (
+        "CLASS_METRICS",
+        "class_frequencies",
+        "class_metrics",
+        "class_statistics",
+        "step_cross_entropy",
+    ),
+    "zoo.nn.model": ("Model",),
     "zoo.runtime.onnx_contents": ("onnx_fault",),
     "zoo.runtime.onnx_seal": ("seal_onnx",),
-    "zoo.readout": ("RescaleReadout", "SigmoidReadout", "SoftmaxReadout"),
-    "zoo.recurrent": ("Direction", "Layer", "Stack"),
-    "zoo.signature": ("Scale", "Signature"),
-    "zoo.states": ("StatePart",),
-    "zoo.task": ("Answers", "Statistics", "Task", "TaskConfig"),
-    "zoo.tokens": ("UNKNOWN", "encode", "vocabulary", "words"),
+    "zoo.nn.readout": ("RescaleReadout", "SigmoidReadout", "SoftmaxReadout"),
+    "zoo.nn.recurrent": ("Direction", "Layer", "Stack"),
+    "zoo.data.signature": ("Scale", "Signature"),
+    "zoo.nn.states": ("StatePart",),
+    "zoo.tasks.task": ("Answers", "Statistics", "Task", "TaskConfig"),
+    "zoo.data.tokens": ("UNKNOWN", "encode", "vocabulary", "words"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tests.benchmarks.interleave import compare
 from tests.benchmarks.models import make_model
-from zoo.model import Model
+from zoo.nn.model import Model
 
 SHAPES = ((64, 28), (32, 128))
 

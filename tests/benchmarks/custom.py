@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 from tests.cells.mgu import MGUCell
-from tests.models import draw, make_model, sequences
-from zoo.exporter import ExportOptions
-from zoo.model import Model
-from zoo.plugins import load_registry
+from tests.support.models import draw, make_model, sequences
+from zoo.exporting.exporter import ExportOptions
+from zoo.nn.model import Model
+from zoo.plugins.registry import load_registry
 from zoo.proof.golden_oracle import golden
 
 LAYERS = (1, 2, 4)

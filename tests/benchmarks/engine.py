@@ -10,16 +10,16 @@ import torch
 from tests.benchmarks.interleave import compare
 from tests.benchmarks.mnist_loop import BATCH, LR, MEAN, STD, bare_epoch
 from tests.benchmarks.models import make_model
-from zoo.checkpoint import CheckpointFolder
 from zoo.cli.progress import Silence
-from zoo.dataset import Split
-from zoo.distributed import Group
-from zoo.engine import Engine
-from zoo.interrupts import Interrupts
-from zoo.plugins import load_registry
-from zoo.signature import Signature
-from zoo.task import TaskConfig
-from zoo.training import AdamW, TrainingConfig
+from zoo.data.dataset import Split
+from zoo.data.signature import Signature
+from zoo.plugins.registry import load_registry
+from zoo.tasks.task import TaskConfig
+from zoo.training.checkpoint import CheckpointFolder
+from zoo.training.config import AdamW, TrainingConfig
+from zoo.training.distributed import Group
+from zoo.training.engine import Engine
+from zoo.training.interrupts import Interrupts
 
 ROWS = 40 * BATCH
 

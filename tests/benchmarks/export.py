@@ -19,9 +19,9 @@ from torch import Tensor, nn
 import zoo
 from tests.benchmarks.interleave import compare
 from tests.benchmarks.models import make_model
-from zoo.exporter import Exporter
-from zoo.model import Model
-from zoo.plugins import load_registry
+from zoo.exporting.exporter import Exporter
+from zoo.nn.model import Model
+from zoo.plugins.registry import load_registry
 from zoo.runtime.session import OnnxSession
 from zoo.timing import duration, interleave
 

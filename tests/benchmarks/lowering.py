@@ -19,14 +19,15 @@ from torch import Tensor
 
 import zoo
 from tests.benchmarks.models import make_model
-from tests.models import sequences
-from zoo.plugins import load_registry
+from tests.support.models import sequences
+from tests.support.paths import ROOT
+from zoo.plugins.registry import load_registry
 from zoo.proof.golden_oracle import golden
 from zoo.runtime.session import OnnxSession
 from zoo.timing import Ratio, duration, interleave
 from zoo.versions import versions
 
-PAGE = Path(__file__).parents[2] / "exporters" / "README.md"
+PAGE = ROOT / "exporters" / "README.md"
 BEGIN, END = "<!-- made by python -m tests.benchmarks lowering -->", "<!-- end -->"
 NAMES = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN", "rnn_relu": "RNN, ReLU"}
 FEATURES, HIDDEN = 64, 128

@@ -6,15 +6,15 @@ import resource
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from tests.benchmarks.mnist_loop import bare_epoch
-from zoo.idx import read_idx
+from tests.support.paths import DATA
+from zoo.data.idx import read_idx
 
-MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist"
+MNIST = DATA / "mnist"
 """Beside the checkout, where its developers have it."""
 
 

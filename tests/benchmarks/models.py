@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from zoo.architecture import build_model
-from zoo.model import Model
-from zoo.plugins import load_registry
-from zoo.signature import Scale, Signature
-from zoo.task import TaskConfig
+from zoo.data.signature import Scale, Signature
+from zoo.nn.model import Model
+from zoo.plugins.architecture import build_model
+from zoo.plugins.registry import load_registry
+from zoo.tasks.task import TaskConfig
 
 
 def make_model(name: str, features: int, *, mean: float = 0.0, std: float = 1.0, **options: object) -> Model:

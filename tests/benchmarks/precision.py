@@ -10,17 +10,17 @@ from typing import Any
 import torch
 
 from tests.cells import CELLS
-from tests.runs import SPECS
-from zoo.architecture import architecture
-from zoo.build import build, prepare
+from tests.support.paths import SPECS
 from zoo.cli.progress import Silence
-from zoo.distributed import Group
-from zoo.export import export
-from zoo.exporter import SHORT, ExportOptions
-from zoo.plugins import Registry, load_registry
+from zoo.exporting.exporter import SHORT, ExportOptions
+from zoo.jobs.build import build, prepare
+from zoo.jobs.export import export
+from zoo.plugins.architecture import architecture
+from zoo.plugins.registry import Registry, load_registry
 from zoo.proof.prove import Wanted
-from zoo.run import Run
-from zoo.spec import SpecReader
+from zoo.run.run import Run
+from zoo.spec.spec import SpecReader
+from zoo.training.distributed import Group
 
 BUILT_IN = ("rnn", "lstm", "gru", "bilstm")
 CUSTOM = ("mgu", "layer_norm_lstm")

@@ -1,7 +1,7 @@
 """Twenty deliberate faults, each with the node that `zoo bisect` has to name, and for a loop the first wrong step.
 
 Node names inside a body are torch's own and change with its version, so a fault finds its node by operator and order,
-and gives the name back. ``python -m tests.seeded`` prints the table.
+and gives the name back. ``python -m tests.bisect.seeded`` prints the table.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import onnx
 from onnx import GraphProto, NodeProto, helper
 
 import zoo
-from tests.models import draw, make_model
-from tests.mutants import Graph, blocks
+from tests.proof.mutants import Graph, blocks
+from tests.support.models import draw, make_model
 from zoo.bisect import Suspect, bisect
 from zoo.proof.cases import draw_cases
 from zoo.proof.expectations import Expectations

@@ -17,22 +17,22 @@ import pytest
 import torch
 
 import zoo
-from tests.builders import DIRECTIONS
-from tests.command import run_zoo
-from tests.eight_bits import as_int8, cut_off, exact
-from tests.models import draw, make_model, sequences
-from tests.mutants import Graph
-from tests.runs import build_run
-from tests.seeded import FAULTS, MODELS, Seeded, altered, find, move, prepared
+from tests.bisect.seeded import FAULTS, MODELS, Seeded, altered, find, move, prepared
+from tests.exporters.eight_bits import as_int8, cut_off, exact
+from tests.proof.mutants import Graph
+from tests.support.builders import DIRECTIONS
+from tests.support.command import run_zoo
+from tests.support.models import draw, make_model, sequences
+from tests.support.runs import build_run
 from zoo.bisect import bisect, suspect_of
 from zoo.bisect.inside import Inside, first_wrong
 from zoo.cli.target import suspect
-from zoo.dissection import ModelValue
+from zoo.exporting.dissection import ModelValue
 from zoo.parity import Expected
-from zoo.plugins import load_registry
+from zoo.plugins.registry import load_registry
 from zoo.proof.oracle import Oracle
 from zoo.proof.trace import trace
-from zoo.run import Run
+from zoo.run.run import Run
 from zoo.runtime.session import OnnxSession
 from zoo_onnx import OnnxExporter, operators
 from zoo_onnx.dissection import products

@@ -24,9 +24,9 @@ from tests.book.by_hand import measure
 from tests.book.pictures import comparison, gradients
 from tests.book.plan import ITEMS, Item
 from tests.book.table import PAGE, RESULTS, with_table
+from tests.support.paths import ROOT
 from zoo.versions import versions
 
-ROOT = Path(__file__).parents[2]
 RUNS = ROOT / "runs" / "book"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 

@@ -16,15 +16,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from zoo.build import prepare
-from zoo.checkpoint import CheckpointFolder
-from zoo.dataset import Dataset
-from zoo.distributed import Group
-from zoo.engine import Engine, EpochRecord
-from zoo.plugins import load_registry
-from zoo.spec import SpecReader
+from tests.support.paths import ROOT
+from zoo.data.dataset import Dataset
+from zoo.jobs.build import prepare
+from zoo.plugins.registry import load_registry
+from zoo.spec.spec import SpecReader
+from zoo.training.checkpoint import CheckpointFolder
+from zoo.training.distributed import Group
+from zoo.training.engine import Engine, EpochRecord
 
-ROOT = Path(__file__).parents[2]
 ENOUGH = 0.98
 MOST_EPOCHS = 20
 QUICK = ("architecture.num_layers=1", "training.epochs=3")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from statistics import mean
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 RESULTS = ROOT / "specs" / "book" / "results.json"
 PAGE = ROOT / "specs" / "README.md"
 BEGIN, END = "<!-- made by `make book` from book/results.json -->", "<!-- end -->"

@@ -11,8 +11,8 @@ import onnx
 import pytest
 
 import zoo
-from tests.command import Outcome, run_zoo
-from tests.runs import build_exported_run, build_run
+from tests.support.command import Outcome, run_zoo
+from tests.support.runs import build_exported_run, build_run
 from zoo.proof.cases import SHAPES
 from zoo.runtime.providers import unavailable
 from zoo_onnx.operators import GATES

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import run_zoo
+from tests.support.command import run_zoo
 from zoo.cli.main import COMMANDS, SYNONYMS
 
 TAKING_THE_LATEST = [

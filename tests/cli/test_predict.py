@@ -15,14 +15,14 @@ import pytest
 import torch
 
 import zoo
-from tests.command import run_zoo
-from tests.files import rewrite
-from tests.models import draw, make_model, write
-from tests.runs import build_exported_run, build_run
+from tests.support.command import run_zoo
+from tests.support.files import rewrite
+from tests.support.models import draw, make_model, write
+from tests.support.runs import build_exported_run, build_run
 from zoo.parity import Array, compare
-from zoo.plugins import load_registry
+from zoo.plugins.registry import load_registry
 from zoo.proof.oracle import Oracle
-from zoo.run import Run
+from zoo.run.run import Run
 from zoo.runtime.providers import unavailable
 from zoo.runtime.session import OnnxSession
 

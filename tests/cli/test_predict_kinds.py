@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.command import run_zoo
-from tests.specs import ROOT
+from tests.support.command import run_zoo
+from tests.support.paths import ROOT
+from zoo.data.texts import text_ids
 from zoo.parity import compare
-from zoo.plugins import load_registry
+from zoo.plugins.registry import load_registry
 from zoo.proof.oracle import Oracle
-from zoo.run import Run
-from zoo.texts import text_ids
+from zoo.run.run import Run
 
 
 def exported(folder: Path, spec: str, *settings: str) -> Path:

@@ -12,9 +12,9 @@ import onnx_ir as ir
 import pytest
 
 import zoo
-from tests.command import Outcome, run_zoo
-from tests.models import draw
-from tests.runs import build_run
+from tests.support.command import Outcome, run_zoo
+from tests.support.models import draw
+from tests.support.runs import build_run
 from zoo.runtime import OnnxModel
 from zoo_onnx.states import States
 

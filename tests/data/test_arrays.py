@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
 import zoo
-from zoo.arrays import as_array, known_tokens, require_finite, to_float32
+from zoo.data.arrays import as_array, known_tokens, require_finite, to_float32
 
 ODD = st.sampled_from([0.0, 1.5, -2.0, 3e38, 1e39, -1e39, np.inf, -np.inf, np.nan])
 SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 3))
@@ -80,5 +80,5 @@ def test_a_mask_is_found_in_lists_too() -> None:
 
 def test_masked_arrays_are_not_imported_for_those_who_have_none() -> None:
     """Which takes as long as a tenth of all else."""
-    code = "import sys, zoo.runtime, zoo.arrays; zoo.arrays.as_array([[1.0]], ''); sys.exit('numpy.ma' in sys.modules)"
+    code = "import sys, zoo.runtime; zoo.runtime.model.as_array([[1.0]], ''); sys.exit('numpy.ma' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

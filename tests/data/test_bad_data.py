@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import zoo
-from tests.idx_files import IMAGES, LABELS, TEST_LABELS, idx_bytes, numbered_images, write_mnist
-from zoo.data.mnist import Mnist
-from zoo.sequences import read_sequences
+from tests.data.idx_files import IMAGES, LABELS, TEST_LABELS, idx_bytes, numbered_images, write_mnist
+from zoo.data.sequences import read_sequences
+from zoo.data.sources.mnist import Mnist
 
 FEATURES = 3
 DIGITS = np.arange(24, dtype=np.uint8) % 10

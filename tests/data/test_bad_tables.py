@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import zoo
-from tests.test_data_csv import load, load_text, parts, rewrites_files
+from tests.data.test_data_csv import load, load_text, parts, rewrites_files
 
 GOOD = "date,a,b\n" + "".join(f"2020-01-{day:02},{day},{day}.5\n" for day in range(1, 29))
 SMALL: dict[str, Any] = {"targets": ("b",), "window": 2}

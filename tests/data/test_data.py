@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 import zoo
-from tests.idx_files import IMAGES, numbered_images, write_mnist
-from zoo.data.digits import Digits
-from zoo.data.mnist import Mnist
+from tests.data.idx_files import IMAGES, numbered_images, write_mnist
+from tests.support.paths import DATA
+from zoo.data.sources.digits import Digits
+from zoo.data.sources.mnist import Mnist
 
-MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist"
+MNIST = DATA / "mnist"
 needs_mnist = pytest.mark.skipif(not MNIST.is_dir(), reason="the MNIST files are not in ../shared/data/mnist")
 
 

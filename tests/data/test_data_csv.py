@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import zoo
-from zoo.data.table import Csv
-from zoo.data.timeline import parse_step
+from tests.support.paths import DATA
+from zoo.data.sources.table import Csv
+from zoo.data.sources.timeline import parse_step
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
-needs_shared = pytest.mark.skipif(not (SHARED / "etth1").is_dir(), reason="the series are not in ../shared/data")
+needs_shared = pytest.mark.skipif(not (DATA / "etth1").is_dir(), reason="the series are not in ../shared/data")
 rewrites_files = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 Rows = list[list[float]]
@@ -372,13 +372,13 @@ def test_the_embedded_series() -> None:
 def test_hourly_transformer_temperatures() -> None:
     """The usual split of ETTh1 and the number of windows that the literature has by it."""
     dataset = load(
-        SHARED / "etth1" / "ETTh1.csv", targets=("OT",), train=8640, validation=2880, test=2880,
+        DATA / "etth1" / "ETTh1.csv", targets=("OT",), train=8640, validation=2880, test=2880,
         window=96, horizon=24, every="1h",
     )  # fmt: skip
     assert [len(part) for part in parts(dataset)] == [8521, 2857, 2857]
     assert dataset.train.x.shape == (8521, 96, 7)
     assert dataset.train.y.shape == naive(dataset.train).shape == (8521, 24, 1)
-    oil = np.loadtxt(SHARED / "etth1" / "ETTh1.csv", delimiter=",", skiprows=1, usecols=7)
+    oil = np.loadtxt(DATA / "etth1" / "ETTh1.csv", delimiter=",", skiprows=1, usecols=7)
     scale = scales(dataset)[1]
     assert (*scale.offset, *scale.factor) == pytest.approx((oil[:8640].mean(), oil[:8640].std()), rel=1e-9)
     np.testing.assert_array_equal(dataset.test.y[-1, :, 0].numpy(), oil[14400 - 24 : 14400].astype(np.float32))
@@ -388,7 +388,7 @@ def test_hourly_transformer_temperatures() -> None:
 def test_daily_coffee_prices() -> None:
     """A textbook's recipe: the first 200 rows train, each by itself."""
     dataset = load(
-        SHARED / "sbux" / "SBUX.csv", targets=("Volume",), inputs=("Open", "High", "Low", "Close", "Adj Close"),
+        DATA / "sbux" / "SBUX.csv", targets=("Volume",), inputs=("Open", "High", "Low", "Close", "Adj Close"),
         train=200, validation=26, test=27, window=1, horizon=0, target_scaling="min_max",
     )  # fmt: skip
     assert dataset.train.x.shape == (200, 1, 5)

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import zoo
-from zoo.data.adding import Adding
-from zoo.data.characters import Characters
-from zoo.data.copying import Copy
+from tests.support.paths import DATA
+from zoo.data.sources.adding import Adding
+from zoo.data.sources.characters import Characters
+from zoo.data.sources.copying import Copy
 
-SHAKESPEARE = Path(__file__).parents[2] / "shared" / "data" / "tinyshakespeare" / "input.txt"
+SHAKESPEARE = DATA / "tinyshakespeare" / "input.txt"
 rewrites_files = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SMALL = {"train": 20, "validation": 10, "test": 10}
 

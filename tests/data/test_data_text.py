@@ -16,10 +16,11 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
 import zoo
-from zoo.data.sentiment import LABELS, sentences
-from zoo.data.text import Text
+from tests.support.paths import DATA
+from zoo.data.sources.sentiment import LABELS, sentences
+from zoo.data.sources.text import Text
 
-REVIEWS = Path(__file__).parents[2] / "shared" / "data" / "rt-polarity"
+REVIEWS = DATA / "rt-polarity"
 needs_reviews = pytest.mark.skipif(not REVIEWS.is_dir(), reason="the reviews are not in ../shared/data/rt-polarity")
 rewrites_files = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

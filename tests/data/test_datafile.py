@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import zoo
-from tests.command import run_zoo
-from tests.files import write_verified
-from tests.models import make_model
-from zoo.datafile import name_fault, open_data
+from tests.support.command import run_zoo
+from tests.support.files import write_verified
+from tests.support.models import make_model
+from zoo.data.datafile import name_fault, open_data
 from zoo.runtime import OnnxModel
 
 LONG = "a" * 5000

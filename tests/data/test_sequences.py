@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
-from zoo.sequences import read_sequences
+from zoo.data.sequences import read_sequences
 
 # Each example writes over the file of the one before; disk speed is nobody's business here.
 writes_files = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -98,5 +98,5 @@ def test_csv_as_people_write_it(tmp_path: Path, text: str, expected: list[list[f
 
 
 def test_reading_needs_no_torch() -> None:
-    code = "import sys, zoo.sequences; sys.exit('torch' in sys.modules)"
+    code = "import sys, zoo.data.sequences; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 import zoo
-from tests.builders import DIRECTIONS, KINDS, covering, make_stack
 from tests.cells import CELLS, reference
-from tests.measure import named_states
-from tests.models import draw, make_model, sequences, write
+from tests.support.builders import DIRECTIONS, KINDS, covering, make_stack
+from tests.support.measure import named_states
+from tests.support.models import draw, make_model, sequences, write
 from zoo.parity import PRECISIONS, Expected, judge
 from zoo.proof.cases import SHAPES, draw_cases
 from zoo.proof.disturbed import DisturbedArithmetic

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 import zoo
-from tests.builders import DIRECTIONS, KINDS, covering
-from tests.models import draw, make_model, model_of, write
+from tests.support.builders import DIRECTIONS, KINDS, covering
+from tests.support.models import draw, make_model, model_of, write
 from zoo.parity import judge
 from zoo.proof.cases import draw_cases
 from zoo.proof.oracle import Oracle

@@ -18,14 +18,14 @@ from onnx import TensorProto
 from torch import Tensor, nn
 
 import zoo
-from tests.builders import DIRECTIONS, KINDS
-from tests.command import run_zoo
-from tests.models import CLASSES, FEATURES, draw, make_model, write
-from tests.runs import build_exported_run
+from tests.support.builders import DIRECTIONS, KINDS
+from tests.support.command import run_zoo
+from tests.support.models import CLASSES, FEATURES, draw, make_model, write
+from tests.support.runs import build_exported_run
 from zoo.parity import Array, judge
-from zoo.plugins import load_registry
+from zoo.plugins.registry import load_registry
 from zoo.proof.oracle import Oracle
-from zoo.run import Run
+from zoo.run.run import Run
 from zoo.runtime.session import OnnxSession
 from zoo_onnx.opset import DEFAULT, OLDEST, newest
 

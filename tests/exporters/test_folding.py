@@ -12,8 +12,8 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 import zoo
-from tests.models import draw, model_of, sequences, write
-from tests.weight_cells import WEIGHT_CELLS, WeightCell
+from tests.exporters.weight_cells import WEIGHT_CELLS, WeightCell
+from tests.support.models import draw, model_of, sequences, write
 from zoo.parity import judge
 from zoo.proof.cases import draw_cases
 from zoo.proof.oracle import Oracle

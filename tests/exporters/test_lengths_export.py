@@ -14,8 +14,8 @@ from onnx import numpy_helper
 from torch import nn
 
 import zoo
-from tests.builders import DIRECTIONS, covering
-from tests.models import CLASSES, FEATURES, draw, make_model, sequences, write
+from tests.support.builders import DIRECTIONS, covering
+from tests.support.models import CLASSES, FEATURES, draw, make_model, sequences, write
 from zoo.parity import Array, judge
 from zoo.proof.cases import draw_cases
 from zoo.proof.oracle import Oracle

@@ -16,7 +16,7 @@ from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
 import zoo
-from tests.builders import DIRECTIONS, make_stack
+from tests.support.builders import DIRECTIONS, make_stack
 from zoo.parity import Array
 from zoo_onnx.operators import GATES, OperatorWeights, operator_weights, reorder
 from zoo_onnx.opset import OLDEST, newest
@@ -92,7 +92,7 @@ def inputs() -> torch.Tensor:
 
 
 def limit(wanted: Array) -> float:
-    """The first-order bound of `tests.measure.assert_close`: eps64 times the roundings on the longest way."""
+    """The first-order bound of `tests.support.measure.assert_close`: eps64 times the roundings on the longest way."""
     return float(np.finfo(np.float64).eps * TIME * (INPUT + 2 * HIDDEN) * np.abs(wanted).max())
 
 

@@ -13,8 +13,8 @@ import onnx_ir as ir
 import pytest
 
 import zoo
-from tests.command import run_zoo
-from tests.models import draw, make_model, sequences, write
+from tests.support.command import run_zoo
+from tests.support.models import draw, make_model, sequences, write
 from zoo.cli.verdict import _besides
 from zoo.parity import Expected
 from zoo.proof.observed import COPIES, apart, copies, copies_in, largest_over, middling, repeats

@@ -16,10 +16,10 @@ import pytest
 import torch
 
 import zoo
-from tests.builders import config_type, layer_type
-from tests.eight_bits import TIED, as_int8, cut_off, exact, weights
-from tests.models import draw, make_model, write
-from zoo.exporter import SHORT
+from tests.exporters.eight_bits import TIED, as_int8, cut_off, exact, weights
+from tests.support.builders import config_type, layer_type
+from tests.support.models import draw, make_model, write
+from zoo.exporting.exporter import SHORT
 from zoo.parity import with_weights
 from zoo.proof.cases import draw_cases
 from zoo.proof.disturbed import DisturbedArithmetic

@@ -9,9 +9,9 @@ import onnx
 import pytest
 
 import zoo
-from tests.builders import covering
-from tests.models import draw, make_model, model_of, write
-from tests.odd_cells import ODD_CELLS
+from tests.support.builders import covering
+from tests.support.models import draw, make_model, model_of, write
+from tests.support.odd_cells import ODD_CELLS
 from zoo.parity import judge
 from zoo.proof.cases import draw_cases
 from zoo.proof.oracle import Oracle

@@ -14,12 +14,12 @@ import onnx
 import pytest
 
 import zoo
-from tests.builders import DIRECTIONS
-from tests.command import Outcome, run_zoo
-from tests.models import draw, make_model, sequences, write
-from tests.runs import build_run
+from tests.support.builders import DIRECTIONS
+from tests.support.command import Outcome, run_zoo
+from tests.support.models import draw, make_model, sequences, write
+from tests.support.runs import build_run
 from zoo.cli.export import LOWERINGS
-from zoo.export import with_steps
+from zoo.jobs.export import with_steps
 from zoo.parity import Array, Expected, judge
 from zoo.proof.cases import SHAPES, Case, draw_cases, with_states
 from zoo.proof.oracle import Oracle

@@ -9,8 +9,8 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from tests.models import draw, model_of, write
-from tests.typed_cells import TYPED_CELLS
+from tests.exporters.typed_cells import TYPED_CELLS
+from tests.support.models import draw, model_of, write
 from zoo.proof.cases import draw_cases, with_states
 from zoo.proof.expectations import Expectations
 from zoo.proof.prove import Made, prove_against

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-import tests.untraceable
+import tests.support.untraceable
 import zoo
-from tests.builders import config_type, layer_type
-from tests.models import CLASSES, FEATURES, write
-from tests.untraceable import UNTRACEABLE, line_to_blame
+from tests.support.builders import config_type, layer_type
+from tests.support.models import CLASSES, FEATURES, write
+from tests.support.untraceable import UNTRACEABLE, line_to_blame
 
 BY_VALUE = "Python decides by a value that only a run knows; decide with torch.where"
 BY_SIZE = "it holds for some sizes of a batch only; compute on whole tensors, whatever their size"
@@ -48,15 +48,15 @@ def test_one_line_says_it_all(
     with pytest.raises(zoo.ExportError) as caught:
         write(model_of(cell, layers), tmp_path)
     assert str(caught.value) == (
-        f"{tests.untraceable.__file__}:{line_to_blame(cell)}: the cell {name!r} of tests.untraceable cannot be traced: "
-        f"{REASONS[name]}"
+        f"{tests.support.untraceable.__file__}:{line_to_blame(cell)}: the cell {name!r} of tests.support.untraceable "
+        f"cannot be traced: {REASONS[name]}"
     )
     assert not list(tmp_path.iterdir())
     assert capfd.readouterr() == ("", "")  # torch and onnxscript have much to say
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-class LostCell(tests.untraceable.PlainCell):
+class LostCell(tests.support.untraceable.PlainCell):
     """A mistake that has nothing to do with tracing."""
 
     name = "lost"
@@ -70,6 +70,6 @@ def test_any_other_error_is_told_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(zoo.ExportError) as caught:
         write(model_of(LostCell, 1), tmp_path)
     assert str(caught.value) == (
-        f"{__file__}:{line}: the cell 'lost' of tests.test_untraceable cannot be traced: KeyError: 'a mistake'; "
-        "write it with operations of torch that torch.export can trace"
+        f"{__file__}:{line}: the cell 'lost' of tests.exporters.test_untraceable cannot be traced: "
+        "KeyError: 'a mistake'; write it with operations of torch that torch.export can trace"
     )

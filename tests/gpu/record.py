@@ -20,7 +20,7 @@ from typing import Any
 
 import click
 
-from tests.matrix import CELLS, prove
+from tests.matrix.ten_cells import CELLS, prove
 from zoo.files import write_json
 from zoo.runtime.providers import unavailable
 from zoo.versions import versions

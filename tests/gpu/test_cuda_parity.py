@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders import ALL_KINDS, KINDS
 from tests.gpu.record import HIDDEN_SIZE
-from tests.matrix import CELLS, prove
-from tests.models import draw, make_model, sequences, write
-from zoo.exporter import SHORT, Precision
+from tests.matrix.ten_cells import CELLS, prove
+from tests.support.builders import ALL_KINDS, KINDS
+from tests.support.models import draw, make_model, sequences, write
+from zoo.exporting.exporter import SHORT, Precision
 from zoo.proof.expectations import Expectations
 from zoo.proof.prove import Made, cases_for, prove_against
 from zoo.proof.prove import prove as prove_file

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.gpu.record import record
-from tests.matrix import CELLS
+from tests.matrix.ten_cells import CELLS
 from zoo.files import json_safe
 
 EVIDENCE = sorted((Path(__file__).parent / "evidence").glob("*.json"))

@@ -19,20 +19,20 @@ from matplotlib.image import imread
 from rich.console import Console
 
 import zoo
-from tests import stranger
 from tests.benchmarks import lowering
-from tests.command import run_zoo
-from tests.runs import build_run
-from zoo.bench import LONGEST_UNROLLED, LOWERINGS, Bench, Block, LeftOut, Plan, Row, bench
+from tests.plugins import stranger
+from tests.support.command import run_zoo
+from tests.support.runs import build_run
 from zoo.cli import output
 from zoo.cli.bench import _bar, _notes, _show
 from zoo.cli.compare import WIDTH
 from zoo.cli.export import LOWERINGS as CHOICES
 from zoo.entry_points import EntryPoint, entry_points
 from zoo.errors import ExportError, ParityError
+from zoo.jobs.bench import LONGEST_UNROLLED, LOWERINGS, Bench, Block, LeftOut, Plan, Row, bench
 from zoo.plots.latency import plot_bench
-from zoo.plugins import Registry, build_registry, load_registry
-from zoo.run import Run
+from zoo.plugins.registry import Registry, build_registry, load_registry
+from zoo.run.run import Run
 from zoo.runtime.providers import unavailable
 from zoo.timing import WARMUP, Ratio
 from zoo_onnx import OnnxExporter

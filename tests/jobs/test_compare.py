@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 from matplotlib.image import imread
 
-from tests.command import Outcome, run_zoo
-from tests.runs import SPECS, build_exported_run, build_run
+from tests.support.command import Outcome, run_zoo
+from tests.support.paths import SPECS
+from tests.support.runs import build_exported_run, build_run
 from zoo.cli.compare import WIDTH, _notes, _show, _size
-from zoo.compare import Comparison, Group, compare
+from zoo.jobs.compare import Comparison, Group, compare
 from zoo.plots.comparison import plot_comparison
-from zoo.plugins import load_registry
-from zoo.run import Run
+from zoo.plugins.registry import load_registry
+from zoo.run.run import Run
 
 
 @pytest.fixture(scope="module")

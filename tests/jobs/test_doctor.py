@@ -1,4 +1,4 @@
-"""What is wrong with a machine, by its versions; the command itself is in tests/test_predict.py."""
+"""What is wrong with a machine, by its versions; the command itself is in tests/cli/test_predict.py."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from tests.command import run_zoo
-from zoo import doctor
-from zoo.doctor import _cudnn_major, mismatches
+from tests.support.command import run_zoo
+from zoo.jobs import doctor
+from zoo.jobs.doctor import _cudnn_major, mismatches
 from zoo.runtime.cuda_libraries import DRIVER, INSTALL, NO_DRIVER
 
 FINE: dict[str, Any] = {"onnxruntime_for": "13.0", "torch_for": "13.2", "torch_cudnn": 9}

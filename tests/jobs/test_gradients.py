@@ -14,17 +14,18 @@ from matplotlib.image import imread
 from torch import Tensor
 
 import zoo
-from tests.builders import DIRECTIONS
-from tests.command import run_zoo
-from tests.models import CLASSES, FEATURES, make_model
-from tests.runs import SPECS, build_run
-from tests.trainings import classification
-from zoo.build import prepare
-from zoo.gradients import Curve, Reach, reach
+from tests.support.builders import DIRECTIONS
+from tests.support.command import run_zoo
+from tests.support.models import CLASSES, FEATURES, make_model
+from tests.support.paths import SPECS
+from tests.support.runs import build_run
+from tests.support.trainings import classification
+from zoo.jobs.build import prepare
+from zoo.jobs.gradients import Curve, Reach, reach
 from zoo.plots.gradients import plot_gradients
-from zoo.plugins import load_registry
-from zoo.run import Run
-from zoo.spec import SpecReader
+from zoo.plugins.registry import load_registry
+from zoo.run.run import Run
+from zoo.spec.spec import SpecReader
 
 LABELS = tuple(map(str, range(CLASSES)))
 

@@ -10,13 +10,13 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from tests.command import run_zoo
-from tests.models import draw, make_model, sequences
-from tests.runs import build_run
+from tests.support.command import run_zoo
+from tests.support.models import draw, make_model, sequences
+from tests.support.runs import build_run
 from zoo.cli.export import PRECISIONS as FLAGS
-from zoo.exporter import SHORT
+from zoo.exporting.exporter import SHORT
+from zoo.jobs.precision import verdict
 from zoo.parity import ALL_PRECISIONS, KEPT, PRECISIONS, Expected, compare, with_weights
-from zoo.precision import verdict
 from zoo.proof.golden_oracle import golden
 from zoo.runtime import OnnxModel
 from zoo.runtime.golden import PRECISION, Golden
@@ -181,7 +181,7 @@ def test_check_proves_it_again_without_its_data(run: Path, monkeypatch: pytest.M
 
         raise DataError("data/digits.csv: does not exist")
 
-    monkeypatch.setattr("zoo.data.digits.Digits.load", gone)
+    monkeypatch.setattr("zoo.data.sources.digits.Digits.load", gone)
     outcome = run_zoo("check", run / "onnx" / "model.int8.onnx", "--provider", "cpu", "--json")
     assert outcome.exit_code == 0, outcome.stderr
     report = json.loads(outcome.stdout)

@@ -21,15 +21,15 @@ import onnx
 import pytest
 
 import zoo
-from tests.command import Outcome, run_zoo
-from tests.driver import command, environment
-from tests.models import make_model, write
-from tests.runs import build_exported_run
-from zoo import export as export_module
-from zoo.candidate import Candidate
-from zoo.export import ExportedFile, _short
-from zoo.lock import LOCK, locked
+from tests.support.command import Outcome, run_zoo
+from tests.support.driver import command, environment
+from tests.support.models import make_model, write
+from tests.support.runs import build_exported_run
+from zoo.jobs import export as export_module
+from zoo.jobs.export import ExportedFile, _short
 from zoo.proof.prove import prove
+from zoo.run.candidate import Candidate
+from zoo.run.lock import LOCK, locked
 from zoo_onnx.exporter import OnnxExporter
 from zoo_onnx.operators import GATES
 
@@ -229,7 +229,7 @@ def test_where_nothing_was_judged_the_file_says_that(run: Path, monkeypatch: pyt
         return [f"{path}: is strange"]
 
     monkeypatch.setattr(OnnxExporter, "faults", renamed)
-    monkeypatch.setattr("zoo.candidate.Candidate.insist", lambda _: None)
+    monkeypatch.setattr("zoo.run.candidate.Candidate.insist", lambda _: None)
     rejected = run / "onnx" / "rejected" / "model.onnx"
     assert_one_line(export(run), 4, f"{rejected}: failed: {rejected}: is strange")
     assert parity_of(rejected)["over_budget"] is None

@@ -14,12 +14,12 @@ import pytest
 import torch
 
 import zoo
-from tests.command import Outcome, run_zoo
-from tests.runs import build_run
-from zoo.plugins import load_registry
-from zoo.run import Run
-from zoo.sample import LanguageModel, draw, onnx_model, sample
-from zoo.sample_torch import torch_model
+from tests.support.command import Outcome, run_zoo
+from tests.support.runs import build_run
+from zoo.jobs.sample import LanguageModel, draw, onnx_model, sample
+from zoo.jobs.sample_torch import torch_model
+from zoo.plugins.registry import load_registry
+from zoo.run.run import Run
 
 TEXT = "abba cd.\n" * 60
 SPEC = """

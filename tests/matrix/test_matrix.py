@@ -18,17 +18,17 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 
 import zoo
-from tests.builders import KINDS, make_stack
-from tests.command import run_zoo
-from tests.matrix import CELLS, SCANS, subject
-from tests.models import make_model, write
-from tests.runs import build_run
-from tests.stranger import MGUCell
+from tests.matrix.ten_cells import CELLS, SCANS, subject
+from tests.plugins.stranger import MGUCell
+from tests.support.builders import KINDS, make_stack
+from tests.support.command import run_zoo
+from tests.support.models import make_model, write
+from tests.support.runs import build_run
 from zoo.matrix.points import LENGTHS, SHAPES, Point, Subject, Variant, draw_points
 from zoo.matrix.prove import STATUSES, by_model, matrix, newest_opset, prove_points
 from zoo.matrix.weights import recurrent
 from zoo.parity import Array, judge
-from zoo.plugins import load_registry
+from zoo.plugins.registry import load_registry
 from zoo.proof.cases import are_possible, draw_lengths
 from zoo.proof.expectations import Expectations
 from zoo.proof.oracle import ONE_SIDED

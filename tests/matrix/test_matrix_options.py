@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 import zoo
-from tests.builders import config_type, layer_type
-from tests.command import run_zoo
-from tests.matrix import subject
+from tests.matrix.ten_cells import subject
+from tests.support.builders import config_type, layer_type
+from tests.support.command import run_zoo
 from zoo.matrix.points import SHAPES, Point, Subject, Variant, draw_points, left_out
 from zoo.matrix.prove import by_model, prove_points
 from zoo.proof.prove import MODES

@@ -9,23 +9,23 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import tests.wrong_cells
+import tests.nn.wrong_cells
 import zoo
-from tests import stranger
-from tests.builders import ALL_KINDS, config_type, layer_type, make_stack
-from tests.command import Outcome, run_zoo
-from tests.odd_cells import ODD_CELLS
-from tests.untraceable import UNTRACEABLE, PlainCell, line_to_blame
-from tests.wrong_cells import MISTAKES, WRONG, Steps
-from zoo.cell_checks import check_cells
+from tests.nn.wrong_cells import MISTAKES, WRONG, Steps
+from tests.plugins import stranger
+from tests.support.builders import ALL_KINDS, config_type, layer_type, make_stack
+from tests.support.command import Outcome, run_zoo
+from tests.support.odd_cells import ODD_CELLS
+from tests.support.untraceable import UNTRACEABLE, PlainCell, line_to_blame
 from zoo.entry_points import EntryPoint, entry_points
 from zoo.errors import CellError
-from zoo.plugins import build_registry
+from zoo.nn.cell_checks import check_cells
+from zoo.plugins.registry import build_registry
 from zoo.proof.trained import check_trained
-from zoo.run import Run, first_model
+from zoo.run.run import Run, first_model
 from zoo.sealed import load_sealed, save_sealed
-from zoo.spec import SpecReader
-from zoo.strict_yaml import parse
+from zoo.spec.spec import SpecReader
+from zoo.spec.strict_yaml import parse
 
 FOR_THE_WHOLE_BATCH = {"item_branch", "item_range", "until", "batch_branch", "shape_branch"}
 """Of the cells that cannot be traced, those whose Python decides for all rows at once."""
@@ -46,7 +46,7 @@ def test_a_wrong_cell_is_named(name: str) -> None:
     with pytest.raises(CellError) as caught:
         check_cells(stack_of(cell).ordered_layers)
     line = str(caught.value)
-    place = f"{tests.wrong_cells.__file__}:{line_to_blame(cell)}: the cell {name!r} of tests.wrong_cells: "
+    place = f"{tests.nn.wrong_cells.__file__}:{line_to_blame(cell)}: the cell {name!r} of tests.nn.wrong_cells: "
     assert line.startswith(place + text)
     assert MISTAKES.get(name, "") in line
     assert "\n" not in line
@@ -199,7 +199,7 @@ def test_a_name_of_the_contract_is_kept(name: str, value: object, text: str) -> 
     ]
     with pytest.raises(CellError) as caught:
         collide(name, value)
-    begin = f"{__file__}:{line}: the cell 'colliding' of tests.test_cell_checks: self.{name} = "
+    begin = f"{__file__}:{line}: the cell 'colliding' of tests.nn.test_cell_checks: self.{name} = "
     assert str(caught.value).startswith(begin)
     assert text.format(name) in str(caught.value)
     assert str(caught.value).endswith("; give any other attribute another name")
@@ -233,12 +233,12 @@ TRAINING = "training: {epochs: 1, batch_size: 256}\n"
 
 @pytest.fixture(autouse=True)
 def _plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cells of `tests.wrong_cells`, as an installed plugin brings them."""
+    """The cells of `tests.nn.wrong_cells`, as an installed plugin brings them."""
     names = (*WRONG, "drawn_mask", "looks_at_numbers", "caches")
-    points = [EntryPoint(name, "tests.wrong_cells", "strangers 1.0") for name in names]
+    points = [EntryPoint(name, "tests.nn.wrong_cells", "strangers 1.0") for name in names]
     registry = build_registry([*entry_points(), *points])
     assert registry.faults == []
-    monkeypatch.setattr("zoo.plugins.load_registry", lambda: registry)
+    monkeypatch.setattr("zoo.plugins.registry.load_registry", lambda: registry)
 
 
 def build(name: str, folder: Path, *options: object) -> Outcome:
@@ -252,7 +252,7 @@ def test_a_build_refuses_a_wrong_cell(name: str, tmp_path: Path) -> None:
     outcome = build(name, tmp_path)
     line = line_to_blame(WRONG[name][0])
     assert (outcome.exit_code, outcome.stdout) == (6, "")
-    assert outcome.stderr.startswith(f"error: {tests.wrong_cells.__file__}:{line}: the cell {name!r} of")
+    assert outcome.stderr.startswith(f"error: {tests.nn.wrong_cells.__file__}:{line}: the cell {name!r} of")
     assert outcome.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
 
@@ -261,7 +261,7 @@ def test_a_build_refuses_a_wrong_cell(name: str, tmp_path: Path) -> None:
 def test_the_matrix_refuses_a_wrong_cell(name: str) -> None:
     outcome = run_zoo("check", name, "--matrix", "--provider", "cpu")
     assert (outcome.exit_code, outcome.stdout) == (6, "")
-    assert f"{tests.wrong_cells.__file__}:{line_to_blame(WRONG[name][0])}: the cell {name!r} of" in outcome.stderr
+    assert f"{tests.nn.wrong_cells.__file__}:{line_to_blame(WRONG[name][0])}: the cell {name!r} of" in outcome.stderr
     assert outcome.stderr.count("\n") == 1
 
 
@@ -270,12 +270,12 @@ def test_what_stands_outside_the_state_dict_is_found_before_the_export(tmp_path:
     assert build("drawn_mask", tmp_path).exit_code == 0
     run = tmp_path / "run"
     outcome = run_zoo("export", run, "--onnx", "--provider", "cpu")
-    line = line_to_blame(tests.wrong_cells.DrawnMask)
+    line = line_to_blame(tests.nn.wrong_cells.DrawnMask)
     assert outcome.exit_code == 1
     assert outcome.stderr.startswith(
         f"error: {run}: the model that it gives back is not the one that was trained (its "
     )
-    assert f"the cell 'drawn_mask' keeps 'mask' outside its state_dict ({tests.wrong_cells.__file__}:{line})" in (
+    assert f"the cell 'drawn_mask' keeps 'mask' outside its state_dict ({tests.nn.wrong_cells.__file__}:{line})" in (
         outcome.stderr
     )
     assert outcome.stderr.count("\n") == 1
@@ -301,7 +301,7 @@ def test_export_and_check_compare_with_the_scores_of_the_trained_model(tmp_path:
     sample, _ = load_sealed(run / "sample.safetensors")
     del sample["scores"]
     save_sealed(run / "sample.safetensors", sample)  # as older versions wrote it
-    check_trained(Run(run), Run(run).load(zoo.plugins.load_registry())[2])
+    check_trained(Run(run), Run(run).load(zoo.plugins.registry.load_registry())[2])
 
 
 # --- what cannot be made without numbers ----------------------------------------------------------------------------
@@ -313,19 +313,19 @@ def test_a_cell_need_not_be_made_on_meta(name: str, tmp_path: Path) -> None:
 
 
 def test_a_large_model_that_cannot_be_measured_is_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("zoo.architecture.MANY", 0)
+    monkeypatch.setattr("zoo.plugins.architecture.MANY", 0)
     assert build("looks_at_numbers", tmp_path, "--dry-run").exit_code == 0
 
 
 def test_measuring_a_model_does_not_change_its_first_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     def first() -> dict[str, Tensor]:
-        registry = zoo.plugins.load_registry()
+        registry = zoo.plugins.registry.load_registry()
         spec = SpecReader.of(registry).validate(parse("name: x\n" + SPEC.format("looks_at_numbers"), "s.yaml"))
         signature = zoo.Signature(features=8, labels=tuple("0123456789"))
         return first_model(spec, registry.tasks["classification"](spec.task, signature), registry).state_dict()
 
     without = first()
-    monkeypatch.setattr("zoo.architecture.MANY", 60)  # once the first matrix is drawn
+    monkeypatch.setattr("zoo.plugins.architecture.MANY", 60)  # once the first matrix is drawn
     assert all(value.equal(without[name]) for name, value in first().items())
 
 
@@ -334,7 +334,7 @@ def test_lack_of_memory_is_said(error: str, monkeypatch: pytest.MonkeyPatch, tmp
     def fail(*_: object) -> None:
         raise RuntimeError(error)
 
-    monkeypatch.setattr("tests.wrong_cells.LooksAtNumbers.__init__", fail)
+    monkeypatch.setattr("tests.nn.wrong_cells.LooksAtNumbers.__init__", fail)
     outcome = build("looks_at_numbers", tmp_path, "--dry-run")
     if "memory" in error:
         assert outcome.exit_code == 3

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import zoo
-from tests import reference
-from tests.builders import KINDS, make_stack
-from tests.measure import CASES, FUSED_CASES, TIME, Case, Problem, assert_close, gradients, named_states, run
+from tests.support import reference
+from tests.support.builders import KINDS, make_stack
+from tests.support.measure import CASES, FUSED_CASES, TIME, Case, Problem, assert_close, gradients, named_states, run
 
 FULL_LENGTHS = [5, 1, 7, 3]
 """Mixed lengths, the longest as long as the batch."""

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 import zoo
-from zoo.encoder import EmbeddingConfig, NormaliserConfig, OneHotConfig, make_encoder
-from zoo.head import HeadConfig, make_head
+from zoo.nn.encoder import EmbeddingConfig, NormaliserConfig, OneHotConfig, make_encoder
+from zoo.nn.head import HeadConfig, make_head
 
 NUMBERS = zoo.Signature(features=2, input_scale=zoo.Scale((1.0, 2.0), (4.0, 8.0)))
 WORDS = zoo.Signature(vocabulary=("<pad>", "<unk>", "a"), tokenizer="words")

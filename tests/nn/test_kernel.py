@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import zoo
-from tests.builders import DIRECTIONS, KINDS
-from tests.measure import FUSED_CASES, Case, Problem, assert_close, run
+from tests.support.builders import DIRECTIONS, KINDS
+from tests.support.measure import FUSED_CASES, Case, Problem, assert_close, run
 
 every_fused_kind = pytest.mark.parametrize("kind", [kind for kind in KINDS if KINDS[kind].has_kernel])
 

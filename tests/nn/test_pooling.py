@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import zoo
-from tests.builders import DIRECTIONS, KINDS, make_stack
-from zoo.pooling import Pooling, pool
-from zoo.recurrent import REVERSED, Unrolled
+from tests.support.builders import DIRECTIONS, KINDS, make_stack
+from zoo.nn.pooling import Pooling, pool
+from zoo.nn.recurrent import REVERSED, Unrolled
 
 LENGTHS = torch.tensor([4, 1, 6, 3])
 TIME = 6

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 import zoo
-from tests.builders import config_type, layer_type
 from tests.cells.elman import ElmanCell
-from tests.models import CLASSES, FEATURES, draw, make_model
+from tests.support.builders import config_type, layer_type
+from tests.support.models import CLASSES, FEATURES, draw, make_model
+from zoo.nn.states import state_parts
 from zoo.parity import judge
 from zoo.proof.oracle import Oracle
-from zoo.states import state_parts
 from zoo_lstm import LSTMCell
 
 HIDDEN = 5

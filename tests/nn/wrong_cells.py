@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import zoo
-from tests.untraceable import PlainCell
+from tests.support.untraceable import PlainCell
 
 Step = tuple[Tensor, zoo.State]
 

@@ -11,12 +11,12 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tests.models import draw, make_model, sequences
+from tests.support.models import draw, make_model, sequences
 from zoo.plots.parity import Panel, draw_panel, plot_parity
 from zoo.proof.cases import Case, draw_cases
 from zoo.proof.streaming import SHAPES, chunk_cases
 from zoo.report.proofs import Proof, panels
-from zoo.run import Run
+from zoo.run.run import Run
 
 STEPS = SHAPES[0][1]
 

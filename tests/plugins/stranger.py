@@ -15,12 +15,12 @@ from torch import Tensor, nn
 import zoo
 
 ENTRY_POINTS = {
-    "mgu": "tests.stranger",
-    "bimgu": "tests.stranger",
-    "data.waves": "tests.stranger",
-    "task.sign": "tests.stranger",
-    "exporter.text": "tests.stranger",
-    "observer.notes": "tests.stranger",
+    "mgu": "tests.plugins.stranger",
+    "bimgu": "tests.plugins.stranger",
+    "data.waves": "tests.plugins.stranger",
+    "task.sign": "tests.plugins.stranger",
+    "exporter.text": "tests.plugins.stranger",
+    "observer.notes": "tests.plugins.stranger",
 }
 
 NOTES: list[zoo.EpochRecord] = []

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 import zoo
-from tests import stranger
-from zoo import hookspecs
+from tests.plugins import stranger
+from tests.support.paths import ROOT
 from zoo.entry_points import EntryPoint
-from zoo.plugins import REGISTRATIONS, Registry, build_registry
+from zoo.plugins import hookspecs
+from zoo.plugins.registry import REGISTRATIONS, Registry, build_registry
 
 HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("zoo_"))
 
@@ -37,7 +37,7 @@ HEARD: dict[str, Callable[[Registry], bool]] = {
 @pytest.mark.parametrize("hook", HOOKS)
 def test_hook_is_documented(hook: str) -> None:
     assert (getattr(hookspecs, hook).__doc__ or "").strip()
-    assert f"`{hook}" in (Path(__file__).parents[1] / "plugins" / "README.md").read_text(encoding="utf-8")
+    assert f"`{hook}" in (ROOT / "plugins" / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("hook", HOOKS)

@@ -13,11 +13,11 @@ from typing import Protocol
 import pytest
 
 import zoo
-from tests import stranger
-from tests.broken_plugins import observer_raises
-from tests.command import run_zoo
+from tests.plugins import stranger
+from tests.plugins.broken import observer_raises
+from tests.support.command import run_zoo
 from zoo.entry_points import EntryPoint, entry_points
-from zoo.plugins import Registry, build_registry, load_registry
+from zoo.plugins.registry import Registry, build_registry, load_registry
 
 BUILT_IN = ("rnn", "lstm", "gru", "bilstm")
 SPEC = "data: {name: waves}\narchitecture: {name: mgu, hidden_size: 4}\ntask: {name: sign}\ntraining: {epochs: 2}\n"
@@ -107,12 +107,12 @@ HOOKS = (
 
 BROKEN = {
     "import_error": "cannot be imported: ImportError: libexotic.so.1: cannot open shared object file",
-    "no_such_module": "cannot be imported: ModuleNotFoundError: No module named 'tests.broken_plugins.no_such_module'",
+    "no_such_module": "cannot be imported: ModuleNotFoundError: No module named 'tests.plugins.broken.no_such_module'",
     "syntax_error": "cannot be imported: SyntaxError: ",
     "exits": "cannot be imported: SystemExit: usage: exits FILE",
     "refused_type": "cannot be imported: PydanticSchemaGenerationError: ",
     "no_hooks": "brings no architecture 'no_hooks'; remove the entry point",
-    "misspelt_hook": "unknown hook 'zoo_register_cell' in plugin <module 'tests.broken_plugins.misspelt_hook' from",
+    "misspelt_hook": "unknown hook 'zoo_register_cell' in plugin <module 'tests.plugins.broken.misspelt_hook' from",
     "unmarked_hook": "zoo_register_cells: needs @zoo.hookimpl above it",
     "wrong_argument": "Argument(s) {'registry'} are declared in the hookimpl but can not be found in the hookspec",
     "hook_raises": r"zoo_register_cells failed: KeyError: 'no\nsuch\ncell'",
@@ -135,7 +135,7 @@ BROKEN = {
 
 
 def broken_points() -> dict[str, str]:
-    return {name: f"tests.broken_plugins.{name.rpartition('.')[2]}" for name in BROKEN}
+    return {name: f"tests.plugins.broken.{name.rpartition('.')[2]}" for name in BROKEN}
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -151,7 +151,7 @@ def test_a_broken_plugin_is_one_fault_and_the_others_work(name: str) -> None:
 
 
 def test_every_broken_module_is_tried() -> None:
-    folder = Path(__file__).parent / "broken_plugins"
+    folder = Path(__file__).parent / "broken"
     modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
     tried = {name.rpartition(".")[2] for name in BROKEN} - {"no_such_module"} | {"duplicate", "observer_raises"}
     assert modules == tried
@@ -159,7 +159,7 @@ def test_every_broken_module_is_tried() -> None:
 
 @pytest.mark.parametrize("name", ["misspelt_hook", "wrong_argument"])
 def test_where_a_hook_is_not_one_the_hooks_are_listed(name: str) -> None:
-    (fault,) = build_registry(points_of({name: f"tests.broken_plugins.{name}"})).faults
+    (fault,) = build_registry(points_of({name: f"tests.plugins.broken.{name}"})).faults
     assert fault.endswith(f"; the hooks are {HOOKS}")
 
 
@@ -172,11 +172,11 @@ def test_all_of_them_at_once() -> None:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ("tests.broken_plugins.no_hooks:VALUE", "must be a module, got ['not a module']; name the module alone"),
-        ("tests.stranger:MGUCell", "must be a module, got MGUCell"),
+        ("tests.plugins.broken.no_hooks:VALUE", "must be a module, got ['not a module']; name the module alone"),
+        ("tests.plugins.stranger:MGUCell", "must be a module, got MGUCell"),
         (
-            "tests.stranger:absent",
-            "cannot be imported: AttributeError: module 'tests.stranger' has no attribute 'absent'",
+            "tests.plugins.stranger:absent",
+            "cannot be imported: AttributeError: module 'tests.plugins.stranger' has no attribute 'absent'",
         ),
         ("not a module!", "cannot be imported: "),
         ("", "cannot be imported: "),
@@ -189,29 +189,30 @@ def test_entry_points_that_name_no_module(value: str, expected: str) -> None:
 
 
 def test_a_name_that_is_taken_stays_with_the_first() -> None:
-    points = [*entry_points(), *points_of({"lstm": "tests.broken_plugins.duplicate"})]
+    points = [*entry_points(), *points_of({"lstm": "tests.plugins.broken.duplicate"})]
     registry = build_registry(points)
     (fault,) = registry.faults
     assert fault == (
-        "plugin lstm (stranger 1.2.3, tests.broken_plugins.duplicate): the architecture 'lstm' is already brought by "
+        "plugin lstm (stranger 1.2.3, tests.plugins.broken.duplicate): the architecture 'lstm' is already brought by "
         f"recurrent-zoo {zoo.__version__}; rename one"
     )
     assert registry.architectures["lstm"].layer.cell.__module__ == "zoo_lstm"
 
 
 def test_no_distribution_displaces_what_the_core_brings(install: Install) -> None:
-    install({"lstm": "tests.broken_plugins.duplicate"}, "aardvark")
+    install({"lstm": "tests.plugins.broken.duplicate"}, "aardvark")
     rivals = [point.distribution for point in entry_points() if point.name == "lstm"]
     assert rivals == [f"recurrent-zoo {zoo.__version__}", "aardvark 1.2.3"], "the alphabet does not decide"
     assert load_registry().architectures["lstm"].layer.cell.__module__ == "zoo_lstm"
 
 
 def test_an_entry_point_that_its_plugin_does_not_fill() -> None:
-    names = {**stranger.ENTRY_POINTS, "task.promised": "tests.stranger", "observer.second": "tests.stranger"}
+    module = "tests.plugins.stranger"
+    names = {**stranger.ENTRY_POINTS, "task.promised": module, "observer.second": module}
     registry = build_registry(points_of(names))
     assert registry.faults == [
-        "plugin task.promised (stranger 1.2.3, tests.stranger): brings no task 'promised'; remove the entry point",
-        "plugin observer.second (stranger 1.2.3, tests.stranger): brings no observer 'second'; remove the entry point",
+        f"plugin task.promised (stranger 1.2.3, {module}): brings no task 'promised'; remove the entry point",
+        f"plugin observer.second (stranger 1.2.3, {module}): brings no observer 'second'; remove the entry point",
     ]
 
 
@@ -232,11 +233,11 @@ def record(epoch: int) -> zoo.EpochRecord:
 def test_a_failing_observer_is_one_fault_and_is_not_called_again() -> None:
     stranger.NOTES.clear()
     observer_raises.CALLS.clear()
-    names = {"observer.bad": "tests.broken_plugins.observer_raises", "observer.notes": "tests.stranger"}
+    names = {"observer.bad": "tests.plugins.broken.observer_raises", "observer.notes": "tests.plugins.stranger"}
     registry = build_registry(points_of(names))
     registry.faults.clear()  # the stranger's other things have no entry points here
     expected = (
-        "plugin observer.bad (stranger 1.2.3, tests.broken_plugins.observer_raises): zoo_after_epoch failed, so it is "
+        "plugin observer.bad (stranger 1.2.3, tests.plugins.broken.observer_raises): zoo_after_epoch failed, so it is "
         "not called again: ConnectionError: no route to host"
     )
     assert registry.after_epoch(record(1)) == [expected]
@@ -257,7 +258,9 @@ def test_zoo_plugins_shows_everything_and_succeeds(install: Install) -> None:
     assert ["architecture", "lstm", "recurrent-zoo", zoo.__version__] in lines
     assert ["task", "sign", "stranger", "1.2.3"] in lines
     found = json.loads(run_zoo("plugins", "--json").stdout)
-    assert {"name": "observer.notes", "module": "tests.stranger", "plugin": "stranger 1.2.3"} in found["entry_points"]
+    assert {"name": "observer.notes", "module": "tests.plugins.stranger", "plugin": "stranger 1.2.3"} in found[
+        "entry_points"
+    ]
     assert {"kind": "architecture", "name": "mgu", "plugin": "stranger 1.2.3"} in found["brings"]
     assert found["faults"] == []
 
@@ -292,20 +295,20 @@ def test_other_commands_warn_and_work(install: Install, tmp_path: Path) -> None:
 
 def test_a_spec_that_names_a_broken_plugin(install: Install, tmp_path: Path) -> None:
     """The warning says why the name is not known."""
-    install({"abstract": "tests.broken_plugins.abstract"})
+    install({"abstract": "tests.plugins.broken.abstract"})
     spec = tmp_path / "s.yaml"
     spec.write_text(SPEC.replace("mgu", "abstract"))
     outcome = run_zoo("build", spec, "--dry-run")
     assert outcome.exit_code == 3
     assert (
-        "warning: plugin abstract (stranger 1.2.3, tests.broken_plugins.abstract): Abstract leaves out step"
+        "warning: plugin abstract (stranger 1.2.3, tests.plugins.broken.abstract): Abstract leaves out step"
         in outcome.stderr
     )
     assert "architecture.name: 'abstract' is not known" in outcome.stderr
 
 
 def test_a_broken_exporter_says_why() -> None:
-    registry = build_registry(points_of({"exporter.bad_name": "tests.broken_plugins.bad_name"}))
+    registry = build_registry(points_of({"exporter.bad_name": "tests.plugins.broken.bad_name"}))
     with pytest.raises(zoo.PluginError, match="Outside needs a class attribute 'name'"):
         registry.exporter("bad_name")
     with pytest.raises(zoo.PluginError, match=r"^no installed plugin brings the exporter 'onnx'; see 'zoo plugins'$"):
@@ -314,7 +317,7 @@ def test_a_broken_exporter_says_why() -> None:
 
 def test_an_exporter_whose_name_can_be_no_flag(install: Install, tmp_path: Path) -> None:
     """The flags of ``zoo export`` are made from the entry points while its module is imported: in a fresh process."""
-    install({"exporter.1st": "tests.stranger"})
+    install({"exporter.1st": "tests.plugins.stranger"})
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "site-packages")}
     done = subprocess.run(
         [sys.executable, "-m", "zoo", "export", "--help"], env=environment, capture_output=True, text=True, check=False
@@ -327,7 +330,7 @@ def test_an_exporter_whose_name_can_be_no_flag(install: Install, tmp_path: Path)
 
 
 def test_a_strangers_parts_train_and_its_observer_watches(install: Install, tmp_path: Path) -> None:
-    install({**stranger.ENTRY_POINTS, "observer.bad": "tests.broken_plugins.observer_raises"})
+    install({**stranger.ENTRY_POINTS, "observer.bad": "tests.plugins.broken.observer_raises"})
     stranger.NOTES.clear()
     spec, run = tmp_path / "mine.yaml", tmp_path / "run"
     spec.write_text(SPEC)
@@ -371,4 +374,4 @@ def test_the_stranger_uses_public_names_alone() -> None:
     source = (Path(__file__).parent / "stranger.py").read_text()
     assert "import zoo\n" in source
     assert "from zoo" not in source
-    assert "tests.stranger" in sys.modules
+    assert "tests.plugins.stranger" in sys.modules

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.models import draw, make_model, sequences
+from tests.support.models import draw, make_model, sequences
 from zoo.proof.golden_oracle import LONGEST, SEQUENCES, golden
 from zoo.proof.oracle import Oracle
 from zoo.runtime.golden import Golden

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 import zoo
-from tests.models import FEATURES, draw, make_model, sequences, write
+from tests.support.models import FEATURES, draw, make_model, sequences, write
 from zoo.parity import Expected, tells_apart
 from zoo.proof.outcomes import SAME, ZERO, overall
 from zoo.proof.prove import prove

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import zoo
-from tests.models import draw, make_model, model_of, sequences, write
-from tests.mutants import Graph
+from tests.proof.mutants import Graph
+from tests.support.models import draw, make_model, model_of, sequences, write
 from zoo.cli.verdict import HEADINGS, _table
 from zoo.parity import Comparison, Status
 from zoo.proof.disturbed import DisturbedArithmetic

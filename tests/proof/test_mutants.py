@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.command import Outcome, run_zoo
-from tests.mutants.alarms import EVERY_KIND, GAINS, Correct, judge_many
-from tests.mutants.catalogue import EQUIVALENT, MUTANTS
-from tests.mutants.mutant import Mutant
-from tests.mutants.subjects import SUBJECTS, Bench, Workshop
-from tests.mutants.table import alarm_table
-from tests.mutants.trial import TOLERANCES, alter, try_file, try_mutant
+from tests.proof.mutants.alarms import EVERY_KIND, GAINS, Correct, judge_many
+from tests.proof.mutants.catalogue import EQUIVALENT, MUTANTS
+from tests.proof.mutants.mutant import Mutant
+from tests.proof.mutants.subjects import SUBJECTS, Bench, Workshop
+from tests.proof.mutants.table import alarm_table
+from tests.proof.mutants.trial import TOLERANCES, alter, try_file, try_mutant
+from tests.support.command import Outcome, run_zoo
 from zoo_onnx import OnnxExporter
 
 BY_NUMBERS = [mutant for mutant in MUTANTS if not mutant.refusal and not mutant.keeps_seal]
@@ -108,7 +108,7 @@ def test_a_fixed_tolerance_sees_other_outputs_and_none(workshop: Workshop) -> No
 
 
 def test_correct_models_raise_no_alarm() -> None:
-    """The first ones of those that ``python -m tests.mutants --alarms 200`` proves."""
+    """The first ones of those that ``python -m tests.proof.mutants --alarms 200`` proves."""
     models = list(judge_many(5, jobs=1))
     assert [model.kind for model in models] == list(EVERY_KIND[:5])
     assert [model.verdict for model in models] == ["passed"] * 5

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 
 import zoo
-from tests import reference
-from tests.builders import DIRECTIONS, KINDS
-from tests.models import FEATURES, draw, make_model
+from tests.support import reference
+from tests.support.builders import DIRECTIONS, KINDS
+from tests.support.models import FEATURES, draw, make_model
+from zoo.nn.recurrent import StackConfig
 from zoo.parity import PRECISIONS, Array
 from zoo.proof.disturbed import DisturbedArithmetic
 from zoo.proof.oracle import Oracle
-from zoo.recurrent import StackConfig
 
 U = PRECISIONS["float32"].unit_roundoff
 
@@ -144,7 +144,7 @@ def test_what_the_precision_cannot_hold_is_infinite(precision: str, limit: float
 
 
 def by_reference(model: zoo.Model, kind: str, x: Array) -> dict[str, Array]:
-    """The whole model in NumPy float64, by the equations of `tests.reference`."""
+    """The whole model in NumPy float64, by the equations of `tests.support.reference`."""
     weights = {name: tensor.double().numpy() for name, tensor in model.state_dict().items()}
     layers = [
         [{name: tensor.double().numpy() for name, tensor in cell.state_dict().items()} for cell in layer.directed_cells]

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 import zoo
-from tests.builders import make_stack
-from tests.models import FEATURES, draw, make_model, sequences, write
-from tests.mutants import Graph
+from tests.proof.mutants import Graph
+from tests.support.builders import make_stack
+from tests.support.models import FEATURES, draw, make_model, sequences, write
 from zoo.parity import Comparison, Expected, Status, at_their_usual_scale, judge
 from zoo.proof.cases import SHAPES, Case, draw_cases
 from zoo.proof.expectations import Expectations

@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 import zoo
-from tests.models import CLASSES, FEATURES, draw, make_model, sequences, write
+from tests.support.models import CLASSES, FEATURES, draw, make_model, sequences, write
 from zoo.parity import judge
 from zoo.proof.oracle import Oracle
 from zoo.proof.streaming import CHUNKS, SHAPES, prove_streaming

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 import zoo
-from tests.builders import config_type, layer_type
+from tests.support.builders import config_type, layer_type
 from zoo.matrix.points import Point, Subject, Variant
 from zoo.matrix.prove import prove_points
 from zoo.proof.disturbed import DisturbedArithmetic

@@ -19,16 +19,16 @@ from matplotlib.colors import to_rgb
 from matplotlib.typing import ColorType
 from PIL import Image
 
-from tests.command import Outcome, run_zoo
-from tests.runs import build_exported_run
-from zoo.exporter import GraphSummary
-from zoo.model_card import write_card
+from tests.support.command import Outcome, run_zoo
+from tests.support.runs import build_exported_run
+from zoo.exporting.exporter import GraphSummary
 from zoo.plots.heat import FAULT, Cell, Grid, colour_of, plot_grids
 from zoo.plots.twin import GROUND, size_of, twins
 from zoo.report.matrix import grids
 from zoo.report.placement import GONE, MOST, Drawing, drawings
 from zoo.report.proofs import Proof
-from zoo.run import Run
+from zoo.run.model_card import write_card
+from zoo.run.run import Run
 
 VOID = {"meta", "img", "source", "br"}
 MOST_BYTES = 1_500_000

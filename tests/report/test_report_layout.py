@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from tests.command import run_zoo
-from tests.runs import build_run
-from tests.test_run import record
-from tests.test_run_report import Page
+from tests.report.test_report import Page
+from tests.run.test_run import record
+from tests.support.command import run_zoo
+from tests.support.runs import build_run
 from zoo.plots.confusion import plot_confusion
 from zoo.plots.curves import plot_curves
 from zoo.plots.numbers import plot_series

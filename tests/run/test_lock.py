@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-import zoo.lock
+import zoo.run.lock
 from zoo.errors import RunError
-from zoo.lock import LOCK, locked
+from zoo.run.lock import LOCK, locked
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
 
@@ -49,8 +49,8 @@ def test_the_lock_ends_with_its_block_and_leaves_nothing(tmp_path: Path) -> None
 def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
     """However that ends; the file that it leaves means nothing."""
     code = (
-        "import sys, pathlib, zoo.lock\n"
-        "with zoo.lock.locked(pathlib.Path(sys.argv[1]), 'zoo build'):\n"
+        "import sys, pathlib, zoo.run.lock\n"
+        "with zoo.run.lock.locked(pathlib.Path(sys.argv[1]), 'zoo build'):\n"
         "    print('locked', flush=True)\n"
         "    sys.stdin.read()\n"
     )
@@ -73,7 +73,7 @@ def test_a_lock_on_a_file_that_was_removed_is_none(tmp_path: Path, monkeypatch: 
     """Between opening the file and locking it here, the first one ends, which removes it, and a second one begins."""
     first, second = ExitStack(), ExitStack()
     first.enter_context(locked(tmp_path, "the first"))
-    real, calls = zoo.lock._lock, iter(range(100))
+    real, calls = zoo.run.lock._lock, iter(range(100))
 
     def late(descriptor: int) -> bool:
         if next(calls) == 0:
@@ -81,7 +81,7 @@ def test_a_lock_on_a_file_that_was_removed_is_none(tmp_path: Path, monkeypatch: 
             second.enter_context(locked(tmp_path, "the second"))
         return real(descriptor)
 
-    monkeypatch.setattr("zoo.lock._lock", late)
+    monkeypatch.setattr("zoo.run.lock._lock", late)
     with pytest.raises(RunError, match="in use by 'the second'"), locked(tmp_path, "the third"):
         pass
     second.close()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import run_zoo
-from zoo.model_card import in_two_parts
+from tests.support.command import run_zoo
+from zoo.run.model_card import in_two_parts
 
 SIZES = {"train": 8_000, "validation": 1_066, "test": 1_067}
 

@@ -18,18 +18,18 @@ import yaml
 from matplotlib.image import imread
 from rich.console import Console
 
-from tests.command import run_zoo
-from tests.runs import build_run
-from tests.trainings import digits
-from zoo.build import SAMPLE
+from tests.support.command import run_zoo
+from tests.support.runs import build_run
+from tests.support.trainings import digits
 from zoo.cli.progress import Bar, Lines, Silence, watch
-from zoo.engine import EpochRecord, evaluate
 from zoo.errors import RunError
-from zoo.model_card import write_card
+from zoo.jobs.build import SAMPLE
 from zoo.plots.confusion import plot_confusion
 from zoo.plots.curves import plot_curves
-from zoo.plugins import load_registry
-from zoo.run import Run, next_run, runs_named
+from zoo.plugins.registry import load_registry
+from zoo.run.model_card import write_card
+from zoo.run.run import Run, next_run, runs_named
+from zoo.training.engine import EpochRecord, evaluate
 
 
 @pytest.fixture(scope="module")

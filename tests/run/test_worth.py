@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import run_zoo
-from tests.specs import ROOT
+from tests.support.command import run_zoo
+from tests.support.paths import ROOT
 
 PICTURES = {
     "forecast": {"curves.png", "predictions.png"},

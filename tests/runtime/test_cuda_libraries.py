@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from tests.support.paths import ROOT
 from zoo.runtime import cuda_libraries
 from zoo.runtime.cuda_libraries import DRIVER, INSTALL, NO_DRIVER, missing_libraries, not_found, remedies
 
@@ -78,7 +79,7 @@ def test_nothing_is_to_be_installed_where_the_driver_alone_is_missing(
 
 def test_what_is_to_be_installed_is_what_the_project_itself_asks_for() -> None:
     """Neither this project's own name, which no index has, nor an extra that onnxruntime-gpu has not."""
-    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     (cuda,) = project["optional-dependencies"]["cuda"]
     wanted = Requirement(INSTALL.removeprefix("pip install ").strip('"'))
     assert (wanted.name, wanted.extras) == (Requirement(cuda).name, Requirement(cuda).extras)

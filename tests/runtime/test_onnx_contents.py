@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
 import zoo
-from tests.files import foreign_file
-from tests.models import make_model, write
+from tests.support.files import foreign_file
+from tests.support.models import make_model, write
 from zoo.runtime.onnx_contents import contents_fault, onnx_fault
 from zoo.runtime.onnx_seal import seal_fault, seal_onnx
 from zoo.runtime.protobuf import MalformedError, fields, write_bytes

@@ -13,7 +13,7 @@ import onnxruntime as ort
 import pytest
 
 import zoo
-from tests.models import make_model, write
+from tests.support.models import make_model, write
 from zoo.runtime import providers
 from zoo.runtime.providers import PlacedNode, unavailable
 from zoo.runtime.session import OnnxSession

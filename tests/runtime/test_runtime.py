@@ -17,8 +17,8 @@ import pytest
 from torch import nn
 
 import zoo
-from tests.files import LABELS, counting_file, foreign_file, rewrite, write_verified
-from tests.models import CLASSES, FEATURES, draw, make_model, sequences, write
+from tests.support.files import LABELS, counting_file, foreign_file, rewrite, write_verified
+from tests.support.models import CLASSES, FEATURES, draw, make_model, sequences, write
 from zoo.parity import compare
 from zoo.proof.oracle import Oracle
 from zoo.runtime import OnnxModel

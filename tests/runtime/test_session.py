@@ -10,8 +10,8 @@ import onnx
 import pytest
 
 import zoo
-from tests.files import counting_file, rewrite
-from tests.models import draw, make_model, write
+from tests.support.files import counting_file, rewrite
+from tests.support.models import draw, make_model, write
 from zoo.runtime.session import OnnxSession
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import onnx
 import pytest
 
-from tests.command import run_zoo
-from tests.files import rewrite
-from tests.models import draw, make_model, sequences, write
+from tests.support.command import run_zoo
+from tests.support.files import rewrite
+from tests.support.models import draw, make_model, sequences, write
 from zoo.proof.golden_oracle import golden
 from zoo.runtime.onnx_contents import onnx_fault
 from zoo.runtime.onnx_seal import seal_onnx

@@ -9,15 +9,15 @@ import pytest
 import torch
 
 import zoo
-from tests.command import Outcome, run_zoo
+from tests.support.command import Outcome, run_zoo
 from zoo import memory
 from zoo.cli.output import one_line
-from zoo.data.adding import Adding
-from zoo.data.copying import Copy
-from zoo.data.table import Csv
-from zoo.data.text import Text
-from zoo.engine import Engine
-from zoo.training import SGD, Adam, AdamW
+from zoo.data.sources.adding import Adding
+from zoo.data.sources.copying import Copy
+from zoo.data.sources.table import Csv
+from zoo.data.sources.text import Text
+from zoo.training.config import SGD, Adam, AdamW
+from zoo.training.engine import Engine
 
 DATA = {
     "adding": "{name: adding}",

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.command import Outcome, run_zoo
-from zoo.strict_yaml import dump
+from tests.support.command import Outcome, run_zoo
+from zoo.spec.strict_yaml import dump
 
 
 def spec(

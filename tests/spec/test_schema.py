@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from tests.specs import SMALLEST, SPECS, fields, reader
+from tests.support.specs import ALL_SPECS, SMALLEST, fields, reader
 from zoo.errors import SpecError
-from zoo.plugins import load_registry
-from zoo.strict_yaml import parse
+from zoo.plugins.registry import load_registry
+from zoo.spec.strict_yaml import parse
 
 
 @cache
@@ -26,7 +26,7 @@ def accepts(value: object) -> bool:
     return Draft7Validator(schema()).is_valid(value)
 
 
-@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ALL_SPECS, ids=lambda path: path.stem)
 def test_the_schema_accepts_every_spec_of_the_repository(path: Path) -> None:
     assert accepts(fields(path.read_text(encoding="utf-8")))
     assert accepts(reader().read(path).to_dict()), "and with every default written out"

@@ -14,11 +14,11 @@ from jsonschema import Draft7Validator
 from pydantic import field_validator
 
 import zoo
-from tests.specs import SMALLEST, SPECS, fields, reader
+from tests.support.specs import ALL_SPECS, SMALLEST, fields, reader
 from zoo.errors import PluginError, SpecError, UsageError
-from zoo.plugins import Registry, load_registry
-from zoo.spec import Spec, SpecReader
-from zoo.strict_yaml import parse
+from zoo.plugins.registry import Registry, load_registry
+from zoo.spec.spec import Spec, SpecReader
+from zoo.spec.strict_yaml import parse
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def faults(text: str, overrides: Sequence[str] = ()) -> list[str]:
     return list(caught.value.faults)
 
 
-@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ALL_SPECS, ids=lambda path: path.stem)
 def test_every_spec_of_the_repository_is_valid_and_round_trips(path: Path, folder: Path) -> None:
     spec = reader().read(path)
     assert spec.name == path.stem
@@ -47,7 +47,7 @@ def test_every_spec_of_the_repository_is_valid_and_round_trips(path: Path, folde
 
 
 def test_there_are_specs() -> None:
-    assert {"rnn", "lstm", "gru", "bilstm"} <= {path.stem for path in SPECS}
+    assert {"rnn", "lstm", "gru", "bilstm"} <= {path.stem for path in ALL_SPECS}
 
 
 NUMBER = st.floats(1e-9, 1e9)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import run_zoo
-from tests.specs import ROOT
-from zoo.starter import resolve, starter_specs
+from tests.support.command import run_zoo
+from tests.support.paths import ROOT
+from zoo.spec.starter import resolve, starter_specs
 
 NAMES = sorted(path.stem for path in ROOT.glob("specs/*.yaml"))
 

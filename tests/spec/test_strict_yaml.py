@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.errors import SpecError
-from zoo.strict_yaml import MAX_BYTES, MAX_DEPTH, MAX_DIGITS, Document, Value, dump, parse
+from zoo.spec.strict_yaml import MAX_BYTES, MAX_DEPTH, MAX_DIGITS, Document, Value, dump, parse
 
 
 def read(text: str | bytes) -> Value:

@@ -13,7 +13,7 @@ from pydantic import create_model
 import zoo
 from tests.cells import CELLS
 from zoo.matrix.covering import cover
-from zoo.recurrent import DirectedStackConfig
+from zoo.nn.recurrent import DirectedStackConfig
 from zoo_gru import GRUCell
 from zoo_lstm import LSTMCell
 from zoo_rnn import RNNCell
@@ -35,7 +35,7 @@ KINDS: Mapping[str, CellKind] = {
     "gru_after": CellKind(GRUCell, {"reset": "after"}),
     "gru_before": CellKind(GRUCell, {"reset": "before"}, has_kernel=False),
 }
-"""The five kinds of built-in cell, under the names that `tests.reference` has for them."""
+"""The five kinds of built-in cell, under the names that `tests.support.reference` has for them."""
 
 ALL_KINDS: Mapping[str, CellKind] = {
     **KINDS,

@@ -1,6 +1,6 @@
 """Runs ``zoo`` in a process of its own, to which something happens at an exact moment.
 
-    python -m tests.driver EVENT FUNCTION COUNT zoo's arguments
+    python -m tests.support.driver EVENT FUNCTION COUNT zoo's arguments
 
 Once FUNCTION (``package.module:name`` or ``…:Class.name``) has returned for the COUNT-th time, the process gets the
 signal EVENT. Where EVENT is ``wait`` it writes the file ``waiting-RANK`` and stands still until SIGTERM comes from
@@ -18,20 +18,21 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from zoo import engine
+from tests.support.paths import ROOT
 from zoo.cli.main import main
+from zoo.training import engine
 
-STEP = "zoo.engine:Engine._step"
+STEP = "zoo.training.engine:Engine._step"
 
 
 def command(event: str, function: str, count: int, *arguments: object) -> list[str]:
     """What starts such a process, after the path of Python."""
-    return ["-m", "tests.driver", event, function, str(count), *map(str, arguments)]
+    return ["-m", "tests.support.driver", event, function, str(count), *map(str, arguments)]
 
 
 def environment(checkpoints: str, **more: str) -> dict[str, str]:
     """The environment that such a process needs."""
-    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "CHECKPOINTS": checkpoints, **more}
+    return {**os.environ, "PYTHONPATH": str(ROOT), "CHECKPOINTS": checkpoints, **more}
 
 
 def happen(event: str) -> None:

@@ -10,7 +10,7 @@ import onnx
 from onnx import ModelProto, TensorProto, helper
 
 import zoo
-from tests.models import CLASSES, FEATURES, draw, sequences
+from tests.support.models import CLASSES, FEATURES, draw, sequences
 from zoo.proof.golden_oracle import golden
 from zoo_onnx import OnnxExporter
 
@@ -24,7 +24,7 @@ def write_verified(
     sample: zoo.Split | None = None,
     **options: Any,
 ) -> Path:
-    """Export a model of `tests.models.make_model` with all that the loader asks for.
+    """Export a model of `tests.support.models.make_model` with all that the loader asks for.
 
     Args:
         signature: what the model's sequences are; numbers and `LABELS` when None.

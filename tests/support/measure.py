@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 import zoo
-from tests import reference
-from tests.builders import DIRECTIONS, KINDS, make_stack
+from tests.support import reference
+from tests.support.builders import DIRECTIONS, KINDS, make_stack
 
 TIME, BATCH, INPUT, HIDDEN = 7, 4, 3, 5
 

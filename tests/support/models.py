@@ -1,4 +1,4 @@
-"""Whole models for tests of the export and its proof: a stack of `tests.builders` between a normaliser and a head."""
+"""Whole models for tests of the export and its proof: a stack between a normaliser and a head."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 import zoo
-from tests.builders import config_type, layer_type, make_stack
-from zoo.pooling import Pooling
+from tests.support.builders import config_type, layer_type, make_stack
+from zoo.nn.pooling import Pooling
 from zoo_onnx import OnnxExporter
 
 FEATURES, CLASSES = 8, 10
@@ -28,7 +28,7 @@ def make_model(
     takes_lengths: bool = False,
     **options: object,
 ) -> zoo.Model:
-    """A float32 model of one of `tests.builders.ALL_KINDS` with weights drawn from ``seed``, ready for inference.
+    """A float32 model of one of `ALL_KINDS` with weights drawn from ``seed``, ready for inference.
 
     Args:
         recurrent_gain: what the recurrent weights are multiplied with; the more, the nearer to chaos.

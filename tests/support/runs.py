@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.command import run_zoo
-
-SPECS = Path(__file__).parent.parent / "specs"
+from tests.support.command import run_zoo
+from tests.support.paths import SPECS
 
 
 def build_run(folder: Path, architecture: str, *settings: str) -> Path:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from zoo.plugins import load_registry
-from zoo.spec import SpecReader
-from zoo.strict_yaml import parse
+from tests.support.paths import ROOT
+from zoo.plugins.registry import load_registry
+from zoo.spec.spec import SpecReader
+from zoo.spec.strict_yaml import parse
 
-ROOT = Path(__file__).parents[1]
-SPECS = sorted(ROOT.glob("specs/**/*.yaml"))
+ALL_SPECS = sorted(ROOT.glob("specs/**/*.yaml"))
 """Every spec of the repository."""
 
 SMALLEST = "data: {name: digits}\narchitecture: {name: gru, hidden_size: 8}\ntask: {name: classification}\n"

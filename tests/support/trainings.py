@@ -9,12 +9,12 @@ from pathlib import Path
 from torch import Tensor
 
 import zoo
-from tests.models import make_model
-from zoo.checkpoint import CheckpointFolder
-from zoo.distributed import Group
-from zoo.engine import Engine
-from zoo.plugins import load_registry
-from zoo.training import TrainingConfig
+from tests.support.models import make_model
+from zoo.plugins.registry import load_registry
+from zoo.training.checkpoint import CheckpointFolder
+from zoo.training.config import TrainingConfig
+from zoo.training.distributed import Group
+from zoo.training.engine import Engine
 
 
 @cache

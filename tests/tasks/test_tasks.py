@@ -12,9 +12,9 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss, mean_absolute_er
 from torch import Tensor, nn
 
 import zoo
-from zoo.baselines import naive_metrics, not_beaten
-from zoo.engine import score
-from zoo.plugins import load_registry
+from zoo.plugins.registry import load_registry
+from zoo.run.baselines import naive_metrics, not_beaten
+from zoo.training.engine import score
 
 CLOSE = 64 * 2.0**-23
 """Sums of some fifty float32 numbers, each rounded once."""

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import zoo
-from tests.builders import DIRECTIONS, KINDS, make_stack
-from zoo.batches import evaluation_batches, training_order
-from zoo.encoder import EmbeddingConfig, make_encoder
-from zoo.pooling import Pooling
-from zoo.readout import SoftmaxReadout
+from tests.support.builders import DIRECTIONS, KINDS, make_stack
+from zoo.nn.encoder import EmbeddingConfig, make_encoder
+from zoo.nn.pooling import Pooling
+from zoo.nn.readout import SoftmaxReadout
+from zoo.training.batches import evaluation_batches, training_order
 
 POOLINGS: tuple[Pooling | None, ...] = ("last", "mean", "max", "last_step", None)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from zoo.checkpoint import KEPT, Checkpoint, CheckpointFolder
 from zoo.errors import RunError
+from zoo.training.checkpoint import KEPT, Checkpoint, CheckpointFolder
 
 
 def save(folder: CheckpointFolder, step: int) -> None:

@@ -18,13 +18,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.command import Outcome, run_zoo
-from tests.driver import STEP, command, environment
-from zoo.build import pick_device
-from zoo.distributed import Group
-from zoo.engine import Engine
+from tests.support.command import Outcome, run_zoo
+from tests.support.driver import STEP, command, environment
 from zoo.errors import UsageError
+from zoo.jobs.build import pick_device
 from zoo.sealed import load_sealed
+from zoo.training.distributed import Group
+from zoo.training.engine import Engine
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
@@ -271,7 +271,7 @@ def test_one_process_is_a_group() -> None:
 
 COLLECTIVE = textwrap.dedent("""
     import torch
-    from zoo.distributed import process_group
+    from zoo.training.distributed import process_group
     from zoo.errors import UsageError
 
     def refuse():

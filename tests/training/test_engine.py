@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 
 import zoo
-from tests.builders import KINDS
-from tests.models import make_model
-from tests.runs import build_run
-from tests.trainings import Recorder, classification, digits, make_engine, rows, weights
-from zoo import engine as engine_module
-from zoo.engine import Engine, chosen_metric, evaluate
+from tests.support.builders import KINDS
+from tests.support.models import make_model
+from tests.support.runs import build_run
+from tests.support.trainings import Recorder, classification, digits, make_engine, rows, weights
 from zoo.errors import SpecError, TrainingError
 from zoo.sealed import load_sealed
-from zoo.task import Task
-from zoo.training import TrainingConfig
+from zoo.tasks.task import Task
+from zoo.training import engine as engine_module
+from zoo.training.config import TrainingConfig
+from zoo.training.engine import Engine, chosen_metric, evaluate
 
 EPS = torch.finfo(torch.float32).eps
 

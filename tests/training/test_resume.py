@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from tests.command import Outcome, run_zoo
-from tests.driver import STEP, command, environment
-from zoo.interrupts import Interrupts
+from tests.support.command import Outcome, run_zoo
+from tests.support.driver import STEP, command, environment
+from zoo.training.interrupts import Interrupts
 
 STEPS, EPOCHS = 6, 4
 """1,078 rows in batches of 200 are six steps an epoch."""
@@ -53,7 +53,7 @@ def unbroken(spec: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def start(
     event: str, function: str, count: int, checkpoints: str, spec: Path, run: Path, *options: str
 ) -> subprocess.Popen[str]:
-    """Build in a process of its own; see `tests.driver`."""
+    """Build in a process of its own; see `tests.support.driver`."""
     arguments = command(event, function, count, "build", spec, "--out", run, "--device", "cpu", *options)
     return subprocess.Popen(
         [sys.executable, *arguments],
@@ -110,9 +110,9 @@ def assert_as_unbroken(run: Path, unbroken: Path) -> None:
         pytest.param(STEP, 15, "step", [13, 14], id="in mid-epoch, after a checkpoint in mid-epoch"),
         pytest.param(STEP, 15, "epoch", [6, 12], id="in mid-epoch, after a checkpoint at the end of an epoch"),
         pytest.param(STEP, 15, "never", [], id="before there is a checkpoint"),
-        pytest.param("zoo.engine:evaluate", 2, "step", [11, 12], id="in the evaluation of an epoch"),
+        pytest.param("zoo.training.engine:evaluate", 2, "step", [11, 12], id="in the evaluation of an epoch"),
         pytest.param("os:fsync", 13, "step", [3, 4], id="while a checkpoint is written"),
-        pytest.param("zoo.run:Run.save_model", 1, "never", [24], id="while the results are written"),
+        pytest.param("zoo.run.run:Run.save_model", 1, "never", [24], id="while the results are written"),
     ],
 )
 def test_a_killed_run_goes_on_bit_by_bit(
@@ -169,7 +169,7 @@ def test_a_signal_in_mid_epoch_leaves_a_checkpoint(
 
 def test_a_signal_after_the_last_step_stops_before_the_results(tmp_path: Path, spec: Path, unbroken: Path) -> None:
     run = tmp_path / "run"
-    code, stderr = stopped("SIGTERM", "zoo.engine:evaluate", EPOCHS, "never", spec, run)
+    code, stderr = stopped("SIGTERM", "zoo.training.engine:evaluate", EPOCHS, "never", spec, run)
     assert code == 143
     assert stderr.splitlines()[-1] == "error: stopped after epoch 4; the state is saved: go on with --resume"
     assert checkpoints(run) == [EPOCHS * STEPS]

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from tests.models import make_model
-from zoo.threads import threads_for
+from tests.support.models import make_model
+from zoo.training.threads import threads_for
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from torch import nn
 
-from tests.trainings import make_engine
-from zoo.training import SGD, Adam, AdamW, Constant, Cosine, OneCycle
+from tests.support.trainings import make_engine
+from zoo.training.config import SGD, Adam, AdamW, Constant, Cosine, OneCycle
 
 Schedule = Constant | Cosine | OneCycle
 

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from zoo.bisect.inside import Seen, View
-from zoo.dissection import Dissection
+from zoo.exporting.dissection import Dissection
 from zoo.files import write_atomically, write_json
-from zoo.model import Model
+from zoo.nn.model import Model
 from zoo.parity import Array
 from zoo.proof.trace import has_steps, reads_backward
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from zoo.dissection import ModelValue, Probe
 from zoo.errors import RunError
+from zoo.exporting.dissection import ModelValue, Probe
 from zoo.parity import Array, Comparison, Expected, compare
 from zoo.proof.cases import Case
 from zoo.proof.oracle import Input, Oracle

@@ -18,11 +18,11 @@ import numpy as np
 
 from zoo.bisect.folder import write_folder
 from zoo.bisect.inside import Inside, Seen, View
-from zoo.dataset import Split
-from zoo.dissection import Difference, Dissection, Probe
+from zoo.data.dataset import Split
 from zoo.errors import ParityError
-from zoo.exporter import Exporter, ExportOptions, Lowering, Precision
-from zoo.model import Model
+from zoo.exporting.dissection import Difference, Dissection, Probe
+from zoo.exporting.exporter import Exporter, ExportOptions, Lowering, Precision
+from zoo.nn.model import Model
 from zoo.parity import KEPT, judge, with_weights
 from zoo.proof.cases import Case
 from zoo.proof.expectations import Expectations

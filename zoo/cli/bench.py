@@ -16,8 +16,8 @@ from zoo.cli.export import LOWERINGS
 from zoo.timing import duration
 
 if TYPE_CHECKING:
-    from zoo.bench import Bench, Row
-    from zoo.exporter import Lowering
+    from zoo.exporting.exporter import Lowering
+    from zoo.jobs.bench import Bench, Row
 
 REFRESH = 0.25
 """Seconds between two looks of the bar."""
@@ -72,9 +72,9 @@ def command(
     All take turns, so that a machine that others use too is slow for each alike. Each lowering is exported for this
     alone; 'zoo check' proves the file that is kept. The results go to bench.json and bench.png in the run.
     """
-    from zoo.bench import Plan, bench
     from zoo.cli.target import run_or_latest
     from zoo.files import write_json
+    from zoo.jobs.bench import Plan, bench
     from zoo.plots.latency import plot_bench
 
     registry = output.usable_plugins()

@@ -14,7 +14,7 @@ from zoo.cli import output
 from zoo.cli.out import OutPath
 
 if TYPE_CHECKING:
-    from zoo.build import Plan
+    from zoo.jobs.build import Plan
 
 
 @click.command("build")
@@ -35,14 +35,14 @@ def command(
     """
     import torch
 
-    from zoo.build import build, choose_run, describe, pick_device, prepare
     from zoo.cli.progress import Silence, watch
-    from zoo.distributed import process_group
-    from zoo.model_card import in_two_parts
-    from zoo.spec import SpecReader, load_document
-    from zoo.spec_faults import located
-    from zoo.starter import resolve
-    from zoo.threads import threads_for
+    from zoo.jobs.build import build, choose_run, describe, pick_device, prepare
+    from zoo.run.model_card import in_two_parts
+    from zoo.spec.faults import located
+    from zoo.spec.spec import SpecReader, load_document
+    from zoo.spec.starter import resolve
+    from zoo.training.distributed import process_group
+    from zoo.training.threads import threads_for
 
     registry = output.usable_plugins()
     reader = SpecReader.of(registry)

@@ -53,7 +53,7 @@ def command(
     failed.
     """
     from zoo.cli.target import named_file, run_or_latest
-    from zoo.export import check, exported_file, exported_files
+    from zoo.jobs.export import check, exported_file, exported_files
 
     given = {"--full": full, "--quick": quick, "--set": overrides, "--features": features}
     for flag, value in given.items():

@@ -13,7 +13,7 @@ from zoo.cli.columns import GAP, show_table
 from zoo.cli.picture import out_option
 
 if TYPE_CHECKING:
-    from zoo.compare import Comparison, Group
+    from zoo.jobs.compare import Comparison, Group
 
 WIDTH, SHORTEST_LABEL = 100, 16
 """Characters of a line of the table, and of a model's label, which is broken to fit."""
@@ -29,9 +29,9 @@ def command(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     Runs of one spec that differ in the seed alone are one row: the mean on the test part, and its spread. The latency
     is the median time of ONNX Runtime for one sequence, with one thread. The picture goes to compare.png here.
     """
-    from zoo.compare import compare
+    from zoo.jobs.compare import compare
     from zoo.plots.comparison import plot_comparison
-    from zoo.run import Run
+    from zoo.run.run import Run
 
     registry = output.usable_plugins()
     with output.spinner("comparing"):

@@ -14,8 +14,8 @@ from zoo.cli import output
 @output.common_options
 def command(as_json: bool) -> None:
     """Say which versions, devices and providers there are, and what is wrong. Exit code 1 where something is."""
-    from zoo.doctor import examine
-    from zoo.plugins import load_registry
+    from zoo.jobs.doctor import examine
+    from zoo.plugins.registry import load_registry
 
     found = examine(load_registry())
     if as_json:

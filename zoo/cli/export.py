@@ -12,12 +12,12 @@ from zoo.entry_points import entry_points
 from zoo.errors import PluginError, UsageError
 
 if TYPE_CHECKING:
-    from zoo.exporter import Lowering, Precision
+    from zoo.exporting.exporter import Lowering, Precision
 
 LOWERINGS = ("auto", "native", "scan", "unrolled")
-"""Those of `zoo.exporter.Lowering`, which would need torch."""
+"""Those of `zoo.exporting.exporter.Lowering`, which would need torch."""
 PRECISIONS: dict[str | None, Precision] = {None: "float32", "fp16": "float16", "bf16": "bfloat16", "int8": "int8"}
-"""What the option says, and what `zoo.exporter` calls it."""
+"""What the option says, and what `zoo.exporting.exporter` calls it."""
 
 
 @click.command("export")
@@ -72,8 +72,8 @@ def command(
     """
     wanted = _format([name for name, asked in formats.items() if asked])
     from zoo.cli.target import run_or_latest
-    from zoo.export import export
-    from zoo.exporter import ExportOptions
+    from zoo.exporting.exporter import ExportOptions
+    from zoo.jobs.export import export
 
     registry = output.usable_plugins()
     exporter = registry.exporter(wanted)

@@ -12,8 +12,8 @@ from zoo.cli.columns import show_table
 from zoo.cli.picture import out_option
 
 if TYPE_CHECKING:
-    from zoo.gradients import Reach
-    from zoo.run import Run
+    from zoo.jobs.gradients import Reach
+    from zoo.run.run import Run
 
 
 @click.command("gradients")
@@ -30,7 +30,7 @@ def command(runs: tuple[Path, ...], untrained: bool, out: Path | None, as_json: 
     one alone. The picture goes to RUN/gradients.png, or to gradients.png here for several runs.
     """
     from zoo.cli.target import run_or_latest
-    from zoo.gradients import run_reach
+    from zoo.jobs.gradients import run_reach
     from zoo.plots.gradients import plot_gradients
 
     registry = output.usable_plugins()

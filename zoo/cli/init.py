@@ -18,7 +18,7 @@ def command(folder: Path, as_json: bool) -> None:
 
     A file that exists is never overwritten: another one of the same name is refused.
     """
-    from zoo.starter import write_starter_specs
+    from zoo.spec.starter import write_starter_specs
 
     written = write_starter_specs(folder)
     if as_json:

@@ -14,8 +14,8 @@ from zoo.cli import output
 from zoo.errors import RunError, UsageError
 
 if TYPE_CHECKING:
-    from zoo.exporter import Exporter, PredictedNode
-    from zoo.plugins import Registry
+    from zoo.exporting.exporter import Exporter, PredictedNode
+    from zoo.plugins.registry import Registry
 
 
 @click.command("inspect")
@@ -47,7 +47,7 @@ def _find(target: Path | None, registry: Registry) -> tuple[Path, Exporter]:
     """The file that is meant, and the exporter that knows such files."""
     if target is None or target.is_dir():
         from zoo.cli.target import run_or_latest
-        from zoo.export import exported_files
+        from zoo.jobs.export import exported_files
 
         file = exported_files(run_or_latest(target), registry)[0]
         return file.path, file.exporter

@@ -9,7 +9,7 @@ import click
 
 from zoo.cli import output
 from zoo.entry_points import entry_points
-from zoo.starter import starter_specs
+from zoo.spec.starter import starter_specs
 
 HEADINGS = {
     "architecture": "architectures",

@@ -16,9 +16,9 @@ from zoo.errors import ParityError, UsageError
 
 if TYPE_CHECKING:
     from zoo.matrix.points import Subject
-    from zoo.plugins import Registry
+    from zoo.plugins.registry import Registry
     from zoo.proof.prove import Wanted
-    from zoo.run import Run
+    from zoo.run.run import Run
 
 COLOURS = {
     "passed": "green",
@@ -50,8 +50,8 @@ def check_matrix(
         ProviderUnavailable: where a provider that is needed cannot run here.
         ParityError: where a point fails, or none passes.
     """
-    from zoo.bench import EXPORTER
     from zoo.files import write_json
+    from zoo.jobs.bench import EXPORTER
     from zoo.matrix.prove import matrix
     from zoo.proof.prove import MODES
     from zoo.runtime.providers import unavailable
@@ -99,8 +99,8 @@ def _subject(target: Path | None, registry: Registry, options: MatrixOptions) ->
     """What is meant: a run, whose cell's options are taken as they are, or an architecture by its name."""
     from zoo.cli.target import run_or_latest
     from zoo.matrix.points import FEATURES, HIDDEN_SIZE, Subject
-    from zoo.run import Run
-    from zoo.spec import SpecReader, part_name
+    from zoo.run.run import Run
+    from zoo.spec.spec import SpecReader, part_name
 
     changed = _overrides(options.overrides)
     sizes = {
@@ -127,7 +127,7 @@ def _overrides(overrides: Sequence[str]) -> dict[str, Any]:
     Raises:
         UsageError: where one is no field of the architecture, or is varied by the matrix itself.
     """
-    from zoo.spec import read_overrides
+    from zoo.spec.spec import read_overrides
 
     fields = read_overrides(overrides)
     if others := [part for part in fields if part != "architecture"]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from zoo.datafile import name_fault
+from zoo.data.datafile import name_fault
 from zoo.errors import UsageError
 
 

@@ -14,7 +14,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from zoo.plugins import Registry
+    from zoo.plugins.registry import Registry
 
 F = TypeVar("F", bound=Callable[..., Any])
 SCHEMA_VERSION = 1
@@ -99,7 +99,7 @@ def console() -> Console:
 
 def usable_plugins() -> Registry:
     """The registry, after a warning for each plugin that had to be left out."""
-    from zoo.plugins import load_registry
+    from zoo.plugins.registry import load_registry
 
     registry = load_registry()
     for fault in registry.faults:

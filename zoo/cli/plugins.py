@@ -13,7 +13,7 @@ from zoo.errors import PluginError
 @output.common_options
 def command(as_json: bool) -> None:
     """Import every plugin and say what it brings and what is wrong with it. Exit code 6 where something is."""
-    from zoo.plugins import load_registry
+    from zoo.plugins.registry import load_registry
 
     registry = load_registry()
     brought = [

@@ -16,8 +16,8 @@ from zoo.cli.out import OutPath
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
+    from zoo.data.signature import Signature
     from zoo.runtime.answers import Answer, Prediction
-    from zoo.signature import Signature
 
 
 @click.command("predict")
@@ -46,7 +46,7 @@ def command(
     the training data; a forecast is for the steps after the last row.
     """
     from zoo.files import write_atomically
-    from zoo.predict import predict
+    from zoo.jobs.predict import predict
 
     if not inputs and not texts:
         raise UsageError("give a file with --input, or a text with --text")

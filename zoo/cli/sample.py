@@ -12,7 +12,7 @@ from zoo.cli import output
 from zoo.errors import RunError
 
 if TYPE_CHECKING:
-    from zoo.sample import LanguageModel
+    from zoo.jobs.sample import LanguageModel
 
 
 @click.command("sample")
@@ -33,8 +33,8 @@ def command(
     The prompt and the text go to stdout and nothing else does. ONNX Runtime computes where there is a file of
     'zoo export --onnx --streaming'; torch where there is none.
     """
-    from zoo.datafile import name_fault
-    from zoo.sample import sample, streaming_file
+    from zoo.data.datafile import name_fault
+    from zoo.jobs.sample import sample, streaming_file
 
     if fault := name_fault(run):
         raise RunError(fault)
@@ -55,12 +55,12 @@ def command(
 
 def _model(run: Path, through: str) -> tuple[LanguageModel, str]:
     """The run's model, and a line that tells what computes it and how something else would."""
-    from zoo.sample import onnx_model, streaming_file
+    from zoo.jobs.sample import onnx_model, streaming_file
 
     if through == "onnx":
         return onnx_model(run), f"through ONNX Runtime, from {streaming_file(run)}; --through torch takes torch"
-    from zoo.run import Run
-    from zoo.sample_torch import torch_model
+    from zoo.jobs.sample_torch import torch_model
+    from zoo.run.run import Run
 
     export = "" if streaming_file(run).is_file() else f"'zoo export --onnx --streaming {run}' and "
     note = f"through torch; {export}--through onnx takes ONNX Runtime"

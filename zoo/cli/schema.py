@@ -17,7 +17,7 @@ def command(as_json: bool) -> None:
     In VS Code with the YAML extension: zoo schema > zoo.schema.json, and as the first line of a spec
     "# yaml-language-server: $schema=zoo.schema.json".
     """
-    from zoo.spec import SpecReader
+    from zoo.spec.spec import SpecReader
 
     schema = SpecReader.of(output.usable_plugins()).json_schema()
     if as_json:

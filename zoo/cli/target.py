@@ -7,10 +7,10 @@ from pathlib import Path
 
 from zoo.cli import output
 from zoo.errors import RunError
-from zoo.export import REJECTED, existing_files, exported_files
-from zoo.exporter import Exporter
-from zoo.plugins import Registry
-from zoo.run import Run
+from zoo.exporting.exporter import Exporter
+from zoo.jobs.export import REJECTED, existing_files, exported_files
+from zoo.plugins.registry import Registry
+from zoo.run.run import Run
 
 
 def run_or_latest(path: Path | None) -> Run:

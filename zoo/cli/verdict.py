@@ -67,7 +67,7 @@ def _is_wrong(result: Mapping[str, Any]) -> bool:
 
 def _show(report: Mapping[str, Any], path: str) -> None:
     """The verdict: a block for each provider, a line for each output; 80 columns wide."""
-    from zoo.model_card import up_to
+    from zoo.run.model_card import up_to
 
     limits = [limit for result in report["providers"] if (limit := up_to(result, report))]
     verdict = f"{report['verdict']} {limits[0]}" if limits and report["verdict"] == "passed" else report["verdict"]

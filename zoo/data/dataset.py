@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from zoo.config import Config as PartConfig
-from zoo.signature import Scale, Signature
+from zoo.data.signature import Scale, Signature
 
 IGNORED = -100
 """The class of a step that has none and is not counted: torch's own number for it."""

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.datafile import open_data
+from zoo.data.datafile import open_data
 from zoo.errors import DataError
 
 _UNSIGNED_BYTE = 8

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from zoo.arrays import Place, require_finite, require_kind, to_float32
-from zoo.csvfile import MISSING_MARKS, cell_number, csv_rows, not_a_number
-from zoo.datafile import open_data
+from zoo.data.arrays import Place, require_finite, require_kind, to_float32
+from zoo.data.csvfile import MISSING_MARKS, cell_number, csv_rows, not_a_number
+from zoo.data.datafile import open_data
 from zoo.errors import DataError
 
 _NOT_NAMES = {"inf", "infinity"} | MISSING_MARKS

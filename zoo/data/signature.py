@@ -39,7 +39,7 @@ class Signature:
     vocabulary: tuple[str, ...] = ()
     """Every token, by its id."""
     tokenizer: Literal["", "words", "characters"] = ""
-    """How text becomes tokens, where it does; see `zoo.tokens`."""
+    """How text becomes tokens, where it does; see `zoo.data.tokens`."""
     lengths: bool = False
     """Whether sequences have lengths of their own, so that a batch must be told them."""
     labels: tuple[str, ...] = ()

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.csvfile import text_lines
-from zoo.datafile import open_data
+from zoo.data.csvfile import text_lines
+from zoo.data.datafile import open_data
+from zoo.data.signature import Signature
+from zoo.data.tokens import TOKENIZERS, encode
 from zoo.errors import DataError
-from zoo.signature import Signature
-from zoo.tokens import TOKENIZERS, encode
 
 
 def read_texts(path: Path, signature: Signature) -> list[NDArray[np.int64]]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from zoo.dissection import Dissection
 from zoo.errors import ExportError
-from zoo.model import Model
+from zoo.exporting.dissection import Dissection
+from zoo.nn.model import Model
 
 
 @dataclass(frozen=True)

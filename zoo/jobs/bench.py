@@ -17,16 +17,16 @@ from typing import Any, get_args
 import numpy as np
 import torch
 
-from zoo.dataset import Split
+from zoo.data.dataset import Split
 from zoo.errors import ExportError, ParityError, ProviderUnavailable
-from zoo.exporter import Exporter, ExportOptions, Lowering
-from zoo.model import Model
+from zoo.exporting.exporter import Exporter, ExportOptions, Lowering
+from zoo.nn.model import Model
 from zoo.parity import Array
-from zoo.plugins import Registry
+from zoo.plugins.registry import Registry
 from zoo.proof.cases import draw_cases
 from zoo.proof.golden_oracle import golden
 from zoo.proof.prove import MODES
-from zoo.run import Run
+from zoo.run.run import Run
 from zoo.runtime.golden import Golden
 from zoo.runtime.providers import PROVIDERS, unavailable
 from zoo.runtime.session import OnnxSession

@@ -12,22 +12,22 @@ from typing import Any
 
 import torch
 
-from zoo.baselines import answers_never_change, naive_metrics, not_beaten
-from zoo.cell_checks import check_cells
-from zoo.dataset import Dataset, Split
-from zoo.distributed import Group, local_place
-from zoo.engine import Engine, EpochRecord, Listener, chosen_metric, evaluate, steps_in_epoch
+from zoo.data.dataset import Dataset, Split
 from zoo.errors import RunError, TrainingError, UsageError
 from zoo.files import json_safe, remove_stale, unwritable, write_atomically
-from zoo.lock import LOCK, locked
+from zoo.jobs.pictures import draw
 from zoo.memory import require_memory
-from zoo.model import Model
-from zoo.model_card import write_card
-from zoo.pictures import draw
-from zoo.plugins import Registry
-from zoo.run import Run, first_model, next_run, runs_named
-from zoo.spec import Spec, part_name
-from zoo.task import Task
+from zoo.nn.cell_checks import check_cells
+from zoo.nn.model import Model
+from zoo.plugins.registry import Registry
+from zoo.run.baselines import answers_never_change, naive_metrics, not_beaten
+from zoo.run.lock import LOCK, locked
+from zoo.run.model_card import write_card
+from zoo.run.run import Run, first_model, next_run, runs_named
+from zoo.spec.spec import Spec, part_name
+from zoo.tasks.task import Task
+from zoo.training.distributed import Group, local_place
+from zoo.training.engine import Engine, EpochRecord, Listener, chosen_metric, evaluate, steps_in_epoch
 from zoo.versions import versions
 
 SAMPLE = 256

@@ -12,12 +12,12 @@ from typing import Any
 
 from zoo.errors import UsageError
 from zoo.parity import Array
-from zoo.plugins import Registry
+from zoo.plugins.registry import Registry
 from zoo.proof.cases import draw_cases
-from zoo.run import Run
+from zoo.run.run import Run
 from zoo.runtime.providers import PROVIDERS, unavailable
 from zoo.runtime.session import OnnxSession
-from zoo.spec import SpecReader
+from zoo.spec.spec import SpecReader
 from zoo.timing import interleave
 
 ROUNDS = 101

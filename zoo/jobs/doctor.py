@@ -12,7 +12,7 @@ from typing import Any
 import onnxruntime as ort
 import torch
 
-from zoo.plugins import Registry
+from zoo.plugins.registry import Registry
 from zoo.runtime.cuda_libraries import missing_libraries, remedies
 from zoo.runtime.providers import PROVIDERS, unavailable
 from zoo.versions import versions

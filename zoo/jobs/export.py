@@ -9,21 +9,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from zoo.candidate import Candidate, private_folder, remove_private_folders, writing
-from zoo.dataset import Split
+from zoo.data.dataset import Split
 from zoo.errors import PluginError, RunError, UsageError
-from zoo.exporter import SHORT, Exporter, ExportOptions, Precision
+from zoo.exporting.exporter import SHORT, Exporter, ExportOptions, Precision
 from zoo.files import json_safe, json_text, remove_stale, write_json, write_together
-from zoo.lock import locked
-from zoo.model import Model
-from zoo.model_card import write_card
-from zoo.plugins import Registry
-from zoo.precision import Trained, against_float32
+from zoo.jobs.precision import Trained, against_float32
+from zoo.nn.model import Model
+from zoo.plugins.registry import Registry
 from zoo.proof.golden_oracle import golden
 from zoo.proof.prove import LOWERING, STEPS, Wanted, prove
 from zoo.proof.streaming import prove_streaming, refuse_unless_streamable
 from zoo.proof.trained import check_trained
-from zoo.run import Run
+from zoo.run.candidate import Candidate, private_folder, remove_private_folders, writing
+from zoo.run.lock import locked
+from zoo.run.model_card import write_card
+from zoo.run.run import Run
 from zoo.runtime.golden import PRECISION
 from zoo.runtime.placement import add_differences
 from zoo.versions import versions
@@ -75,7 +75,7 @@ class ExportedFile:
         path: Path,
         progress: Callable[[str], None],
     ) -> dict[str, Any]:
-        """What a report of a file of lower precision, proven at ``path``, says besides: `zoo.precision`."""
+        """What a report of a file of lower precision, proven at ``path``, says besides: `zoo.jobs.precision`."""
         full = replace(self, precision="float32", rejected=False).path
         if self.precision == "float32" or report["verdict"] not in ("passed", "ill-conditioned") or not full.is_file():
             return {}

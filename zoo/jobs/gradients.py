@@ -17,15 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.cell import Cell, State
-from zoo.dataset import IGNORED, Split
-from zoo.lengths import reverse_sequences
-from zoo.model import Model
+from zoo.data.dataset import IGNORED, Split
+from zoo.nn.cell import Cell, State
+from zoo.nn.lengths import reverse_sequences
+from zoo.nn.model import Model
+from zoo.nn.recurrent import REVERSED
 from zoo.parity import Array
-from zoo.plugins import Registry
-from zoo.recurrent import REVERSED
-from zoo.run import Run, first_model
-from zoo.task import Task
+from zoo.plugins.registry import Registry
+from zoo.run.run import Run, first_model
+from zoo.tasks.task import Task
 
 BATCH = 32
 """Sequences at a time: every state of every step is kept."""

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from zoo.batches import evaluation_batches
-from zoo.dataset import Dataset, Split
-from zoo.engine import EVALUATION_BATCH, EpochRecord
-from zoo.model import Model
+from zoo.data.dataset import Dataset, Split
+from zoo.nn.model import Model
 from zoo.parity import Array
-from zoo.run import Run
-from zoo.task import Statistics
+from zoo.run.run import Run
+from zoo.tasks.task import Statistics
+from zoo.training.batches import evaluation_batches
+from zoo.training.engine import EVALUATION_BATCH, EpochRecord
 
 
 def draw(

@@ -24,19 +24,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.dataset import IGNORED, Split
-from zoo.engine import score
+from zoo.data.dataset import IGNORED, Split
 from zoo.errors import DataError, RunError, SpecError
-from zoo.model import Model
-from zoo.plugins import Registry
+from zoo.nn.model import Model
+from zoo.nn.readout import RescaleReadout
+from zoo.plugins.registry import Registry
 from zoo.proof.cases import draw_cases
 from zoo.proof.prove import MODES
-from zoo.readout import RescaleReadout
-from zoo.run import Run
+from zoo.run.run import Run
 from zoo.runtime.session import OnnxSession
-from zoo.spec import Spec, part_name
-from zoo.task import Task
+from zoo.spec.spec import Spec, part_name
+from zoo.tasks.task import Task
 from zoo.timing import Ratio, interleave
+from zoo.training.engine import score
 
 BATCHES = (1, 32)
 ROUNDS, SECONDS = 101, 0.4
@@ -48,7 +48,7 @@ LOSS = 0.01
 
 @dataclass(frozen=True)
 class Trained:
-    """A run as `zoo.run.Run.load` gives it."""
+    """A run as `zoo.run.run.Run.load` gives it."""
 
     run: Run
     spec: Spec

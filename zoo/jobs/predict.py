@@ -9,13 +9,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from zoo.datafile import name_fault
+from zoo.data.datafile import name_fault
+from zoo.data.sequences import read_columns, read_sequences
+from zoo.data.signature import Signature
+from zoo.data.texts import read_texts, text_ids
 from zoo.errors import DataError, RunError, UsageError
 from zoo.runtime import OnnxModel
 from zoo.runtime.answers import Prediction
-from zoo.sequences import read_columns, read_sequences
-from zoo.signature import Signature
-from zoo.texts import read_texts, text_ids
 
 
 def exported_model(target: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Text from a language model, one character at a time. Needs no torch; `zoo.sample_torch` has the way through it."""
+"""Text from a language model, one character at a time. Needs no torch; `zoo.jobs.sample_torch` does."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.data.signature import Signature
+from zoo.data.texts import text_ids
 from zoo.errors import RunError, UsageError
 from zoo.runtime import OnnxModel
-from zoo.signature import Signature
-from zoo.texts import text_ids
 
 TASK = "language_modelling"
 

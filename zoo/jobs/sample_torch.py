@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zoo.cell import State
 from zoo.errors import RunError
-from zoo.plugins import Registry
-from zoo.run import Run
-from zoo.sample import LanguageModel, require_language_model
-from zoo.spec import part_name
+from zoo.jobs.sample import LanguageModel, require_language_model
+from zoo.nn.cell import State
+from zoo.plugins.registry import Registry
+from zoo.run.run import Run
+from zoo.spec.spec import part_name
 
 
 def torch_model(run: Run, registry: Registry) -> LanguageModel:

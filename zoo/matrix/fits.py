@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 
 from zoo.errors import SpecError, UsageError
-from zoo.recurrent import Direction, Layer, Stack, StackConfig
+from zoo.nn.recurrent import Direction, Layer, Stack, StackConfig
 
 STEPS, BATCH = 2, 2
 

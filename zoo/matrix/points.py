@@ -11,20 +11,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from zoo.cell import CellConfig
-from zoo.encoder import Normaliser
+from zoo.data.signature import Scale
 from zoo.errors import PluginError, UsageError
-from zoo.exporter import Lowering
+from zoo.exporting.exporter import Lowering
 from zoo.matrix.covering import Pair, cover
 from zoo.matrix.fits import impossible, in_short, insist_on_features
 from zoo.matrix.weights import amplify, number_gates
-from zoo.model import Model
+from zoo.nn.cell import CellConfig
+from zoo.nn.encoder import Normaliser
+from zoo.nn.model import Model
+from zoo.nn.readout import SoftmaxReadout
+from zoo.nn.recurrent import REVERSED, Direction, Layer, Stack, StackConfig
 from zoo.parity import Array
 from zoo.proof.cases import SHAPES as PROVEN_SHAPES
 from zoo.proof.cases import Case, LengthsKind, are_possible, draw_lengths, draw_states, fill_padding
-from zoo.readout import SoftmaxReadout
-from zoo.recurrent import REVERSED, Direction, Layer, Stack, StackConfig
-from zoo.signature import Scale
 
 FEATURES, CLASSES, HIDDEN_SIZE = 3, 4, 8
 MEANS, DEVIATIONS = (4.0, -1.0, 0.5), (2.0, 0.5, 3.0)

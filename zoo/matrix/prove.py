@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo.cell_checks import check_cells
 from zoo.errors import DataError, RunError, UsageError, ZooError
-from zoo.exporter import Exporter, ExportOptions
+from zoo.exporting.exporter import Exporter, ExportOptions
 from zoo.matrix.points import OPSETS, Point, Subject, Variant, draw_points, left_out
-from zoo.model import Model
+from zoo.nn.cell_checks import check_cells
+from zoo.nn.model import Model
 from zoo.parity import Array, judge, tells_apart
 from zoo.proof.cases import torch_outputs
 from zoo.proof.expectations import Expectations

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
-from zoo.cell import Cell
-from zoo.recurrent import Stack
+from zoo.nn.cell import Cell
+from zoo.nn.recurrent import Stack
 
 GAIN = 3.0
 

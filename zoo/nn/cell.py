@@ -1,4 +1,4 @@
-"""The cell: one time step, written in plain PyTorch. Everything that has to do with time stands in `zoo.recurrent`."""
+"""The cell: one time step, written in plain PyTorch. `zoo.nn.recurrent` runs cells over time."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
-from zoo.cell_code import Line, line_of, running_line
 from zoo.config import Config, Size
 from zoo.errors import CellError
+from zoo.nn.cell_code import Line, line_of, running_line
 
 State = tuple[Tensor, ...]
 """What a cell carries from step to step: tensors of shape (batch, n), one for each entry of ``state_sizes``."""

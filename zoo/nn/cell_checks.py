@@ -23,11 +23,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zoo.cell import Cell, cell_error
-from zoo.cell_code import line_of
-from zoo.cell_trial import Record, Trial, count, in_float64, largest_of, same
-from zoo.kernel import FusedKernel
-from zoo.recurrent import Layer
+from zoo.nn.cell import Cell, cell_error
+from zoo.nn.cell_code import line_of
+from zoo.nn.cell_trial import Record, Trial, count, in_float64, largest_of, same
+from zoo.nn.kernel import FusedKernel
+from zoo.nn.recurrent import Layer
 
 STEPS = 4
 BATCHES = (5, 7, 11, 13, 17)

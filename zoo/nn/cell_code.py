@@ -16,7 +16,7 @@ Line = tuple[str, int]
 """A file and a line of it."""
 
 _PACKAGES = [Path(str(module.__file__)).parent for module in (torch, np)]
-NOT_OF_A_CELL = (*_PACKAGES, Path(__file__).parent, Path(sysconfig.get_path("stdlib")))
+NOT_OF_A_CELL = (*_PACKAGES, Path(__file__).parents[1], Path(sysconfig.get_path("stdlib")))
 """Folders whose code is nobody's cell; but for packages installed inside the last, see `is_of_a_cell`."""
 
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, NoReturn
 import torch
 from torch import Tensor
 
-from zoo.cell import Cell, State, cell_error
-from zoo.cell_code import line_of, raised_at
+from zoo.nn.cell import Cell, State, cell_error
+from zoo.nn.cell_code import line_of, raised_at
 
 TOLERANCE = 2.0**-26
 """Largest difference of two float64 numbers that are equal but for rounding, in units of the largest number of their

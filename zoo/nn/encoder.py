@@ -9,8 +9,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from zoo.config import Config, Fraction, Size
+from zoo.data.signature import Scale, Signature
 from zoo.errors import SpecError
-from zoo.signature import Scale, Signature
 
 LARGEST_ONE_HOT = 1024
 """Tokens up to which one number for each is sensible; an embedding learns shorter vectors."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from zoo.cell import Kernel, State
+from zoo.nn.cell import Kernel, State
 
 
 def kernels_run(x: Tensor) -> bool:

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from zoo.cell import State
 from zoo.errors import SpecError
-from zoo.lengths import valid_steps
-from zoo.pooling import Pooling, pool
-from zoo.readout import RescaleReadout
-from zoo.recurrent import Layer, Stack
-from zoo.states import StatePart, StatePlace, starting_states, state_parts, state_places
+from zoo.nn.cell import State
+from zoo.nn.lengths import valid_steps
+from zoo.nn.pooling import Pooling, pool
+from zoo.nn.readout import RescaleReadout
+from zoo.nn.recurrent import Layer, Stack
+from zoo.nn.states import StatePart, StatePlace, starting_states, state_parts, state_places
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zoo.encoder import Encoder
+    from zoo.nn.encoder import Encoder
 
 
 class Model(nn.Module):

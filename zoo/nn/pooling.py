@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from zoo.lengths import at_last_step, valid_steps
+from zoo.nn.lengths import at_last_step, valid_steps
 
 Pooling = Literal["last", "mean", "max", "last_step"]
 """What stands for the whole sequence.

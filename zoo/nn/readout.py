@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from zoo.signature import Scale
+from zoo.data.signature import Scale
 
 CLASS_OUTPUTS = ("logits", "probabilities")
 """Outputs with a number for each class."""

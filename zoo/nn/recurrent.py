@@ -12,12 +12,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from zoo.cell import Cell, CellConfig, State
 from zoo.config import Config, Fraction
 from zoo.errors import SpecError
-from zoo.kernel import FusedKernel, kernels_run
-from zoo.lengths import at_last_step, reverse_sequences, valid_steps
-from zoo.pooling import Pooling
+from zoo.nn.cell import Cell, CellConfig, State
+from zoo.nn.kernel import FusedKernel, kernels_run
+from zoo.nn.lengths import at_last_step, reverse_sequences, valid_steps
+from zoo.nn.pooling import Pooling
 
 Direction = Literal["forward", "reverse", "bidirectional"]
 

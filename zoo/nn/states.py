@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from zoo.cell import State
 from zoo.errors import DataError, ExportError
-from zoo.recurrent import Layer
+from zoo.nn.cell import State
+from zoo.nn.recurrent import Layer
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator
 
-from zoo.compare import Comparison
 from zoo.plots.style import GREY, colour, mark, save
+
+if TYPE_CHECKING:
+    from zoo.jobs.compare import Comparison
 
 LABEL_WIDTH = 24
 FAR_APART = 20

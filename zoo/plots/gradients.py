@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from zoo.gradients import Curve
 from zoo.plots.style import colour, dash, mark, save
+
+if TYPE_CHECKING:
+    from zoo.jobs.gradients import Curve
 
 LOWEST = 4.0
 """Height of the picture in inches."""

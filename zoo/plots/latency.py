@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from zoo.bench import Bench, Block
 from zoo.plots.style import GREY, colour, save
 from zoo.timing import duration
+
+if TYPE_CHECKING:
+    from zoo.jobs.bench import Bench, Block
 
 WIDTH, HEADING, ROW = 4.2, 0.9, 0.52
 """Inches of one measurement, narrow enough for a phone: its width, what is above and below its rows, and a row."""

@@ -13,14 +13,14 @@ from pydantic import create_model
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from zoo.cell import Cell
 from zoo.config import Config
-from zoo.encoder import EncoderConfig, make_encoder
 from zoo.errors import SpecError, ZooError
 from zoo.memory import machine_memory
-from zoo.model import Model
-from zoo.recurrent import DirectedStackConfig, Layer, Stack, StackConfig
-from zoo.task import Task
+from zoo.nn.cell import Cell
+from zoo.nn.encoder import EncoderConfig, make_encoder
+from zoo.nn.model import Model
+from zoo.nn.recurrent import DirectedStackConfig, Layer, Stack, StackConfig
+from zoo.tasks.task import Task
 
 BYTES_PER_PARAMETER = 16
 """What training keeps of each parameter: itself, its gradient and Adam's two moments, four bytes each."""

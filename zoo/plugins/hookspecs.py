@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from pluggy import HookimplMarker, HookspecMarker
 
 if TYPE_CHECKING:
-    from zoo.cell import Cell
-    from zoo.dataset import DataSource
-    from zoo.engine import EpochRecord
-    from zoo.exporter import Exporter
-    from zoo.recurrent import Layer
-    from zoo.task import Task
+    from zoo.data.dataset import DataSource
+    from zoo.exporting.exporter import Exporter
+    from zoo.nn.cell import Cell
+    from zoo.nn.recurrent import Layer
+    from zoo.tasks.task import Task
+    from zoo.training.engine import EpochRecord
 
 hookimpl = HookimplMarker("zoo")
 """Marks a plugin's function as the implementation of the hook of the same name."""

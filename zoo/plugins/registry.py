@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from zoo import hookspecs
-from zoo.architecture import Architecture, architecture, named_config
-from zoo.cell import Cell
-from zoo.dataset import DataSource
+from zoo.data.dataset import DataSource
 from zoo.entry_points import GROUP, EntryPoint, entry_points
 from zoo.errors import PluginError
-from zoo.exporter import Exporter
-from zoo.recurrent import Layer
-from zoo.task import Task
+from zoo.exporting.exporter import Exporter
+from zoo.nn.cell import Cell
+from zoo.nn.recurrent import Layer
+from zoo.plugins import hookspecs
+from zoo.plugins.architecture import Architecture, architecture, named_config
+from zoo.tasks.task import Task
 
 if TYPE_CHECKING:
-    from zoo.engine import EpochRecord
+    from zoo.training.engine import EpochRecord
 
 REGISTRATIONS: dict[str, tuple[str, type]] = {
     "zoo_register_cells": ("architecture", Cell),

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from zoo.model import Model
+from zoo.nn.model import Model
 from zoo.parity import Array
 
 SHAPES = ((1, 1), (1, 7), (3, 28), (5, 50), (2, 200), (64, 28))

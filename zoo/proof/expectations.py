@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from zoo.model import Model
+from zoo.nn.model import Model
 from zoo.parity import Expected, at_their_usual_scale
 from zoo.proof.cases import Case, torch_outputs
 from zoo.proof.oracle import Input, Oracle

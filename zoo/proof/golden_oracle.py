@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from zoo.dataset import Split
-from zoo.model import Model
+from zoo.data.dataset import Split
+from zoo.nn.model import Model
 from zoo.proof.oracle import Oracle
 from zoo.runtime.golden import Golden, golden_precision
 

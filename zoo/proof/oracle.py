@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.cell_trial import in_float64
-from zoo.dissection import ModelValue
-from zoo.model import Model
+from zoo.exporting.dissection import ModelValue
+from zoo.nn.cell_trial import in_float64
+from zoo.nn.model import Model
 from zoo.parity import Array, Expected
 from zoo.proof.disturbed import DisturbedArithmetic
 from zoo.proof.trace import has_steps, reads_backward, trace

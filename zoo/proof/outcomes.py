@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
 
+from zoo.nn.readout import CLASS_OUTPUTS
 from zoo.parity import SENSITIVITY_FACTOR, Comparison, Expected, tells_apart
 from zoo.proof.cases import Case
-from zoo.readout import CLASS_OUTPUTS
 
 LOOK_AT_THE_CELL = "torch's own float32 error is as large: look at the cell, not at the file"
 ZERO = (

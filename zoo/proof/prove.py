@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from zoo.dataset import Split
+from zoo.data.dataset import Split
 from zoo.errors import DataError, ProviderUnavailable, RunError
-from zoo.model import Model
+from zoo.nn.model import Model
 from zoo.parity import Array, judge, with_weights
 from zoo.proof.cases import SHAPES, Case, draw_cases, with_states
 from zoo.proof.expectations import Expectations

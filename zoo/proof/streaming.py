@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from zoo.dataset import Split
+from zoo.data.dataset import Split
 from zoo.errors import ExportError
-from zoo.model import Model
+from zoo.nn.model import Model
 from zoo.parity import Array
 from zoo.proof.cases import Case, draw_cases
 from zoo.proof.expectations import Expectations

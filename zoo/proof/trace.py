@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.cell import Cell, State
-from zoo.dissection import ModelValue
-from zoo.lengths import reverse_sequences, valid_steps
-from zoo.model import Model
-from zoo.recurrent import REVERSED, Layer, Unrolled
+from zoo.exporting.dissection import ModelValue
+from zoo.nn.cell import Cell, State
+from zoo.nn.lengths import reverse_sequences, valid_steps
+from zoo.nn.model import Model
+from zoo.nn.recurrent import REVERSED, Layer, Unrolled
 
 Values = dict[ModelValue, Tensor]
 """In the order of the model; (batch, time, n), or (batch, …) for a value without steps."""

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 from torch import Tensor, nn
 
-from zoo.cell import Cell
-from zoo.cell_checks import check_cells
-from zoo.cell_code import line_of
 from zoo.errors import RunError
-from zoo.model import Model
+from zoo.nn.cell import Cell
+from zoo.nn.cell_checks import check_cells
+from zoo.nn.cell_code import line_of
+from zoo.nn.model import Model
 from zoo.parity import compare
 from zoo.proof.oracle import Oracle
-from zoo.run import Run
+from zoo.run.run import Run
 
 SCORES = "scores"
 

@@ -15,20 +15,20 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from zoo.errors import ZooError
-from zoo.exporter import GraphSummary
+from zoo.exporting.exporter import GraphSummary
 from zoo.files import write_atomically
-from zoo.model_card import sequences, worth
 from zoo.plots.heat import plot_grids
 from zoo.plots.parity import Panel, plot_parity
 from zoo.plots.twin import GROUND
-from zoo.plugins import Registry
+from zoo.plugins.registry import Registry
 from zoo.proof.outcomes import overall
 from zoo.report.matrix import grids, not_passed
 from zoo.report.pictures import Album, Picture
 from zoo.report.placement import Drawing, drawings
 from zoo.report.proofs import Line, Proof, Table, lines, panels, read_object, read_proofs, tables
 from zoo.report.speed import latency_pictures, latency_tables, not_measured, precision_table, read_bench, worth_it
-from zoo.run import Run
+from zoo.run.model_card import sequences, worth
+from zoo.run.run import Run
 
 PAGE = "report.html"
 PICTURES = "report"

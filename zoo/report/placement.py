@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from zoo.exporter import GraphSummary
+from zoo.exporting.exporter import GraphSummary
 from zoo.report.proofs import Proof, number
 
 MOST = 14

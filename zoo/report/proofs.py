@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import RunError
-from zoo.model_card import up_to
 from zoo.plots.parity import Course, Panel, Place
-from zoo.run import Run
+from zoo.run.model_card import up_to
+from zoo.run.run import Run
 
 MOST_OUTPUTS = 4
 """Outputs of a file that are drawn, those nearest to their budgets first; the table has all."""

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from zoo.bench import Bench, Block, File, LeftOut, Row
-from zoo.model_card import kilobytes
+from zoo.jobs.bench import Bench, Block, File, LeftOut, Row
 from zoo.plots.latency import plot_block
 from zoo.report.pictures import Album, Picture
 from zoo.report.proofs import Proof, Table, share
+from zoo.run.model_card import kilobytes
 from zoo.timing import Ratio, duration
 
 MOST_BLOCKS = 6

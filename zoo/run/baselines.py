@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from zoo.dataset import Split
-from zoo.engine import score
-from zoo.model import Model
-from zoo.task import Task
+from zoo.data.dataset import Split
+from zoo.nn.model import Model
+from zoo.tasks.task import Task
+from zoo.training.engine import score
 
 
 def naive_metrics(task: Task, train: Split, part: Split) -> dict[str, dict[str, float]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import RunError
-from zoo.exporter import Exporter
+from zoo.exporting.exporter import Exporter
 from zoo.files import unwritable
 from zoo.runtime.onnx_seal import gains_metadata_alone
 from zoo.runtime.session import read_onnx

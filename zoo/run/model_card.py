@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.files import write_atomically
-from zoo.run import Run
+from zoo.run.run import Run
 
 
 def write_card(run: Run) -> None:

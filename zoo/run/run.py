@@ -11,17 +11,17 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor
 
-from zoo.architecture import build_model
-from zoo.checkpoint import CheckpointFolder
-from zoo.dataset import Split
+from zoo.data.dataset import Split
+from zoo.data.signature import Signature
 from zoo.errors import RunError
 from zoo.files import write_atomically, write_json
-from zoo.model import Model
-from zoo.plugins import Registry
+from zoo.nn.model import Model
+from zoo.plugins.architecture import build_model
+from zoo.plugins.registry import Registry
 from zoo.sealed import load_sealed, save_sealed
-from zoo.signature import Signature
-from zoo.spec import Spec, SpecReader, part_name
-from zoo.task import Task
+from zoo.spec.spec import Spec, SpecReader, part_name
+from zoo.tasks.task import Task
+from zoo.training.checkpoint import CheckpointFolder
 from zoo.versions import versions
 
 SCHEMA_VERSION = 1
@@ -38,7 +38,7 @@ class Scored(NamedTuple):
     lengths: Tensor | None
     """(batch,)"""
     scores: Tensor
-    """What the model gave, as `zoo.model.Model` has it."""
+    """What the model gave, as `zoo.nn.model.Model` has it."""
 
 
 @dataclass(frozen=True)

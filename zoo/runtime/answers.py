@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.signature import Signature
+from zoo.data.signature import Signature
 
 
 @dataclass(frozen=True)

@@ -79,8 +79,8 @@ class Golden:
 
         The sensitivity is that of float32. It grows in proportion to the unit roundoff as long as the disturbances are
         small (to first order), which is how that of another precision is had from it; how near that comes is shown in
-        tests/test_golden.py. Where the model amplifies noise so much that no verdict is possible, none is given. The
-        sensitivity of a file of lower precision is taken as it is.
+        tests/proof/test_golden.py. Where the model amplifies noise so much that no verdict is possible, none is given.
+        The sensitivity of a file of lower precision is taken as it is.
 
         Args:
             found: each output by name.

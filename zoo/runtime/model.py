@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.arrays import as_array, known_tokens, require_finite, require_kind, to_float32
+from zoo.data.arrays import as_array, known_tokens, require_finite, require_kind, to_float32
+from zoo.data.texts import text_ids
+from zoo.data.tokens import UNKNOWN
 from zoo.errors import DataError, RunError
 from zoo.runtime.answers import Prediction, answers
 from zoo.runtime.golden import Golden
@@ -18,8 +20,6 @@ from zoo.runtime.proof_verdict import proof_fault
 from zoo.runtime.session import OnnxSession, read_onnx
 from zoo.runtime.state_inputs import ALLOW
 from zoo.runtime.streaming import CHUNKS, CHUNKS_KEY, OnnxStream
-from zoo.texts import text_ids
-from zoo.tokens import UNKNOWN
 
 BATCH = 64
 """Sequences that are answered together."""

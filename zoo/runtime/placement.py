@@ -14,7 +14,7 @@ from zoo.runtime.protobuf import fields
 from zoo.runtime.providers import PROVIDERS, PlacedNode
 
 if TYPE_CHECKING:
-    from zoo.exporter import PredictedNode
+    from zoo.exporting.exporter import PredictedNode
 
 RECURRENT = frozenset({"RNN", "LSTM", "GRU", "DynamicQuantizeLSTM", "Scan", "Loop"})
 _GRAPH, _NODE, _NAME, _OPERATOR, _ATTRIBUTE, _BODY = 7, 1, 3, 4, 5, 6

@@ -11,13 +11,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.arrays import as_array, known_tokens, require_finite, require_kind, to_float32
-from zoo.datafile import name_fault
+from zoo.data.arrays import as_array, known_tokens, require_finite, require_kind, to_float32
+from zoo.data.datafile import name_fault
+from zoo.data.signature import Signature
 from zoo.errors import DataError, RunError
 from zoo.runtime.onnx_contents import contents_fault
 from zoo.runtime.providers import PlacedNode, compute, placement, start
 from zoo.runtime.state_inputs import ALLOW, read_states
-from zoo.signature import Signature
 
 INPUT, LENGTHS = "x", "lengths"
 _ONNX_TYPES = {

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.arrays import as_array, require_finite
+from zoo.data.arrays import as_array, require_finite
 from zoo.errors import DataError, RunError
 
 ALLOW = "replace it, or let it through with allow_nonfinite=True"

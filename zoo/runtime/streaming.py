@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from zoo.arrays import as_array
+from zoo.data.arrays import as_array
 from zoo.errors import DataError, RunError
 from zoo.runtime.session import OnnxSession
 

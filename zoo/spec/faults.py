@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from zoo.errors import SpecError
-from zoo.strict_yaml import Document, Path, Value
+from zoo.spec.strict_yaml import Document, Path, Value
 
 _TYPES = {
     "int_type": "an integer",

@@ -11,15 +11,15 @@ from typing import Annotated, Any, Union, cast
 
 from pydantic import Field, ValidationError, create_model
 
-from zoo.architecture import Architecture, Named, named_config
 from zoo.config import Config
-from zoo.encoder import EncoderConfig
 from zoo.errors import PluginError, SpecError, UsageError
-from zoo.plugins import Registry
-from zoo.recurrent import StackConfig
-from zoo.spec_faults import describe_faults, shorten, show
-from zoo.strict_yaml import MAX_BYTES, MAX_DEPTH, Document, Path, Place, Value, dump, parse
-from zoo.training import TrainingConfig
+from zoo.nn.encoder import EncoderConfig
+from zoo.nn.recurrent import StackConfig
+from zoo.plugins.architecture import Architecture, Named, named_config
+from zoo.plugins.registry import Registry
+from zoo.spec.faults import describe_faults, shorten, show
+from zoo.spec.strict_yaml import MAX_BYTES, MAX_DEPTH, Document, Path, Place, Value, dump, parse
+from zoo.training.config import TrainingConfig
 
 _SHOWN = 100
 """Characters of an override that stand in messages, at most."""

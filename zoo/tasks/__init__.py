@@ -1,1 +1,5 @@
-"""The tasks that come with the core, one a file. They enter through entry points, as a stranger's do."""
+"""The contract of a task (head, loss, metrics), and the tasks that come with the core, one a file.
+
+Imports `zoo.nn` and `zoo.data`. The tasks themselves enter through entry points, as other people's do, and import only
+the public names of `zoo`.
+"""

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from zoo.dataset import IGNORED, Split
+from zoo.data.dataset import IGNORED, Split
 
 
 def step_cross_entropy(scores: Tensor, target: Tensor) -> Tensor:

@@ -9,10 +9,10 @@ from typing import ClassVar, Literal, cast
 from torch import Tensor, nn
 
 from zoo.config import Config as PartConfig
-from zoo.dataset import Split
+from zoo.data.dataset import Split
+from zoo.data.signature import Signature
 from zoo.errors import SpecError
-from zoo.head import HeadConfig, make_head
-from zoo.signature import Signature
+from zoo.nn.head import HeadConfig, make_head
 
 Statistics = dict[str, Tensor]
 """Sums over examples, from which metrics follow. Statistics of two parts of the data add up to those of the whole."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from zoo.dataset import Split
+from zoo.data.dataset import Split
 
 POOL = 50
 """Batches whose sequences are sorted by length together: enough that a batch holds hardly any padding, few enough that

@@ -14,15 +14,15 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from zoo.batches import evaluation_batches, training_order
-from zoo.checkpoint import Checkpoint, CheckpointFolder
-from zoo.dataset import Split
-from zoo.distributed import Group
+from zoo.data.dataset import Split
 from zoo.errors import Interrupted, RunError, SpecError, TrainingError
-from zoo.interrupts import Interrupts
-from zoo.model import Model
-from zoo.task import Statistics, Task
-from zoo.training import TrainingConfig
+from zoo.nn.model import Model
+from zoo.tasks.task import Statistics, Task
+from zoo.training.batches import evaluation_batches, training_order
+from zoo.training.checkpoint import Checkpoint, CheckpointFolder
+from zoo.training.config import TrainingConfig
+from zoo.training.distributed import Group
+from zoo.training.interrupts import Interrupts
 
 EVALUATION_BATCH = 128
 """Large enough to be fast, small enough that evaluation never needs more memory than training did."""

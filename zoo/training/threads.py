@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from zoo.model import Model
+from zoo.nn.model import Model
 
 FLOP_PER_THREAD = 5e6
 """Work of one time step that makes a further thread worth its barriers."""

@@ -1,1 +1,1 @@
-"""Plugins that strangers get wrong, a mistake a module. `tests.test_plugins` says what must be said of each."""
+"""Plugins that strangers get wrong, a mistake a module. `tests.plugins.test_plugins` says what must be said of each."""

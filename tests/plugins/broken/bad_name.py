@@ -1,7 +1,7 @@
 """An exporter whose name leads out of the run's folder."""
 
 import zoo
-from tests.stranger import Text
+from tests.plugins.stranger import Text
 
 
 class Outside(Text):

@@ -1,7 +1,7 @@
 """A cell with a name that is taken."""
 
 import zoo
-from tests.stranger import MGUCell
+from tests.plugins.stranger import MGUCell
 
 
 class Duplicate(MGUCell):

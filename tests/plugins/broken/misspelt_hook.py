@@ -1,7 +1,7 @@
 """Forgets the s of a hook's name."""
 
 import zoo
-from tests.stranger import MGUCell
+from tests.plugins.stranger import MGUCell
 
 
 @zoo.hookimpl

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import zoo
-from tests.stranger import Sign
+from tests.plugins.stranger import Sign
 
 
 class NoSchema(Sign):

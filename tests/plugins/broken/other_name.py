@@ -1,7 +1,7 @@
 """A cell whose name is not the entry point's, so that a list made from entry points would not show it."""
 
 import zoo
-from tests.stranger import MGUCell
+from tests.plugins.stranger import MGUCell
 
 
 class Other(MGUCell):

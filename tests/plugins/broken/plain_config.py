@@ -1,7 +1,7 @@
 """A Config that is no zoo.Config."""
 
 import zoo
-from tests.stranger import Waves
+from tests.plugins.stranger import Waves
 
 
 class PlainConfig(Waves):

@@ -3,7 +3,7 @@
 import torch
 
 import zoo
-from tests.stranger import MGUCell
+from tests.plugins.stranger import MGUCell
 
 
 class RefusedType(MGUCell):

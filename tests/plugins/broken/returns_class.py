@@ -1,7 +1,7 @@
 """Returns the class itself, not a list of it."""
 
 import zoo
-from tests.stranger import MGUCell
+from tests.plugins.stranger import MGUCell
 
 
 @zoo.hookimpl

@@ -1,7 +1,7 @@
 """Returns a cell that is already made."""
 
 import zoo
-from tests.stranger import MGUCell
+from tests.plugins.stranger import MGUCell
 
 
 @zoo.hookimpl

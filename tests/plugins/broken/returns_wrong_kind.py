@@ -1,7 +1,7 @@
 """Registers a data source as a cell."""
 
 import zoo
-from tests.stranger import Waves
+from tests.plugins.stranger import Waves
 
 
 @zoo.hookimpl

@@ -1,7 +1,7 @@
 """A cell with an option of a name that every architecture has."""
 
 import zoo
-from tests.stranger import MGUCell
+from tests.plugins.stranger import MGUCell
 
 
 class TakenField(MGUCell):

@@ -1,7 +1,7 @@
 """Forgets the mark, without which pluggy passes a hook over in silence."""
 
 import zoo
-from tests.stranger import MGUCell
+from tests.plugins.stranger import MGUCell
 
 
 def zoo_register_cells() -> list[type[zoo.Cell]]:

@@ -1,7 +1,7 @@
 """Asks a hook for an argument that it does not have."""
 
 import zoo
-from tests.stranger import MGUCell
+from tests.plugins.stranger import MGUCell
 
 
 @zoo.hookimpl

@@ -1,6 +1,6 @@
 """Print the tables.
 
-``python -m tests.mutants`` prints that of the faults, ``--weights 25`` that of single weights off by 1e-4,
+``python -m tests.proof.mutants`` prints that of the faults, ``--weights 25`` that of single weights off by 1e-4,
 ``--alarms 200`` that of correct models.
 """
 
@@ -10,12 +10,12 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.mutants.alarms import judge_many
-from tests.mutants.table import alarm_table, fault_table, progress, weight_table
+from tests.proof.mutants.alarms import judge_many
+from tests.proof.mutants.table import alarm_table, fault_table, progress, weight_table
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description="What the proof catches.")
+    parser = argparse.ArgumentParser(prog="python -m tests.proof.mutants", description="What the proof catches.")
     parser.add_argument("--weights", type=int, metavar="N", help="move N single weights of each part, one at a time")
     parser.add_argument("--alarms", type=int, metavar="N", help="prove N correct models")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes for --alarms (default: 1)")

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tests.builders import DIRECTIONS, KINDS
-from tests.models import draw, make_model, sequences, write
-from tests.mutants.subjects import Bench
-from tests.mutants.trial import try_file
+from tests.proof.mutants.subjects import Bench
+from tests.proof.mutants.trial import try_file
+from tests.support.builders import DIRECTIONS, KINDS
+from tests.support.models import draw, make_model, sequences, write
 
 CELLS = ("peephole_lstm", "layer_norm_lstm", "cho_gru", "cifg_lstm", "elman")
 """Those of `tests.cells` whose recurrent weights the gain reaches; they are exported as Scan."""

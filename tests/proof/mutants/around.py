@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from onnx import NodeProto, helper
 
-from tests.mutants.graph import Graph
-from tests.mutants.mutant import Mutant, Mutation
+from tests.proof.mutants.graph import Graph
+from tests.proof.mutants.mutant import Mutant, Mutation
 
 
 def drop_normaliser(graph: Graph) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutants import around, equivalents, lengths, operators, scans, states, weights
+from tests.proof.mutants import around, equivalents, lengths, operators, scans, states, weights
 
 MUTANTS = [mutant for part in (weights, operators, scans, lengths, states, around) for mutant in part.MUTANTS]
 """Each is to be caught."""

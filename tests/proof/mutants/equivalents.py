@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from onnx import helper
 
-from tests.mutants.around import dropout, pool_last_step, softmax_over
-from tests.mutants.graph import Graph, blocks
-from tests.mutants.mutant import Mutant, become_identity
-from tests.mutants.operators import start_with
+from tests.proof.mutants.around import dropout, pool_last_step, softmax_over
+from tests.proof.mutants.graph import Graph, blocks
+from tests.proof.mutants.mutant import Mutant, become_identity
+from tests.proof.mutants.operators import start_with
 
 
 def do_nothing(_: Graph) -> None:

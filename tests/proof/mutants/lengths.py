@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from onnx import helper
 
-from tests.mutants.graph import Graph
-from tests.mutants.mutant import NAN, Mutant, Mutation, body, of_type
+from tests.proof.mutants.graph import Graph
+from tests.proof.mutants.mutant import NAN, Mutant, Mutation, body, of_type
 
 
 def drop_lengths(node: str) -> Mutation:

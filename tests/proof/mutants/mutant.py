@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from onnx import NodeProto, helper
 
-from tests.mutants.graph import Graph
+from tests.proof.mutants.graph import Graph
 
 Mutation = Callable[[Graph], None]
 
@@ -21,7 +21,7 @@ class Mutant:
 
     fault: str
     subject: str
-    """A key of `tests.mutants.subjects.SUBJECTS`."""
+    """A key of `tests.proof.mutants.subjects.SUBJECTS`."""
     mutate: Mutation
     refusal: str = ""
     """What a hard gate, or ONNX Runtime, says of it; empty where the error over its budget tells."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from onnx import NodeProto, helper
 
-from tests.mutants.graph import Graph
-from tests.mutants.mutant import NAN, Mutant, Mutation, become_identity, body, gemm, of_type, reroute
+from tests.proof.mutants.graph import Graph
+from tests.proof.mutants.mutant import NAN, Mutant, Mutation, become_identity, body, gemm, of_type, reroute
 
 
 def exchange_inputs_of_gates(place: int) -> Mutation:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import onnx
 
-from tests.mutants.graph import Graph
-from tests.mutants.mutant import Mutant
-from tests.mutants.subjects import Bench
-from tests.mutants.trial import TOLERANCES, try_mutant
-from tests.mutants.weights import move
+from tests.proof.mutants.graph import Graph
+from tests.proof.mutants.mutant import Mutant
+from tests.proof.mutants.subjects import Bench
+from tests.proof.mutants.trial import TOLERANCES, try_mutant
+from tests.proof.mutants.weights import move
 
 
 class Part(NamedTuple):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from onnx import helper
 
-from tests.mutants.graph import Graph
-from tests.mutants.mutant import Mutant, Mutation, become_identity
+from tests.proof.mutants.graph import Graph
+from tests.proof.mutants.mutant import Mutant, Mutation, become_identity
 
 
 def drop_initial(part: int) -> Mutation:

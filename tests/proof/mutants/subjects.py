@@ -12,14 +12,14 @@ import numpy as np
 import torch
 
 import zoo
-from tests.models import draw, make_model, sequences, write
-from tests.runs import build_run
-from zoo.plugins import load_registry
+from tests.support.models import draw, make_model, sequences, write
+from tests.support.runs import build_run
+from zoo.plugins.registry import load_registry
 from zoo.proof.cases import Case
 from zoo.proof.expectations import Expectations
 from zoo.proof.prove import Answer, Made, cases_for, whole_sequences
 from zoo.proof.streaming import chunk_cases, in_chunks
-from zoo.run import Run
+from zoo.run.run import Run
 
 TRAINED: Mapping[str, tuple[str, ...]] = {
     "rnn": ("architecture.direction=reverse", "architecture.pooling=max"),
@@ -32,7 +32,7 @@ TRAINED: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Drawn:
-    """A model whose weights are drawn; see `tests.models.make_model`."""
+    """A model whose weights are drawn; see `tests.support.models.make_model`."""
 
     kind: str
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.mutants.alarms import Correct
-from tests.mutants.catalogue import EQUIVALENT, MUTANTS
-from tests.mutants.mutant import Mutant
-from tests.mutants.single_weights import PARTS, Part, count_seen
-from tests.mutants.subjects import Workshop
-from tests.mutants.trial import TOLERANCES, Trial, try_mutant
+from tests.proof.mutants.alarms import Correct
+from tests.proof.mutants.catalogue import EQUIVALENT, MUTANTS
+from tests.proof.mutants.mutant import Mutant
+from tests.proof.mutants.single_weights import PARTS, Part, count_seen
+from tests.proof.mutants.subjects import Workshop
+from tests.proof.mutants.trial import TOLERANCES, Trial, try_mutant
 
 
 def progress(text: str) -> None:

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnx
 
-from tests.mutants.graph import Graph
-from tests.mutants.mutant import Mutant
-from tests.mutants.subjects import Bench
+from tests.proof.mutants.graph import Graph
+from tests.proof.mutants.mutant import Mutant
+from tests.proof.mutants.subjects import Bench
 from zoo.parity import Array
 from zoo.proof.cases import Case
 from zoo.proof.prove import Answers, Mode, prove_against

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.mutants.graph import Graph, blocks
-from tests.mutants.mutant import Mutant, Mutation
+from tests.proof.mutants.graph import Graph, blocks
+from tests.proof.mutants.mutant import Mutant, Mutation
 
 RECURRENT = ("layer_0/gru/R", "layer_1/gru/R")
 SCAN_INPUT = "stack.layers.1.cells.0.x2h.weight"

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import zoo
-from zoo.data.table_file import Column, Table
-from zoo.data.timeline import Misplaced, Step
+from zoo.data.sources.table_file import Column, Table
+from zoo.data.sources.timeline import Misplaced, Step
 
 __all__ = ["Missing", "without_gaps"]
 

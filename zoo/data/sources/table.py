@@ -14,9 +14,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from torch import Tensor
 
 import zoo
-from zoo.data.gaps import Missing, without_gaps
-from zoo.data.table_file import Table, prices, read_table
-from zoo.data.timeline import parse_step
+from zoo.data.sources.gaps import Missing, without_gaps
+from zoo.data.sources.table_file import Table, prices, read_table
+from zoo.data.sources.timeline import parse_step
 
 __all__ = ["Csv", "zoo_register_data"]
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import zoo
-from zoo.data.timeline import Dates
+from zoo.data.sources.timeline import Dates
 
 __all__ = ["Column", "Table", "make_table", "no_column", "prices", "read_header", "read_table"]
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 import zoo
-from zoo.data.sentiment import LABELS, sentences
-from zoo.data.table_file import no_column, read_header
+from zoo.data.sources.sentiment import LABELS, sentences
+from zoo.data.sources.table_file import no_column, read_header
 
 __all__ = ["Text", "zoo_register_data"]
 

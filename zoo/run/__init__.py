@@ -1,0 +1,4 @@
+"""What a build leaves on disk: the run folder, its model card, its lock, and files that wait for their proof.
+
+Imports `zoo.runtime`, `zoo.spec` and the rooms below them; imported by the proof and by the jobs.
+"""
