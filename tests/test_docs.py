@@ -22,7 +22,10 @@ from zoo.spec.spec import SpecReader
 from zoo.spec.strict_yaml import parse
 
 DOCUMENTS = sorted(
-    path for pattern in ("*.md", "*/*.md", "tests/**/*.md") for path in ROOT.glob(pattern) if ".venv" not in path.parts
+    path
+    for pattern in ("*.md", "*/*.md", "tests/**/*.md")
+    for path in ROOT.glob(pattern)
+    if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
 )
 
 
