@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 # One thread a process: the tests run side by side, and timings stay comparable.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo test lint bench book parity clean
+.PHONY: install demo test lint bench book parity clean
+
+install: $(VENV)/ready
 
 demo: $(VENV)/ready
 	$(BIN)/zoo build specs/bilstm.yaml
