@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
 import zoo
-from zoo.data.arrays import as_array, known_tokens, require_finite, to_float32
+from zoo.data.arrays import as_array, require_finite, to_float32, to_tokens
 
 ODD = st.sampled_from([0.0, 1.5, -2.0, 3e38, 1e39, -1e39, np.inf, -np.inf, np.nan])
 SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 3))
@@ -52,9 +52,9 @@ def test_the_first_token_that_is_unknown_is_named(values: NDArray[np.int64], dat
     lengths = data.draw(npst.arrays(np.int64, values.shape[:1], elements=st.integers(1, values.shape[1])))
     valid = np.arange(values.shape[1]) < lengths[:, None]
     read = [tuple(at) for at in np.argwhere(((values < 0) | (values > 4)) & valid).tolist()]
-    assert place_of(lambda: known_tokens(values, 5, str, valid=valid)) == (str(read[0]) if read else None)
+    assert place_of(lambda: to_tokens(values, 5, str, valid=valid)) == (str(read[0]) if read else None)
     if not read:
-        tokens = known_tokens(values, 5, str, valid=valid)
+        tokens = to_tokens(values, 5, str, valid=valid)
         assert tokens.min() >= 0
         assert tokens.max() <= 4
         assert np.array_equal(tokens[valid], values[valid])

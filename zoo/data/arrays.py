@@ -106,7 +106,7 @@ def require_finite(
     raise DataError(f"{place(index)}: {values[index]} is {fault}; {advice}")
 
 
-def known_tokens(
+def to_tokens(
     values: NDArray[Any], count: int, place: Place, *, valid: NDArray[np.bool_] | None = None
 ) -> NDArray[np.int64]:
     """Tokens as int64, contiguous, each of which the model knows; 0 in place of those that do not count.
