@@ -1,4 +1,4 @@
-"""The data source ``digits``: small handwritten digits that come with scikit-learn, so no file is needed."""
+"""The data source ``digits``: small handwritten digits from scikit-learn, without a file."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ __all__ = ["Digits", "zoo_register_data"]
 
 
 class Digits(zoo.DataSource):
-    """1,797 digits of 8 rows of 8 pixels, each row a step. Pixels are 0 to 16, stored as uint8."""
+    """1,797 digits of 8 x 8 pixels, each row a step of 8 features; pixels from 0 to 16, uint8."""
 
     name = "digits"
 
     def load(self, config: zoo.Config) -> zoo.Dataset:  # noqa: ARG002  (nothing to configure)
-        """About 60 % for training, 20 % for validation, 20 % for testing; always the same ones, every digit in each."""
-        from sklearn.datasets import load_digits  # slow to import, and needed by those alone who load this source
+        """Return the digits in a fixed random split, stratified by digit: 60 % training, 20 % validation, 20 % test."""
+        from sklearn.datasets import load_digits  # slow to import, and needed only when this source is loaded
         from sklearn.model_selection import train_test_split
 
         bunch = load_digits()
@@ -43,4 +43,5 @@ class Digits(zoo.DataSource):
 
 @zoo.hookimpl
 def zoo_register_data() -> list[type[zoo.DataSource]]:
+    """Register `Digits` as the data source ``digits``."""
     return [Digits]
