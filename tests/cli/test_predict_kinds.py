@@ -152,9 +152,7 @@ def test_a_hidden_character_stands_in_a_text(hidden: Path) -> None:
     assert text_ids("t<mask>e", task.signature, "").tolist() == [task.signature.ids["t"], mask, task.signature.ids["e"]]
     outcome = run_zoo("predict", hidden, "--text", "t<mask>e king", "--json")
     assert len(json.loads(outcome.stdout)["predictions"][0]["answers"]) == len("t_e king")
-    assert (
-        "--text 1:1: '<' is not in the vocabulary of the model" in run_zoo("predict", hidden, "--text", "<msk>").stderr
-    )
+    assert "--text 1:1: '<' is not in the vocabulary" in run_zoo("predict", hidden, "--text", "<msk>").stderr
 
 
 def test_labels_and_texts_that_would_break_a_line(hidden: Path) -> None:

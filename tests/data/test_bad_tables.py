@@ -30,7 +30,7 @@ BAD: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "empty": ("", {}, "{path}: is empty, expected a line with the names of the columns"),
     "empty lines alone": ("\n\n", {}, "{path}: is empty, expected a line with the names"),
     "header alone": ("date,a,b\n", {}, "{path}: has no rows below the names of its columns, expected at least one"),
-    "no header": (GOOD.partition("\n")[2], {}, "{path}:1: contains no names, expected the names of the columns; add"),
+    "no header": (GOOD.partition("\n")[2], {}, "{path}:1: contains no names of columns; add them as"),
     "header of gaps": (",NA,\n1,2,3\n", {}, "{path}:1: contains no names"),
     "names twice": ("a,b,a\n1,2,3\n", {}, "{path}:1:3: names a second column 'a'; rename one of them"),
     "binary": (b"date,a,b\n\x89PNG\r\n", {}, "{path}:2: is not UTF-8 text; give a text file saved as UTF-8"),
@@ -63,11 +63,7 @@ BAD: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     ),
     "input twice": (GOOD, {"inputs": ("a", "b", "a")}, "data.inputs: names the column 'a' twice; remove one of them"),
     "target twice": (GOOD, {"targets": ("b", "b")}, "data.targets: names the column 'b' twice; remove one of them"),
-    "date as input": (
-        GOOD,
-        {"inputs": ("date",)},
-        "data.inputs: 'date' is the column of dates; name columns of numbers",
-    ),
+    "date as input": (GOOD, {"inputs": ("date",)}, "data.inputs: 'date' is the column of dates; name columns of"),
     "target in the window": (
         GOOD,
         {"inputs": ("a", "b"), "horizon": 0},
@@ -76,17 +72,17 @@ BAD: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "nothing to predict from": (
         GOOD,
         {"targets": ("a", "b"), "horizon": 0},
-        "{path}: has no column of numbers besides the targets, expected at least one to predict from",
+        "{path}: has no column of numbers besides the targets; add one to predict from",
     ),
     "a word": (
         with_line(9, "2020-01-08,8,x"),
         {},
-        "{path}:9:3: 'x' is not a number, expected one with",
+        "{path}:9:3: 'x' is not a number; give one with",
     ),
     "a column of words": (
         GOOD.replace(".5", "x"),
         {},
-        "{path}:2:3: '1x' is not a number, expected one with",
+        "{path}:2:3: '1x' is not a number; give one with",
     ),
     "underscore": (with_line(9, "2020-01-08,1_0,8"), {}, "{path}:9:2: '1_0' is not a number"),
     "cell with a line break": (with_line(9, '2020-01-08,"1\u2028\nx",8'), {}, "{path}:10:2: '1\\u2028\\nx' is not a"),
@@ -112,9 +108,9 @@ BAD: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         {"missing": "interpolate"},
         "{path}:29:3: 'b' is missing, and no number after it can fill the gap",
     ),
-    "no date": (with_line(9, "soon,8,8"), {}, "{path}:9:1: 'soon' is not a date, expected one such as 2020-12-31 or"),
-    "missing date": (with_line(9, ",8,8"), {}, "{path}:9:1: '' is not a date, expected one such as 2020-12-31"),
-    "no dates": (GOOD, {"date": "a"}, "{path}:2:2: '1' is not a date, expected one such as 2020-12-31"),
+    "no date": (with_line(9, "soon,8,8"), {}, "{path}:9:1: 'soon' is not a date; give one such as 2020-12-31 or"),
+    "missing date": (with_line(9, ",8,8"), {}, "{path}:9:1: '' is not a date; give one such as 2020-12-31"),
+    "no dates": (GOOD, {"date": "a"}, "{path}:2:2: '1' is not a date; give one such as 2020-12-31"),
     "date of no calendar": (with_line(9, "2020-02-30,8,8"), {}, "{path}:9:1: '2020-02-30' is not a date"),
     "date twice": (
         with_line(9, "2020-01-07,8,8"),
@@ -129,12 +125,12 @@ BAD: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "one time zone": (
         with_line(9, "2020-01-08T00:00Z,8,8"),
         {},
-        "{path}:9: only one of this date and the first date has a time zone; give every date a time zone, or none",
+        "{path}:9: dates with and without a time zone are mixed; use one form",
     ),
     "every without dates": (
         GOOD.replace("date", "c"),
         {"every": "1d"},
-        "{path}: has no column with dates such as 2020-12-31, which data.every needs; name it in data.date",
+        "{path}: has no dates such as 2020-12-31, which data.every needs; set data.date",
     ),
     "missing row": (
         GOOD.replace("2020-01-08,8,8.5\n", ""),

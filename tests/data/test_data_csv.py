@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import zoo
-from tests.data.common import parts, rewrites_files
+from tests.data.common import error_of, parts, rewrites_files
 from tests.support.paths import DATA
 from zoo.data.sources.table import Csv
 from zoo.data.sources.timeline import parse_step
@@ -320,11 +320,8 @@ def test_missing_rows_are_filled(tmp_path: Path, every: str, dates: list[str]) -
     assert column(tmp_path, text, 5) == [1, 2, 8, 9, 10]
     assert column(tmp_path, text, 7, every=every, missing="previous") == [1, 2, 2, 2, 8, 9, 10]
     assert column(tmp_path, text, 7, every=every, missing="interpolate") == [1, 2, 4, 6, 8, 9, 10]
-    with pytest.raises(zoo.DataError) as caught:
-        column(tmp_path, text, 7, every=every)
-    assert str(caught.value).startswith(
-        f"{tmp_path / 'x.csv'}:4: rows missing before this row by data.every: 2; add them "
-    )
+    message = error_of(lambda: column(tmp_path, text, 7, every=every))
+    assert message.startswith(f"{tmp_path / 'x.csv'}:4: rows missing before this row by data.every: 2; add them ")
 
 
 @given(st.integers(1, 90), st.sampled_from(["s", "min", "h", "d"]), st.sets(st.integers(0, 300), min_size=1))
@@ -338,9 +335,7 @@ def test_slots_count_steps(count: int, unit: str, slots: set[int]) -> None:
 
 @pytest.mark.parametrize("text", ["", "h1", "1.5h", "-1h", "0h", "1 fortnight", "1 month", "h h", "1h 5min", "\u0661h"])
 def test_texts_that_are_not_steps(text: str) -> None:
-    with pytest.raises(
-        ValidationError, match=r"must be a count and one of the units ms, s, min, h, d, w, business day"
-    ):
+    with pytest.raises(ValidationError, match=r"must be a count and a unit: ms, s, min, h, d, w, business day"):
         Csv.Config(every=text)
 
 

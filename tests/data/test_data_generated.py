@@ -148,8 +148,7 @@ BAD_TEXTS: dict[str, tuple[bytes, dict[str, Any], str]] = {
         "test 63, expected at least 64 in each; lower data.window or give a longer text",
     ),
     "shares above 1": (
-        b"x" * 1000, {"train": 0.9},
-        "data.train: train, validation and test add up to 1.1, expected at most 1; lower one of them",
+        b"x" * 1000, {"train": 0.9}, "data.train: the parts add up to 1.1, expected at most 1; lower one of them"
     ),
 }  # fmt: skip
 

@@ -279,7 +279,7 @@ BAD_FILES: dict[str, tuple[str | bytes, str]] = {
 BAD_CSV: dict[str, tuple[str | bytes, str]] = {
     "empty": ("", "{path}: is empty, expected a line with the names of the columns"),
     "header alone": ("text,label\n", "{path}: has no rows below the names of its columns, expected at least one"),
-    "no header": ("1,2\n", "{path}:1: contains no names, expected the names of the columns; add them as"),
+    "no header": ("1,2\n", "{path}:1: contains no names of columns; add them as the first line"),
     "no texts": (
         "txet,label\nx,a\n", "{path}: has no column 'text' (did you mean 'txet'?), which data.text names; columns: 'tx"
     ),
@@ -290,7 +290,7 @@ BAD_CSV: dict[str, tuple[str | bytes, str]] = {
     "empty label": ("text,label\nx,a\ny,\n", "{path}:3:2: 'label' is empty; fill it in"),
     "not UTF-8": (b"text,label\ncaf\xe9,a\n", "{path}:2: is not UTF-8 text"),
     "open quote": ('text,label\n"x,a\n', "{path}:2: is not CSV: unexpected end of data; correct the line"),
-    "one label": ("text,label\n" + "x,a\n" * 20, "{path}: all texts have the label 'a', expected at least two"),
+    "one label": ("text,label\n" + "x,a\n" * 20, "{path}: all texts have the label 'a'; add texts with another"),
     "labels of one text": (
         "text,label\n" + "".join(f"x,a{i}\n" for i in range(20)),
         "{path}: too few texts for each of 20 labels in each part: 1 of 20 texts have the label 'a",
@@ -322,16 +322,16 @@ def test_bad_choices(tmp_path: Path) -> None:
     files = write_files(tmp_path, TEXTS)
     absent = str(tmp_path / "absent")
     assert message_of(files=files, folder="x") == (
-        "data.files: is given together with data.folder, expected one of files, folder and file; remove the other"
+        "data.files: is given with data.folder; give only one of files, folder and file"
     )
-    assert message_of(folder="x", file="y").startswith("data.folder: is given together with data.file, expected one of")
+    assert message_of(folder="x", file="y").startswith("data.folder: is given with data.file; give only one of")
     assert message_of(files={}) == "data.files: is empty, expected a file for each label"
-    assert message_of(files={"pos": files["pos"]}).startswith("data.files: all texts have the label 'pos', expected ")
+    assert message_of(files={"pos": files["pos"]}).startswith("data.files: all texts have the label 'pos'; add texts")
     assert message_of(files={" ": files["pos"]}).startswith(f"data.files: the label of {files['pos']} is empty")
     assert message_of(files={"a": absent}) == f"{absent}: there is no such file; correct the path"
     assert message_of(file=absent) == f"{absent}: there is no such file; correct the path"
     assert message_of(files=files, train=0.9) == (
-        "data.train: train, validation and test add up to 1.1, expected at most 1; lower one of them"
+        "data.train: the parts add up to 1.1, expected at most 1; lower one of them"
     )
 
 
@@ -357,7 +357,7 @@ def test_bad_folders(tmp_path: Path) -> None:
         r"'zero\x00byte': has a control character in its name, '\x00'; give it another name"
     )
     assert message_of(folder=str(tmp_path)) == (
-        f"{tmp_path}: contains no texts, expected a folder for each label with one .txt file for each text"
+        f"{tmp_path}: contains no texts, expected a folder for each label with .txt files in it"
     )
     folder = Path(write_folder(tmp_path, TEXTS))
     (folder / "README").write_text("no label")
@@ -372,7 +372,7 @@ def test_bad_folders(tmp_path: Path) -> None:
     (folder / "pos" / "x.txt").unlink()
     (folder / "many").mkdir()
     assert message_of(folder=str(folder)) == (
-        f"{folder / 'many'}: contains no .txt file, expected one for each text; add them or remove the folder"
+        f"{folder / 'many'}: contains no .txt file; add one for each text or remove the folder"
     )
 
 

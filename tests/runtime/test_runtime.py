@@ -217,13 +217,10 @@ def test_a_fixed_number_of_steps(lengths: bool, tmp_path: Path) -> None:
         (np.full((2, 8), None), f"{NO_NUMBERS.format('object')}; convert them with astype('float32')"),
         (
             np.zeros((2, 8), "M8[s]"),
-            f"{NO_NUMBERS.format('datetime64[s]')}; give numbers, such as the seconds since some moment",
+            f"{NO_NUMBERS.format('datetime64[s]')}; give numbers, such as the seconds since a fixed date",
         ),
         (np.zeros((2, 8), "m8[s]"), f"{NO_NUMBERS.format('timedelta64[s]')}; give numbers, such as seconds"),
-        (
-            [[0.0] * 8, [0.0] * 7],
-            "contains lists of different lengths, expected an array; give every list the same length",
-        ),
+        ([[0.0] * 8, [0.0] * 7], "contains lists or arrays of different shapes; give all of them one shape"),
         (masked((2, 8)), MASKED),
         ([masked(8), masked(8)], MASKED.replace("(1)", "(2)")),
         ([[np.ma.masked, *[0.0] * 7]], MASKED),
@@ -378,10 +375,7 @@ def test_tokens_that_the_model_does_not_know(token: int, tmp_path: Path) -> None
     [
         (np.zeros((1, 2, 8), bool), f"{NO_NUMBERS.format('bool')}; convert them to 0 and 1 with astype('float32')"),
         (masked((1, 2, 8)), MASKED),
-        (
-            [[[0.0] * 8], [[0.0] * 7]],
-            "contains lists of different lengths, expected an array; give every list the same length",
-        ),
+        ([[[0.0] * 8], [[0.0] * 7]], "contains lists or arrays of different shapes; give all of them one shape"),
     ],
 )
 def test_arrays_that_are_no_numbers(x: Any, fault: str, tmp_path: Path) -> None:

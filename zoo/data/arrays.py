@@ -19,13 +19,11 @@ NUMBERS, TOKENS = "iuf", "iu"
 _ADVICE: Mapping[str, str] = {
     "b": "convert them to 0 and 1 with astype('float32')",
     "c": "give real and imaginary parts as features of their own",
-    "O": "convert them with astype('float32')",
-    "S": "convert them with astype('float32')",
-    "U": "convert them with astype('float32')",
+    "V": "give one plain number per feature",
     "M": "give numbers, such as the seconds since a fixed date",
     "m": "give numbers, such as seconds",
 }
-"""Advice of the error for each kind of dtype that is not a number."""
+"""Advice of the error for kinds of dtypes that ``astype`` alone does not convert well."""
 
 
 def as_array(value: Any, where: str) -> NDArray[Any]:
@@ -42,10 +40,8 @@ def as_array(value: Any, where: str) -> NDArray[Any]:
         )
     try:
         return np.asarray(value)
-    except ValueError as error:  # such as lists of different lengths
-        raise DataError(
-            f"{where}: contains lists of different lengths, expected an array; give every list the same length"
-        ) from error
+    except ValueError as error:
+        raise DataError(f"{where}: contains lists or arrays of different shapes; give all of them one shape") from error
 
 
 def _masked(value: Any, masked: Any) -> int:
@@ -65,7 +61,7 @@ def require_kind(dtype: np.dtype[Any], where: str, *, tokens: bool = False) -> N
     if tokens:
         advice = "; convert whole numbers with astype('int64')" if dtype.kind == "f" else ""
         raise DataError(f"{where}: contains values of type {dtype}, expected integers, one per token{advice}")
-    advice = _ADVICE.get(dtype.kind, "give one plain number per feature")
+    advice = _ADVICE.get(dtype.kind, "convert them with astype('float32')")
     raise DataError(f"{where}: contains values of type {dtype}, expected real numbers such as float32; {advice}")
 
 

@@ -67,9 +67,7 @@ def cell_number(cell: str) -> float | None:
 
 def not_a_number(place: str, cell: str) -> DataError:
     """Return the error for a cell that is not a number; ``place`` is ``file:line:column``."""
-    return DataError(
-        f"{place}: {show_cell(cell)} is not a number, expected one with a decimal point, such as 0.5; correct the cell"
-    )
+    return DataError(f"{place}: {show_cell(cell)} is not a number; give one with a decimal point, such as 0.5")
 
 
 def show_cell(cell: str) -> str:

@@ -77,6 +77,5 @@ def _shape(path: Path, header: bytes, dims: int) -> tuple[int, ...]:
         raise DataError(f"{path}: ends inside its header, at {len(header)} of {4 + 4 * dims} bytes; {_AGAIN}")
     shape = tuple(int.from_bytes(header[at : at + 4], "big") for at in range(4, len(header), 4))
     if 0 in shape:
-        sizes = " x ".join(map(str, shape))
-        raise DataError(f"{path}: contains no data: its header states {sizes}, expected sizes above 0; {_AGAIN}")
+        raise DataError(f"{path}: contains no data: its header states {' x '.join(map(str, shape))}; {_AGAIN}")
     return shape

@@ -82,9 +82,7 @@ def _npy_header(path: Path, stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype
         version = npy.read_magic(stream)
         shape, _, dtype = readers[version](stream)
     except Exception as error:  # NumPy evaluates the header as Python, which fails in many ways
-        raise DataError(
-            f"{path}: has a .npy header that cannot be understood; write the file with numpy.save"
-        ) from error
+        raise DataError(f"{path}: has a .npy header that cannot be understood; write it with numpy.save") from error
     return shape, dtype
 
 
@@ -94,7 +92,7 @@ def _read_csv(path: Path, stream: BinaryIO, features: int) -> NDArray[np.float32
     for index, (line, row) in enumerate(csv_rows(path, stream)):
         if len(row) != features:
             raise DataError(
-                f"{path}:{line}: columns: {len(row)}, expected {features}, one per feature, separated by commas"
+                f"{path}:{line}: columns: {len(row)}, expected {features}, one per feature, comma-separated"
             )
         if index > 0 or not _is_header(row):
             values.extend(_number(cell, f"{path}:{line}:{column}") for column, cell in enumerate(row, 1))

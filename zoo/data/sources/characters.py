@@ -96,9 +96,7 @@ def _read(path: Path) -> tuple[str, str]:
 def _parts(config: Characters.Config, text: str, source: str) -> list[str]:
     shares = config.train, config.validation, config.test
     if sum(shares) > 1 + 1e-9:
-        raise zoo.DataError(
-            f"data.train: train, validation and test add up to {sum(shares):g}, expected at most 1; lower one of them"
-        )
+        raise zoo.DataError(f"data.train: the parts add up to {sum(shares):g}, expected at most 1; lower one of them")
     ends = [int(sum(shares[:number]) * len(text) + 1e-9) for number in range(4)]
     parts = [text[ends[number] : ends[number + 1]] for number in range(3)]
     needed = config.window + (config.predict == "next")

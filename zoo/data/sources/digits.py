@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 import zoo
@@ -21,17 +22,15 @@ class Digits(zoo.DataSource):
 
         bunch = load_digits()
         images, digits = bunch.images.astype("uint8"), bunch.target
-        train_x, rest_x, train_y, rest_y = train_test_split(
-            images, digits, test_size=0.4, random_state=0, stratify=digits
+        first, rest = train_test_split(np.arange(len(digits)), test_size=0.4, random_state=0, stratify=digits)
+        train, validation, test = (
+            zoo.Split(torch.from_numpy(images[rows]), torch.from_numpy(digits[rows]).long())
+            for rows in (first, *train_test_split(rest, test_size=0.5, random_state=0, stratify=digits[rest]))
         )
-        validation_x, test_x, validation_y, test_y = train_test_split(
-            rest_x, rest_y, test_size=0.5, random_state=0, stratify=rest_y
-        )
-        train = zoo.Split(torch.from_numpy(train_x), torch.from_numpy(train_y).long())
         return zoo.Dataset(
             train=train,
-            validation=zoo.Split(torch.from_numpy(validation_x), torch.from_numpy(validation_y).long()),
-            test=zoo.Split(torch.from_numpy(test_x), torch.from_numpy(test_y).long()),
+            validation=validation,
+            test=test,
             signature=zoo.Signature(features=8, labels=tuple("0123456789"), input_scale=zoo.standardisation(train.x)),
             description=(
                 "Handwritten digits of 8 x 8 pixels from 0 to 16, read row by row (E. Alpaydin and C. Kaynak, UCI "

@@ -62,9 +62,7 @@ def _slots(table: Table, step: Step | None) -> NDArray[np.int64]:
     if step is None:
         return np.arange(len(table))
     if table.dates is None:
-        raise zoo.DataError(
-            f"{table.source}: has no column with dates such as 2020-12-31, which data.every needs; name it in data.date"
-        )
+        raise zoo.DataError(f"{table.source}: has no dates such as 2020-12-31, which data.every needs; set data.date")
     try:
         return step.slots(table.dates)
     except MisplacedRowError as error:

@@ -105,9 +105,7 @@ class Csv(zoo.DataSource):
         training = slice(len(parts[0]))
         x_scale = _scale(x[training], config.input_scaling)
         y_scale = _scale(y[training], config.target_scaling)
-        before = np.concatenate(
-            [y[training].mean(0, keepdims=True), y[:-1]]
-        )  # for each row the targets of the row before
+        before = np.concatenate([y[training].mean(0, keepdims=True), y[:-1]])  # the targets of the row before each row
         rows = _narrow(x), _narrow(y), _narrow(before)
         train, validation, test = (_windows(*rows, part, config.window, config.horizon) for part in parts)
         return zoo.Dataset(
@@ -146,9 +144,7 @@ def _inputs(config: Csv.Config, table: Table, targets: Sequence[str]) -> tuple[s
                 f"data.inputs: {name!r} is also a target, and with a horizon of 0 the window contains it; remove it"
             )
     if not inputs:
-        raise zoo.DataError(
-            f"{table.source}: has no column of numbers besides the targets, expected at least one to predict from"
-        )
+        raise zoo.DataError(f"{table.source}: has no column of numbers besides the targets; add one to predict from")
     return inputs
 
 

@@ -149,14 +149,12 @@ def make_table(source: str, rows: Iterable[tuple[int, list[str]]], date: str | N
     first = next(rows, None)
     if first is None:
         raise zoo.DataError(f"{source}: has no rows below the names of its columns, expected at least one")
-    if date is not None and date not in names:
+    if date is None:
+        first_cells = zip(names, first[1], strict=False)
+        date = next((name for name, cell in first_cells if name.lower() in _DATE_NAMES and _iso(cell)), None)
+    elif date not in names:
         raise no_column(source, date, "date", names)
-    recognised = (
-        index
-        for index, (name, cell) in enumerate(zip(names, first[1], strict=False))
-        if name.lower() in _DATE_NAMES and _iso(cell) is not None
-    )
-    at = names.index(date) if date is not None else next(recognised, None)
+    at = None if date is None else names.index(date)
     columns = [Column(name, number) for number, name in enumerate(names, 1)]
     lines: list[int] = []
     moments: list[datetime] = []
@@ -175,7 +173,7 @@ def make_table(source: str, rows: Iterable[tuple[int, list[str]]], date: str | N
         names,
         [column for column in columns if column.name and column.number - 1 != at],
         None if at is None else _dates(source, moments, lines),
-        None if at is None else names[at],
+        date,
         lines,
     )
 
@@ -195,9 +193,7 @@ def read_header(source: str, first: tuple[int, list[str]] | None) -> list[str]:
     line, cells = first
     names = [cell.strip() for cell in cells]
     if all(name.lower() in zoo.MISSING_MARKS or zoo.cell_number(name) is not None or _iso(name) for name in names):
-        raise zoo.DataError(
-            f"{source}:{line}: contains no names, expected the names of the columns; add them as the first line"
-        )
+        raise zoo.DataError(f"{source}:{line}: contains no names of columns; add them as the first line")
     before: set[str] = set()
     for index, name in enumerate(names):
         if name and name in before:  # several columns may be without a name: a spec cannot refer to them
@@ -232,8 +228,7 @@ def _moment(place: str, cell: str) -> datetime:
     moment = _iso(cell)
     if moment is None:
         raise zoo.DataError(
-            f"{place}: {zoo.show_cell(cell)} is not a date, expected one such as 2020-12-31 or 2020-12-31 13:00:00; "
-            "correct the cell"
+            f"{place}: {zoo.show_cell(cell)} is not a date; give one such as 2020-12-31 or 2020-12-31 13:00:00"
         )
     return moment
 
@@ -242,10 +237,7 @@ def _dates(source: str, moments: Sequence[datetime], lines: Sequence[int]) -> Da
     """Return the moments as an array, or raise a `DataError` where they do not increase."""
     for row, moment in enumerate(moments):
         if (moment.tzinfo is None) != (moments[0].tzinfo is None):
-            raise zoo.DataError(
-                f"{source}:{lines[row]}: only one of this date and the first date has a time zone; "
-                "give every date a time zone, or none"
-            )
+            raise zoo.DataError(f"{source}:{lines[row]}: dates with and without a time zone are mixed; use one form")
         if row and moment <= moments[row - 1]:
             raise zoo.DataError(
                 f"{source}:{lines[row]}: the date {moment.replace(tzinfo=None)} is not later than the date before it, "

@@ -65,10 +65,7 @@ class Text(zoo.DataSource):
         texts = _texts(config)
         labels = sorted(set(texts.labels), key=_order)
         if len(labels) < 2:
-            raise zoo.DataError(
-                f"{texts.source}: all texts have the label {labels[0]!r}, expected at least two labels; add texts with "
-                "another label"
-            )
+            raise zoo.DataError(f"{texts.source}: all texts have the label {labels[0]!r}; add texts with another label")
         numbers = {label: number for number, label in enumerate(labels)}
         classes = np.array([numbers[label] for label in texts.labels])
         parts = _split(config, texts, classes)
@@ -136,10 +133,7 @@ class _Texts:
 def _texts(config: Text.Config) -> _Texts:
     given = [name for name in ("files", "folder", "file") if getattr(config, name) is not None]
     if len(given) > 1:
-        raise zoo.DataError(
-            f"data.{given[0]}: is given together with data.{given[1]}, expected one of files, folder and file; "
-            "remove the other"
-        )
+        raise zoo.DataError(f"data.{given[0]}: is given with data.{given[1]}; give only one of files, folder and file")
     if config.files is not None:
         return _from_files(config.files)
     if config.folder is not None:
@@ -200,12 +194,10 @@ def _from_folder(folder: Path) -> _Texts:
         if not texts[-1]:
             raise zoo.DataError(f"{path}: is empty, expected a text; fill it or remove it")
     if not files:
-        raise zoo.DataError(
-            f"{folder}: contains no texts, expected a folder for each label with one .txt file for each text"
-        )
+        raise zoo.DataError(f"{folder}: contains no texts, expected a folder for each label with .txt files in it")
     if lacking := {path.name for path in labels} - {label for _, label in files}:
         raise zoo.DataError(
-            f"{folder / min(lacking)}: contains no .txt file, expected one for each text; add them or remove the folder"
+            f"{folder / min(lacking)}: contains no .txt file; add one for each text or remove the folder"
         )
     return _Texts(str(folder), folder.name, texts, [label for _, label in files])
 
@@ -245,9 +237,7 @@ def _split(config: Text.Config, texts: _Texts, classes: NDArray[np.int64]) -> li
     ends = [int(sum(shares[: number + 1]) * count + 1e-9) for number in range(3)]
     sizes = [ends[0], ends[1] - ends[0], ends[2] - ends[1]]
     if ends[2] > count:
-        raise zoo.DataError(
-            f"data.train: train, validation and test add up to {sum(shares):g}, expected at most 1; lower one of them"
-        )
+        raise zoo.DataError(f"data.train: the parts add up to {sum(shares):g}, expected at most 1; lower one of them")
     try:
         train, rest = train_test_split(
             np.arange(count), train_size=sizes[0], test_size=count - sizes[0], random_state=0, stratify=classes

@@ -73,9 +73,7 @@ def parse_step(text: str) -> Step:
         unit = _UNITS.get(name) or _UNITS.get(name.removesuffix("s"))
         if unit and count:
             return Step(count, unit)
-    raise ValueError(
-        f"must be a count and one of the units {', '.join((*_MICROSECONDS, 'business day'))}, such as 15min"
-    )
+    raise ValueError(f"must be a count and a unit: {', '.join((*_MICROSECONDS, 'business day'))}; such as 15min")
 
 
 def _refuse(bad: NDArray[np.bool_], fault: str) -> None:
