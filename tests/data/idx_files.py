@@ -1,4 +1,4 @@
-"""Writers of small data sets in the format of MNIST."""
+"""Small data sets in the format of MNIST, written and loaded."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+import zoo
+from zoo.data.sources.mnist import Mnist
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
@@ -22,6 +25,10 @@ def numbered_images(count: int) -> NDArray[np.uint8]:
     images = np.random.default_rng(0).integers(0, 256, (count, 28, 28), dtype=np.uint8)
     images[:, 0, 0], images[:, 0, 1] = np.arange(count) // 256, np.arange(count) % 256
     return images
+
+
+def load_mnist(folder: Path) -> zoo.Dataset:
+    return Mnist().load(Mnist.Config(folder=str(folder)))
 
 
 def write_mnist(folder: Path, digits: NDArray[np.uint8], *, zipped: bool = False) -> None:

@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 
 import zoo
 from tests.data.common import error_of, rewrites_files
-from tests.data.idx_files import IMAGES, LABELS, TEST_LABELS, idx_bytes, numbered_images, write_mnist
+from tests.data.idx_files import IMAGES, LABELS, TEST_LABELS, idx_bytes, load_mnist, numbered_images, write_mnist
 from zoo.data.sequences import read_sequences
-from zoo.data.sources.mnist import Mnist
 
 FEATURES = 3
 DIGITS = np.arange(24, dtype=np.uint8) % 10
@@ -176,10 +175,6 @@ def message_of(path: Path, action: Callable[[], object]) -> str:
     return message
 
 
-def load_mnist(folder: Path) -> zoo.Dataset:
-    return Mnist().load(Mnist.Config(folder=str(folder)))
-
-
 @pytest.mark.parametrize(("name", "content", "expected"), SEQUENCES.values(), ids=SEQUENCES.keys())
 def test_bad_sequences(tmp_path: Path, name: str, content: bytes, expected: str) -> None:
     path = tmp_path / name
@@ -244,9 +239,7 @@ def test_mnist_folder_with_an_impossible_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, fault: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(zoo.DataError) as caught:
-        load_mnist(Path(folder))
-    assert fault in str(caught.value)
+    assert fault in error_of(lambda: load_mnist(Path(folder)))
 
 
 def make_folder(path: Path) -> None:

@@ -16,17 +16,13 @@ from sklearn.datasets import load_digits
 
 import zoo
 from tests.data.common import parts
-from tests.data.idx_files import IMAGES, numbered_images, write_mnist
+from tests.data.idx_files import IMAGES, load_mnist, numbered_images, write_mnist
 from tests.support.paths import DATA
 from zoo.data.sources.digits import Digits
 from zoo.data.sources.mnist import Mnist
 
 MNIST = DATA / "mnist"
 needs_mnist = pytest.mark.skipif(not MNIST.is_dir(), reason="the MNIST files are not in ../shared/data/mnist")
-
-
-def load_mnist(folder: Path) -> zoo.Dataset:
-    return Mnist().load(Mnist.Config(folder=str(folder)))
 
 
 def digest(*tensors: torch.Tensor) -> str:
