@@ -96,7 +96,7 @@ def test_a_forecast_is_for_the_rows_after_the_last_and_in_the_units_of_the_file(
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (ROWS[:4], "holds 4 rows, expected at least 5, as the model was trained with"),
+        (ROWS[:4], "contains 4 rows, expected at least 5, the window of the model"),
         ([{"open": 1, "close": 2}], ":1: has no column 'volume' in its header, expected open, close, volume"),
         ([*ROWS[:7], {**ROWS[7], "close": "many"}], ":9:3: 'many' is not a number"),
         ([*ROWS[:7], {**ROWS[7], "close": "nan"}], ":9:3: nan is not a finite number"),
@@ -130,7 +130,7 @@ def test_columns_without_a_window_take_every_row(adding: Path, rows: int, tmp_pa
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("value,marker\n", ": holds no row below its header, expected a row for each step"),
+        ("value,marker\n", ": contains no rows below its header, expected one row per step"),
         ("", ":1: has no column 'value' in its header, expected value, marker"),
         ("0.5,1\n0.25,0\n", ":1: is a row of numbers, expected a header that names the columns value, marker"),
         ("value,marker\n0.5,1\n1e39,0\n", ":3:1: 1e+39 is more than float32 can hold; replace or remove it"),
@@ -152,7 +152,7 @@ def test_a_hidden_character_stands_in_a_text(hidden: Path) -> None:
     assert text_ids("t<mask>e", task.signature, "").tolist() == [task.signature.ids["t"], mask, task.signature.ids["e"]]
     outcome = run_zoo("predict", hidden, "--text", "t<mask>e king", "--json")
     assert len(json.loads(outcome.stdout)["predictions"][0]["answers"]) == len("t_e king")
-    assert "--text 1:1: the model does not know '<'" in run_zoo("predict", hidden, "--text", "<msk>").stderr
+    assert "--text 1:1: '<' is not in the vocabulary" in run_zoo("predict", hidden, "--text", "<msk>").stderr
 
 
 def test_labels_and_texts_that_would_break_a_line(hidden: Path) -> None:
@@ -228,7 +228,7 @@ def test_every_step_has_an_answer(copy: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("--text", "ab!"), 1, "--text 1:3: the model does not know '!'"),
+        (("--text", "ab!"), 1, "--text 1:3: '!' is not in the vocabulary of the model"),
         (("--text", ""), 1, "--text 1: is empty, expected a text"),
         ((), 2, "give a file with --input, or a text with --text"),
     ],
@@ -243,7 +243,7 @@ def test_texts_that_a_model_cannot_read(copy: Path, arguments: tuple[str, ...], 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", ": is empty, expected one text a line"),
+        (b"", ": is empty, expected one text per line"),
         (b"good\n\nbad\n", ":2: is empty, expected a text"),
         (b"good\nb\xff\xfed\n", ":2: is not UTF-8 text"),
     ],

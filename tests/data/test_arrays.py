@@ -1,4 +1,4 @@
-"""What is refused of a user's arrays, and the place that is named, against the plainest way to find both."""
+"""Validation of user arrays: which values are rejected and which position the error names, against plain NumPy."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
 import zoo
-from zoo.data.arrays import as_array, known_tokens, require_finite, to_float32
+from zoo.data.arrays import as_array, require_finite, to_float32, to_tokens
 
 ODD = st.sampled_from([0.0, 1.5, -2.0, 3e38, 1e39, -1e39, np.inf, -np.inf, np.nan])
 SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 3))
 
 
-def place_of(ask: Any) -> str | None:
-    """Where the error is, if there is one."""
+def place_of(action: Any) -> str | None:
+    """Return the position that the error names; None where there is no error."""
     try:
-        ask()
+        action()
     except zoo.DataError as error:
         return str(error).partition(":")[0]
     return None
@@ -47,14 +47,14 @@ def test_the_first_number_that_is_not_finite_is_named(values: NDArray[np.float64
     ),
     data=st.data(),
 )
-def test_the_first_token_that_is_unknown_is_named(values: NDArray[np.int64], data: st.DataObject) -> None:
-    """Of five; what stands behind a length becomes a token that the model knows."""
+def test_the_first_token_outside_the_vocabulary_is_named(values: NDArray[np.int64], data: st.DataObject) -> None:
+    """With a vocabulary of five; a token behind the length of its sequence becomes one of the vocabulary."""
     lengths = data.draw(npst.arrays(np.int64, values.shape[:1], elements=st.integers(1, values.shape[1])))
     valid = np.arange(values.shape[1]) < lengths[:, None]
     read = [tuple(at) for at in np.argwhere(((values < 0) | (values > 4)) & valid).tolist()]
-    assert place_of(lambda: known_tokens(values, 5, str, valid=valid)) == (str(read[0]) if read else None)
+    assert place_of(lambda: to_tokens(values, 5, str, valid=valid)) == (str(read[0]) if read else None)
     if not read:
-        tokens = known_tokens(values, 5, str, valid=valid)
+        tokens = to_tokens(values, 5, str, valid=valid)
         assert tokens.min() >= 0
         assert tokens.max() <= 4
         assert np.array_equal(tokens[valid], values[valid])
@@ -62,7 +62,7 @@ def test_the_first_token_that_is_unknown_is_named(values: NDArray[np.int64], dat
 
 @pytest.mark.parametrize("dtype", ["f2", ">f4", "f8", "longdouble", "i1", "u8"])
 def test_numbers_of_any_dtype_become_float32(dtype: str) -> None:
-    """Without a warning, which would be an error here."""
+    """A NumPy warning would fail the test."""
     values = np.array([[0, 1], [2, 100]], dtype).T
     narrow = to_float32(values)
     assert narrow.flags.c_contiguous
@@ -72,13 +72,13 @@ def test_numbers_of_any_dtype_become_float32(dtype: str) -> None:
 def test_a_mask_is_found_in_lists_too() -> None:
     hidden = np.ma.masked_array([1.0, 2.0], [False, True])
     for given_ in (hidden, [hidden, hidden], [[1.0, np.ma.masked]], ([1.0], [np.ma.masked])):
-        with pytest.raises(zoo.DataError, match="masked, expected none"):
+        with pytest.raises(zoo.DataError, match=r"masked values \(\d\), expected none"):
             as_array(given_, "x")
     assert as_array([np.ma.masked_array([1.0, 2.0])], "x").tolist() == [[1.0, 2.0]]
     assert type(as_array(np.ma.masked_array([1.0]), "x")) is np.ndarray
 
 
-def test_masked_arrays_are_not_imported_for_those_who_have_none() -> None:
-    """Which takes as long as a tenth of all else."""
+def test_the_module_of_masked_arrays_is_not_imported_without_need() -> None:
+    """Its import takes a tenth of the time of all other imports."""
     code = "import sys, zoo.runtime; zoo.runtime.model.as_array([[1.0]], ''); sys.exit('numpy.ma' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,4 +1,4 @@
-"""The built-in data sources: what they load, how they split it, and what that costs."""
+"""The data sources digits and mnist: contents, splits and memory; and `zoo.standardisation`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 import zoo
-from tests.data.idx_files import IMAGES, numbered_images, write_mnist
+from tests.data.common import parts
+from tests.data.idx_files import IMAGES, load_mnist, numbered_images, write_mnist
 from tests.support.paths import DATA
 from zoo.data.sources.digits import Digits
 from zoo.data.sources.mnist import Mnist
@@ -24,20 +25,12 @@ MNIST = DATA / "mnist"
 needs_mnist = pytest.mark.skipif(not MNIST.is_dir(), reason="the MNIST files are not in ../shared/data/mnist")
 
 
-def load_mnist(folder: Path) -> zoo.Dataset:
-    return Mnist().load(Mnist.Config(folder=str(folder)))
-
-
-def parts(dataset: zoo.Dataset) -> list[zoo.Split]:
-    return [dataset.train, dataset.validation, dataset.test]
-
-
 def digest(*tensors: torch.Tensor) -> str:
     return hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in tensors)).hexdigest()[:16]
 
 
 def numbers(split: zoo.Split) -> list[int]:
-    """The number that `numbered_images` wrote into each image."""
+    """Return the number that `numbered_images` wrote into each image."""
     return (split.x[:, 0, 0].int() * 256 + split.x[:, 0, 1].int()).tolist()
 
 
@@ -56,7 +49,7 @@ def assert_well_formed(dataset: zoo.Dataset, side: int) -> None:
     counts = np.bincount(dataset.train.x.numpy().ravel()).tolist()
     total, first, second = (sum(count * value**power for value, count in enumerate(counts)) for power in range(3))
     assert scale.offset == pytest.approx((first / total,) * side, rel=1e-12)
-    # Exact in whole numbers up to the division; torch's own deviation is off by 1e-10 at 43 million pixels.
+    # Exact in integers up to the division; torch's standard deviation has an error of 1e-10 at 43 million pixels.
     assert scale.factor == pytest.approx((math.sqrt(total * second - first**2) / total,) * side, rel=1e-12)
 
 
@@ -85,7 +78,7 @@ def test_digits_are_stratified() -> None:
 
 
 def test_digits_split_never_changes() -> None:
-    """Results of today compare with those of last year only when this holds."""
+    """Otherwise results of different versions could not be compared."""
     dataset = Digits().load(zoo.Config())
     assert [digest(part.x, part.y) for part in parts(dataset)] == [
         "b174cf9d95f9bb9b",
@@ -105,7 +98,7 @@ def test_mnist_is_read_zipped_or_not(tmp_path: Path, zipped: bool) -> None:
 
 
 def test_mnist_may_be_centred(tmp_path: Path) -> None:
-    """From -0.5 to 0.5, whatever the pixels of the training part are."""
+    """The scale maps pixels to -0.5 to 0.5 and does not depend on the training part."""
     write_mnist(tmp_path, np.arange(120, dtype=np.uint8) % 10)
     dataset = Mnist().load(Mnist.Config(folder=str(tmp_path), scaling="centred"))
     assert dataset.signature.input_scale == zoo.Scale((127.5,) * 28, (255.0,) * 28)
@@ -125,7 +118,7 @@ def test_mnist_folder_is_relative_to_where_zoo_runs(tmp_path: Path, monkeypatch:
     assert len(load_mnist(Path("data")).train) == 22
 
 
-# 5,000 is more than the rows that are moved at once, 12 and 13 the fewest there can be.
+# 5,000 images are moved in several chunks; 12 and 13 are the smallest sets.
 @pytest.mark.parametrize("count", [12, 13, 100, 5000])
 def test_mnist_holds_out_a_twelfth_of_each_digit(tmp_path: Path, count: int) -> None:
     digits = np.random.default_rng(count).choice(10, count, p=np.arange(1, 11) / 55).astype(np.uint8)
@@ -135,9 +128,9 @@ def test_mnist_holds_out_a_twelfth_of_each_digit(tmp_path: Path, count: int) -> 
 
     assert len(dataset.validation) == -(-count // 12)
     held = torch.bincount(dataset.validation.y, minlength=10)
-    # One in twelve of a digit, rounded up or down.
+    # A twelfth of each digit, rounded up or down.
     assert (held - torch.bincount(torch.from_numpy(digits), minlength=10) / 12).abs().max() < 1
-    # Every image is in one part, once, whole and with its own digit; order is kept.
+    # Every image is in one part, once, unchanged and with its digit; the order is kept.
     assert sorted(numbers(dataset.train) + numbers(dataset.validation)) == list(range(count))
     for part in (dataset.train, dataset.validation):
         order = numbers(part)
@@ -154,8 +147,8 @@ def test_mnist_is_in_memory_once(tmp_path: Path) -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    # The images once; a twelfth more while the held-out ones are moved; an eighth more that a bytearray reserves as it
-    # grows (CPython, bytearray_resize); a MiB being read. A second copy would make it 2.
+    # The images once; a twelfth more for the held-out images while they are moved; an eighth more that a bytearray
+    # reserves as it grows (CPython, bytearray_resize); one chunk of 1 MiB. A second copy would make it 2.
     raw = sum(part.x.nbytes for part in parts(dataset))
     assert raw < peak < raw * (1 + 1 / 12 + 1 / 8) + (1 << 20)
 
@@ -177,7 +170,7 @@ def test_real_mnist_is_well_formed_and_stratified() -> None:
     assert [len(part) for part in parts(dataset)] == [55_000, 5_000, 10_000]
     held, stayed = torch.bincount(dataset.validation.y), torch.bincount(dataset.train.y)
     assert (held - (held + stayed) / 12).abs().max() < 1
-    # The counts of the test part as published with the set.
+    # The counts that are published with the set.
     assert torch.bincount(dataset.test.y).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 
 

@@ -1,4 +1,4 @@
-"""The data source csv: windows, parts and scales agree with plain Python, and each fault of a table has one line."""
+"""The data source csv: windows, parts, scales and filled gaps against plain Python. Bad tables: test_bad_tables.py."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import zoo
+from tests.data.common import error_of, parts, rewrites_files
 from tests.support.paths import DATA
 from zoo.data.sources.table import Csv
 from zoo.data.sources.timeline import parse_step
 
 needs_shared = pytest.mark.skipif(not (DATA / "etth1").is_dir(), reason="the series are not in ../shared/data")
-rewrites_files = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 Rows = list[list[float]]
 
@@ -32,10 +32,6 @@ def load_text(folder: Path, text: str | bytes, **fields: Any) -> zoo.Dataset:
     path = folder / "x.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return load(path, **fields)
-
-
-def parts(dataset: zoo.Dataset) -> list[zoo.Split]:
-    return [dataset.train, dataset.validation, dataset.test]
 
 
 def naive(split: zoo.Split) -> torch.Tensor:
@@ -59,7 +55,7 @@ def table(names: str, rows: Rows) -> str:
 
 
 def counting(count: int, columns: int = 2) -> Rows:
-    """Row i holds i, i + 1000, i + 2000, ..."""
+    """Return rows in which row i contains i, i + 1000, i + 2000, ..."""
     return [[float(row + 1000 * column) for column in range(columns)] for row in range(count)]
 
 
@@ -67,12 +63,12 @@ def column_numbers(split: zoo.Split) -> set[int]:
     return set(map(int, split.y.flatten().tolist()))
 
 
-# What is loaded
+# Windows, parts and scales
 
 
 @st.composite
 def series(draw: st.DrawFn) -> tuple[Rows, dict[str, Any]]:
-    """Rows of three columns a, b, c, and fields that fit them."""
+    """Draw rows of three columns a, b, c, and a config that fits them."""
     window, horizon = draw(st.integers(1, 5)), draw(st.integers(0, 4))
     sizes = [draw(st.integers(least, least + 6)) for least in (window + horizon, max(1, horizon), max(1, horizon))]
     number = st.floats(-1e6, 1e6, width=32)
@@ -86,7 +82,7 @@ def series(draw: st.DrawFn) -> tuple[Rows, dict[str, Any]]:
 
 
 def reference(rows: Rows, fields: dict[str, Any], part: int) -> tuple[list[Rows], list[Any], list[Any]]:
-    """x, y and naive of a part, in the plainest way there is."""
+    """Return x, y and naive of a part, computed in plain Python."""
     sizes = [fields["train"], fields["validation"], fields["test"]]
     start, stop = sum(sizes[:part]), sum(sizes[: part + 1])
     window, horizon = fields["window"], fields["horizon"]
@@ -97,18 +93,18 @@ def reference(rows: Rows, fields: dict[str, Any], part: int) -> tuple[list[Rows]
     mean = np.mean([pick(fields["targets"], row) for row in range(sizes[0])], axis=0).tolist()
     x: list[Rows] = []
     y: list[Any] = []
-    known: list[Any] = []
+    persistence: list[Any] = []
     for last in range(window - 1, len(rows)):
-        told = range(last + 1, last + horizon + 1) if horizon else [last]
-        if all(start <= row < stop for row in told):
-            answer = [pick(fields["targets"], row) for row in told]
+        target_rows = range(last + 1, last + horizon + 1) if horizon else [last]
+        if all(start <= row < stop for row in target_rows):
+            target = [pick(fields["targets"], row) for row in target_rows]
             x.append([pick(fields["inputs"], row) for row in range(last - window + 1, last + 1)])
-            y.append(answer if horizon else answer[0])
+            y.append(target if horizon else target[0])
             if horizon:
-                known.append([pick(fields["targets"], last)] * horizon)
+                persistence.append([pick(fields["targets"], last)] * horizon)
             else:
-                known.append(pick(fields["targets"], last - 1) if last else mean)
-    return x, y, known
+                persistence.append(pick(fields["targets"], last - 1) if last else mean)
+    return x, y, persistence
 
 
 @rewrites_files
@@ -117,9 +113,9 @@ def test_windows_are_those_of_plain_python(tmp_path: Path, case: tuple[Rows, dic
     rows, fields = case
     dataset = load_text(tmp_path, table("a,b,c", rows), **fields)
     for number, part in enumerate(parts(dataset)):
-        x, y, known = reference(rows, fields, number)
+        x, y, persistence = reference(rows, fields, number)
         assert len(part) == len(x) > 0
-        for got, want in ((part.x, x), (part.y, y), (naive(part), known)):
+        for got, want in ((part.x, x), (part.y, y), (naive(part), persistence)):
             assert got.dtype == torch.float32
             assert got.shape == np.shape(want)
             np.testing.assert_array_equal(got.numpy(), np.array(want, np.float32))
@@ -161,7 +157,7 @@ def test_scales_are_those_of_the_training_rows(
 def test_later_rows_change_nothing_before_them(
     tmp_path: Path, case: tuple[Rows, dict[str, Any]], untouched: int
 ) -> None:
-    """What a part and the scales are made of lies before the rows that are told in the next part."""
+    """A part and the scales depend only on rows before the target rows of the next part."""
     rows, fields = case
     ends = [fields["train"], fields["train"] + fields["validation"]]
     before = load_text(tmp_path, table("a,b,c", rows), **fields)
@@ -174,15 +170,15 @@ def test_later_rows_change_nothing_before_them(
 
 
 @pytest.mark.parametrize("horizon", [0, 1, 3])
-def test_each_target_is_told_in_one_part(tmp_path: Path, horizon: int) -> None:
+def test_each_target_belongs_to_one_part(tmp_path: Path, horizon: int) -> None:
     dataset = load_text(
         tmp_path, table("a,b", counting(30)), targets=("b",), inputs=("a",), window=4, horizon=horizon,
         train=15, validation=7, test=8,
     )  # fmt: skip
-    told = [column_numbers(part) for part in parts(dataset)]
+    targets = [column_numbers(part) for part in parts(dataset)]
     first = 1000 + 4 + min(1, horizon) - 1
-    assert told == [set(range(first, 1015)), set(range(1015, 1022)), set(range(1022, 1030))]
-    # Inputs alone reach back, by a whole window at most.
+    assert targets == [set(range(first, 1015)), set(range(1015, 1022)), set(range(1022, 1030))]
+    # Only the inputs reach back into the part before, by one window at most.
     assert dataset.validation.x[0, :, 0].tolist() == [15.0 - 4 - min(1, horizon) + step + 1 for step in range(4)]
 
 
@@ -196,7 +192,7 @@ def test_sequences_share_the_memory_of_the_rows(tmp_path: Path) -> None:
 
 
 def test_constant_columns_are_not_stretched(tmp_path: Path) -> None:
-    """0.1 has a mean that is not 0.1, by rounding, and so a deviation that is not 0."""
+    """By rounding, the mean of a column of 0.1 is not 0.1, so its standard deviation is not 0."""
     rows = [[0.1, 7.0] for _ in range(20)]
     for scaling in ("standard", "min_max"):
         dataset = load_text(
@@ -205,7 +201,7 @@ def test_constant_columns_are_not_stretched(tmp_path: Path) -> None:
         assert scales(dataset) == (zoo.Scale((0.1, 7.0), (1.0, 1.0)), zoo.Scale((7.0,), (1.0,)))
 
 
-def test_the_first_row_of_all_is_told_by_the_mean(tmp_path: Path) -> None:
+def test_persistence_of_the_very_first_row_is_the_mean(tmp_path: Path) -> None:
     dataset = load_text(
         tmp_path, table("a,b", counting(12)), targets=("b",), window=1, horizon=0, train=8, validation=2, test=2
     )
@@ -243,7 +239,7 @@ def test_shares_of_one_in_all_leave_no_row_out(tmp_path: Path) -> None:
         assert sum(len(part) for part in parts(dataset)) == count
 
 
-# What is read
+# Columns, dates and gaps
 
 
 def test_every_column_of_numbers_is_an_input(tmp_path: Path) -> None:
@@ -253,7 +249,7 @@ def test_every_column_of_numbers_is_an_input(tmp_path: Path) -> None:
     assert load_text(tmp_path, text, targets=("b",), inputs=("b", "a"), window=2).signature.columns == ("b", "a")
 
 
-def test_faults_in_columns_that_are_not_asked_for_do_not_matter(tmp_path: Path) -> None:
+def test_faults_in_unused_columns_do_not_matter(tmp_path: Path) -> None:
     text = "a,b,c\n" + "".join(f"{i},{i},{'x' if i == 3 else i}\n" for i in range(20))
     assert len(load_text(tmp_path, text, targets=("b",), inputs=("a",), window=2).train) == 12
 
@@ -266,7 +262,7 @@ def test_dates_are_recognised(tmp_path: Path, name: str) -> None:
     assert dataset.signature.columns == ("x",)
 
 
-def test_a_time_in_numbers_is_a_column_like_others(tmp_path: Path) -> None:
+def test_a_column_of_numbers_with_the_name_time_is_no_date(tmp_path: Path) -> None:
     text = "time,x\n" + "".join(f"{20200101 - i},{i}\n" for i in range(20))
     assert load_text(tmp_path, text, targets=("x",), window=2).signature.columns == ("time", "x")
 
@@ -283,7 +279,7 @@ def dated(dates: list[str], cells: list[str]) -> str:
 
 
 def column(folder: Path, text: str, count: int, **fields: Any) -> list[float]:
-    """The column x, whole, once its gaps are filled."""
+    """Return all values of the column x, with its gaps filled."""
     sizes = {"train": count - 2, "validation": 1, "test": 1}
     dataset = load_text(folder, text, targets=("x",), inputs=("x",), window=1, **sizes, **fields)
     inputs = [value for part in parts(dataset) for value in part.x[:, 0, 0].tolist()]
@@ -301,7 +297,7 @@ def test_missing_cells_are_filled(tmp_path: Path, mark: str) -> None:
 
 
 def test_interpolation_goes_by_the_dates(tmp_path: Path) -> None:
-    """Three days after one value and one day before the next."""
+    """The gap lies three days after one value and one day before the next."""
     text = dated(["2020-01-01", "2020-01-02", "2020-01-05", "2020-01-06"], ["0", "4", "", "8"])
     assert column(tmp_path, text, 4, missing="interpolate") == [0, 4, 7, 8]
     assert column(tmp_path, text.replace("date", "day"), 4, missing="interpolate") == [0, 4, 6, 8]
@@ -319,14 +315,13 @@ def test_interpolation_goes_by_the_dates(tmp_path: Path) -> None:
     ],
 )
 def test_missing_rows_are_filled(tmp_path: Path, every: str, dates: list[str]) -> None:
-    """The second and the third row are three steps apart."""
+    """The second and the third row are three steps apart, so two rows are missing."""
     text = dated(dates, ["1", "2", "8", "9", "10"])
     assert column(tmp_path, text, 5) == [1, 2, 8, 9, 10]
     assert column(tmp_path, text, 7, every=every, missing="previous") == [1, 2, 2, 2, 8, 9, 10]
     assert column(tmp_path, text, 7, every=every, missing="interpolate") == [1, 2, 4, 6, 8, 9, 10]
-    with pytest.raises(zoo.DataError) as caught:
-        column(tmp_path, text, 7, every=every)
-    assert str(caught.value).startswith(f"{tmp_path / 'x.csv'}:4: rows missing before it by data.every: 2; fill it in")
+    message = error_of(lambda: column(tmp_path, text, 7, every=every))
+    assert message.startswith(f"{tmp_path / 'x.csv'}:4: rows missing before this row by data.every: 2; add them ")
 
 
 @given(st.integers(1, 90), st.sampled_from(["s", "min", "h", "d"]), st.sets(st.integers(0, 300), min_size=1))
@@ -339,13 +334,13 @@ def test_slots_count_steps(count: int, unit: str, slots: set[int]) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "h1", "1.5h", "-1h", "0h", "1 fortnight", "1 month", "h h", "1h 5min", "\u0661h"])
-def test_steps_that_are_none(text: str) -> None:
-    with pytest.raises(ValidationError, match=r"must be a count and one of ms, s, min, h, d, w, business day"):
+def test_texts_that_are_not_steps(text: str) -> None:
+    with pytest.raises(ValidationError, match=r"must be a count and a unit: ms, s, min, h, d, w, business day"):
         Csv.Config(every=text)
 
 
 @pytest.mark.parametrize("size", [0, -1, True, 1.0, 0.0, -0.5, 1.5, "7", None])
-def test_sizes_that_are_none(size: object) -> None:
+def test_values_that_are_not_sizes(size: object) -> None:
     with pytest.raises(ValidationError) as caught:
         Csv.Config(train=size)  # type: ignore[arg-type]
     assert [error["msg"] for error in caught.value.errors()] == [
@@ -353,7 +348,7 @@ def test_sizes_that_are_none(size: object) -> None:
     ]
 
 
-# The real series
+# Real series
 
 
 def test_the_embedded_series() -> None:
@@ -370,7 +365,7 @@ def test_the_embedded_series() -> None:
 
 @needs_shared
 def test_hourly_transformer_temperatures() -> None:
-    """The usual split of ETTh1 and the number of windows that the literature has by it."""
+    """The usual split of ETTh1, and the number of windows that the literature gives for it."""
     dataset = load(
         DATA / "etth1" / "ETTh1.csv", targets=("OT",), train=8640, validation=2880, test=2880,
         window=96, horizon=24, every="1h",
@@ -386,7 +381,7 @@ def test_hourly_transformer_temperatures() -> None:
 
 @needs_shared
 def test_daily_coffee_prices() -> None:
-    """A textbook's recipe: the first 200 rows train, each by itself."""
+    """The recipe of a textbook: the first 200 rows train, each as a sequence of one step."""
     dataset = load(
         DATA / "sbux" / "SBUX.csv", targets=("Volume",), inputs=("Open", "High", "Low", "Close", "Adj Close"),
         train=200, validation=26, test=27, window=1, horizon=0, target_scaling="min_max",

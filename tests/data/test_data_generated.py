@@ -1,4 +1,4 @@
-"""The data sources characters, adding and copy: what the sequences are made of, and that it never changes."""
+"""The data sources characters, adding and copy: contents of the sequences, and that they never change."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import zoo
+from tests.data.common import error_of, parts, rewrites_files
 from tests.support.paths import DATA
 from zoo.data.sources.adding import Adding
 from zoo.data.sources.characters import Characters
 from zoo.data.sources.copying import Copy
 
 SHAKESPEARE = DATA / "tinyshakespeare" / "input.txt"
-rewrites_files = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SMALL = {"train": 20, "validation": 10, "test": 10}
 
 
@@ -42,10 +42,6 @@ def copy(**fields: Any) -> zoo.Dataset:
     return Copy().load(Copy.Config(**fields))
 
 
-def parts(dataset: zoo.Dataset) -> list[zoo.Split]:
-    return [dataset.train, dataset.validation, dataset.test]
-
-
 def digests(dataset: zoo.Dataset) -> list[str]:
     bytes_of = [part.x.numpy().tobytes() + part.y.numpy().tobytes() for part in parts(dataset)]
     return [hashlib.sha256(content).hexdigest()[:16] for content in bytes_of]
@@ -62,22 +58,22 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\ufeff"), min_si
 
 @rewrites_files
 @given(TEXT, st.integers(1, 4))
-def test_the_next_character_is_told(tmp_path: Path, text: str, window: int) -> None:
+def test_the_next_character_is_the_target(tmp_path: Path, text: str, window: int) -> None:
     dataset = characters_of(tmp_path, text, window=window, train=0.5, validation=0.25, test=0.25)
     vocabulary = dataset.signature.vocabulary
     count = len(text)
     pieces = text[: count // 2], text[count // 2 : count * 3 // 4], text[count * 3 // 4 :]
-    known = set(pieces[0])
+    alphabet = set(pieces[0])
     for part, piece in zip(parts(dataset), pieces, strict=True):
         windows = (len(piece) - 1) // window
         assert part.x.shape == part.y.shape == (windows, window)
         assert part.x.dtype == part.y.dtype == torch.int64
-        shown = [character if character in known else "<unk>" for character in piece[: windows * window + 1]]
+        shown = [character if character in alphabet else "<unk>" for character in piece[: windows * window + 1]]
         assert [vocabulary[token] for token in part.x.flatten().tolist()] == shown[:-1]
         assert [vocabulary[token] for token in part.y.flatten().tolist()] == shown[1:]
-    strange = sum(character not in known for piece in pieces for character in piece)
-    assert vocabulary == (*sorted(known), *(["<unk>"] if strange else []))
-    assert (f" {strange:,} characters are not in the training part" in dataset.description) == (strange > 0)
+    unknown = sum(character not in alphabet for piece in pieces for character in piece)
+    assert vocabulary == (*sorted(alphabet), *(["<unk>"] if unknown else []))
+    assert (f" {unknown:,} characters are not in the training part" in dataset.description) == (unknown > 0)
     assert dataset.signature == zoo.Signature(
         vocabulary=vocabulary, tokenizer="characters", labels=vocabulary, by_step=True
     )
@@ -85,7 +81,7 @@ def test_the_next_character_is_told(tmp_path: Path, text: str, window: int) -> N
 
 @rewrites_files
 @given(TEXT, st.integers(1, 8), st.floats(0.01, 0.99))
-def test_masked_characters_are_told(tmp_path: Path, text: str, window: int, masked: float) -> None:
+def test_masked_characters_are_the_targets(tmp_path: Path, text: str, window: int, masked: float) -> None:
     fields: dict[str, Any] = {"window": window, "train": 0.5, "validation": 0.25, "test": 0.25}
     dataset = characters_of(tmp_path, text, predict="masked", masked=masked, **fields)
     vocabulary = dataset.signature.vocabulary
@@ -107,7 +103,7 @@ def test_masks_are_spread_over_the_window(tmp_path: Path) -> None:
     assert dataset.train.x.shape == (len(dataset.train), 64)
     hidden = dataset.train.y != zoo.IGNORED
     assert (hidden.sum(1) == 10).all()
-    # Each step is hidden in 10/64 of the windows; of thousands of windows the share is off by less than a fifth.
+    # Each step is hidden in 10/64 of the windows; over thousands of windows the share deviates by less than a fifth.
     assert (hidden.double().mean(0) - 10 / 64).abs().max() < 10 / 64 / 5
 
 
@@ -138,30 +134,29 @@ def test_real_text() -> None:
 
 
 BAD_TEXTS: dict[str, tuple[bytes, dict[str, Any], str]] = {
-    "empty": (b"", {}, "{path}: is empty, expected a text"),
-    "byte order mark alone": (b"\xef\xbb\xbf", {}, "{path}: is empty, expected a text"),
-    "not UTF-8": (b"one\ntwo\n\xff\n", {}, "{path}:3: is not UTF-8 text; give a text file, saved as UTF-8"),
+    "empty": (b"", {}, "{path}: is empty, expected a text; give another file"),
+    "byte order mark alone": (b"\xef\xbb\xbf", {}, "{path}: is empty, expected a text; give another file"),
+    "not UTF-8": (b"one\ntwo\n\xff\n", {}, "{path}:3: is not UTF-8 text; give a text file saved as UTF-8"),
     "too short": (
         b"x" * 640, {},
         "data.window: too few of the 640 characters of {path} for a window in each part: train 512, validation 64, "
-        "test 64; needed are 65 in each",
+        "test 64, expected at least 65 in each; lower data.window or give a longer text",
     ),
     "too short for masks": (
         b"x" * 630, {"predict": "masked"},
         "data.window: too few of the 630 characters of {path} for a window in each part: train 504, validation 63, "
-        "test 63; needed are 64 in each",
+        "test 63, expected at least 64 in each; lower data.window or give a longer text",
     ),
     "shares above 1": (
-        b"x" * 1000, {"train": 0.9}, "data.train: with validation and test it makes 1.1, expected at most 1"
+        b"x" * 1000, {"train": 0.9}, "data.train: the parts add up to 1.1, expected at most 1; lower one of them"
     ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("content", "fields", "says"), BAD_TEXTS.values(), ids=BAD_TEXTS.keys())
-def test_bad_texts(tmp_path: Path, content: bytes, fields: dict[str, Any], says: str) -> None:
-    with pytest.raises(zoo.DataError) as caught:
-        characters_of(tmp_path, content, **fields)
-    assert str(caught.value) == says.format(path=tmp_path / "x.txt")
+@pytest.mark.parametrize(("content", "fields", "expected"), BAD_TEXTS.values(), ids=BAD_TEXTS.keys())
+def test_bad_texts(tmp_path: Path, content: bytes, fields: dict[str, Any], expected: str) -> None:
+    message = error_of(lambda: characters_of(tmp_path, content, **fields))
+    assert message == expected.format(path=tmp_path / "x.txt")
 
 
 def test_a_text_that_is_just_long_enough(tmp_path: Path) -> None:
@@ -170,7 +165,7 @@ def test_a_text_that_is_just_long_enough(tmp_path: Path) -> None:
 
 
 def test_no_such_text(tmp_path: Path) -> None:
-    with pytest.raises(zoo.DataError, match=r"absent: there is no such file$"):
+    with pytest.raises(zoo.DataError, match=r"absent: there is no such file; correct the path$"):
         characters(file=str(tmp_path / "absent"))
 
 
@@ -179,7 +174,7 @@ def test_no_such_text(tmp_path: Path) -> None:
 
 @settings(deadline=None)
 @given(st.integers(2, 40))
-def test_adding_asks_for_the_sum_of_two_marked_numbers(time: int) -> None:
+def test_the_target_of_adding_is_the_sum_of_two_marked_numbers(time: int) -> None:
     dataset = adding(time=time, **SMALL)
     assert [len(part) for part in parts(dataset)] == [20, 10, 10]
     for part in parts(dataset):
@@ -195,7 +190,7 @@ def test_adding_asks_for_the_sum_of_two_marked_numbers(time: int) -> None:
 
 
 def test_adding_is_uniform() -> None:
-    """Whoever always says 1 has a mean squared error of 1/6, and every step is marked as often as the others."""
+    """Predicting 1 has a mean squared error of 1/6, and every step is marked equally often."""
     dataset = adding()
     assert [len(part) for part in parts(dataset)] == [10_000, 1_000, 1_000]
     assert dataset.time == 100
@@ -209,7 +204,7 @@ def test_adding_is_uniform() -> None:
 
 @settings(deadline=None)
 @given(st.integers(2, 26), st.integers(1, 12), st.integers(1, 30))
-def test_copy_asks_for_the_first_symbols_at_the_end(symbols: int, length: int, delay: int) -> None:
+def test_the_last_targets_of_copy_are_the_first_symbols(symbols: int, length: int, delay: int) -> None:
     dataset = copy(symbols=symbols, length=length, delay=delay, **SMALL)
     vocabulary = dataset.signature.vocabulary
     letters = tuple("abcdefghijklmnopqrstuvwxyz"[:symbols])
@@ -236,8 +231,8 @@ def test_copy_is_uniform() -> None:
 # both
 
 
-def test_made_up_data_never_change() -> None:
-    """Results of today compare with those of last year only when this holds."""
+def test_generated_data_never_change() -> None:
+    """Otherwise results of different versions could not be compared."""
     assert digests(adding(**SMALL)) == [
         "d2defafa951c5f05",
         "5ddc0f240e9c72e5",
@@ -251,7 +246,7 @@ def test_made_up_data_never_change() -> None:
 
 
 @pytest.mark.parametrize("source", [adding, copy])
-def test_parts_differ_and_do_not_hang_on_each_others_size(source: Any) -> None:
+def test_parts_differ_and_do_not_depend_on_the_size_of_each_other(source: Any) -> None:
     few, many = source(**SMALL), source(train=30, validation=10, test=10)
     assert few.test.x.equal(many.test.x)
     assert few.validation.x.equal(many.validation.x)

@@ -1,4 +1,4 @@
-"""The data source text: what is read, how it becomes tokens, how it is split, and what is said of bad texts."""
+"""The data source text: files, tokens, splits, and the errors of bad texts."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
 import zoo
+from tests.data.common import error_of, parts, rewrites_files
 from tests.support.paths import DATA
 from zoo.data.sources.sentiment import LABELS, sentences
 from zoo.data.sources.text import Text
 
 REVIEWS = DATA / "rt-polarity"
 needs_reviews = pytest.mark.skipif(not REVIEWS.is_dir(), reason="the reviews are not in ../shared/data/rt-polarity")
-rewrites_files = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
@@ -31,17 +31,13 @@ def load(**fields: Any) -> zoo.Dataset:
     return Text().load(Text.Config(**fields))
 
 
-def parts(dataset: zoo.Dataset) -> list[zoo.Split]:
-    return [dataset.train, dataset.validation, dataset.test]
-
-
 def numbered(label: str, count: int) -> list[str]:
-    """Different texts of different lengths."""
+    """Return different texts of different lengths."""
     return [f"{label} " + " ".join(WORDS[int(digit)] for digit in str(number)) for number in range(count)]
 
 
 def write_files(folder: Path, texts: dict[str, list[str]]) -> dict[str, str]:
-    """A file for each label; returns the field ``files``."""
+    """Write a file for each label; return the field ``files``."""
     for label, lines in texts.items():
         (folder / f"{label}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return {label: str(folder / f"{label}.txt") for label in texts}
@@ -62,21 +58,21 @@ def write_csv(folder: Path, texts: dict[str, list[str]], header: str = "number,l
 
 
 def read_back(dataset: zoo.Dataset) -> list[tuple[str, str]]:
-    """Every text of every part with its label, from the tokens, in alphabetical order."""
-    signature, found = dataset.signature, []
+    """Return every text of every part with its label, decoded from the tokens, in alphabetical order."""
+    signature, texts = dataset.signature, []
     for part in parts(dataset):
         lengths = (part.x != 0).sum(1) if part.lengths is None else part.lengths
         for x, y, length in zip(part.x.tolist(), part.y.tolist(), lengths.tolist(), strict=True):
             assert x[length:] == [0] * (len(x) - length)
-            found.append((signature.labels[y], " ".join(signature.vocabulary[token] for token in x[:length])))
-    return sorted(found)
+            texts.append((signature.labels[y], " ".join(signature.vocabulary[token] for token in x[:length])))
+    return sorted(texts)
 
 
 TEXTS = {"pos": numbered("pos", 40), "neg": numbered("neg", 20), "none": numbered("none", 30)}
 
 
 @pytest.mark.parametrize("form", ["files", "folder", "file"])
-def test_all_forms_hold_the_same_texts(tmp_path: Path, form: str) -> None:
+def test_all_forms_give_the_same_texts(tmp_path: Path, form: str) -> None:
     write = {"files": write_files, "folder": write_folder, "file": write_csv}[form]
     dataset = load(**{form: write(tmp_path, TEXTS)})
     assert dataset.signature.labels == ("neg", "none", "pos")
@@ -90,7 +86,7 @@ def test_all_forms_hold_the_same_texts(tmp_path: Path, form: str) -> None:
     assert [torch.bincount(part.y).tolist() for part in parts(dataset)] == [[16, 24, 32], [2, 3, 4], [2, 3, 4]]
 
 
-def test_other_columns_may_hold_them(tmp_path: Path) -> None:
+def test_text_and_label_columns_can_be_named(tmp_path: Path) -> None:
     path = write_csv(tmp_path, TEXTS, header="n,stars,Review")
     assert read_back(load(file=path, text="Review", label="stars")) == read_back(
         load(files=write_files(tmp_path, TEXTS))
@@ -103,7 +99,7 @@ def test_texts_become_words(tmp_path: Path) -> None:
     assert ("a", "it's great , really - - café no . 9 !") in read_back(dataset)
 
 
-def test_a_byte_order_mark_and_line_ends_of_windows_are_no_part_of_a_text(tmp_path: Path) -> None:
+def test_a_byte_order_mark_and_windows_line_ends_are_not_part_of_a_text(tmp_path: Path) -> None:
     files = write_files(tmp_path, {"a": ["x"] * 10, "b": ["y"] * 10})
     Path(files["a"]).write_bytes(b"\xef\xbb\xbf" + b"x\r\n" * 10 + b"\r\n\n")
     assert dict(Counter(read_back(load(files=files)))) == {("a", "x"): 10, ("b", "y"): 10}
@@ -118,9 +114,9 @@ def test_a_byte_order_mark_and_line_ends_of_windows_are_no_part_of_a_text(tmp_pa
 def test_the_vocabulary_is_that_of_the_training_part(
     tmp_path: Path, texts: list[str], min_count: int, max_vocabulary: int
 ) -> None:
-    """By counting the words of the texts that went into the training part."""
+    """Against a count of the words in the texts of the training part."""
     files = write_files(tmp_path, {"x": texts, "y": texts})
-    whole = load(files=files)  # every word has a token here, but for those that the training part lacks
+    whole = load(files=files)  # here every word of the training part has a token
     words = Counter(int(token) for token in whole.train.x.flatten() if token != 0)
     counts = sorted((-count, whole.signature.vocabulary[token]) for token, count in words.items() if count >= min_count)
     dataset = load(files=files, min_count=min_count, max_vocabulary=max_vocabulary)
@@ -145,11 +141,11 @@ def test_a_huge_line_is_a_text(tmp_path: Path) -> None:
     assert load(files=files).time == 100_000
 
 
-def test_lengths_may_be_kept_from_the_model(tmp_path: Path) -> None:
+def test_lengths_can_be_withheld_from_the_model(tmp_path: Path) -> None:
     files = write_files(tmp_path, TEXTS)
-    told, untold = load(files=files), load(files=files, lengths=False)
-    assert (told.signature.lengths, untold.signature.lengths) == (True, False)
-    for with_lengths, without in zip(parts(told), parts(untold), strict=True):
+    default, unmarked = load(files=files), load(files=files, lengths=False)
+    assert (default.signature.lengths, unmarked.signature.lengths) == (True, False)
+    for with_lengths, without in zip(parts(default), parts(unmarked), strict=True):
         assert without.lengths is None
         assert with_lengths.x.equal(without.x)
         assert with_lengths.lengths is not None
@@ -173,8 +169,8 @@ def test_labels_that_are_numbers_are_sorted_as_numbers(
     assert dict(read_back(dataset)) == {label: " ".join(zoo.words(f"text of {label}")) for label in labels}
 
 
-def test_texts_that_stand_in_two_parts_are_counted(tmp_path: Path) -> None:
-    """By brute force, over the tokens of each part; in another case and with other spaces it is the same text."""
+def test_texts_in_two_parts_are_counted(tmp_path: Path) -> None:
+    """Against brute force over the tokens of each part; case and white space do not distinguish texts."""
     twice = [*numbered("a", 30), *numbered("A", 10), *(text.replace(" ", "  ") for text in numbered("a", 10))]
     dataset = load(files=write_files(tmp_path, {"a": twice, "b": numbered("b", 50)}), validation=0.1, test=0.1)
     train, *others = ([row[row != 0].tolist() for row in part.x] for part in parts(dataset))
@@ -186,20 +182,20 @@ def test_texts_that_stand_in_two_parts_are_counted(tmp_path: Path) -> None:
     assert sum(counted.values()) > 2
 
 
-def test_a_text_is_compared_beyond_what_the_model_reads(tmp_path: Path) -> None:
+def test_texts_are_compared_as_a_whole_and_not_as_cut_for_the_model(tmp_path: Path) -> None:
     files = write_files(tmp_path, {"a": numbered("a", 30), "b": numbered("b", 30)})
     assert load(files=files, max_length=1).repeated == {"validation": 0, "test": 0}
 
 
-def test_what_shares_leave_is_not_used(tmp_path: Path) -> None:
+def test_texts_beyond_the_shares_are_not_used(tmp_path: Path) -> None:
     dataset = load(files=write_files(tmp_path, TEXTS), train=0.5, validation=0.2, test=0.1)
     assert [len(part) for part in parts(dataset)] == [45, 18, 9]
-    found = read_back(dataset)
-    assert len(set(found)) == len(found) == 72
+    texts = read_back(dataset)
+    assert len(set(texts)) == len(texts) == 72
 
 
 def test_the_split_never_changes(tmp_path: Path) -> None:
-    """Results of today compare with those of last year only when this holds."""
+    """Otherwise results of different versions could not be compared."""
     dataset = load(files=write_files(tmp_path, TEXTS))
     texts = [" ".join(dataset.signature.vocabulary[token] for token in row if token) for row in dataset.test.x.tolist()]
     assert texts == [
@@ -239,15 +235,15 @@ def test_the_embedded_texts_never_change() -> None:
 
 
 def test_order_matters_in_the_embedded_texts() -> None:
-    """Of the same words there are texts of both labels, and whoever counts words is hardly better than chance."""
+    """The same words occur in texts of both labels, and a classifier of word counts is hardly better than chance."""
     texts, labels = sentences()
     bags: dict[str, set[int]] = {}
     for text, label in zip(texts, labels, strict=True):
         bags.setdefault(" ".join(sorted(zoo.words(text))), set()).add(label)
-    assert sum(len(found) == 2 for found in bags.values()) > 0
+    assert any(len(both) == 2 for both in bags.values())
     counts = CountVectorizer().fit_transform(texts)
-    judge = LogisticRegression(max_iter=1000).fit(counts[:3200], labels[:3200])
-    assert judge.score(counts[3200:], labels[3200:]) < 0.6
+    classifier = LogisticRegression(max_iter=1000).fit(counts[:3200], labels[:3200])
+    assert classifier.score(counts[3200:], labels[3200:]) < 0.6
 
 
 @needs_reviews
@@ -264,85 +260,82 @@ def test_real_reviews() -> None:
 
 TEN = "text of ten\n" * 10
 BAD_FILES: dict[str, tuple[str | bytes, str]] = {
-    "empty": ("", "{path}: holds no texts, expected one a line"),
-    "empty lines alone": ("\n \n", "{path}: holds no texts, expected one a line"),
+    "empty": ("", "{path}: contains no texts, expected one per line"),
+    "empty lines alone": ("\n \n", "{path}: contains no texts, expected one per line"),
     "empty line": ("a\n\t\nb\n", "{path}:2: is an empty line between texts; fill it or remove it"),
     "empty first line": ("\n" + TEN, "{path}:1: is an empty line between texts"),
-    "not UTF-8": (b"caf\xc3\xa9\ncaf\xe9\n", "{path}:2: is not UTF-8 text; give a text file, saved as UTF-8"),
+    "not UTF-8": (b"caf\xc3\xa9\ncaf\xe9\n", "{path}:2: is not UTF-8 text; give a text file saved as UTF-8"),
     "UTF-16": ("a\nb\n".encode("utf-16"), "{path}:1: is not UTF-8 text"),
     "one text": (
         "one\n",
-        "data.files: too few texts for each of 2 labels to stand in each part: of 11 texts 1 are 'a', and the parts "
-        "take 8, 1 and 2",
+        "data.files: too few texts for each of 2 labels in each part: 1 of 11 texts have the label 'a', and the parts "
+        "take 8, 1 and 2; add texts or change the shares",
     ),
     "two texts": (
         "one\n" * 2,
-        "data.files: too few texts for each of 2 labels to stand in each part: of 12 texts 2 ",
+        "data.files: too few texts for each of 2 labels in each part: 2 of 12 texts have ",
     ),
 }
 BAD_CSV: dict[str, tuple[str | bytes, str]] = {
     "empty": ("", "{path}: is empty, expected a line with the names of the columns"),
-    "header alone": ("text,label\n", "{path}: holds no rows below the names of its columns"),
-    "no header": ("1,2\n", "{path}:1: has no names; the first line must name the columns"),
+    "header alone": ("text,label\n", "{path}: has no rows below the names of its columns, expected at least one"),
+    "no header": ("1,2\n", "{path}:1: contains no names of columns; add them as the first line"),
     "no texts": (
         "txet,label\nx,a\n", "{path}: has no column 'text' (did you mean 'txet'?), which data.text names; columns: 'tx"
     ),
     "no labels": ("text,class\nx,a\n", "{path}: has no column 'label', which data.label names; columns: 'text', 'cl"),
-    "column twice": ("text,label,text\nx,a,y\n", "{path}:1:3: names a second column 'text'; rename one"),
+    "column twice": ("text,label,text\nx,a,y\n", "{path}:1:3: names a second column 'text'; rename one of them"),
     "row too short": ("text,label\nx,a\ny\n", "{path}:3: columns: 1, expected 2 as in the first line"),
     "empty text": ("text,label\nx,a\n ,b\n", "{path}:3:1: 'text' is empty; fill it in"),
     "empty label": ("text,label\nx,a\ny,\n", "{path}:3:2: 'label' is empty; fill it in"),
     "not UTF-8": (b"text,label\ncaf\xe9,a\n", "{path}:2: is not UTF-8 text"),
-    "open quote": ('text,label\n"x,a\n', "{path}:2: is not CSV: unexpected end of data"),
-    "one label": ("text,label\n" + "x,a\n" * 20, "{path}: all texts have the label 'a'; expected two labels or more"),
+    "open quote": ('text,label\n"x,a\n', "{path}:2: is not CSV: unexpected end of data; correct the line"),
+    "one label": ("text,label\n" + "x,a\n" * 20, "{path}: all texts have the label 'a'; add texts with another"),
     "labels of one text": (
         "text,label\n" + "".join(f"x,a{i}\n" for i in range(20)),
-        "{path}: too few texts for each of 20 labels to stand in each part: of 20 texts 1 are 'a",
+        "{path}: too few texts for each of 20 labels in each part: 1 of 20 texts have the label 'a",
     ),
 }  # fmt: skip
 
 
 def message_of(**fields: Any) -> str:
-    with pytest.raises(zoo.DataError) as caught:
-        load(**fields)
-    message = str(caught.value)
-    assert message.splitlines() == [message]
+    message = error_of(lambda: load(**fields))
     assert len(message) < 400  # two lines and a half, and a path
     return message
 
 
-@pytest.mark.parametrize(("content", "says"), BAD_FILES.values(), ids=BAD_FILES.keys())
-def test_bad_files(tmp_path: Path, content: str | bytes, says: str) -> None:
+@pytest.mark.parametrize(("content", "expected"), BAD_FILES.values(), ids=BAD_FILES.keys())
+def test_bad_files(tmp_path: Path, content: str | bytes, expected: str) -> None:
     files = write_files(tmp_path, {"a": ["x"] * 10, "b": ["y"] * 10})
     Path(files["a"]).write_bytes(content.encode() if isinstance(content, str) else content)
-    assert message_of(files=files).startswith(says.format(path=files["a"]))
+    assert message_of(files=files).startswith(expected.format(path=files["a"]))
 
 
-@pytest.mark.parametrize(("content", "says"), BAD_CSV.values(), ids=BAD_CSV.keys())
-def test_bad_csv(tmp_path: Path, content: str | bytes, says: str) -> None:
+@pytest.mark.parametrize(("content", "expected"), BAD_CSV.values(), ids=BAD_CSV.keys())
+def test_bad_csv(tmp_path: Path, content: str | bytes, expected: str) -> None:
     path = tmp_path / "x.csv"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    assert message_of(file=str(path)).startswith(says.format(path=path))
+    assert message_of(file=str(path)).startswith(expected.format(path=path))
 
 
 def test_bad_choices(tmp_path: Path) -> None:
     files = write_files(tmp_path, TEXTS)
     absent = str(tmp_path / "absent")
     assert message_of(files=files, folder="x") == (
-        "data.files: is given and data.folder too; give one of files, folder and file"
+        "data.files: is given with data.folder; give only one of files, folder and file"
     )
-    assert message_of(folder="x", file="y").startswith("data.folder: is given and data.file too; give one of files,")
-    assert message_of(files={}) == "data.files: names no file; give one for each label"
-    assert message_of(files={"pos": files["pos"]}).startswith("data.files: all texts have the label 'pos'; expected ")
+    assert message_of(folder="x", file="y").startswith("data.folder: is given with data.file; give only one of")
+    assert message_of(files={}) == "data.files: is empty, expected a file for each label"
+    assert message_of(files={"pos": files["pos"]}).startswith("data.files: all texts have the label 'pos'; add texts")
     assert message_of(files={" ": files["pos"]}).startswith(f"data.files: the label of {files['pos']} is empty")
-    assert message_of(files={"a": absent}) == f"{absent}: there is no such file"
-    assert message_of(file=absent) == f"{absent}: there is no such file"
+    assert message_of(files={"a": absent}) == f"{absent}: there is no such file; correct the path"
+    assert message_of(file=absent) == f"{absent}: there is no such file; correct the path"
     assert message_of(files=files, train=0.9) == (
-        "data.train: with validation and test it makes 1.1, expected at most 1"
+        "data.train: the parts add up to 1.1, expected at most 1; lower one of them"
     )
 
 
-def test_texts_too_different_in_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_texts_that_need_too_much_memory_when_padded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zoo.memory.machine_memory", lambda: 20 * 50 * 16)
     files = write_files(tmp_path, {"a": ["word " * 51] + ["x"] * 9, "b": ["y"] * 10})
     with pytest.raises(zoo.SpecError) as caught:
@@ -357,30 +350,35 @@ def test_texts_too_different_in_length(tmp_path: Path, monkeypatch: pytest.Monke
 def test_bad_folders(tmp_path: Path) -> None:
     absent = str(tmp_path / "absent")
     assert message_of(folder=absent) == (
-        f"{absent}: cannot be read (No such file or directory); expected a folder with one for each label"
+        f"{absent}: cannot be read (No such file or directory), expected a folder that contains a folder for each "
+        "label; correct data.folder"
     )
     assert message_of(folder="zero\0byte") == (
         r"'zero\x00byte': has a control character in its name, '\x00'; give it another name"
     )
     assert message_of(folder=str(tmp_path)) == (
-        f"{tmp_path}: holds no texts, expected a folder for each label with .txt files in it"
+        f"{tmp_path}: contains no texts, expected a folder for each label with .txt files in it"
     )
     folder = Path(write_folder(tmp_path, TEXTS))
     (folder / "README").write_text("no label")
     (folder / ".hidden").mkdir()
     assert load(folder=str(folder)).signature.labels == ("neg", "none", "pos")
     (folder / "pos" / "x.txt").write_text(" \n")
-    assert message_of(folder=str(folder)) == f"{folder / 'pos' / 'x.txt'}: is empty, expected a text"
+    assert message_of(folder=str(folder)) == (
+        f"{folder / 'pos' / 'x.txt'}: is empty, expected a text; fill it or remove it"
+    )
     (folder / "pos" / "x.txt").write_bytes(b"a\n\xff\n")
     assert message_of(folder=str(folder)).startswith(f"{folder / 'pos' / 'x.txt'}:2: is not UTF-8 text")
     (folder / "pos" / "x.txt").unlink()
     (folder / "many").mkdir()
-    assert message_of(folder=str(folder)) == f"{folder / 'many'}: holds no .txt file, expected one for each text"
+    assert message_of(folder=str(folder)) == (
+        f"{folder / 'many'}: contains no .txt file; add one for each text or remove the folder"
+    )
 
 
 @rewrites_files
 @given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=60), st.floats(0.05, 0.9), st.floats(0.05, 0.5))
-def test_every_label_stands_in_every_part_or_there_is_one_line(
+def test_every_label_is_in_every_part_or_the_error_is_one_line(
     tmp_path: Path, labels: list[str], train: float, validation: float
 ) -> None:
     path = tmp_path / "x.csv"
@@ -390,7 +388,7 @@ def test_every_label_stands_in_every_part_or_there_is_one_line(
     except zoo.DataError as error:
         message = str(error)
     else:
-        found = [np.unique(part.y.numpy()).tolist() for part in parts(dataset)]
-        assert found == [list(range(len(set(labels))))] * 3
+        labels_of_parts = [np.unique(part.y.numpy()).tolist() for part in parts(dataset)]
+        assert labels_of_parts == [list(range(len(set(labels))))] * 3
         return
     assert message.splitlines() == [message]

@@ -1,4 +1,4 @@
-"""Reading a user's own sequences: what is right comes through unchanged. What is wrong stands in test_bad_data.py."""
+"""Readers of sequences: valid files give their numbers unchanged. Bad files: test_bad_data.py."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
+from tests.data.common import rewrites_files
 from zoo.data.sequences import read_sequences
-
-# Each example writes over the file of the one before; disk speed is nobody's business here.
-writes_files = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 finite32 = npst.from_dtype(np.dtype(np.float32), allow_nan=False, allow_infinity=False)
 sequence = npst.arrays(np.float32, st.tuples(st.integers(1, 6), st.integers(1, 4)), elements=finite32)
@@ -28,7 +26,7 @@ def write_csv(path: Path, rows: NDArray[Any], before: str = "", *, newline: str 
     path.write_bytes((before + newline.join(lines) + newline).encode())
 
 
-@writes_files
+@rewrites_files
 @given(values=npst.arrays(np.float32, npst.array_shapes(min_dims=2, max_dims=3, max_side=5), elements=finite32))
 def test_npy_round_trip(tmp_path: Path, values: NDArray[np.float32]) -> None:
     np.save(tmp_path / "x.npy", values)
@@ -37,7 +35,7 @@ def test_npy_round_trip(tmp_path: Path, values: NDArray[np.float32]) -> None:
     np.testing.assert_array_equal(got, values if values.ndim == 3 else values[None], strict=True)
 
 
-@writes_files
+@rewrites_files
 @given(values=sequence, newline=st.sampled_from(["\n", "\r\n"]), header=st.booleans(), bom=st.booleans())
 def test_csv_round_trip(tmp_path: Path, values: NDArray[np.float32], newline: str, header: bool, bom: bool) -> None:
     names = ",".join(f"feature {n}" for n in range(values.shape[1])) + newline
@@ -63,7 +61,7 @@ def test_npy_format_version_2(tmp_path: Path) -> None:
 
 
 def test_values_are_rounded_to_the_nearest_float32(tmp_path: Path) -> None:
-    # The largest number that rounds to a finite float32 is just below (2 - 2^-24) * 2^127 (IEEE 754, round to nearest).
+    # The largest number that rounds to a finite float32 lies just below (2 - 2^-24) * 2^127 (IEEE 754).
     edge = np.nextafter((2 - 2.0**-24) * 2.0**127, 0)
     values = np.array([[0.1, edge, -edge, 1e-50]])
     np.save(tmp_path / "x.npy", values)
@@ -92,7 +90,7 @@ def test_values_are_rounded_to_the_nearest_float32(tmp_path: Path) -> None:
         "header of 2 lines",
     ],
 )
-def test_csv_as_people_write_it(tmp_path: Path, text: str, expected: list[list[float]]) -> None:
+def test_csv_in_its_usual_variants(tmp_path: Path, text: str, expected: list[list[float]]) -> None:
     (tmp_path / "x.CSV").write_text(text, encoding="utf-8")
     np.testing.assert_array_equal(read_sequences(tmp_path / "x.CSV", 2), np.array([expected], np.float32), strict=True)
 

@@ -216,7 +216,7 @@ def refused(outcome: Outcome, line: str, exit_code: int = 1) -> None:
 def test_a_character_that_is_unknown(exported: Path, through: str) -> None:
     refused(
         run_zoo("sample", exported, "--prompt", "abé", "--through", through),
-        "--prompt:3: the model does not know 'é'; it was not in the text that it learnt from",
+        "--prompt:3: 'é' is not in the vocabulary of the model; replace it or leave it out",
     )
 
 

@@ -237,9 +237,9 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("out", "fault"),
     [
-        ("x" * 5000, "has a name of 5,000 characters, more than the system takes; give a shorter one"),
-        ("new/" + "é" * 200, "has a name of 204 characters, more than the system takes; give a shorter one"),
-        ("x/" * 2500, "has a name of 4,999 characters, more than the system takes; give a shorter one"),
+        ("x" * 5000, "has a name of 5,000 characters, more than the system allows; use a shorter one"),
+        ("new/" + "é" * 200, "has a name of 204 characters, more than the system allows; use a shorter one"),
+        ("x/" * 2500, "has a name of 4,999 characters, more than the system allows; use a shorter one"),
         ("a\0b", r"--out: 'a\x00b': has a control character in its name, '\x00'; give it another name"),
         ("a\nb", r"--out: 'a\nb': has a control character in its name, '\n'; give it another name"),
         ("\x1b[2J", r"--out: '\x1b[2J': has a control character in its name, '\x1b'; give it another name"),

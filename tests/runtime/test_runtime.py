@@ -43,9 +43,9 @@ HEAVY = (
 )
 VOCABULARY = ("<pad>", "<unk>", "good", "bad", "not", "at", "all")
 IN_A_LIST = "; where x is one sequence, put it in a list: model.predict([x])"
-NO_NUMBERS = "holds values of type {}, expected real numbers such as float32"
-NO_TOKENS = "holds values of type {}, expected integers, one a token"
-MASKED = "1 values are masked, expected none; fill them with filled(), or leave them out"
+NO_NUMBERS = "contains values of type {}, expected real numbers such as float32"
+NO_TOKENS = "contains values of type {}, expected integers, one per token"
+MASKED = "contains masked values (1), expected none; replace them with filled() or remove them"
 TEXTS = zoo.Signature(vocabulary=VOCABULARY, tokenizer="words", labels=LABELS, lengths=True)
 
 
@@ -217,12 +217,12 @@ def test_a_fixed_number_of_steps(lengths: bool, tmp_path: Path) -> None:
         (np.full((2, 8), None), f"{NO_NUMBERS.format('object')}; convert them with astype('float32')"),
         (
             np.zeros((2, 8), "M8[s]"),
-            f"{NO_NUMBERS.format('datetime64[s]')}; give numbers, such as the seconds since some moment",
+            f"{NO_NUMBERS.format('datetime64[s]')}; give numbers, such as the seconds since a fixed date",
         ),
         (np.zeros((2, 8), "m8[s]"), f"{NO_NUMBERS.format('timedelta64[s]')}; give numbers, such as seconds"),
-        ([[0.0] * 8, [0.0] * 7], "is no array of one shape; every list in it needs as many values as the others"),
+        ([[0.0] * 8, [0.0] * 7], "contains lists or arrays of different shapes; give all of them one shape"),
         (masked((2, 8)), MASKED),
-        ([masked(8), masked(8)], MASKED.replace("1 values", "2 values")),
+        ([masked(8), masked(8)], MASKED.replace("(1)", "(2)")),
         ([[np.ma.masked, *[0.0] * 7]], MASKED),
         (spoilt((2, 8), (1, 3), np.nan), f", step [1], feature [3]: nan is not a finite number; {ALLOW}"),
         (spoilt((2, 8), (0, 7), -np.inf), f", step [0], feature [7]: -inf is not a finite number; {ALLOW}"),
@@ -375,7 +375,7 @@ def test_tokens_that_the_model_does_not_know(token: int, tmp_path: Path) -> None
     [
         (np.zeros((1, 2, 8), bool), f"{NO_NUMBERS.format('bool')}; convert them to 0 and 1 with astype('float32')"),
         (masked((1, 2, 8)), MASKED),
-        ([[[0.0] * 8], [[0.0] * 7]], "is no array of one shape; every list in it needs as many values as the others"),
+        ([[[0.0] * 8], [[0.0] * 7]], "contains lists or arrays of different shapes; give all of them one shape"),
     ],
 )
 def test_arrays_that_are_no_numbers(x: Any, fault: str, tmp_path: Path) -> None:

@@ -52,12 +52,12 @@ def test_tokens_that_are_no_integers(tmp_path: Path) -> None:
     """A number with a fraction would be cut, and a text is no number."""
     session = OnnxSession(write(make_model("lstm", encoder=zoo.OneHot(4)), tmp_path))
     assert refused(session, np.array([[0.5, 1.0]])) == (
-        "model.onnx: x: holds values of type float64, expected integers, one a token; convert whole numbers with "
+        "model.onnx: x: contains values of type float64, expected integers, one per token; convert whole numbers with "
         "astype('int64')"
     )
     session = OnnxSession(write(make_model("lstm"), tmp_path))
     assert refused(session, np.full((1, 1, 8), "1")) == (
-        "model.onnx: x: holds values of type <U1, expected real numbers such as float32; convert them with "
+        "model.onnx: x: contains values of type <U1, expected real numbers such as float32; convert them with "
         "astype('float32')"
     )
 

@@ -1,4 +1,4 @@
-"""Tasks: losses, metrics and baselines against what scikit-learn and plain arithmetic say."""
+"""Tasks: losses, metrics and baselines against scikit-learn and plain arithmetic."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zoo.run.baselines import naive_metrics, not_beaten
 from zoo.training.engine import score
 
 CLOSE = 64 * 2.0**-23
-"""Sums of some fifty float32 numbers, each rounded once."""
+"""Relative error bound for sums of about fifty float32 numbers, each rounded once."""
 LABELS = ("a", "b", "c")
 CLASSES = zoo.Signature(features=2, labels=LABELS)
 TWO = zoo.Signature(features=2, labels=("no", "yes"))
@@ -35,7 +35,7 @@ def metrics(task: zoo.Task, scores: Tensor, target: Tensor) -> dict[str, float]:
     return task.metrics(task.statistics(scores, target))
 
 
-def drawn(*shape: int, seed: int = 0) -> Tensor:
+def draw(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
@@ -44,16 +44,16 @@ def classes(*shape: int, count: int = 3, seed: int = 1) -> Tensor:
 
 
 def test_classification_agrees_with_scikit_learn() -> None:
-    task, scores, target = make("classification", CLASSES), drawn(50, 3), classes(50)
-    found, guesses = metrics(task, scores, target), scores.argmax(1)
-    assert found["accuracy"] == pytest.approx(accuracy_score(target, guesses))
-    assert found["macro_f1"] == pytest.approx(f1_score(target, guesses, average="macro"))
-    assert found["loss"] == pytest.approx(log_loss(target, scores.double().softmax(1)))
-    assert float(task.loss(scores, target)) == pytest.approx(found["loss"], rel=CLOSE)
+    task, scores, target = make("classification", CLASSES), draw(50, 3), classes(50)
+    actual, guesses = metrics(task, scores, target), scores.argmax(1)
+    assert actual["accuracy"] == pytest.approx(accuracy_score(target, guesses))
+    assert actual["macro_f1"] == pytest.approx(f1_score(target, guesses, average="macro"))
+    assert actual["loss"] == pytest.approx(log_loss(target, scores.double().softmax(1)))
+    assert float(task.loss(scores, target)) == pytest.approx(actual["loss"], rel=CLOSE)
 
 
 def test_a_sigmoid_for_two_classes_is_the_softmax_of_zero_and_its_score() -> None:
-    task, scores, target = make("classification", TWO, output="sigmoid"), drawn(50, 1), classes(50, count=2)
+    task, scores, target = make("classification", TWO, output="sigmoid"), draw(50, 1), classes(50, count=2)
     pair = torch.cat([torch.zeros(50, 1), scores], 1)
     assert task.outputs == 1
     assert metrics(task, scores, target) == metrics(make("classification", TWO), pair, target)
@@ -69,22 +69,22 @@ def test_a_sigmoid_needs_two_classes() -> None:
 
 
 @pytest.mark.parametrize("name", ["tagging", "language_modelling"])
-def test_steps_that_are_not_asked_for_do_not_count(name: str) -> None:
-    task, scores, target = make(name, STEPS), drawn(6, 5, 3), classes(6, 5)
+def test_steps_without_a_target_do_not_count(name: str) -> None:
+    task, scores, target = make(name, STEPS), draw(6, 5, 3), classes(6, 5)
     target[0, 2:] = zoo.IGNORED
     target[3, 0] = zoo.IGNORED
     counted = target != zoo.IGNORED
-    found = metrics(task, scores, target)
-    assert found["loss"] == pytest.approx(
+    actual = metrics(task, scores, target)
+    assert actual["loss"] == pytest.approx(
         float(nn.functional.cross_entropy(scores[counted], target[counted])), rel=CLOSE
     )
-    assert found["accuracy"] == pytest.approx(accuracy_score(target[counted], scores[counted].argmax(1)))
-    spoilt = scores.masked_fill(~counted[:, :, None], 1e4)
-    assert metrics(task, spoilt, target) == found
+    assert actual["accuracy"] == pytest.approx(accuracy_score(target[counted], scores[counted].argmax(1)))
+    changed = scores.masked_fill(~counted[:, :, None], 1e4)
+    assert metrics(task, changed, target) == actual
 
 
-def test_the_loss_by_step_is_a_mean_over_sequences_so_that_parts_of_a_batch_add_up() -> None:
-    task, scores, target = make("tagging", STEPS), drawn(6, 5, 3), classes(6, 5)
+def test_the_loss_by_step_is_a_mean_over_sequences() -> None:
+    task, scores, target = make("tagging", STEPS), draw(6, 5, 3), classes(6, 5)
     target[0, 1:] = zoo.IGNORED
     each = [float(task.loss(scores[row : row + 1], target[row : row + 1])) for row in range(6)]
     assert float(task.loss(scores, target)) == pytest.approx(np.mean(each), rel=CLOSE)
@@ -95,34 +95,34 @@ def test_bits_per_character_are_the_logarithm_to_base_two() -> None:
     task = make("language_modelling", STEPS)
     shares = torch.tensor([0.5, 0.25, 0.25])
     target = torch.tensor([[0, 0, 1, 2]])
-    found = metrics(task, shares.log().expand(1, 4, 3), target)
-    assert found["bits_per_character"] == pytest.approx((1 + 1 + 2 + 2) / 4)
-    assert found["loss"] == pytest.approx(found["bits_per_character"] * log(2))
+    actual = metrics(task, shares.log().expand(1, 4, 3), target)
+    assert actual["bits_per_character"] == pytest.approx((1 + 1 + 2 + 2) / 4)
+    assert actual["loss"] == pytest.approx(actual["bits_per_character"] * log(2))
 
 
 @pytest.mark.parametrize(("name", "signature"), [("regression", NUMBERS), ("forecasting", FUTURE)])
-def test_numbers_are_judged_in_both_units(name: str, signature: zoo.Signature) -> None:
+def test_errors_are_measured_in_both_units(name: str, signature: zoo.Signature) -> None:
     task = make(name, signature)
     shape = (20, 3, 2) if signature.horizon else (20, 2)
-    target = drawn(*shape, seed=2) * torch.tensor([2.0, 100.0]) + torch.tensor([10.0, -5.0])
-    scores = drawn(20, task.outputs, seed=3)
-    found = metrics(task, scores, target)
+    target = draw(*shape, seed=2) * torch.tensor([2.0, 100.0]) + torch.tensor([10.0, -5.0])
+    scores = draw(20, task.outputs, seed=3)
+    actual = metrics(task, scores, target)
     scaled = ((target - torch.tensor([10.0, -5.0])) / torch.tensor([2.0, 100.0])).flatten(1)
-    own = (scores.reshape(shape) * torch.tensor([2.0, 100.0]) + torch.tensor([10.0, -5.0])).flatten(1)
-    assert found["loss"] == pytest.approx(mean_squared_error(scaled, scores), rel=CLOSE)
-    assert found["scaled_mae"] == pytest.approx(mean_absolute_error(scaled, scores), rel=CLOSE)
-    assert found["mae"] == pytest.approx(mean_absolute_error(target.flatten(1), own), rel=CLOSE)
-    assert found["rmse"] == pytest.approx(mean_squared_error(target.flatten(1), own) ** 0.5, rel=CLOSE)
-    assert float(task.loss(scores, target)) == pytest.approx(found["loss"], rel=CLOSE)
+    unscaled = (scores.reshape(shape) * torch.tensor([2.0, 100.0]) + torch.tensor([10.0, -5.0])).flatten(1)
+    assert actual["loss"] == pytest.approx(mean_squared_error(scaled, scores), rel=CLOSE)
+    assert actual["scaled_mae"] == pytest.approx(mean_absolute_error(scaled, scores), rel=CLOSE)
+    assert actual["mae"] == pytest.approx(mean_absolute_error(target.flatten(1), unscaled), rel=CLOSE)
+    assert actual["rmse"] == pytest.approx(mean_squared_error(target.flatten(1), unscaled) ** 0.5, rel=CLOSE)
+    assert float(task.loss(scores, target)) == pytest.approx(actual["loss"], rel=CLOSE)
     y = task.readout()(scores)["y"]
     assert y.shape == target.shape
-    torch.testing.assert_close(y.flatten(1), own)
+    torch.testing.assert_close(y.flatten(1), unscaled)
 
 
 def test_statistics_of_two_parts_add_up() -> None:
     tasks = [
-        (make("classification", CLASSES), drawn(9, 3), classes(9)),
-        (make("regression", NUMBERS), drawn(9, 2), drawn(9, 2)),
+        (make("classification", CLASSES), draw(9, 3), classes(9)),
+        (make("regression", NUMBERS), draw(9, 2), draw(9, 2)),
     ]
     for task, scores, target in tasks:
         halves = [task.statistics(scores[part], target[part]) for part in (slice(0, 4), slice(4, 9))]
@@ -134,7 +134,7 @@ def split(y: Tensor, naive: Tensor | None = None) -> zoo.Split:
     return zoo.Split(torch.zeros(len(y), 4, 2), y, None, naive)
 
 
-def test_the_majority_is_as_often_right_as_it_is_frequent() -> None:
+def test_the_majority_baseline_predicts_the_class_frequencies() -> None:
     train, test = split(torch.tensor([0, 1, 1, 1])), split(torch.tensor([1, 1, 0, 2]))
     naive = naive_metrics(make("classification", CLASSES), train, test)
     assert naive["majority"]["accuracy"] == 0.5
@@ -145,23 +145,23 @@ def test_the_majority_is_as_often_right_as_it_is_frequent() -> None:
     assert pair["majority"]["loss"] == pytest.approx(-np.mean(np.log([4 / 6, 2 / 6])))
 
 
-def test_characters_are_guessed_uniformly_and_by_their_frequency() -> None:
+def test_the_baselines_of_language_modelling_are_uniform_and_unigram() -> None:
     train, test = split(torch.tensor([[0, 0, 0, 0, 1]])), split(torch.tensor([[0, 1, zoo.IGNORED]]))
     naive = naive_metrics(make("language_modelling", STEPS), train, test)
     assert naive["uniform"]["bits_per_character"] == pytest.approx(log2(3))
     assert naive["unigram"]["bits_per_character"] == pytest.approx(-(log2(5 / 8) + log2(2 / 8)) / 2)
 
 
-def test_persistence_says_what_was_known_last() -> None:
-    y, known = drawn(8, 3, 2), drawn(8, 3, 2, seed=4)
+def test_persistence_predicts_the_last_known_value() -> None:
+    y, last = draw(8, 3, 2), draw(8, 3, 2, seed=4)
     task = make("forecasting", FUTURE)
-    naive = naive_metrics(task, split(y), split(y, known))
-    assert naive["persistence"]["mae"] == pytest.approx(float((y - known).abs().mean()), rel=CLOSE)
+    naive = naive_metrics(task, split(y), split(y, last))
+    assert naive["persistence"]["mae"] == pytest.approx(float((y - last).abs().mean()), rel=CLOSE)
     assert naive["mean"]["mae"] == pytest.approx(float((y - y.mean(0)).abs().mean()), rel=CLOSE)
     assert set(naive_metrics(task, split(y), split(y))) == {"mean"}
 
 
-def test_a_result_that_is_no_better_is_named() -> None:
+def test_baselines_that_the_result_does_not_beat_are_named() -> None:
     task = make("classification", CLASSES)
     naive = {"majority": {"accuracy": 0.5, "loss": 1.0}}
     assert not_beaten(task, "accuracy", {"accuracy": 0.5}, naive) == ["majority"]
@@ -171,13 +171,13 @@ def test_a_result_that_is_no_better_is_named() -> None:
 
 
 def test_scores_are_matched_with_their_rows_whatever_the_order_of_the_batches() -> None:
-    """With lengths, batches are taken by length; a baseline's scores must follow."""
+    """With lengths, batches are sorted by length, and the scores of a baseline must follow their rows."""
     lengths = torch.tensor([3, 1, 2, 3])
     y = torch.tensor([0, 1, 2, 0])
     part = zoo.Split(torch.zeros(4, 3, dtype=torch.int64), y, lengths)
     right = nn.functional.one_hot(y, 3).float()
-    found, _ = score(make("classification", CLASSES), part, lambda _, rows: right[rows])
-    assert found["accuracy"] == 1
+    actual, _ = score(make("classification", CLASSES), part, lambda _, rows: right[rows])
+    assert actual["accuracy"] == 1
 
 
 @pytest.mark.parametrize(
@@ -186,17 +186,17 @@ def test_scores_are_matched_with_their_rows_whatever_the_order_of_the_batches() 
         (
             "classification",
             STEPS,
-            "'classification' tells a class for each sequence, and these data ask for",
+            "'classification' predicts a class for each sequence, and these data have a class for each step",
         ),
-        ("tagging", CLASSES, "'tagging' tells a class for each step, and these data ask for a class for each sequence"),
+        ("tagging", CLASSES, "'tagging' predicts a class for each step, and these data have a class for each sequence"),
         (
             "regression",
             FUTURE,
-            "'regression' tells numbers for each sequence, and these data ask for",
+            "'regression' predicts numbers for each sequence, and these data have numbers of the future",
         ),
-        ("forecasting", CLASSES, "take 'classification'"),
+        ("forecasting", CLASSES, "use 'classification'"),
     ],
 )
-def test_data_of_another_kind_are_refused(name: str, signature: zoo.Signature, message: str) -> None:
+def test_data_of_another_kind_are_rejected(name: str, signature: zoo.Signature, message: str) -> None:
     with pytest.raises(zoo.SpecError, match=message):
         make(name, signature)

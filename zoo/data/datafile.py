@@ -1,4 +1,4 @@
-"""Opening a data file so that whatever the system has against it becomes one line for a person."""
+"""Access to data files, in which every failure of the file system becomes a one-line `DataError`."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from typing import BinaryIO
 from zoo.errors import DataError
 
 LONGEST = 255
-"""Bytes of a name in a folder: the limit of ext4, XFS, APFS and NTFS. The system itself refuses a longer one only where
-the folder is there."""
+"""Largest length of one part of a path in bytes: the limit of ext4, XFS, APFS and NTFS. The system itself checks it
+only where the folder exists."""
 SHOWN = 60
-"""Characters of a name that is refused which a message shows."""
+"""Largest number of characters of a rejected name that a message quotes."""
 
 
 def name_fault(path: Path) -> str | None:
-    """What is wrong with the name of a file, whether there is one or not, as a line that begins with it; or None.
+    """Return what is wrong with the name of a file, as a message that begins with it; None for a usable name.
 
-    A name with a control character would break every message about the file in two, and be no source for a table of
-    answers; one that is too long, or has a NUL in it, the system does not take.
+    The file need not exist. A control character in a name would break every message about the file in two lines, and a
+    NUL or a name that is too long is rejected by the system.
     """
     text = str(path)
-    if bad := next((one for one in text if unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp")), None):
-        what = "a byte that is not UTF-8" if unicodedata.category(bad) == "Cs" else "a control character"
-        return f"{_shown(text)}: has {what} in its name, {bad!a}; give it another name"
+    bad = next((character for character in text if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")), None)
+    if bad is not None:
+        fault = "a byte that is not UTF-8" if unicodedata.category(bad) == "Cs" else "a control character"
+        return f"{_shown(text)}: has {fault} in its name, {bad!a}; give it another name"
     if _is_too_long(path):
-        return f"{_shown(text)}: has a name of {len(text):,} characters, more than the system takes; give a shorter one"
+        return f"{_shown(text)}: has a name of {len(text):,} characters, more than the system allows; use a shorter one"
     return None
 
 
@@ -46,7 +47,7 @@ def _is_too_long(path: Path) -> bool:
 
 
 def _shown(name: str) -> str:
-    """A name as a message shows it, short and on one line."""
+    """Return a name as messages quote it: on one line, cut to `SHOWN` characters."""
     return repr(name if len(name) <= SHOWN else name[:SHOWN] + "...")
 
 
@@ -55,26 +56,19 @@ def open_data(path: Path) -> Iterator[BinaryIO]:
     """Open a regular file for reading bytes.
 
     Raises:
-        DataError: it is missing, is something else than a file (a pipe would wait for ever), or cannot be read, now or
-            at any later moment while it is open; or its name is one that `name_fault` refuses.
+        DataError: the file is missing; is a folder, a device or a pipe (reading a pipe could block for ever); has a
+            name that `name_fault` rejects; or cannot be read, at once or later inside the ``with`` block.
     """
     if fault := name_fault(path):
         raise DataError(fault)
     try:
-        mode = _mode(path)
+        mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "a device, pipe or socket"
-            raise DataError(f"{path}: is {kind}, expected a file")
+            raise DataError(f"{path}: is {kind}, expected a file; give the path of a file")
         with path.open("rb") as stream:
             yield stream
     except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file") from None
+        raise DataError(f"{path}: there is no such file; correct the path") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
-
-
-def _mode(path: Path) -> int:
-    try:
-        return path.stat().st_mode
-    except ValueError as error:  # a zero byte in the name
-        raise DataError(f"{path}: cannot be read: {error}") from error

@@ -1,4 +1,4 @@
-"""What a model learns from: tensors in memory, split in three, and the contract of a data source."""
+"""Data sets as tensors in memory, split into three parts, and the contract of a data source."""
 
 from __future__ import annotations
 
@@ -15,32 +15,47 @@ from zoo.config import Config as PartConfig
 from zoo.data.signature import Scale, Signature
 
 IGNORED = -100
-"""The class of a step that has none and is not counted: torch's own number for it."""
+"""Target of a step that has none; loss and metrics leave the step out. The default ``ignore_index`` of torch."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """One part of a data set, or a batch of it."""
+    """Inputs and targets of one part of a data set, or of a batch of it.
+
+    The first axis of every tensor counts the sequences. Sequences of different lengths are padded at the end.
+    """
 
     x: Tensor
-    """(sequences, time, features) in the user's units, any real dtype; or (sequences, time) token ids, int64."""
+    """Inputs: (sequences, time, features) numbers in the user's units, any real dtype; or (sequences, time) token ids,
+    int64, from 0 to the size of the vocabulary less 1. The encoder scales or embeds them."""
     y: Tensor
-    """What is to be said: (sequences,) a class each, int64; (sequences, time) a class for each step, int64, `IGNORED`
-    where none is asked for; (sequences, targets) or (sequences, horizon, targets) numbers in the user's units."""
+    """Targets, by the task:
+
+    - ``classification``: (sequences,), int64, the index of a label;
+    - ``tagging`` and ``language_modelling``: (sequences, time), int64, the index of a label for each step, `IGNORED`
+      where a step has no target or is padding;
+    - ``regression``: (sequences, targets), floating, in the user's units;
+    - ``forecasting``: (sequences, horizon, targets), floating, in the user's units."""
     lengths: Tensor | None = None
-    """(sequences,) valid steps of each, int64, at least 1; None where all are full."""
+    """(sequences,) int64: valid steps of each sequence, from 1 to time; None where every step of x is valid. Required
+    exactly where ``Signature.lengths`` is true."""
     naive: Tensor | None = None
-    """What somebody would say who knows the last value only, shaped as y: the baseline of a forecast."""
+    """Persistence forecast, of the shape and units of y: the last value of each target that is known when the model has
+    to predict. For ``forecasting``, and for ``regression`` on a time series; None where there is no such value."""
 
     def __len__(self) -> int:
         return len(self.y)
 
     def to(self, device: torch.device) -> Split:
-        """The same part on another device."""
+        """Return the same part on another device."""
         return Split(*(None if part is None else part.to(device) for part in self._parts()))  # type: ignore[arg-type]
 
     def take(self, rows: Tensor | slice) -> Split:
-        """Some of the sequences, without the steps that none of them has."""
+        """Return the selected sequences, without the steps that are padding in all of them.
+
+        Args:
+            rows: indices of sequences, int64 (n,), or a slice.
+        """
         taken = Split(*(None if part is None else part[rows] for part in self._parts()))  # type: ignore[arg-type]
         if taken.lengths is None:
             return taken
@@ -54,48 +69,73 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Sequences with what is to be said about them, in three disjoint parts."""
+    """Sequences and their targets in three disjoint parts, with a description of both."""
 
     train: Split
+    """Learns the weights, the scales and the vocabulary."""
     validation: Split
+    """Selects the best epoch. Has the axes, dtypes and optional tensors of the training part."""
     test: Split
+    """Gives the final metrics, once."""
     signature: Signature
-    """What goes in and what comes out. Its scales are taken from the training part alone."""
+    """Shape and meaning of inputs and targets. Its scales and its vocabulary come from the training part alone."""
     description: str
-    """What the data are, where they come from and how they were split, in a sentence or two."""
+    """Contents, source and split of the data in a sentence or two, for the model card."""
     repeated: Mapping[str, int] = field(default_factory=dict)
-    """For ``validation`` and ``test``, how many of their sequences stand in the training part too, where the source
-    counts them: so much of a result may be remembered rather than learnt."""
+    """For ``validation`` and ``test``, the number of their sequences that the training part contains too: a model may
+    have memorised them. Empty where the source does not count them."""
 
     @property
     def time(self) -> int:
-        """Steps of a sequence; of the longest one where they differ."""
+        """Steps of a sequence; of the longest one where lengths differ."""
         return int(self.train.x.shape[1])
 
 
 class DataSource(ABC):
-    """Loads a data set. A subclass has a name, a Config whose fields appear under ``data`` in a spec, and `load`."""
+    """Base class of data sources.
+
+    A subclass defines ``name``, a ``Config`` whose fields appear under ``data`` in a spec, and `load`. It is created
+    without arguments.
+    """
 
     name: ClassVar[str]
+    """Value of ``data.name`` in a spec that selects this source."""
     Config: ClassVar[type[PartConfig]] = PartConfig
+    """Options of this source, a subclass of `zoo.Config`. The docstring of a field is its description in the JSON
+    Schema."""
 
     @abstractmethod
     def load(self, config: PartConfig) -> Dataset:
-        """Read the data.
+        """Return the data set, in memory and already split.
+
+        The same config and files must give the same tensors each time, random splits included: a resumed build and an
+        export in another precision load the data again.
+
+        Args:
+            config: an instance of this class's ``Config``, validated.
 
         Raises:
-            DataError: naming the file, the place, what was found and what was expected.
+            DataError: a file or a field of the config cannot be used. The message begins with the file and the
+                position, or with ``data.`` and the field; it states the actual and the expected value and what to do.
+            SpecError: the data would not fit into memory; see `zoo.require_memory`.
         """
 
 
 def standardisation(x: Tensor) -> Scale:
-    """Mean and standard deviation over everything in x (sequences, time, features), one pair for all features.
+    """Return mean and standard deviation over all values of x, one pair for all features.
 
-    Features on one common scale (the pixels of a picture) keep their relation to each other this way, and a pixel that
-    is constant in the training part does not divide by zero.
+    For features with a common unit, such as the pixels of an image: it keeps their relation to each other, and a
+    feature that is constant in the training part does not lead to a division by zero.
+
+    Args:
+        x: (sequences, time, features), any real dtype; the training part.
+
+    Returns:
+        A scale for ``Signature.input_scale``, with the same offset and the same factor for each feature. The factor is
+        1 where all values are equal.
     """
-    # In float64 and by chunks: a copy of the whole data set in a wider type would double the memory. The sums are plain
-    # numbers, since a tensor kept for each chunk would hold the freed memory between them.
+    # In float64 and by chunks: a copy of the whole data set in a wider type would double the memory. The sums are
+    # Python floats: a tensor for each chunk would be allocated between the freed chunks and keep their memory in use.
     parts = torch.split(x, 64)
     mean = sum(float(part.sum(dtype=torch.float64)) for part in parts) / x.numel()
     variance = sum(float((part.double() - mean).square().sum()) for part in parts) / x.numel()

@@ -1,4 +1,4 @@
-"""Sequences from a user's own file, .npy or .csv, for a model to answer about. Needs no torch."""
+"""Readers of the input of ``zoo predict``: sequences of numbers from a .npy or .csv file. Needs no torch."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ from zoo.data.datafile import open_data
 from zoo.errors import DataError
 
 _NOT_NAMES = {"inf", "infinity"} | MISSING_MARKS
-"""What begins with a letter and yet is a number, or stands for a missing one."""
+"""Cells that begin with a letter and are no names of columns: numbers and marks for missing numbers, in lower case."""
 
 
 def read_sequences(path: Path, features: int) -> NDArray[np.float32]:
-    """Read what a model is to answer about.
+    """Read the sequences of a ``.npy`` or ``.csv`` file.
 
-    A ``.npy`` file holds (time, features) or (sequences, time, features) of any dtype of real numbers. A ``.csv`` file,
-    UTF-8, holds one sequence: a row a step, a column a feature. Its first line may be a header: it is one where every
-    cell begins with a letter and none is a number or a mark for a missing value, so that a faulty first step is not
-    lost.
+    A ``.npy`` file contains (time, features) or (sequences, time, features), any real dtype. A ``.csv`` file, UTF-8,
+    contains one sequence: a row for each step, a column for each feature. Its first line is a header if every cell
+    begins with a letter and none is a number or a mark for a missing one, so that a faulty first step is not mistaken
+    for a header.
 
     Args:
-        features: how many the model takes.
+        path: the file.
+        features: number of features that the model takes.
 
     Returns:
-        (sequences, time, features), contiguous, finite, no dimension 0.
+        (sequences, time, features), contiguous, finite, no axis of size 0.
 
     Raises:
-        DataError: with the file and the place: line:column in a CSV file, where the column counts cells; indices from 0
-            in an array.
+        DataError: the file does not contain such numbers. The message names the position: file:line:column in a CSV
+            file, where the column counts cells from 1; indices from 0 in an array.
     """
     readers = {".npy": _read_npy, ".csv": _read_csv}
     if (ending := path.suffix.lower()) not in readers:
@@ -54,15 +55,15 @@ def _read_npy(path: Path, stream: BinaryIO, features: int) -> NDArray[np.float32
     if len(shape) not in (2, 3) or shape[-1] != features:
         raise DataError(
             f"{path}: has the shape {shape}, expected (time, {features}) or (sequences, time, {features}), "
-            "since the model takes that many features"
+            f"because the model takes {features} features per step"
         )
     if min(shape) <= 0:
         raise DataError(f"{path}: has the shape {shape}, expected at least one sequence and one step")
-    # Before anything is allocated: a header can claim any size.
-    promised, found = math.prod(shape) * dtype.itemsize, os.fstat(stream.fileno()).st_size - stream.tell()
-    if promised != found:
+    # Before anything is allocated: a header can state any size.
+    expected, actual = math.prod(shape) * dtype.itemsize, os.fstat(stream.fileno()).st_size - stream.tell()
+    if expected != actual:
         raise DataError(
-            f"{path}: its header promises {shape} of {dtype}, {promised:,} bytes, found {found:,}; write it again"
+            f"{path}: its header states {shape} of {dtype}, {expected:,} bytes, found {actual:,}; write the file again"
         )
     stream.seek(0)
     values = npy.read_array(stream, allow_pickle=False)
@@ -71,11 +72,11 @@ def _read_npy(path: Path, stream: BinaryIO, features: int) -> NDArray[np.float32
 
 
 def _npy_header(path: Path, stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype, as the file claims them. Leaves the stream at the data."""
+    """Return the shape and dtype that the header of a .npy file states, and leave the stream at the data."""
     if stream.read(len(npy.MAGIC_PREFIX)) != npy.MAGIC_PREFIX:
         raise DataError(f"{path}: is not a .npy file, which begins with '\\x93NUMPY'; write it with numpy.save")
     stream.seek(0)
-    # Version 3 differs in the names of fields only, which an array of plain numbers does not have.
+    # Version 3 differs only in the names of record fields, which an array of plain numbers does not have.
     readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     try:
         version = npy.read_magic(stream)
@@ -90,28 +91,32 @@ def _read_csv(path: Path, stream: BinaryIO, features: int) -> NDArray[np.float32
     lines: list[int] = []
     for index, (line, row) in enumerate(csv_rows(path, stream)):
         if len(row) != features:
-            raise DataError(f"{path}:{line}: columns: {len(row)}, expected {features}, one a feature, commas between")
+            raise DataError(
+                f"{path}:{line}: columns: {len(row)}, expected {features}, one per feature, comma-separated"
+            )
         if index > 0 or not _is_header(row):
             values.extend(_number(cell, f"{path}:{line}:{column}") for column, cell in enumerate(row, 1))
             lines.append(line)
     if not lines:
-        raise DataError(f"{path}: holds no steps, expected at least one row of {features} numbers")
+        raise DataError(f"{path}: contains no steps, expected at least one row of {features} numbers")
     table = np.frombuffer(values).reshape(len(lines), features)
     return _narrow(table, lambda index: f"{path}:{lines[index[0]]}:{index[1] + 1}")[None]
 
 
 def read_columns(path: Path, columns: Sequence[str], steps: int) -> NDArray[np.float32]:
-    """Read the newest steps of a time series from a CSV file with a header; other columns may stand beside.
+    """Read the last steps of a time series from a CSV file with a header; other columns are ignored.
 
     Args:
-        columns: the names of those to take, in this order.
-        steps: how many of the last rows; all of them when 0.
+        path: the file.
+        columns: names of the columns to read, in the order of the result.
+        steps: number of rows to read, from the end of the file; 0 for all.
 
     Returns:
         (steps, columns), finite.
 
     Raises:
-        DataError: with the file and the place, where a column or a row is missing or a cell is not a number.
+        DataError: a column is missing, there are too few rows, or a cell is not a finite number; the message names the
+            position as file:line:column.
     """
     if path.suffix.lower() != ".csv":
         raise DataError(f"{path}: has the ending {path.suffix!r}, expected .csv")
@@ -125,15 +130,15 @@ def read_columns(path: Path, columns: Sequence[str], steps: int) -> NDArray[np.f
                     f"{path}:{line}: is a row of numbers, expected a header that names the columns {', '.join(columns)}"
                 )
             raise DataError(
-                f"{path}:{line}: has no column {missing[0]!r} in its header, expected {', '.join(columns)}, which the "
-                "model was trained with"
+                f"{path}:{line}: has no column {missing[0]!r} in its header, expected {', '.join(columns)}, the "
+                "columns that the model was trained with"
             )
         places = [names.index(column) for column in columns]
         newest = deque(rows, maxlen=steps or None)
     if not newest:
-        raise DataError(f"{path}: holds no row below its header, expected a row for each step")
+        raise DataError(f"{path}: contains no rows below its header, expected one row per step")
     if len(newest) < steps:
-        raise DataError(f"{path}: holds {len(newest)} rows, expected at least {steps}, as the model was trained with")
+        raise DataError(f"{path}: contains {len(newest)} rows, expected at least {steps}, the window of the model")
     values = []
     for line, row in newest:
         if len(row) != len(header):
@@ -155,7 +160,7 @@ def _number(cell: str, place: str) -> float:
 
 
 def _narrow(values: NDArray[Any], place: Place) -> NDArray[np.float32]:
-    """The same values as float32, or an error that names the first one that is not finite there."""
+    """Return the values as float32, or raise a `DataError` that names the first that is not finite as float32."""
     narrow = to_float32(values)
     require_finite(narrow, values, place)
     return narrow

@@ -1,6 +1,6 @@
-"""What goes into a model and what comes out of it, in plain values: all that anybody must know of data that are gone.
+"""Shape and meaning of a model's inputs and targets, in plain values.
 
-A run keeps it, and so does an exported file, so that both can be used without the data. Needs no torch.
+A run and an exported file keep the signature, so that both can be used without the data. Needs no torch.
 """
 
 from __future__ import annotations
@@ -13,68 +13,80 @@ from typing import Any, Literal, Self
 
 @dataclass(frozen=True)
 class Scale:
-    """A number for each column to take away and one to divide by: from the user's units to the model's."""
+    """Linear map between the user's units and the network's, by column: scaled = (value - offset) / factor."""
 
     offset: tuple[float, ...]
+    """One for each column, in the user's units."""
     factor: tuple[float, ...]
-    """Never 0."""
+    """One for each column, in the user's units, never 0."""
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What a sequence consists of, and what is to be said about it.
+    """Shape and meaning of the inputs and targets of a data set.
 
-    A step is either numbers (``features`` is positive) or a token (``vocabulary`` is not empty). What is said is either
-    a class (``labels`` is not empty) or numbers (``targets`` is not empty).
+    A step of the input is either a row of numbers or one token. The fields of the input:
+
+    - numbers: ``features``; optionally ``columns``, ``input_scale``, ``window``;
+    - tokens: ``vocabulary``; for text, ``tokenizer``;
+    - both: ``lengths`` where sequences differ in length, ``ordered`` where they follow each other in time.
+
+    The fields of the target decide which task fits:
+
+    - ``classification``: ``labels``;
+    - ``tagging`` and ``language_modelling``: ``labels`` and ``by_step``;
+    - ``regression``: ``targets``; optionally ``target_scale``;
+    - ``forecasting``: ``targets`` and ``horizon``; optionally ``target_scale``.
     """
 
     features: int = 0
-    """Numbers in a step; 0 where steps are tokens."""
+    """Numbers per step; 0 where steps are tokens."""
     window: int = 0
-    """Rows of history that the model was trained with, where sequences are pieces of a longer one."""
+    """Steps of each sequence, where sequences are windows over a longer series; ``zoo predict`` then reads the last
+    ``window`` rows of a CSV file, and all rows where it is 0."""
     columns: tuple[str, ...] = ()
-    """The names of these numbers, where they have any."""
+    """Names of the features, in their order; empty where they have none."""
     input_scale: Scale | None = None
-    """From the user's numbers to those that the network sees."""
+    """Scale of the features, with ``features`` columns; None where the network reads them unscaled."""
     vocabulary: tuple[str, ...] = ()
-    """Every token, by its id."""
+    """The tokens; the position of a token is its id."""
     tokenizer: Literal["", "words", "characters"] = ""
-    """How text becomes tokens, where it does; see `zoo.data.tokens`."""
+    """Rule that splits a text into tokens, see `zoo.data.tokens`; empty where the input is not text."""
     lengths: bool = False
-    """Whether sequences have lengths of their own, so that a batch must be told them."""
+    """Whether sequences differ in length: each `zoo.Split` has ``lengths``, and the exported file takes them."""
     labels: tuple[str, ...] = ()
-    """The classes, by their number."""
+    """Names of the classes; the position of a name is the index of the class."""
     by_step: bool = False
-    """Whether each step has an answer of its own."""
+    """Whether each step has a class of its own, rather than each sequence."""
     targets: tuple[str, ...] = ()
-    """The numbers to say, by name."""
+    """Names of the numbers to predict."""
     target_scale: Scale | None = None
-    """From the user's target numbers to those that the network gives."""
+    """Scale of the targets, with as many columns as ``targets``; None where the network predicts them unscaled."""
     horizon: int = 0
-    """How many steps of the future are to be told; 0 where it is something of the present."""
+    """Number of future steps to forecast; 0 where the targets are not in the future."""
     ordered: bool = False
-    """Whether the sequences of each part follow each other in time."""
+    """Whether the sequences of each part follow each other in time, so that predictions can be drawn as a series."""
 
     @cached_property
     def ids(self) -> Mapping[str, int]:
-        """The id of each token of the vocabulary; made once, since it takes longer than a text's tokens do."""
+        """The id of each token; cached, since making it takes longer than encoding a text."""
         return {token: number for number, token in enumerate(self.vocabulary)}
 
     @cached_property
     def marks(self) -> tuple[str, ...]:
-        """The tokens of more than one character, such as the one for a hidden character."""
+        """The tokens of more than one character, such as ``<mask>`` for a hidden character."""
         return tuple(token for token in self.vocabulary if len(token) > 1)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return the fields as plain values for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """What `to_dict` gave, even if it has been JSON in between.
+        """Return the signature of a dictionary from `to_dict`, also one that has been written to JSON and read back.
 
         Raises:
-            TypeError: where it is something else.
+            TypeError: ``values`` is not such a dictionary.
         """
         scales = {
             name: Scale(*(tuple(map(float, values[name][part])) for part in ("offset", "factor")))

@@ -1,8 +1,8 @@
-"""How text becomes tokens, and tokens numbers. Needs no torch.
+"""Tokenisers and vocabularies: text to tokens, tokens to ids. Needs no torch.
 
-- ``words``: lower case; a word is a run of letters and digits, an apostrophe within it included; every other visible
-  character is a token of its own. White space separates and is dropped.
-- ``characters``: every character is a token, as it stands.
+- ``words``: lower case; a word is a run of letters and digits, with apostrophes inside; every other visible character
+  is a token of its own. White space separates tokens and is dropped.
+- ``characters``: every character is a token, unchanged.
 """
 
 from __future__ import annotations
@@ -18,26 +18,37 @@ _WORD = re.compile(r"\w+(?:'\w+)*|[^\w\s]")
 
 
 def words(text: str) -> list[str]:
-    """The tokens of a text by the rule ``words``."""
+    """Return the tokens of a text by the rule ``words``, described above."""
     return _WORD.findall(text.lower())
 
 
 TOKENIZERS: Mapping[str, Callable[[str], list[str]]] = {"words": words, "characters": list}
-"""By the names that a signature has for them."""
+"""The tokenisers by name, as in ``Signature.tokenizer``."""
 
 
 def vocabulary(texts: Iterable[Sequence[str]], min_count: int, max_size: int) -> tuple[str, ...]:
-    """Padding, unknown, then the most frequent tokens, at most ``max_size`` in all; ties in the alphabet's order."""
+    """Return the vocabulary of some texts: padding, unknown, then the tokens by falling frequency.
+
+    Args:
+        texts: the tokens of each text.
+        min_count: smallest number of occurrences of a token that the vocabulary contains.
+        max_size: largest number of entries, the first two included. Tokens of equal frequency are taken in alphabetical
+            order.
+    """
     counts = Counter(token for text in texts for token in text)
     frequent = sorted((-count, token) for token, count in counts.items() if count >= min_count)
     return (PADDING, UNKNOWN, *(token for _, token in frequent[: max_size - 2]))
 
 
 def encode(tokens: Sequence[str], ids: Mapping[str, int]) -> list[int]:
-    """The id of each token, that of `UNKNOWN` for one that the vocabulary does not have.
+    """Return the id of each token; for a token outside the vocabulary, the id of `UNKNOWN`.
+
+    Args:
+        tokens: the tokens of a text.
+        ids: the vocabulary, from token to id.
 
     Raises:
-        KeyError: with the token, where the vocabulary has no `UNKNOWN` either.
+        KeyError: a token is outside a vocabulary without `UNKNOWN`; its argument is the token.
     """
     unknown = ids.get(UNKNOWN)
     return [ids[token] if unknown is None else ids.get(token, unknown) for token in tokens]

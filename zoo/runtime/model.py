@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data.arrays import as_array, known_tokens, require_finite, require_kind, to_float32
+from zoo.data.arrays import as_array, require_finite, require_kind, to_float32, to_tokens
 from zoo.data.texts import text_ids
 from zoo.data.tokens import UNKNOWN
 from zoo.errors import DataError, RunError
@@ -180,7 +180,7 @@ class OnnxModel:
             raise DataError(f"{where}: has the shape {values.shape}, expected {expected} with at least one step{hint}")
         require_kind(values.dtype, where, tokens=not features)
         if not features:
-            return known_tokens(values, len(self.signature.vocabulary), lambda at: f"{where}, step [{at[0]}]")
+            return to_tokens(values, len(self.signature.vocabulary), lambda at: f"{where}, step [{at[0]}]")
         narrow = to_float32(values)
         if not allow_nonfinite:
             require_finite(narrow, values, lambda at: f"{where}, step [{at[0]}], feature [{at[1]}]", advice=ALLOW)

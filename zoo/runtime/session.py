@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data.arrays import as_array, known_tokens, require_finite, require_kind, to_float32
+from zoo.data.arrays import as_array, require_finite, require_kind, to_float32, to_tokens
 from zoo.data.datafile import name_fault
 from zoo.data.signature import Signature
 from zoo.errors import DataError, RunError
@@ -93,7 +93,7 @@ class StepsInput:
         require_kind(x.dtype, f"{self.file}: x", tokens=not self.features)
         valid = None if lengths is None else np.arange(x.shape[1]) < lengths[:, None]
         if not self.features:
-            return known_tokens(x, self.tokens, self._place, valid=valid)
+            return to_tokens(x, self.tokens, self._place, valid=valid)
         narrow = to_float32(x)
         if not allow_nonfinite:
             require_finite(narrow, x, self._place, valid=valid, advice=ALLOW)

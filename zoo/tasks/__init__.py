@@ -1,5 +1,5 @@
-"""The contract of a task (head, loss, metrics), and the tasks that come with the core, one a file.
+"""The contract of a task (head, loss, metrics, baselines) and the built-in tasks, one per module.
 
-Imports `zoo.nn` and `zoo.data`. The tasks themselves enter through entry points, as other people's do, and import only
-the public names of `zoo`.
+Imports `zoo.nn` and `zoo.data`. The tasks are registered through entry points, like those of any other plugin, and
+import only the public names of `zoo`.
 """

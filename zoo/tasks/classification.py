@@ -1,9 +1,9 @@
-"""Classification: one class for a whole sequence."""
+"""The task ``classification``: one class for each sequence."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,15 +14,15 @@ __all__ = ["Classification", "zoo_register_tasks"]
 
 
 class Classification(zoo.Task):
-    """A score for each class, cross-entropy and a softmax; or one score and a sigmoid for two classes."""
+    """One score per class, cross-entropy and softmax; or, for two classes, a single score and a sigmoid."""
 
     name = "classification"
     answers = "class"
-    better: ClassVar[Mapping[str, Literal["higher", "lower"]]] = zoo.CLASS_METRICS
+    better = zoo.CLASS_METRICS
 
     class Config(zoo.TaskConfig):
         output: Literal["softmax", "sigmoid"] = "softmax"
-        """sigmoid: a single score, of the second of two classes."""
+        """softmax: a score for each class; sigmoid: a single score, that of the second of two classes."""
 
     def __init__(self, config: zoo.Config, signature: zoo.Signature) -> None:
         super().__init__(config, signature)
@@ -45,8 +45,8 @@ class Classification(zoo.Task):
         return nn.functional.cross_entropy(scores, target)
 
     def statistics(self, scores: Tensor, target: Tensor) -> zoo.Statistics:
-        """``loss``: the summed loss; ``confusion`` (classes, classes): counts, true class by row."""
-        if self.sigmoid:  # the softmax of 0 and s is the sigmoid of s
+        """Return the sums of `zoo.class_statistics`: ``loss`` and ``confusion``."""
+        if self.sigmoid:  # softmax(0, s) is sigmoid(s)
             scores = torch.cat([torch.zeros_like(scores), scores], 1)
         return zoo.class_statistics(scores, target)
 
@@ -54,7 +54,7 @@ class Classification(zoo.Task):
         return zoo.class_metrics(statistics)
 
     def baselines(self, train: zoo.Split, part: zoo.Split) -> Mapping[str, Tensor]:
-        """``majority``: always the most frequent class, as sure of it as it is frequent."""
+        """Return ``majority``, which predicts the class frequencies of the training part for every sequence."""
         shares = zoo.class_frequencies(train, len(self.signature.labels))
         scores = (shares[1:] - shares[:1]) if self.sigmoid else shares
         return {"majority": scores.expand(len(part), -1)}
@@ -62,4 +62,5 @@ class Classification(zoo.Task):
 
 @zoo.hookimpl
 def zoo_register_tasks() -> list[type[zoo.Task]]:
+    """Register `Classification` as the task ``classification``."""
     return [Classification]

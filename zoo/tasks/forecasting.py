@@ -1,4 +1,4 @@
-"""Forecasting: the next numbers of a time series."""
+"""The task ``forecasting``: the next values of a time series."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Forecasting", "zoo_register_tasks"]
 
 
 class Forecasting(Regression):
-    """Regression whose numbers lie in the future, so that persistence (tomorrow as today) is what has to be beaten."""
+    """Regression with targets in the future; its most important baseline is persistence, the last known value."""
 
     name = "forecasting"
     answers = "future"
@@ -17,4 +17,5 @@ class Forecasting(Regression):
 
 @zoo.hookimpl
 def zoo_register_tasks() -> list[type[zoo.Task]]:
+    """Register `Forecasting` as the task ``forecasting``."""
     return [Forecasting]

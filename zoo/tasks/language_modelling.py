@@ -1,4 +1,4 @@
-"""Language modelling: at every step the next token."""
+"""The task ``language_modelling``: the next token at every step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["LanguageModelling", "zoo_register_tasks"]
 
 
 class LanguageModelling(Tagging):
-    """Tagging whose classes are the tokens of the vocabulary, reported in bits."""
+    """Tagging whose classes are the tokens of the vocabulary, with cross-entropy reported in bits per character."""
 
     name = "language_modelling"
     better: ClassVar[Mapping[str, Literal["higher", "lower"]]] = {
@@ -25,16 +25,16 @@ class LanguageModelling(Tagging):
     }
 
     def statistics(self, scores: Tensor, target: Tensor) -> zoo.Statistics:
-        """Sums over the steps: ``loss`` in nats, ``hits``, ``count``."""
-        counted = zoo.class_statistics(scores, target)
+        """Return sums over the steps with a target: ``loss`` in nats, ``hits`` (correct tokens) and ``count``."""
+        sums = zoo.class_statistics(scores, target)
         return {
-            "loss": counted["loss"],
-            "hits": counted["confusion"].diagonal().sum(),
-            "count": counted["confusion"].sum(),
+            "loss": sums["loss"],
+            "hits": sums["confusion"].diagonal().sum(),
+            "count": sums["confusion"].sum(),
         }
 
     def metrics(self, statistics: zoo.Statistics) -> dict[str, float]:
-        """Cross-entropy in nats and in bits (the nats over ln 2), and the share of tokens guessed right."""
+        """Return mean cross-entropy in nats and in bits (nats / ln 2), and the share of correct tokens."""
         loss = float(statistics["loss"] / statistics["count"])
         return {
             "loss": loss,
@@ -43,7 +43,7 @@ class LanguageModelling(Tagging):
         }
 
     def baselines(self, train: zoo.Split, part: zoo.Split) -> Mapping[str, Tensor]:
-        """``uniform``: all tokens alike; ``unigram``: each as often as in the training part, whatever stands before."""
+        """Return ``uniform``, all tokens equally probable, and ``unigram``, the frequencies of the training part."""
         unigram = zoo.class_frequencies(train, self.outputs)
         return {
             "uniform": unigram.new_zeros(self.outputs).expand(*part.y.shape, -1),
@@ -53,4 +53,5 @@ class LanguageModelling(Tagging):
 
 @zoo.hookimpl
 def zoo_register_tasks() -> list[type[zoo.Task]]:
+    """Register `LanguageModelling` as the task ``language_modelling``."""
     return [LanguageModelling]

@@ -1,4 +1,4 @@
-"""Losses and metrics that tasks share. Statistics are sums over examples, in float64."""
+"""Losses and metrics shared by tasks. Statistics are sums over examples, in float64."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from zoo.data.dataset import IGNORED, Split
 
 
 def step_cross_entropy(scores: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy of classes for each step, in nats: the mean over the sequences of each one's mean over its steps.
+    """Return the cross-entropy of a class for each step, in nats: the mean over its steps, then over the sequences.
 
     Args:
-        scores: (batch, time, classes).
-        target: (batch, time), `IGNORED` where a step is not counted.
+        scores: (batch, time, classes), floating.
+        target: (batch, time), int64, `IGNORED` where a step has no target.
+
+    Returns:
+        A scalar of the dtype of ``scores``. A sequence without any target counts as 0.
     """
     losses = nn.functional.cross_entropy(scores.flatten(0, 1), target.flatten(), ignore_index=IGNORED, reduction="none")
     counted = (target != IGNORED).sum(1).clamp(min=1)
@@ -24,11 +27,15 @@ def step_cross_entropy(scores: Tensor, target: Tensor) -> Tensor:
 
 
 def class_statistics(scores: Tensor, target: Tensor) -> dict[str, Tensor]:
-    """``loss``: summed cross-entropy in nats; ``confusion`` (classes, classes): counts, true class by row.
+    """Return the sums from which `class_metrics` follow, over the examples that have a target.
 
     Args:
-        scores: (..., classes).
-        target: (...), `IGNORED` where it is not counted.
+        scores: (..., classes), floating.
+        target: (...), int64, `IGNORED` where there is no target.
+
+    Returns:
+        ``loss``: the sum of the cross-entropies in nats; ``confusion``: (classes, classes) counts, the true class by
+        row and the predicted class by column. Both float64.
     """
     classes = scores.shape[-1]
     scores, target = scores.reshape(-1, classes), target.reshape(-1)
@@ -41,11 +48,15 @@ def class_statistics(scores: Tensor, target: Tensor) -> dict[str, Tensor]:
 
 
 CLASS_METRICS: Mapping[str, Literal["higher", "lower"]] = {"accuracy": "higher", "macro_f1": "higher", "loss": "lower"}
-"""What `class_metrics` gives and which way is better, the most important one first."""
+"""The metrics of `class_metrics`, the most important first, and the direction in which each is better."""
 
 
 def class_metrics(statistics: dict[str, Tensor]) -> dict[str, float]:
-    """Mean cross-entropy, accuracy, and macro F1 (classes that are neither present nor predicted left out)."""
+    """Return ``loss``, ``accuracy`` and ``macro_f1`` from the sums of `class_statistics`.
+
+    ``loss`` is the mean cross-entropy in nats. ``macro_f1`` is the mean of 2 TP / (2 TP + FP + FN) over the classes
+    that occur among the targets or the predictions.
+    """
     confusion = statistics["confusion"]
     count, hits = confusion.sum(), confusion.diagonal()
     appearances = confusion.sum(0) + confusion.sum(1)
@@ -58,7 +69,17 @@ def class_metrics(statistics: dict[str, Tensor]) -> dict[str, float]:
 
 
 def class_frequencies(train: Split, classes: int) -> Tensor:
-    """(classes,): the logarithm of each class's share of the training part, one example of each added to avoid zero."""
+    """Return the logarithm of each class's share of the training part: scores of a baseline without input.
+
+    One example is added to each class, so that no share is 0 (Laplace smoothing).
+
+    Args:
+        train: the training part; targets that are `IGNORED` do not count.
+        classes: number of classes.
+
+    Returns:
+        (classes,) float64.
+    """
     counted = train.y[train.y != IGNORED]
     counts = torch.bincount(counted, minlength=classes).double() + 1
     return (counts / counts.sum()).log()

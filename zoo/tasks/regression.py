@@ -1,4 +1,4 @@
-"""Regression: numbers that belong to a sequence."""
+"""The task ``regression``: one or more numbers for each sequence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Regression", "zoo_register_tasks"]
 
 
 class Regression(zoo.Task):
-    """Scaled numbers, the mean squared error between them, and the way back to the user's units for the reader."""
+    """One score per target in scaled units, the mean squared error, and a readout in the user's units."""
 
     name = "regression"
     answers: ClassVar[zoo.Answers] = "numbers"
@@ -43,19 +43,19 @@ class Regression(zoo.Task):
         return nn.functional.mse_loss(scores, self._scaled(target).to(scores.dtype))
 
     def statistics(self, scores: Tensor, target: Tensor) -> zoo.Statistics:
-        """Sums over sequences, targets and steps: squared and absolute errors, scaled and in the user's units."""
+        """Return sums of squared and absolute errors over all targets, scaled and unscaled, and their ``count``."""
         errors = scores.double() - self._scaled(target.double())
-        own = errors.reshape(*errors.shape[:-1], -1, len(self._factor)) * self._factor.to(errors)
+        unscaled = errors.reshape(*errors.shape[:-1], -1, len(self._factor)) * self._factor.to(errors)
         return {
             "scaled_square": errors.square().sum(),
             "scaled_absolute": errors.abs().sum(),
-            "square": own.square().sum(),
-            "absolute": own.abs().sum(),
+            "square": unscaled.square().sum(),
+            "absolute": unscaled.abs().sum(),
             "count": torch.tensor(float(errors.numel()), dtype=errors.dtype, device=errors.device),
         }
 
     def metrics(self, statistics: zoo.Statistics) -> dict[str, float]:
-        """``loss``: mean squared error of the scaled numbers; ``mae`` and ``rmse`` in the user's units."""
+        """Return ``loss`` (mean squared error) and ``scaled_mae`` of scaled numbers, ``mae`` and ``rmse`` unscaled."""
         means = {name: float(value / statistics["count"]) for name, value in statistics.items()}
         return {
             "loss": means["scaled_square"],
@@ -65,18 +65,19 @@ class Regression(zoo.Task):
         }
 
     def baselines(self, train: zoo.Split, part: zoo.Split) -> Mapping[str, Tensor]:
-        """``mean``: always the mean of the training part; ``persistence``, in time series: the last value known."""
+        """Return ``mean``, that of the training part, and ``persistence``, the last known value of a time series."""
         mean = self._scaled(train.y.double()).mean(0)
-        found = {"mean": mean.expand(len(part), -1)}
+        baselines = {"mean": mean.expand(len(part), -1)}
         if part.naive is not None:
-            found["persistence"] = self._scaled(part.naive.double())
-        return found
+            baselines["persistence"] = self._scaled(part.naive.double())
+        return baselines
 
     def _scaled(self, target: Tensor) -> Tensor:
-        """Numbers in the user's units -> (batch, outputs), as the network gives them."""
+        """Return targets, (batch, targets) or (batch, horizon, targets), as scores: scaled, (batch, outputs)."""
         return ((target - self._offset.to(target)) / self._factor.to(target)).flatten(1)
 
 
 @zoo.hookimpl
 def zoo_register_tasks() -> list[type[zoo.Task]]:
+    """Register `Regression` as the task ``regression``."""
     return [Regression]

@@ -1,9 +1,8 @@
-"""Tagging: a class for each step."""
+"""The task ``tagging``: one class for each step."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -13,11 +12,11 @@ __all__ = ["Tagging", "zoo_register_tasks"]
 
 
 class Tagging(zoo.Task):
-    """A score for each class at every step, and cross-entropy over the steps that have a class."""
+    """One score per class at every step, and cross-entropy over the steps that have a target."""
 
     name = "tagging"
     answers = "classes"
-    better: ClassVar[Mapping[str, Literal["higher", "lower"]]] = zoo.CLASS_METRICS
+    better = zoo.CLASS_METRICS
 
     @property
     def outputs(self) -> int:
@@ -30,17 +29,18 @@ class Tagging(zoo.Task):
         return zoo.step_cross_entropy(scores, target)
 
     def statistics(self, scores: Tensor, target: Tensor) -> zoo.Statistics:
-        """``loss``: the summed loss; ``confusion`` (classes, classes): counts, true class by row."""
+        """Return the sums of `zoo.class_statistics`: ``loss`` and ``confusion``."""
         return zoo.class_statistics(scores, target)
 
     def metrics(self, statistics: zoo.Statistics) -> dict[str, float]:
         return zoo.class_metrics(statistics)
 
     def baselines(self, train: zoo.Split, part: zoo.Split) -> Mapping[str, Tensor]:
-        """``majority``: always the most frequent class, as sure of it as it is frequent."""
+        """Return ``majority``, which predicts the class frequencies of the training part at every step."""
         return {"majority": zoo.class_frequencies(train, self.outputs).expand(*part.y.shape, -1)}
 
 
 @zoo.hookimpl
 def zoo_register_tasks() -> list[type[zoo.Task]]:
+    """Register `Tagging` as the task ``tagging``."""
     return [Tagging]

@@ -1,4 +1,4 @@
-"""What a model is for: the contract of a task, which is a head, a loss, metrics and naive baselines."""
+"""The contract of a task: head, loss, metrics and baselines of a kind of target."""
 
 from __future__ import annotations
 
@@ -15,43 +15,60 @@ from zoo.errors import SpecError
 from zoo.nn.head import HeadConfig, make_head
 
 Statistics = dict[str, Tensor]
-"""Sums over examples, from which metrics follow. Statistics of two parts of the data add up to those of the whole."""
+"""Sums over examples, by name, from which metrics follow.
+
+Tensors of any shape, float64. The statistics of two disjoint sets of examples, added name by name, are those of their
+union: batches and processes are combined in this way.
+"""
 
 
 Answers = Literal["class", "classes", "numbers", "future"]
+"""Kind of the targets, which a task and a data set must share; see `Split.y` for shapes and dtypes.
+
+- ``class``: a class for each sequence;
+- ``classes``: a class for each step;
+- ``numbers``: numbers for each sequence, about its own steps;
+- ``future``: numbers for each step of the horizon, after the sequence.
+"""
 
 
 class TaskConfig(PartConfig):
-    """The options of a task. A subclass's fields appear in specs and in the JSON Schema."""
+    """Options of a task. The fields of a subclass appear under ``task`` in a spec and in the JSON Schema."""
 
     head: HeadConfig = HeadConfig()
-    """The layers on top of the recurrent ones."""
+    """The layers between the recurrent layers and the scores."""
 
 
 class Task(ABC):
-    """A head, a loss, metrics, and what they are worth.
+    """Base class of tasks: head, loss, metrics and baselines for one kind of target.
+
+    The head maps the features of the recurrent layers to scores, the numbers that loss and metrics are computed from.
+    The readout maps the scores to the named outputs of the exported file, such as probabilities. Scores are (batch,
+    time, outputs) where ``answers`` is ``classes``, else (batch, outputs).
 
     Args:
-        config: the task's part of the spec.
-        signature: what the data ask for.
+        config: the part ``task`` of the spec, an instance of this class's ``Config``.
+        signature: shape and meaning of inputs and targets of the data.
 
     Raises:
-        SpecError: where these data are not for this task.
+        SpecError: the targets of the data are not of the kind ``answers``.
     """
 
     name: ClassVar[str]
+    """Value of ``task.name`` in a spec that selects this task."""
     Config: ClassVar[type[TaskConfig]] = TaskConfig
+    """Options of this task, a subclass of `zoo.TaskConfig`."""
     answers: ClassVar[Answers]
-    """What the data must ask for: a class for each sequence or for each step; numbers of the present or of the future.
-    Where it is ``classes``, the model scores every step."""
+    """Kind of target that this task predicts."""
     better: ClassVar[Mapping[str, Literal["higher", "lower"]]]
-    """The metrics that `metrics` gives and which way is better, the most important one first."""
+    """The metrics, the most important first, and the direction in which each is better. The first is the default of
+    ``training.metric``."""
 
     def __init__(self, config: PartConfig, signature: Signature) -> None:
-        if (asked := _asked(signature)) != self.answers:
+        if (kind := _kind(signature)) != self.answers:
             raise SpecError(
-                f"task.name: {self.name!r} tells {_WORDS[self.answers]}, and these data ask for {_WORDS[asked]}; "
-                f"take {_NAMES[asked]}"
+                f"task.name: {self.name!r} predicts {_WORDS[self.answers]}, and these data have {_WORDS[kind]}; "
+                f"use {_NAMES[kind]}"
             )
         self.config = cast("TaskConfig", config)
         self.signature = signature
@@ -59,30 +76,46 @@ class Task(ABC):
     @property
     @abstractmethod
     def outputs(self) -> int:
-        """How many scores there are for each sequence, or for each step."""
+        """Number of scores for each sequence, or for each step where ``answers`` is ``classes``."""
 
     def head(self, features: int) -> nn.Module:
-        """A module from (..., features) to scores (..., outputs)."""
+        """Return a new module from (..., features) to scores (..., outputs), by default the one of ``config.head``."""
         return make_head(features, self.outputs, self.config.head)
 
     @abstractmethod
     def readout(self) -> nn.Module:
-        """A module from scores to the named outputs that a user sees."""
+        """Return a module from scores to a dictionary of named outputs, in the user's units."""
 
     @abstractmethod
     def loss(self, scores: Tensor, target: Tensor) -> Tensor:
-        """The loss of a batch, a scalar: the mean over its sequences, so that parts of a batch add up to the whole."""
+        """Return the training loss of a batch: the mean over its sequences, so that parts of a batch can be combined.
+
+        Args:
+            scores: (batch, outputs) or (batch, time, outputs), floating.
+            target: the `Split.y` of the batch.
+
+        Returns:
+            A differentiable scalar.
+        """
 
     @abstractmethod
     def statistics(self, scores: Tensor, target: Tensor) -> Statistics:
-        """Sums over a batch."""
+        """Return the sums over a batch from which `metrics` follow; arguments as for `loss`."""
 
     @abstractmethod
     def metrics(self, statistics: Statistics) -> dict[str, float]:
-        """Metrics from summed statistics: ``loss`` and every key of ``better``."""
+        """Return the metrics of summed statistics: ``loss`` and every key of ``better``."""
 
     def baselines(self, train: Split, part: Split) -> Mapping[str, Tensor]:  # noqa: ARG002  (none, unless overridden)
-        """What naive predictors that know ``train`` would score for ``part``, by their names; shaped as scores."""
+        """Return the scores of naive predictors for ``part``, by name.
+
+        Args:
+            train: the training part, from which a predictor may take frequencies and means.
+            part: the part to predict; ``naive`` is its only tensor, besides shapes, that a predictor may use.
+
+        Returns:
+            For each predictor scores of the shape of the model's, for all sequences of ``part``.
+        """
         return {}
 
 
@@ -100,8 +133,8 @@ _NAMES: Mapping[Answers, str] = {
 }
 
 
-def _asked(signature: Signature) -> Answers:
-    """What the data ask for, in the words of `Task.answers`."""
+def _kind(signature: Signature) -> Answers:
+    """Return the kind of the targets that a signature describes."""
     if signature.labels:
         return "classes" if signature.by_step else "class"
     return "future" if signature.horizon else "numbers"

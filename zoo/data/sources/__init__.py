@@ -1,4 +1,4 @@
-"""The data sources that come with the core, one a file.
+"""The built-in data sources, one per module; ``table`` and ``text`` share helpers for tables.
 
-They enter through entry points, as other people's do, and import only the public names of `zoo`.
+They are registered through entry points, like those of any other plugin, and import only the public names of `zoo`.
 """

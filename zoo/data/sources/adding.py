@@ -1,7 +1,7 @@
-"""The data source ``adding``: the sum of two marked numbers in a long row of others.
+"""The data source ``adding``: the sum of the two marked numbers in a long sequence.
 
-Source: S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997, experiment 4, in its
-later usual form: rows of one length, numbers from 0 to 1, a mark of 1 or 0, the sum as it is.
+Source: S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997, experiment 4, in the
+form that is usual today: sequences of one length, numbers from 0 to 1, a mark of 1 or 0, the sum not scaled.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ __all__ = ["Adding", "zoo_register_data"]
 
 
 class Adding(zoo.DataSource):
-    """Each step is a number and a mark. Two steps are marked, one in each half of the sequence.
+    """Sequences of a number and a mark per step; two steps are marked, one in each half of the sequence.
 
-    Whoever always says 1, the mean, has a mean squared error of 1/6.
+    A model that always predicts 1, the mean, has a mean squared error of 1/6.
     """
 
     name = "adding"
 
     class Config(zoo.Config):
         time: Annotated[int, Field(ge=2)] = 100
-        """Steps in a sequence."""
+        """Steps of a sequence."""
         train: zoo.Size = 10_000
-        """Sequences for training, always the same."""
+        """Sequences of the training part, always the same."""
         validation: zoo.Size = 1_000
-        """Sequences for validation."""
+        """Sequences of the validation part."""
         test: zoo.Size = 1_000
-        """Sequences for testing."""
+        """Sequences of the test part."""
 
     def load(self, config: zoo.Config) -> zoo.Dataset:
         assert isinstance(config, Adding.Config)
         sizes = config.train, config.validation, config.test
         zoo.require_memory(
-            (sum(sizes) + max(sizes)) * config.time * 8,  # all parts, and one more while its numbers are drawn
-            "so many sequences of so many steps",
+            (sum(sizes) + max(sizes)) * config.time * 8,  # all parts, and the float64 numbers of one while it is drawn
+            f"{sum(sizes):,} sequences of {config.time:,} steps",
             {f"data.{name}": getattr(config, name) for name in ("time", "train", "validation", "test")},
         )
         train, validation, test = (_sequences(size, config.time, seed) for seed, size in enumerate(sizes))
@@ -51,14 +51,14 @@ class Adding(zoo.DataSource):
             signature=zoo.Signature(features=2, columns=("value", "marker"), targets=("sum",)),
             description=(
                 f"The adding problem over {config.time:,} steps (S. Hochreiter and J. Schmidhuber, 1997): the sum of "
-                f"the two marked ones among numbers from 0 to 1. Made up: {len(train):,} sequences for training, "
+                f"the two marked numbers, which lie between 0 and 1. Generated: {len(train):,} sequences for training, "
                 f"{len(validation):,} for validation, {len(test):,} for testing."
             ),
         )
 
 
 def _sequences(count: int, time: int, seed: int) -> zoo.Split:
-    random = np.random.RandomState(seed)  # its numbers never change, by NumPy's promise
+    random = np.random.RandomState(seed)  # NumPy guarantees that its stream never changes
     x = np.zeros((count, time, 2), np.float32)
     x[:, :, 0] = random.random_sample((count, time))
     rows = np.arange(count)
@@ -71,4 +71,5 @@ def _sequences(count: int, time: int, seed: int) -> zoo.Split:
 
 @zoo.hookimpl
 def zoo_register_data() -> list[type[zoo.DataSource]]:
+    """Register `Adding` as the data source ``adding``."""
     return [Adding]

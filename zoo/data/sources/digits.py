@@ -1,7 +1,8 @@
-"""The data source ``digits``: small handwritten digits that come with scikit-learn, so no file is needed."""
+"""The data source ``digits``: small handwritten digits from scikit-learn, without a file."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 import zoo
@@ -10,28 +11,26 @@ __all__ = ["Digits", "zoo_register_data"]
 
 
 class Digits(zoo.DataSource):
-    """1,797 digits of 8 rows of 8 pixels, each row a step. Pixels are 0 to 16, stored as uint8."""
+    """1,797 digits of 8 x 8 pixels, each row a step of 8 features; pixels from 0 to 16, uint8."""
 
     name = "digits"
 
     def load(self, config: zoo.Config) -> zoo.Dataset:  # noqa: ARG002  (nothing to configure)
-        """About 60 % for training, 20 % for validation, 20 % for testing; always the same ones, every digit in each."""
-        from sklearn.datasets import load_digits  # slow to import, and needed by those alone who load this source
+        """Return the digits in a fixed random split, stratified by digit: 60 % training, 20 % validation, 20 % test."""
+        from sklearn.datasets import load_digits  # slow to import, and needed only when this source is loaded
         from sklearn.model_selection import train_test_split
 
         bunch = load_digits()
         images, digits = bunch.images.astype("uint8"), bunch.target
-        train_x, rest_x, train_y, rest_y = train_test_split(
-            images, digits, test_size=0.4, random_state=0, stratify=digits
+        first, rest = train_test_split(np.arange(len(digits)), test_size=0.4, random_state=0, stratify=digits)
+        train, validation, test = (
+            zoo.Split(torch.from_numpy(images[rows]), torch.from_numpy(digits[rows]).long())
+            for rows in (first, *train_test_split(rest, test_size=0.5, random_state=0, stratify=digits[rest]))
         )
-        validation_x, test_x, validation_y, test_y = train_test_split(
-            rest_x, rest_y, test_size=0.5, random_state=0, stratify=rest_y
-        )
-        train = zoo.Split(torch.from_numpy(train_x), torch.from_numpy(train_y).long())
         return zoo.Dataset(
             train=train,
-            validation=zoo.Split(torch.from_numpy(validation_x), torch.from_numpy(validation_y).long()),
-            test=zoo.Split(torch.from_numpy(test_x), torch.from_numpy(test_y).long()),
+            validation=validation,
+            test=test,
             signature=zoo.Signature(features=8, labels=tuple("0123456789"), input_scale=zoo.standardisation(train.x)),
             description=(
                 "Handwritten digits of 8 x 8 pixels from 0 to 16, read row by row (E. Alpaydin and C. Kaynak, UCI "
@@ -43,4 +42,5 @@ class Digits(zoo.DataSource):
 
 @zoo.hookimpl
 def zoo_register_data() -> list[type[zoo.DataSource]]:
+    """Register `Digits` as the data source ``digits``."""
     return [Digits]

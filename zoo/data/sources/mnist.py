@@ -22,17 +22,17 @@ Bytes = NDArray[np.uint8]
 
 
 class Mnist(zoo.DataSource):
-    """Digits of 28 rows of 28 pixels, each row a step. Pixels are 0 to 255 and stay uint8, in memory once."""
+    """Digits of 28 x 28 pixels, each row a step of 28 features; pixels from 0 to 255, uint8, in memory once."""
 
     name = "mnist"
 
     class Config(zoo.Config):
         folder: str = "data/mnist"
-        """Where the four IDX files are, each with or without .gz; relative to where zoo is run."""
+        """The folder of the four IDX files, each with or without .gz; relative to the current folder."""
         scaling: Literal["standard", "centred"] = "standard"
-        """standard: zero mean and unit variance over the training part; centred: from -0.5 to 0.5."""
+        """Scale of the pixels: standard: mean 0 and variance 1 over the training part; centred: from -0.5 to 0.5."""
         hold_out: Annotated[int, Field(ge=2)] = 12
-        """One training image in so many is for validation: of MNIST's 60,000 one in 12 makes 5,000."""
+        """One training image in this many is for validation; 12 gives 5,000 of MNIST's 60,000."""
 
     def load(self, config: zoo.Config) -> zoo.Dataset:
         assert isinstance(config, Mnist.Config)
@@ -40,8 +40,8 @@ class Mnist(zoo.DataSource):
         images, digits = _read(paths[0], paths[1])
         if len(images) < config.hold_out:
             raise zoo.DataError(
-                f"{paths[0]}: holds {len(images)} images, expected at least {config.hold_out}, "
-                f"since one in {config.hold_out} is held out for validation"
+                f"{paths[0]}: contains {len(images)} images, expected at least {config.hold_out}, because one in "
+                f"{config.hold_out} is held out for validation; lower data.hold_out"
             )
         train = _hold_out(images, digits, config.hold_out)
         test_images, test_digits = _read(paths[2], paths[3])
@@ -62,58 +62,59 @@ class Mnist(zoo.DataSource):
 
 
 def _find(folder: Path) -> list[Path]:
-    """The four files, as they are or gzipped; as they are where there are both."""
+    """Return the paths of the four files; the plain one where a file exists both plain and gzipped."""
     if fault := zoo.name_fault(folder):
         raise zoo.DataError(fault)
     try:
         present = {path.name for path in folder.iterdir()}
     except OSError as error:
-        raise _not_found(folder, f"cannot be read ({error.strerror or error})") from error
+        raise _folder_error(folder, f"cannot be read ({error.strerror or error})") from error
     if missing := [name for name in _FILES if not {name, name + ".gz"} & present]:
-        raise _not_found(folder, f"lacks {', '.join(missing)}")
+        raise _folder_error(folder, f"lacks {', '.join(missing)}")
     return [folder / (name if name in present else name + ".gz") for name in _FILES]
 
 
-def _not_found(folder: Path, fault: str) -> zoo.DataError:
+def _folder_error(folder: Path, fault: str) -> zoo.DataError:
     return zoo.DataError(
         f"{folder.absolute()}: {fault}; expected a folder with the four files {', '.join(_FILES)}, "
-        "each with or without .gz; put them there or set 'folder' to where they are"
+        "each with or without .gz; put them there or set data.folder to their folder"
     )
 
 
 def _read(images_path: Path, labels_path: Path) -> tuple[Bytes, Bytes]:
-    """Images (n, 28, 28) and their digits (n,)."""
+    """Return the images (n, 28, 28) and their digits (n,)."""
     digits = zoo.read_idx(labels_path, dims=1)
     images = zoo.read_idx(images_path, dims=3)
     if images.shape[1:] != (_SIDE, _SIDE):
         raise zoo.DataError(
-            f"{images_path}: holds images of {images.shape[1]} x {images.shape[2]} pixels, expected {_SIDE} x {_SIDE}"
+            f"{images_path}: contains images of {images.shape[1]} x {images.shape[2]} pixels, "
+            f"expected {_SIDE} x {_SIDE}; replace the file"
         )
     if len(images) != len(digits):
         raise zoo.DataError(
-            f"{images_path}: holds {len(images):,} images but {labels_path} holds {len(digits):,} labels; "
-            "expected one label for each image, so they are not of one set"
+            f"{images_path}: contains {len(images):,} images, and {labels_path} contains {len(digits):,} labels, "
+            "expected one label for each image; replace one of the files"
         )
     if digits.max() > 9:
         at = int(np.argmax(digits > 9))
-        raise zoo.DataError(f"{labels_path}: label {at + 1:,} is {digits[at]}, expected 0 to 9")
+        raise zoo.DataError(f"{labels_path}: label {at + 1:,} is {digits[at]}, expected 0 to 9; replace the file")
     return images, digits
 
 
 def _hold_out(images: Bytes, digits: Bytes, one_in: int) -> int:
-    """Move one image in so many of each digit, with its digit, behind the others; returns how many stay in front.
+    """Move one image in ``one_in`` of each digit, with its digit, to the end; return the number of images before them.
 
-    In place, by chunks: a second copy of the images would double the memory. Counting off needs no random numbers, so
-    the split is the same for ever, and takes evenly from every stretch of the set.
+    In place, by chunks: a second copy of the images would double the memory. Counting needs no random numbers, so the
+    split never changes, and it takes evenly from every stretch of the set.
     """
     held = np.sort(np.argsort(digits, kind="stable")[::one_in])
     kept = np.delete(np.arange(len(digits)), held)
     for array in (images, digits):
-        behind = array[held]
+        moved = array[held]
         for start in range(0, len(kept), _CHUNK):
-            chunk = kept[start : start + _CHUNK]  # what stays moves forward only, so nothing is overwritten unread
+            chunk = kept[start : start + _CHUNK]  # rows move forward only, so none is overwritten before it is read
             array[start : start + len(chunk)] = array[chunk]
-        array[len(kept) :] = behind
+        array[len(kept) :] = moved
     return len(kept)
 
 
@@ -123,4 +124,5 @@ def _split(images: Bytes, digits: Bytes) -> zoo.Split:
 
 @zoo.hookimpl
 def zoo_register_data() -> list[type[zoo.DataSource]]:
+    """Register `Mnist` as the data source ``mnist``."""
     return [Mnist]

@@ -1,8 +1,8 @@
-"""A made-up set of short reviews whose sense hangs on the order of the words, so that counting them is not enough.
+"""Generated short reviews whose sentiment depends on the order of the words, so that word counts do not determine it.
 
-"The plot was good but the ending was dull" is negative and "the ending was dull but the plot was good" positive, by the
-same words: after "but" stands what counts. So it does outside the clause that begins with "although", and a "not" turns
-the adjective behind it.
+"The plot was good but the ending was dull" is negative and "the ending was dull but the plot was good" is positive,
+with the same words: the clause after "but" decides. With "although" the other clause decides, and "not" inverts the
+adjective that follows it.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ _ADJECTIVES = (
     ("brilliant", "charming", "clever", "fine", "funny", "good", "gripping", "moving", "strong", "witty"),
 )
 _FORMS = ("{0}.", "{0}.", "{1} but {0}.", "although {1}, {0}.", "{0}, although {1}.")
-"""Clause 0 is what the review means, clause 1 says the opposite."""
-_TURNED = 4
-"""One clause in so many has a "not"."""
+"""Templates of a review: clause 0 has the sentiment of the review, clause 1 the opposite one."""
+_NEGATED = 4
+"""One clause in this many contains "not"."""
 _COUNT = 4000
 
 
 def sentences() -> tuple[list[str], list[int]]:
-    """4,000 different reviews and for each the number of its label, negative and positive in turn."""
-    random = np.random.RandomState(0)  # its numbers never change, by NumPy's promise
+    """Return 4,000 different reviews and the index of each one's label, negative and positive in turn."""
+    random = np.random.RandomState(0)  # NumPy guarantees that its stream never changes
 
-    def one_of(choices: Sequence[str]) -> str:
+    def choose(choices: Sequence[str]) -> str:
         return choices[random.randint(len(choices))]
 
     def clause(noun: int, positive: int) -> str:
-        turned = random.randint(_TURNED) == 0
-        adjective = one_of(_ADJECTIVES[1 - positive if turned else positive])
-        return f"the {_NOUNS[noun]} was {'not ' if turned else ''}{one_of(_DEGREES)}{adjective}"
+        negated = random.randint(_NEGATED) == 0
+        adjective = choose(_ADJECTIVES[1 - positive if negated else positive])
+        return f"the {_NOUNS[noun]} was {'not ' if negated else ''}{choose(_DEGREES)}{adjective}"
 
-    found: dict[str, int] = {}
-    while len(found) < _COUNT:
-        positive = len(found) % 2
+    labels: dict[str, int] = {}
+    while len(labels) < _COUNT:
+        positive = len(labels) % 2
         noun = random.randint(len(_NOUNS))
         other = (noun + random.randint(1, len(_NOUNS))) % len(_NOUNS)
-        text = one_of(_FORMS).format(clause(noun, positive), clause(other, 1 - positive))
-        found.setdefault(text, positive)
-    return list(found), list(found.values())
+        text = choose(_FORMS).format(clause(noun, positive), clause(other, 1 - positive))
+        labels.setdefault(text, positive)
+    return list(labels), list(labels.values())

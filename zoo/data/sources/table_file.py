@@ -1,4 +1,4 @@
-"""The table of a time series: columns of numbers, and the dates of its rows, with the place of everything."""
+"""Tables of time series: columns of numbers and the dates of the rows, with the file position of each cell."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ __all__ = ["Column", "Table", "make_table", "no_column", "prices", "read_header"
 _DATE_NAMES = ("date", "time", "timestamp", "datetime")
 _LARGEST = float(np.finfo(np.float32).max)
 _LISTED = 12
-"""Names that a message lists at most."""
+"""Largest number of column names that a message lists."""
 
 
 @dataclass
 class Column:
-    """A column of numbers, as far as it is one."""
+    """A column of numbers; a cell that is not a number is kept as a fault, for the case that the column is used."""
 
     name: str
     number: int
-    """Counted from 1."""
+    """Position in the file, counted from 1."""
     values: array[float] = field(default_factory=lambda: array("d"))
     """NaN where a cell is missing."""
     present: bool = False
-    """Whether any cell is a number."""
+    """Whether at least one cell is a number."""
     fault: zoo.DataError | None = None
-    """What is to be said of the first cell that is neither a number nor missing."""
+    """Error for the first cell that is neither a number in the range of float32 nor missing; None where all are."""
 
     def add(self, place: str, cell: str) -> None:
-        """Take the next cell; ``place`` is the file and line."""
+        """Append the next cell; ``place`` is ``file:line``."""
         value = zoo.cell_number(cell)
         if value is not None and abs(value) <= _LARGEST:
             self.present = True
@@ -58,51 +58,53 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows in the order of time."""
+    """Named columns of numbers, rows in the order of time."""
 
     source: str
-    """The file, or what stands for it in messages."""
+    """The file as messages name it."""
     names: Sequence[str]
-    """Of all columns."""
+    """Names of all columns of the file."""
     columns: Sequence[Column]
-    """All that have a name, but for the dates."""
+    """The columns that have a name, without the column of dates."""
     dates: Dates | None
+    """The dates of the rows; None where no column has dates."""
     date: str | None
-    """The name of the column with the dates."""
+    """Name of the column of dates."""
     lines: Sequence[int]
-    """Where each row stands in the file."""
+    """Line number of each row."""
 
     def __len__(self) -> int:
         return len(self.lines)
 
     def place(self, row: int) -> str:
-        """File and line of a row."""
+        """Return ``file:line`` of a row, counted from 0."""
         return f"{self.source}:{self.lines[row]}"
 
     @property
     def numeric(self) -> tuple[str, ...]:
-        """The columns that are not text through and through."""
+        """Names of the columns in which at least one cell is a number."""
         return tuple(column.name for column in self.columns if column.present)
 
-    def chosen(self, names: Sequence[str], asked_by: str) -> list[Column]:
-        """These columns.
+    def chosen(self, names: Sequence[str], field_name: str) -> list[Column]:
+        """Return the named columns, in the order of ``names``.
 
         Args:
-            asked_by: the field that names them, for messages.
+            names: names of columns of numbers.
+            field_name: the field of the spec that contains the names, for messages: ``inputs`` or ``targets``.
 
         Raises:
-            DataError: where there is no such column, it stands twice in ``names``, or holds what is not a number.
+            DataError: a column does not exist, is named twice, or contains a cell that is not a number.
         """
         by_name = {column.name: column for column in self.columns}
         before: set[str] = set()
         for name in names:
             if name in before:
-                raise zoo.DataError(f"data.{asked_by}: names the column {name!r} twice; once is enough")
+                raise zoo.DataError(f"data.{field_name}: names the column {name!r} twice; remove one of them")
             before.add(name)
             if name == self.date:
-                raise zoo.DataError(f"data.{asked_by}: {name!r} is the column with the dates; name columns of numbers")
+                raise zoo.DataError(f"data.{field_name}: {name!r} is the column of dates; name columns of numbers")
             if name not in by_name:
-                raise no_column(self.source, name, asked_by, self.names)
+                raise no_column(self.source, name, field_name, self.names)
             if fault := by_name[name].fault:
                 raise fault
         return [by_name[name] for name in names]
@@ -112,18 +114,19 @@ def read_table(path: Path, date: str | None) -> Table:
     """Read a CSV file whose first line names the columns.
 
     Args:
-        date: the column with the dates; None to recognise one by its name and its first cell.
+        path: the file.
+        date: name of the column of dates; None to recognise one by its name and its first cell.
 
     Raises:
-        DataError: with file, line and column.
+        DataError: the file is not such a table; the message names the position as file:line:column.
     """
     with zoo.open_data(path) as stream:
         return make_table(str(path), zoo.csv_rows(path, stream), date)
 
 
 def prices(date: str | None) -> Table:
-    """The daily prices of Google's shares from their first day, 1,047 rows, from matplotlib's sample data."""
-    from matplotlib.cbook import get_sample_data  # slow to import, and needed by those alone who ask for these data
+    """Return the daily prices of Google's shares from matplotlib's sample data: 1,047 rows, 2004 to 2008."""
+    from matplotlib.cbook import get_sample_data  # slow to import, and needed only for these data
 
     values: NDArray[np.void] = get_sample_data("goog.npz")["price_data"]  # type: ignore[index]
     rows = [list(values.dtype.names or ()), *([str(cell) for cell in row] for row in values.tolist())]
@@ -131,20 +134,27 @@ def prices(date: str | None) -> Table:
 
 
 def make_table(source: str, rows: Iterable[tuple[int, list[str]]], date: str | None) -> Table:
-    """A table from its rows, each with its line, the names first.
+    """Return the table of some rows.
+
+    Args:
+        source: the file as messages name it.
+        rows: (line number, cells) of each row; the first contains the names of the columns.
+        date: as for `read_table`.
 
     Raises:
-        DataError: with ``source``, line and column.
+        DataError: the rows are not such a table; the message names the position as source:line:column.
     """
     rows = iter(rows)
     names = read_header(source, next(rows, None))
     first = next(rows, None)
     if first is None:
-        raise zoo.DataError(f"{source}: holds no rows below the names of its columns")
-    if date is not None and date not in names:
+        raise zoo.DataError(f"{source}: has no rows below the names of its columns, expected at least one")
+    if date is None:
+        first_cells = zip(names, first[1], strict=False)
+        date = next((name for name, cell in first_cells if name.lower() in _DATE_NAMES and _iso(cell)), None)
+    elif date not in names:
         raise no_column(source, date, "date", names)
-    known = (index for index, cell in enumerate(first[1]) if _is_dates(names[index : index + 1], cell))
-    at = names.index(date) if date is not None else next(known, None)
+    at = None if date is None else names.index(date)
     columns = [Column(name, number) for number, name in enumerate(names, 1)]
     lines: list[int] = []
     moments: list[datetime] = []
@@ -163,52 +173,51 @@ def make_table(source: str, rows: Iterable[tuple[int, list[str]]], date: str | N
         names,
         [column for column in columns if column.name and column.number - 1 != at],
         None if at is None else _dates(source, moments, lines),
-        None if at is None else names[at],
+        date,
         lines,
     )
 
 
 def read_header(source: str, first: tuple[int, list[str]] | None) -> list[str]:
-    """The names of the columns, from the first row with its line; None where there is none.
+    """Return the names of the columns.
+
+    Args:
+        source: the file as messages name it.
+        first: (line number, cells) of the first row; None for an empty file.
 
     Raises:
-        DataError: where there are no names, or the same one twice.
+        DataError: the file is empty, or the row contains no names or the same name twice.
     """
     if first is None:
         raise zoo.DataError(f"{source}: is empty, expected a line with the names of the columns and rows below it")
     line, cells = first
     names = [cell.strip() for cell in cells]
     if all(name.lower() in zoo.MISSING_MARKS or zoo.cell_number(name) is not None or _iso(name) for name in names):
-        raise zoo.DataError(f"{source}:{line}: has no names; the first line must name the columns, then come the rows")
+        raise zoo.DataError(f"{source}:{line}: contains no names of columns; add them as the first line")
     before: set[str] = set()
     for index, name in enumerate(names):
-        if name and name in before:  # columns without a name cannot be asked for, and may be many
-            raise zoo.DataError(f"{source}:{line}:{index + 1}: names a second column {name!r}; rename one")
+        if name and name in before:  # several columns may be without a name: a spec cannot refer to them
+            raise zoo.DataError(f"{source}:{line}:{index + 1}: names a second column {name!r}; rename one of them")
         before.add(name)
     return names
 
 
-def no_column(source: str, name: str, asked_by: str, names: Sequence[str]) -> zoo.DataError:
-    """What to say of a column that the field ``asked_by`` names and that is not there."""
+def no_column(source: str, name: str, field_name: str, names: Sequence[str]) -> zoo.DataError:
+    """Return the error for a column that the field ``data.<field_name>`` names and the file lacks."""
     close = get_close_matches(name, names, 1, 0.6)
     guess = f" (did you mean {close[0]!r}?)" if close else ""
     listed = ", ".join(map(repr, filter(None, names[:_LISTED])))
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return zoo.DataError(
-        f"{source}: has no column {name!r}{guess}, which data.{asked_by} names; columns: {listed}{more}"
+        f"{source}: has no column {name!r}{guess}, which data.{field_name} names; columns: {listed}{more}"
     )
 
 
-def _is_dates(name: Sequence[str], cell: str) -> bool:
-    """Whether a column of this name, if it has one, that begins with this cell is the one with the dates."""
-    return bool(name) and name[0].lower() in _DATE_NAMES and _iso(cell) is not None
-
-
 def _iso(cell: str) -> datetime | None:
-    """A date, with a time or without, in UTC where it names a zone; None where the cell holds something else."""
+    """Return the date in a cell, with or without a time, in UTC where it has a time zone; None for any other cell."""
     cell = cell.strip()
     try:
-        # Python also takes 20200131, which elsewhere is a number.
+        # Python also reads 20200131 as a date; here it is a number.
         moment = datetime.fromisoformat(cell) if cell[4:5] == "-" else None
         return moment.astimezone(UTC) if moment and moment.tzinfo else moment
     except (ValueError, OverflowError):
@@ -219,20 +228,20 @@ def _moment(place: str, cell: str) -> datetime:
     moment = _iso(cell)
     if moment is None:
         raise zoo.DataError(
-            f"{place}: {zoo.show_cell(cell)} is not a date; expected one such as 2020-12-31 or 2020-12-31 13:00:00"
+            f"{place}: {zoo.show_cell(cell)} is not a date; give one such as 2020-12-31 or 2020-12-31 13:00:00"
         )
     return moment
 
 
 def _dates(source: str, moments: Sequence[datetime], lines: Sequence[int]) -> Dates:
-    """The moments as an array, once they are found to follow each other."""
+    """Return the moments as an array, or raise a `DataError` where they do not increase."""
     for row, moment in enumerate(moments):
         if (moment.tzinfo is None) != (moments[0].tzinfo is None):
-            raise zoo.DataError(f"{source}:{lines[row]}: of this date and the first one, one alone has a time zone")
+            raise zoo.DataError(f"{source}:{lines[row]}: dates with and without a time zone are mixed; use one form")
         if row and moment <= moments[row - 1]:
             raise zoo.DataError(
-                f"{source}:{lines[row]}: the date {moment.replace(tzinfo=None)} does not come after the one before it, "
-                f"{moments[row - 1].replace(tzinfo=None)}; sort the rows by date, each date once"
+                f"{source}:{lines[row]}: the date {moment.replace(tzinfo=None)} is not later than the date before it, "
+                f"{moments[row - 1].replace(tzinfo=None)}; sort the rows by date and remove repeated dates"
             )
-    found: NDArray[np.datetime64] = np.array([moment.replace(tzinfo=None) for moment in moments], "datetime64[us]")
-    return found
+    dates: Dates = np.array([moment.replace(tzinfo=None) for moment in moments], "datetime64[us]")
+    return dates

@@ -24,7 +24,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Text(zoo.DataSource):
-    """Texts from a file for each label, a folder for each label or a CSV file; without any, made-up reviews.
+    """Texts from a file for each label, a folder for each label or a CSV file; without any, generated reviews.
 
     The split is random, always the same for the same texts, and stratified by label. The vocabulary is that of the
     training part. Texts are padded at their end with the token 0.
@@ -34,37 +34,38 @@ class Text(zoo.DataSource):
 
     class Config(zoo.Config):
         files: dict[str, str] | None = None
-        """For each label a file in UTF-8 with one text a line; relative to where zoo is run."""
+        """For each label a file in UTF-8 with one text per line; relative to the current folder."""
         folder: str | None = None
-        """A folder with a folder for each label, named like it, in which each .txt file is one text."""
+        """A folder that contains a folder for each label, which has the label as its name and one .txt file for each
+        text; relative to the current folder."""
         file: str | None = None
-        """A CSV file in UTF-8 with a column of texts and one of labels."""
+        """A CSV file in UTF-8 with a column of texts and one of labels; relative to the current folder."""
         text: str = "text"
-        """The column of 'file' with the texts."""
+        """Name of the column of 'file' that contains the texts."""
         label: str = "label"
-        """The column of 'file' with the labels."""
+        """Name of the column of 'file' that contains the labels."""
         min_count: zoo.Size = 1
-        """How often a word must stand in the training part to have a token of its own."""
+        """Smallest number of occurrences in the training part of a word with a token of its own."""
         max_vocabulary: Annotated[int, Field(ge=3)] = 10_000
-        """Tokens at most, those for padding and unknown words included; the most frequent words have theirs."""
+        """Largest number of tokens, those for padding and unknown words included; the most frequent words are kept."""
         max_length: zoo.Size | None = None
-        """Tokens kept of each text, from its beginning; all when left out."""
+        """Number of tokens kept of each text, from its beginning; all when left out."""
         lengths: bool = True
-        """Whether the model is told how long each text is. If not, it reads the padding as part of the text: a common
-        mistake, here to be shown."""
+        """Whether the model receives the length of each text. If not, it reads the padding as part of the text, a
+        common mistake that this option demonstrates."""
         train: Share = 0.8
         """Share of the texts for training."""
         validation: Share = 0.1
-        """Share for validation."""
+        """Share of the texts for validation."""
         test: Share = 0.1
-        """Share for testing. What is left is not used."""
+        """Share of the texts for testing. The rest is not used."""
 
     def load(self, config: zoo.Config) -> zoo.Dataset:
         assert isinstance(config, Text.Config)
         texts = _texts(config)
         labels = sorted(set(texts.labels), key=_order)
         if len(labels) < 2:
-            raise zoo.DataError(f"{texts.source}: all texts have the label {labels[0]!r}; expected two labels or more")
+            raise zoo.DataError(f"{texts.source}: all texts have the label {labels[0]!r}; add texts with another label")
         numbers = {label: number for number, label in enumerate(labels)}
         classes = np.array([numbers[label] for label in texts.labels])
         parts = _split(config, texts, classes)
@@ -73,7 +74,7 @@ class Text(zoo.DataSource):
         vocabulary = zoo.vocabulary((tokens[i] for i in parts[0]), config.min_count, config.max_vocabulary)
         longest = max(map(len, tokens))
         zoo.require_memory(
-            longest * len(tokens) * 8 * 2,  # once together and once in parts
+            longest * len(tokens) * 8 * 2,  # all texts in one tensor, and again in three parts
             f"{len(tokens):,} texts, padded to the {longest:,} tokens of the longest,",
             {"data.max_length": longest},
         )
@@ -103,7 +104,7 @@ class Text(zoo.DataSource):
 
 
 def _order(label: str) -> tuple[bool, float, str]:
-    """Sorts labels: numbers by their size and before words; those of one size, such as 1 and 01, as they are spelt."""
+    """Return the sort key of a label: numbers by value, equal ones such as 1 and 01 by spelling; then words."""
     number = zoo.cell_number(label)
     if number is None or not isfinite(number):
         return True, 0.0, label
@@ -111,12 +112,10 @@ def _order(label: str) -> tuple[bool, float, str]:
 
 
 def _repeated(texts: Sequence[Sequence[str]], parts: Sequence[NDArray[np.int64]]) -> dict[str, int]:
-    """For validation and test, how many of their texts stand in the training part too, by their words."""
-    train, *others = ([tuple(texts[row]) for row in rows] for rows in parts)
+    """Count the texts of validation and test that the training part contains too, compared by their words."""
+    train, validation, test = ([tuple(texts[row]) for row in rows] for rows in parts)
     learnt = set(train)
-    return {
-        name: sum(text in learnt for text in part) for name, part in zip(("validation", "test"), others, strict=True)
-    }
+    return {name: sum(text in learnt for text in part) for name, part in (("validation", validation), ("test", test))}
 
 
 @dataclass(frozen=True)
@@ -124,8 +123,9 @@ class _Texts:
     """Texts, none of them empty, and the label of each."""
 
     source: str
-    """What is named where all of them are meant."""
+    """Name of the whole collection in messages."""
     description: str
+    """Name of the collection in the description of the data set."""
     texts: Sequence[str]
     labels: Sequence[str]
 
@@ -133,15 +133,15 @@ class _Texts:
 def _texts(config: Text.Config) -> _Texts:
     given = [name for name in ("files", "folder", "file") if getattr(config, name) is not None]
     if len(given) > 1:
-        raise zoo.DataError(f"data.{given[0]}: is given and data.{given[1]} too; give one of files, folder and file")
+        raise zoo.DataError(f"data.{given[0]}: is given with data.{given[1]}; give only one of files, folder and file")
     if config.files is not None:
         return _from_files(config.files)
     if config.folder is not None:
         return _from_folder(Path(config.folder))
     if config.file is not None:
         return _from_csv(Path(config.file), config.text, config.label)
-    made_up, classes = sentences()
-    return _Texts("the embedded texts", "Made-up reviews", made_up, [LABELS[number] for number in classes])
+    reviews, classes = sentences()
+    return _Texts("the embedded texts", "Generated reviews", reviews, [LABELS[number] for number in classes])
 
 
 def _from_files(files: Mapping[str, str]) -> _Texts:
@@ -154,13 +154,13 @@ def _from_files(files: Mapping[str, str]) -> _Texts:
         texts += lines
         labels += [label] * len(lines)
     if not texts:
-        raise zoo.DataError("data.files: names no file; give one for each label")
+        raise zoo.DataError("data.files: is empty, expected a file for each label")
     names = ", ".join(Path(name).name for name in files.values())
     return _Texts("data.files", names, texts, labels)
 
 
 def _lines(path: Path) -> list[str]:
-    """The lines of a file. Empty ones may stand at the end only."""
+    """Return the lines of a file without surrounding white space; empty lines are allowed at the end only."""
     lines: list[str] = []
     empty = None
     with zoo.open_data(path) as stream:
@@ -172,7 +172,7 @@ def _lines(path: Path) -> list[str]:
             else:
                 lines.append(line.strip())
     if not lines:
-        raise zoo.DataError(f"{path}: holds no texts, expected one a line")
+        raise zoo.DataError(f"{path}: contains no texts, expected one per line")
     return lines
 
 
@@ -181,82 +181,85 @@ def _from_folder(folder: Path) -> _Texts:
         raise zoo.DataError(fault)
     try:
         labels = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-        found = [(path, label.name) for label in labels for path in sorted(label.glob("*.txt"))]
+        files = [(path, label.name) for label in labels for path in sorted(label.glob("*.txt"))]
     except OSError as error:
-        reason = error.strerror or error
         raise zoo.DataError(
-            f"{folder}: cannot be read ({reason}); expected a folder with one for each label"
+            f"{folder}: cannot be read ({error.strerror or error}), expected a folder that contains a folder for each "
+            "label; correct data.folder"
         ) from error
     texts = []
-    for path, _ in found:
+    for path, _ in files:
         with zoo.open_data(path) as stream:
             texts.append("".join(zoo.text_lines(path, stream)).strip())
         if not texts[-1]:
-            raise zoo.DataError(f"{path}: is empty, expected a text")
-    if not found:
-        raise zoo.DataError(f"{folder}: holds no texts, expected a folder for each label with .txt files in it")
-    if lacking := {path.name for path in labels} - {label for _, label in found}:
-        raise zoo.DataError(f"{folder / min(lacking)}: holds no .txt file, expected one for each text")
-    return _Texts(str(folder), folder.name, texts, [label for _, label in found])
+            raise zoo.DataError(f"{path}: is empty, expected a text; fill it or remove it")
+    if not files:
+        raise zoo.DataError(f"{folder}: contains no texts, expected a folder for each label with .txt files in it")
+    if lacking := {path.name for path in labels} - {label for _, label in files}:
+        raise zoo.DataError(
+            f"{folder / min(lacking)}: contains no .txt file; add one for each text or remove the folder"
+        )
+    return _Texts(str(folder), folder.name, texts, [label for _, label in files])
 
 
 def _from_csv(path: Path, text: str, label: str) -> _Texts:
     with zoo.open_data(path) as stream:
         rows = zoo.csv_rows(path, stream)
         names = read_header(str(path), next(rows, None))
-        for name, asked_by in ((text, "text"), (label, "label")):
+        for name, field_name in ((text, "text"), (label, "label")):
             if name not in names:
-                raise no_column(str(path), name, asked_by, names)
+                raise no_column(str(path), name, field_name, names)
         places = names.index(text), names.index(label)
-        found: list[tuple[str, str]] = []
+        texts: list[str] = []
+        labels: list[str] = []
         for line, row in rows:
             if len(row) != len(names):
                 raise zoo.DataError(f"{path}:{line}: columns: {len(row)}, expected {len(names)} as in the first line")
-            cells = tuple(row[place].strip() for place in places)
-            if not all(cells):
-                at = cells.index("")
-                raise zoo.DataError(f"{path}:{line}:{places[at] + 1}: {names[places[at]]!r} is empty; fill it in")
-            found.append((cells[0], cells[1]))
-    if not found:
-        raise zoo.DataError(f"{path}: holds no rows below the names of its columns")
-    return _Texts(str(path), path.name, [cells[0] for cells in found], [cells[1] for cells in found])
+            for place, cells in zip(places, (texts, labels), strict=True):
+                cells.append(row[place].strip())
+                if not cells[-1]:
+                    raise zoo.DataError(f"{path}:{line}:{place + 1}: {names[place]!r} is empty; fill it in")
+    if not texts:
+        raise zoo.DataError(f"{path}: has no rows below the names of its columns, expected at least one")
+    return _Texts(str(path), path.name, texts, labels)
 
 
 def _split(config: Text.Config, texts: _Texts, classes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """The rows of each part.
+    """Return the rows of each part.
 
     Raises:
-        DataError: where a label is not in every part.
+        DataError: the shares exceed 1, or some part lacks some label.
     """
-    from sklearn.model_selection import train_test_split  # slow to import, and needed by those alone who load texts
+    from sklearn.model_selection import train_test_split  # slow to import, and needed only when this source is loaded
 
     count = len(classes)
     shares = config.train, config.validation, config.test
     ends = [int(sum(shares[: number + 1]) * count + 1e-9) for number in range(3)]
     sizes = [ends[0], ends[1] - ends[0], ends[2] - ends[1]]
     if ends[2] > count:
-        raise zoo.DataError(f"data.train: with validation and test it makes {sum(shares):g}, expected at most 1")
-    everything = np.arange(count)
+        raise zoo.DataError(f"data.train: the parts add up to {sum(shares):g}, expected at most 1; lower one of them")
     try:
         train, rest = train_test_split(
-            everything, train_size=sizes[0], test_size=count - sizes[0], random_state=0, stratify=classes
+            np.arange(count), train_size=sizes[0], test_size=count - sizes[0], random_state=0, stratify=classes
         )
         validation, test = train_test_split(
             rest, train_size=sizes[1], test_size=sizes[2], random_state=0, stratify=classes[rest]
         )
         parts = [train, validation, test]
-    except ValueError:  # scikit-learn's word for a class or a part too small to be split
+    except ValueError:  # scikit-learn's error for a class or a part that is too small
         parts = []
     labels = len(set(texts.labels))
     if not parts or any(len(set(classes[part].tolist())) < labels for part in parts):
         label, rarest = Counter(texts.labels).most_common()[-1]
         raise zoo.DataError(
-            f"{texts.source}: too few texts for each of {labels:,} labels to stand in each part: of {count:,} texts "
-            f"{rarest:,} are {label!r}, and the parts take {sizes[0]:,}, {sizes[1]:,} and {sizes[2]:,}"
+            f"{texts.source}: too few texts for each of {labels:,} labels in each part: {rarest:,} of {count:,} texts "
+            f"have the label {label!r}, and the parts take {sizes[0]:,}, {sizes[1]:,} and {sizes[2]:,}; add texts or "
+            "change the shares"
         )
     return parts
 
 
 @zoo.hookimpl
 def zoo_register_data() -> list[type[zoo.DataSource]]:
+    """Register `Text` as the data source ``text``."""
     return [Text]

@@ -1,4 +1,4 @@
-"""The distance that the rows of a time series ought to have, and where rows are missing by it."""
+"""The regular step of a time series, and the position of each row in steps."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Dates", "Misplaced", "Step", "parse_step"]
+__all__ = ["Dates", "MisplacedRowError", "Step", "parse_step"]
 
 Dates = NDArray[np.datetime64]
-"""Moments as datetime64[us], strictly increasing."""
+"""(rows,) dates as datetime64[us], strictly increasing."""
 
 _MICROSECONDS = {"ms": 1000, "s": 10**6, "min": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6, "w": 604800 * 10**6}
 _UNITS = {
@@ -25,8 +25,8 @@ _UNITS = {
 }
 
 
-class Misplaced(Exception):  # noqa: N818  (says what the row is)
-    """A row stands where the steps lead nowhere; ``row`` counts from 0."""
+class MisplacedRowError(Exception):
+    """The date of a row is not a whole number of steps after the first row; ``row`` counts from 0."""
 
     def __init__(self, row: int, fault: str) -> None:
         super().__init__(fault)
@@ -35,17 +35,17 @@ class Misplaced(Exception):  # noqa: N818  (says what the row is)
 
 @dataclass(frozen=True)
 class Step:
-    """A distance in time."""
+    """The time from one row to the next."""
 
     count: int
     unit: str
     """A key of `_MICROSECONDS`, or ``business day``: Monday to Friday."""
 
     def slots(self, dates: Dates) -> NDArray[np.int64]:
-        """For each row, how many steps after the first one it stands.
+        """Return for each row how many steps it comes after the first row, int64 (rows,).
 
         Raises:
-            Misplaced: where a row stands between two steps, or not on a business day.
+            MisplacedRowError: a row lies between two steps, or is not on a business day.
         """
         if self.unit != "business day":
             distance = self.count * _MICROSECONDS[self.unit]
@@ -56,26 +56,26 @@ class Step:
             _refuse(~np.is_busday(days), "is not a business day")
             _refuse(dates - days != dates[0] - days[0], "is not at the first row's time of day")
             offsets = np.busday_count(days[0], days).astype(np.int64)
-        _refuse(offsets % distance != 0, "stands between two steps counted from the first row")
+        _refuse(offsets % distance != 0, "lies between two steps counted from the first row")
         slots: NDArray[np.int64] = offsets // distance
         return slots
 
 
 def parse_step(text: str) -> Step:
-    """``1h``, ``15 min``, ``day``, ``2 business days``.
+    """Return the step that a text states, such as ``1h``, ``15 min``, ``day`` or ``2 business days``.
 
     Raises:
-        ValueError: where it is no such text.
+        ValueError: the text is not a count and a unit.
     """
-    found = re.fullmatch(r"(\d{1,6})? *([a-z ]*[a-z])", text.strip().lower(), re.ASCII)
-    if found:
-        count, name = int(found[1] or 1), found[2]
+    match = re.fullmatch(r"(\d{1,6})? *([a-z ]*[a-z])", text.strip().lower(), re.ASCII)
+    if match:
+        count, name = int(match[1] or 1), match[2]
         unit = _UNITS.get(name) or _UNITS.get(name.removesuffix("s"))
         if unit and count:
             return Step(count, unit)
-    raise ValueError(f"must be a count and one of {', '.join((*_MICROSECONDS, 'business day'))}, such as 15min")
+    raise ValueError(f"must be a count and a unit: {', '.join((*_MICROSECONDS, 'business day'))}; such as 15min")
 
 
 def _refuse(bad: NDArray[np.bool_], fault: str) -> None:
     if bad.any():
-        raise Misplaced(int(np.argmax(bad)), fault)
+        raise MisplacedRowError(int(np.argmax(bad)), fault)
