@@ -80,13 +80,13 @@ def _show(report: Mapping[str, Any], path: str) -> None:
         click.echo(f"{gap}{result['name']:<15}{_coloured(result['status'])}  {_place(result)}")
         for number, line in enumerate(_table(result["outputs"])):
             click.echo(line if number else output.styled(line, dim=True))
-        for line in _besides(result):
+        for line in _observations(result):
             click.echo(f"  {line}")
     for line in _beside_float32(report):
         click.echo(line)
 
 
-def _besides(result: Mapping[str, Any]) -> Iterator[str]:
+def _observations(result: Mapping[str, Any]) -> Iterator[str]:
     """What else was seen: why no verdict is possible beyond some step, whether it repeats itself, and on a provider
     beside the CPU placement, copies and TF32."""
     if "beyond" in result:
