@@ -346,7 +346,7 @@ def test_matrix_precision_and_latency_are_shown_where_they_are_there(odd: tuple[
         "0.31 (5.0 kB) 1.40 (1.30 to 1.50) 0.91 99.50%",
         "model.int8.onnx : smaller (0.31x): worth it for size",
         "onnx scan 0.3 ms 0.4 ms 3,333 26,664 2.18 (1.75..2.6)",
-        "model.fp16.onnx : not measured beside the float32 file",
+        "model.fp16.onnx : not compared with the float32 file",
         "cuda: unavailable: no library",
     ):
         assert words in page.text, words
