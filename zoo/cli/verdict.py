@@ -17,18 +17,10 @@ if TYPE_CHECKING:
 
 _PROVIDERS = click.Choice(["cpu", "cuda"])
 provider_option = click.option(
-    "--provider",
-    "chosen",
-    multiple=True,
-    type=_PROVIDERS,
-    help="Provider to prove the file on. Repeatable. Default: all.",
+    "--provider", "chosen", multiple=True, type=_PROVIDERS, help="Provider to prove on. Repeatable. Default: all."
 )
 require_option = click.option(
-    "--require",
-    "required",
-    multiple=True,
-    type=_PROVIDERS,
-    help="Provider that must be available, else exit code 5. Repeatable.",
+    "--require", "required", multiple=True, type=_PROVIDERS, help="Exit with 5 if it is unavailable. Repeatable."
 )
 COLOURS = {
     "passed": "green",
