@@ -55,7 +55,7 @@ def command(
     with located(document):
         plan = prepare(resolved, registry)
     if any(plan.dataset.repeated.values()):
-        output.warn(f"{in_two_parts(plan.dataset.repeated, plan.sizes)}: a model may have learnt them by heart")
+        output.warn(f"{in_two_parts(plan.dataset.repeated, plan.sizes)}: a model may have memorised them")
     if dry_run:
         description = describe(plan)
         if as_json:

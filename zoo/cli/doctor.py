@@ -24,8 +24,8 @@ def command(as_json: bool) -> None:
         for heading in ("versions", "machine", "providers"):
             click.echo(output.styled(heading, bold=True))
             for name, text in report[heading].items():
-                fault = "unavailable: " if heading == "providers" and text != "ready" else ""
-                click.echo(f"  {name:<20}{fault}{text}")
+                prefix = "unavailable: " if heading == "providers" and text != "ready" else ""
+                click.echo(f"  {name:<20}{prefix}{text}")
         _show_cuda(report["cuda"])
         click.echo(output.styled("torch devices", bold=True))
         click.echo(f"  {', '.join(report['torch_devices'])}")

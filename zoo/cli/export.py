@@ -1,4 +1,4 @@
-"""``zoo export``: export a run and prove that the file computes the same."""
+"""``zoo export``: export a run and prove the exported file."""
 
 from __future__ import annotations
 

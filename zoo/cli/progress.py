@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import Self
 
 import click
@@ -16,9 +15,7 @@ from zoo.training.engine import EpochRecord
 class Silence(AbstractContextManager["Silence"]):
     """Listener that shows nothing, for the processes of a group other than the leader."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         pass
 
     def step(self, epoch: int, step: int, loss: float) -> None:
@@ -59,9 +56,7 @@ class Bar(Silence):
         self.progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.progress.stop()
 
     def step(self, epoch: int, step: int, loss: float) -> None:

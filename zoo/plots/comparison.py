@@ -39,7 +39,7 @@ def plot_comparison(comparison: Comparison, path: Path) -> None:
     if any(latencies):
         latency = figure.add_subplot(grid[1, 1])
         _bars(latency, labels, latencies, "not exported")
-        providers = " and ".join(dict.fromkeys(name for own in latencies for name in own))
+        providers = " and ".join(dict.fromkeys(name for values in latencies for name in values))
         latency.set(title="latency of one sequence", xlabel=f"milliseconds, ONNX Runtime on {providers}, median")
     save(figure, path)
 
@@ -92,17 +92,17 @@ def _show_naive(axes: Axes, comparison: Comparison) -> list[str]:
 
 
 def _bars(axes: Axes, labels: Sequence[str], values: Sequence[Mapping[str, float]], empty: str = "") -> None:
-    """Draw the bars of each group, one for each key of its values, with the colour and mark of the group."""
-    kinds = list(dict.fromkeys(kind for own in values for kind in own))
-    height, largest = 0.7 / max(1, len(kinds)), max(value for own in values for value in own.values())
-    for index, own in enumerate(values):
-        for number, (kind, value) in enumerate(own.items()):
-            at = index + (number - (len(kinds) - 1) / 2) * height
-            axes.barh(at, value, height=0.9 * height, color=colour(index), alpha=1 - 0.4 * number)
+    """Draw a bar for each value of each group, in the colour of the group and with its mark."""
+    kinds = list(dict.fromkeys(kind for bars in values for kind in bars))
+    height, largest = 0.7 / max(1, len(kinds)), max(value for bars in values for value in bars.values())
+    for index, bars in enumerate(values):
+        for number, (kind, value) in enumerate(bars.items()):
+            position = index + (number - (len(kinds) - 1) / 2) * height
+            axes.barh(position, value, height=0.9 * height, color=colour(index), alpha=1 - 0.4 * number)
             text = (f"{value:.3g}" if value < 1000 else f"{value:,.0f}") + (f" {kind}" if len(kinds) > 1 else "")
-            axes.annotate(text, (value, at), (4, 0), textcoords="offset points", va="center", size=9)
+            axes.annotate(text, (value, position), (4, 0), textcoords="offset points", va="center", size=9)
         axes.plot(0.02, index, mark(index), color=colour(index), mec="white", transform=axes.get_yaxis_transform())
-        if not own:
+        if not bars:
             axes.annotate(empty, (0.05, index), xycoords=axes.get_yaxis_transform(), va="center", size=9)
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(max(3, len(labels)) - 0.5, -0.5)  # the first group on top, as in the table

@@ -37,7 +37,7 @@ def plot_confusion(confusion: Array, labels: Sequence[str], path: Path) -> None:
     axes.pcolormesh(edges, edges, shares, cmap="Blues", vmin=0, vmax=1, edgecolors=grid, linewidth=0.5)
     axes.set_aspect("equal")
     axes.invert_yaxis()  # the first class on top, as in a table
-    title = f"test part: {np.trace(confusion):,.0f} of {confusion.sum():,.0f} right"
+    title = f"test part: {np.trace(confusion):,.0f} of {confusion.sum():,.0f} correct"
     axes.set(xlabel="predicted", ylabel="true", title=title)
     named = range(0, classes, -(-classes // MOST_LABELS))
     names = [_shortened(labels[index]) for index in named]

@@ -17,7 +17,7 @@ CLOSE_UP = 200
 
 
 def plot_series(parts: Mapping[str, tuple[Array, Array]], title: str, path: Path) -> None:
-    """Draw targets and predictions of all parts in a row, and enlarged the first steps of the test part.
+    """Draw targets and predictions of all parts in sequence, and below them the first steps of the test part.
 
     Args:
         parts: name of the part -> targets (n,) and predictions (n,); the last is the test part.
@@ -40,7 +40,7 @@ def plot_series(parts: Mapping[str, tuple[Array, Array]], title: str, path: Path
     name, (true, predicted) = list(parts.items())[-1]
     shown = slice(0, CLOSE_UP)
     _lines(close, np.arange(len(true))[shown], true[shown], predicted[shown], labelled=False)
-    close.set(title=f"{name}, from its first step", xlabel="step")
+    close.set(title=f"{name}, first steps", xlabel="step")
     figure.legend(loc="outside upper right", ncols=2)
     save(figure, path)
 
