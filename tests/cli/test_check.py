@@ -1,4 +1,4 @@
-"""`zoo export` and `zoo check` from the command line: exit codes, reports, and what they leave on disk."""
+"""`zoo export` and `zoo check` from the command line: exit codes, reports, and files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(exported: Path, tmp_path: Path) -> Path:
-    """A copy of an exported run, to do with as one likes."""
+    """A copy of an exported run, free to be changed."""
     return Path(shutil.copytree(exported, tmp_path / "lstm"))
 
 
@@ -36,7 +36,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def assert_one_line(outcome: Outcome, exit_code: int, *parts: str) -> None:
-    """One line on stderr that holds all the parts, and the exit code."""
+    """Assert the exit code, and one line on stderr that contains all the parts."""
     assert outcome.exit_code == exit_code, outcome
     assert outcome.stderr.startswith("error: ")
     assert outcome.stderr.count("\n") == 1
@@ -51,7 +51,7 @@ def assert_one_line(outcome: Outcome, exit_code: int, *parts: str) -> None:
 @pytest.mark.parametrize("command", ["export", "check"])
 @pytest.mark.parametrize("options", [("--require", "cuda"), ("--provider", "cuda")])
 def test_cuda_required_and_absent(command: str, options: tuple[str, ...], run: Path) -> None:
-    """Exit code 5, the library that is missing by name, and nothing changed."""
+    """Exit code 5, the name of the missing library, and no file changed."""
     before = contents(run)
     outcome = run_zoo(command, run, *options)
     assert_one_line(outcome, 5, f"cuda strict: unavailable: {unavailable('cuda')}")
@@ -60,21 +60,20 @@ def test_cuda_required_and_absent(command: str, options: tuple[str, ...], run: P
 
 @without_cuda
 def test_missing_library_is_named() -> None:
-    """Where ONNX Runtime has CUDA compiled in, what it lacks is a library; where it has not, a package."""
+    """An ONNX Runtime compiled with CUDA lacks a library, one compiled without it a package."""
     reason = unavailable("cuda")
     assert reason is not None
     assert re.search(r"^lib\S+ not found(, and \d+ more)?$", reason) or "install onnxruntime-gpu" in reason
 
 
 @without_cuda
-def test_absent_cuda_is_told_and_not_passed(run: Path) -> None:
+def test_absent_cuda_is_unavailable_and_not_passed(run: Path) -> None:
     outcome = run_zoo("check", run)
     assert outcome.exit_code == 0
     for mode in ("cuda strict", "cuda deployed"):
         assert f"{mode:<15}unavailable  {unavailable('cuda')}\n" in outcome.stdout
-    statuses = {
-        one["name"]: one["status"] for one in json.loads((run / "onnx" / "parity.json").read_text())["providers"]
-    }
+    report = json.loads((run / "onnx" / "parity.json").read_text())
+    statuses = {result["name"]: result["status"] for result in report["providers"]}
     assert statuses == {"cpu": "passed", "cuda strict": "unavailable", "cuda deployed": "unavailable"}
 
 
@@ -87,7 +86,7 @@ def test_unknown_provider(run: Path) -> None:
 
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_failing_export_leaves_the_old_file(run: Path, as_json: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Byte for byte, its report and the card too; the new file and its report are kept for whoever looks into it."""
+    """File, report and model card stay unchanged; the new file and its report are kept in rejected/."""
     before = contents(run)
     with monkeypatch.context() as patch:
         patch.setitem(GATES, "LSTM", "ifoc")
@@ -120,7 +119,7 @@ def test_a_first_failing_export_leaves_no_model(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("command", ["export", "check"])
 def test_ill_conditioned_is_not_passed(command: str, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model that no verdict is possible on leaves with 4 like one that fails, and is no exported model."""
+    """A model without a possible verdict gives exit code 4, as a failure does, and the exported file stays."""
     before = (run / "onnx" / "model.onnx").read_bytes()
     monkeypatch.setattr("zoo.parity.AMPLIFICATION_LIMIT", 0.01)
     outcome = run_zoo(command, run, "--provider", "cpu")
@@ -133,7 +132,7 @@ def damaged(content: bytes, how: str) -> bytes:
     if how == "unsealed":
         model.metadata_props.pop()
     if how == "weight":
-        # The tensor stands in the file as its bytes: one bit of its first number.
+        # Flip one bit of the first number of the tensor.
         raw = bytearray(model.graph.initializer[0].raw_data)
         raw[0] ^= 1
         model.graph.initializer[0].raw_data = bytes(raw)
@@ -176,7 +175,7 @@ def test_an_altered_file_fails(run: Path, how: str, reason: str) -> None:
 
 
 def test_targets(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run, its file, or the latest run where none is named."""
+    """The run, its file, or by default the latest run."""
     monkeypatch.chdir(run.parent)
     (run.parent / "runs").symlink_to(run.parent)
     for target in ([str(run)], [str(run / "onnx" / "model.onnx")], ["lstm/onnx/model.onnx"], []):
@@ -247,7 +246,7 @@ def test_table(run: Path) -> None:
     outcome = run_zoo("check", run, "--provider", "cpu")
     path = run / "onnx" / "model.onnx"
     assert outcome.stdout.startswith(f"parity of {path}: passed")
-    for heading in ("output", "error", "of budget", "torch", "amplified", "labels"):
+    for heading in ("largest  error /  torch /   rounding   equal\n", "error   budget   budget  amplified  labels\n"):
         assert heading in outcome.stdout
     assert "nodes: 7 on CPU" in outcome.stdout
     assert max(map(len, outcome.stdout.splitlines()[1:])) <= 80
@@ -260,7 +259,7 @@ def test_verdict_is_in_the_model_card(run: Path) -> None:
 def test_export_prints_what_check_prints(run: Path) -> None:
     exported = run_zoo("export", run, "--onnx", "--provider", "cpu", "--json")
     checked = run_zoo("check", run, "--provider", "cpu", "--json")
-    one, other = json.loads(exported.stdout), json.loads(checked.stdout)
-    for report in (one, other):
+    first, second = json.loads(exported.stdout), json.loads(checked.stdout)
+    for report in (first, second):
         assert report.pop("seconds") > 0
-    assert one == other
+    assert first == second

@@ -1,4 +1,4 @@
-"""What commands have in common: which run they take, and what they answer to a name that is no command."""
+"""Behaviour of all commands: the default run, and the hint after an unknown command."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TAKING_THE_LATEST = [
 
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with two runs that hold nothing but a spec, so that each command stops after it has found its run."""
+    """A folder with two runs that contain only an invalid spec, so that each command stops after finding its run."""
     for age, name in enumerate(("last", "first")):
         spec = tmp_path / "runs" / name / "spec.yaml"
         spec.parent.mkdir(parents=True)
@@ -38,8 +38,8 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("arguments", TAKING_THE_LATEST, ids=" ".join)
-def test_a_command_without_a_run_says_which_one_it_took(runs: Path, arguments: tuple[str, ...]) -> None:
-    """On stderr, before anything else, with --json too; and nothing of a run that was named."""
+def test_a_command_without_a_run_names_the_run_it_takes(runs: Path, arguments: tuple[str, ...]) -> None:
+    """On stderr, as the first line, with --json too; and not if a run is given."""
     for options in ([], ["--json"]):
         outcome = run_zoo(*arguments, *options)
         assert outcome.stderr.startswith("runs/last: the latest run\nerror: ")

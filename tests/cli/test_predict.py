@@ -1,4 +1,4 @@
-"""The exported file in use: `zoo predict` and the session under it, `zoo inspect`, `zoo doctor`."""
+"""Use of an exported file: `zoo predict` and its session, `zoo inspect`, `zoo doctor`."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def digits(run: Path) -> Array:
-    """Test sequences in the user's units: grey values from 0 to 16."""
-    found: Array = Run(run).sample().x.numpy()
-    assert (found.min(), found.max()) == (0, 16)
-    return found[:20]
+    """Test sequences in the units of the user: grey values from 0 to 16."""
+    sequences: Array = Run(run).sample().x.numpy()
+    assert (sequences.min(), sequences.max()) == (0, 16)
+    return sequences[:20]
 
 
 def save(folder: Path, name: str, array: Array) -> Path:
@@ -52,29 +52,29 @@ def save(folder: Path, name: str, array: Array) -> Path:
 # --- the command ----------------------------------------------------------------------------------------------------
 
 
-def test_answers_are_those_of_torch(run: Path, digits: Array, tmp_path: Path) -> None:
-    """The same labels, and probabilities that differ by no more than the rule of parity allows."""
+def test_predictions_agree_with_torch(run: Path, digits: Array, tmp_path: Path) -> None:
+    """The labels are equal, and the probabilities are within their budgets."""
     _, task, model = Run(run).load(load_registry())
     outcome = run_zoo("predict", run, "--input", save(tmp_path, "digits.npy", digits), "--json")
     assert outcome.exit_code == 0, outcome.stderr
-    predictions = [one["answers"][0] for one in json.loads(outcome.stdout)["predictions"]]
+    answers = [prediction["answers"][0] for prediction in json.loads(outcome.stdout)["predictions"]]
     labels = task.signature.labels
     with torch.inference_mode():
-        wanted = model.outputs(torch.from_numpy(digits))["probabilities"].numpy()
-    assert [one["label"] for one in predictions] == [labels[row.argmax()] for row in wanted]
-    assert [list(one["probabilities"]) for one in predictions] == [list(labels)] * len(digits)
-    found = np.array([list(one["probabilities"].values()) for one in predictions])
-    verdict = compare(Oracle(model).expect(digits)["probabilities"], found.astype(np.float32))
+        expected = model.outputs(torch.from_numpy(digits))["probabilities"].numpy()
+    assert [answer["label"] for answer in answers] == [labels[row.argmax()] for row in expected]
+    assert [list(answer["probabilities"]) for answer in answers] == [list(labels)] * len(digits)
+    actual = np.array([list(answer["probabilities"].values()) for answer in answers])
+    verdict = compare(Oracle(model).expect(digits)["probabilities"], actual.astype(np.float32))
     assert verdict.status == "passed", verdict.reason
-    assert len({one["label"] for one in predictions}) > 1
+    assert len({answer["label"] for answer in answers}) > 1
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8"])
 def test_units_and_dtypes_of_the_user(run: Path, digits: Array, dtype: str, tmp_path: Path) -> None:
-    """Grey values are whole numbers, so that every type holds them exactly."""
-    one = run_zoo("predict", run, "--input", save(tmp_path, "a.npy", digits.astype(dtype)), "--json").stdout
-    other = run_zoo("predict", run, "--input", save(tmp_path, "a.npy", digits), "--json").stdout
-    assert one == other
+    """Grey values are integers, which every dtype represents exactly."""
+    converted = run_zoo("predict", run, "--input", save(tmp_path, "a.npy", digits.astype(dtype)), "--json").stdout
+    original = run_zoo("predict", run, "--input", save(tmp_path, "a.npy", digits), "--json").stdout
+    assert converted == original
 
 
 def test_csv_and_npy_agree(run: Path, digits: Array, tmp_path: Path) -> None:
@@ -90,9 +90,8 @@ def test_any_number_of_steps(run: Path, steps: int, tmp_path: Path) -> None:
     outcome = run_zoo("predict", run, "--input", save(tmp_path, "a.npy", draw(2, steps)), "--json")
     assert outcome.exit_code == 0, outcome.stderr
     for prediction in json.loads(outcome.stdout)["predictions"]:
-        assert sum(prediction["answers"][0]["probabilities"].values()) == pytest.approx(
-            1, abs=10 * 2**-23
-        )  # ten rounded terms
+        total = sum(prediction["answers"][0]["probabilities"].values())
+        assert total == pytest.approx(1, abs=10 * 2**-23)  # ten rounded terms
 
 
 def test_lines(run: Path, digits: Array, tmp_path: Path) -> None:
@@ -106,7 +105,7 @@ def test_lines(run: Path, digits: Array, tmp_path: Path) -> None:
 
 
 def test_the_file_is_enough(run: Path, digits: Array, tmp_path: Path) -> None:
-    """Without the run."""
+    """The file predicts without its run."""
     alone = tmp_path / "model.onnx"
     shutil.copy(run / "onnx" / "model.onnx", alone)
     path = save(tmp_path, "a.npy", digits)
@@ -124,7 +123,7 @@ def test_no_torch_is_imported(run: Path, digits: Array, tmp_path: Path) -> None:
 
 
 def with_verdict(path: Path, verdict: str) -> Path:
-    """The file with another verdict of its proof."""
+    """Rewrite the file with another verdict of its proof."""
     file = onnx.load(path)
     for entry in file.metadata_props:
         if entry.key == "parity":
@@ -140,11 +139,11 @@ def test_a_file_that_did_not_pass_its_proof(run: Path, digits: Array, tmp_path: 
     assert (outcome.exit_code, outcome.stdout) == (1, "")
     assert outcome.stderr.startswith(f"error: {model}: did not pass its proof, whose verdict is 'failed'; take a file")
     allowed = run_zoo(*arguments, "--rejected", "--json")
-    own = run_zoo("predict", run, "--input", tmp_path / "a.npy", "--json")
-    assert (allowed.exit_code, allowed.stdout) == (0, own.stdout)
+    original = run_zoo("predict", run, "--input", tmp_path / "a.npy", "--json")
+    assert (allowed.exit_code, allowed.stdout) == (0, original.stdout)
 
 
-# --- what is refused ------------------------------------------------------------------------------------------------
+# --- invalid inputs -------------------------------------------------------------------------------------------------
 
 
 def refused(exit_code: int, *arguments: object) -> str:
@@ -180,7 +179,7 @@ def test_a_file_with_another_input(shape: list[str | int], tmp_path: Path) -> No
 
 
 def foreign(path: Path, shape: list[str | int]) -> None:
-    """A model that is not ours."""
+    """Write a model that Recurrent Zoo did not export."""
     values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name in "xy"]
     node = onnx.helper.make_node("Relu", ["x"], ["y"])
     graph = onnx.helper.make_graph([node], "foreign", values[:1], values[1:])
@@ -202,12 +201,12 @@ def test_shapes_that_do_not_fit(run: Path, shape: tuple[int, ...], tmp_path: Pat
 @pytest.mark.parametrize("kind", ["rnn_tanh", "lstm", "gru_after"])
 @pytest.mark.parametrize("shape", [(0, 5, 8), (2, 0, 8), (0, 0, 8)])
 def test_session_refuses_what_aborts_the_process(kind: str, shape: tuple[int, ...], tmp_path: Path) -> None:
-    """ONNX Runtime's LSTM and GRU end the whole process on an empty batch, the GRU on no steps too."""
+    """ONNX Runtime's LSTM and GRU abort the process on an empty batch, the GRU also on zero steps."""
     session = OnnxSession(write(make_model(kind), tmp_path))
     with pytest.raises(zoo.DataError) as caught:
         session.run(np.zeros(shape, np.float32))
     assert str(caught.value) == f"model.onnx: needs at least one sequence and one step, got {shape}"
-    assert session.run(draw(1, 1))["logits"].shape == (1, 10)  # and goes on
+    assert session.run(draw(1, 1))["logits"].shape == (1, 10)  # the session still works
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 9), (2, 5, 7), (5, 8), (2, 5, 8, 1)])
@@ -225,7 +224,7 @@ def test_inspect(run: Path) -> None:
     outcome = run_zoo("inspect", run / "onnx" / "model.onnx")
     assert outcome.exit_code == 0
     lines = [" ".join(line.split()) for line in outcome.stdout.splitlines()]
-    for wanted in (
+    for expected in (
         f"written by recurrent-zoo {zoo.__version__}",
         "opset ai.onnx 20",
         "IR version 9",
@@ -236,7 +235,7 @@ def test_inspect(run: Path) -> None:
         "readout/softmax Softmax",
         "golden_input float32 (2, 8, 8), .npy in base64, 856 characters",
     ):
-        assert wanted in lines
+        assert expected in lines
 
 
 def test_inspect_as_json(run: Path) -> None:
@@ -245,7 +244,7 @@ def test_inspect_as_json(run: Path) -> None:
     assert summary["inputs"] == {"x": "float (batch, time, 8)"}
     assert ["layer_0/gru", "GRU", "8 -> 12, forward, reset after"] in summary["nodes"]
     _, _, model = Run(run).load(load_registry())
-    # The parameters, mean and deviation, and the axis that one direction's final state is squeezed by.
+    # The parameters, mean and deviation, and the axis by which the final state of one direction is squeezed.
     assert summary["facts"]["numbers in weights"] == f"{model.parameter_count + 2 * 8 + 1:,}"
 
 
@@ -258,7 +257,7 @@ def test_inspect_as_json(run: Path) -> None:
         ("lstm", "forward", "8 -> 5, forward"),
     ],
 )
-def test_inspect_tells_layers_apart(kind: str, direction: str, note: str, tmp_path: Path) -> None:
+def test_inspect_describes_each_layer(kind: str, direction: str, note: str, tmp_path: Path) -> None:
     path = write(make_model(kind, direction=direction), tmp_path, lowering="native")
     summary = json.loads(run_zoo("inspect", path, "--json").stdout)
     assert note in [node[2] for node in summary["nodes"]]
@@ -285,10 +284,10 @@ def test_inspect_refuses(name: str, content: bytes | None, exit_code: int, reaso
 
 def test_doctor() -> None:
     outcome = run_zoo("doctor", "--json")
-    found = json.loads(outcome.stdout)
-    assert found["providers"] == {"cpu": "ready", "cuda": unavailable("cuda") or "ready"}
-    assert found["versions"]["torch"] == installed_version("torch")
-    assert outcome.exit_code == (1 if found["faults"] else 0)
+    report = json.loads(outcome.stdout)
+    assert report["providers"] == {"cpu": "ready", "cuda": unavailable("cuda") or "ready"}
+    assert report["versions"]["torch"] == installed_version("torch")
+    assert outcome.exit_code == (1 if report["faults"] else 0)
     lines = [" ".join(line.split()) for line in run_zoo("doctor").stdout.splitlines()]
     assert "cpu ready" in lines
     assert f"cuda {f'unavailable: {reason}' if (reason := unavailable('cuda')) else 'ready'}" in lines

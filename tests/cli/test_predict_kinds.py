@@ -1,4 +1,4 @@
-"""`zoo predict` for every kind of model: texts, forecasts, and an answer for each step."""
+"""`zoo predict` for every kind of model: texts, forecasts, and predictions at each step."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def exported(folder: Path, spec: str, *settings: str) -> Path:
 
 @pytest.fixture(scope="module")
 def forecast(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three steps of two targets from five rows of three columns."""
+    """Predicts two targets for three steps, from five rows of three columns."""
     data = "data={name: csv, inputs: [open, close, volume], targets: [close, volume], window: 5, horizon: 3}"
     return exported(tmp_path_factory.mktemp("runs"), "forecast", data)
 
@@ -48,14 +48,14 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def adding(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two columns with names, and no window."""
+    """Reads two named columns, without a window."""
     settings = ("data.time=6", "data.train=100", "data.validation=20", "data.test=20", "architecture.hidden_size=8")
     return exported(tmp_path_factory.mktemp("runs"), "adding", *settings)
 
 
 @pytest.fixture(scope="module")
 def hidden(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Which character is hidden."""
+    """Predicts a masked character."""
     folder = tmp_path_factory.mktemp("runs")
     text = folder / "text.txt"
     text.write_text("the king and the queen of the land went to the sea\n" * 20)
@@ -78,17 +78,17 @@ def table(path: Path, rows: list[dict[str, object]]) -> Path:
 
 
 def test_a_forecast_is_for_the_rows_after_the_last_and_in_the_units_of_the_file(forecast: Path, tmp_path: Path) -> None:
-    """The columns stand in another order beside one that the model does not know."""
+    """The columns of the file are in another order, and one is unknown to the model."""
     path, out = table(tmp_path / "my.csv", ROWS), tmp_path / "out.csv"
     outcome = run_zoo("predict", forecast, "--input", path, "--out", out)
     assert (outcome.exit_code, outcome.stdout) == (0, ""), outcome.stderr
-    found = list(csv.DictReader(out.read_text().splitlines()))
-    assert list(found[0]) == ["source", "step", "close", "volume"]
-    assert [row["step"] for row in found] == ["1", "2", "3"]
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert list(rows[0]) == ["source", "step", "close", "volume"]
+    assert [row["step"] for row in rows] == ["1", "2", "3"]
     _, _, model = Run(forecast).load(load_registry())
     x = np.array([[[row["open"], row["close"], row["volume"]] for row in ROWS[-5:]]], np.float32)
     expected = Oracle(model).expect(x)["y"]
-    answer = np.array([[[row["close"], row["volume"]] for row in found]], np.float64).astype(np.float32)
+    answer = np.array([[[row["close"], row["volume"]] for row in rows]], np.float64).astype(np.float32)
     assert compare(expected, answer).status == "passed"
     assert run_zoo("predict", forecast, "--input", path).stdout == out.read_text()
 
@@ -114,7 +114,7 @@ def test_tables_that_a_forecast_cannot_use(
 
 @pytest.mark.parametrize("rows", [1, 3, 40])
 def test_columns_without_a_window_take_every_row(adding: Path, rows: int, tmp_path: Path) -> None:
-    """As the same numbers in an array do; the columns stand in another order here."""
+    """Like the same numbers in an array; the columns of the file are in another order."""
     x = np.random.default_rng(0).random((rows, 2)).round(3)
     path = table(tmp_path / "my.csv", [{"marker": marker, "value": value} for value, marker in x.tolist()])
     np.save(tmp_path / "my.npy", x)
@@ -145,8 +145,8 @@ def test_tables_without_a_window_that_cannot_be_used(adding: Path, content: str,
     assert outcome.stderr.count("\n") == 1
 
 
-def test_a_hidden_character_stands_in_a_text(hidden: Path) -> None:
-    """As the token of more than one character that the model has for it."""
+def test_a_masked_character_in_a_text(hidden: Path) -> None:
+    """It is written as a token of several characters."""
     _, task, _ = Run(hidden).load(load_registry())
     mask = len(task.signature.vocabulary) - 1
     assert text_ids("t<mask>e", task.signature, "").tolist() == [task.signature.ids["t"], mask, task.signature.ids["e"]]
@@ -167,40 +167,41 @@ def test_a_text_without_a_known_word_is_reported(sentiment: Path, tmp_path: Path
     path.write_text("xyzzy\nthe plot was awful\nqwertz qwertz\n")
     outcome = run_zoo("predict", sentiment, "--input", path, "--json")
     note = "holds no word that the model knows; the answer follows from the number of words alone"
-    assert [one["note"] for one in json.loads(outcome.stdout)["predictions"]] == [note, "", note]
+    predictions = json.loads(outcome.stdout)["predictions"]
+    assert [prediction["note"] for prediction in predictions] == [note, "", note]
     assert outcome.stderr == f"warning: {path}:1: {note} (and 1 more)\n"
     assert run_zoo("predict", sentiment, "--text", "awful").stderr == ""
 
 
-def test_a_vocabulary_is_turned_around_once(sentiment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And not for each text."""
+def test_a_vocabulary_is_inverted_once(sentiment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ids are not computed again for each text."""
     _, task, _ = Run(sentiment).load(load_registry())
     ids = task.signature.ids
     assert list(ids.items()) == [(token, number) for number, token in enumerate(task.signature.vocabulary)]
     assert task.signature.ids is ids
-    monkeypatch.setitem(task.signature.__dict__, "ids", {**ids, "good": 7})  # what a text is read with
+    monkeypatch.setitem(task.signature.__dict__, "ids", {**ids, "good": 7})  # the ids that encode a text
     assert text_ids("good", task.signature, "").tolist() == [7]
 
 
-def test_texts_of_different_lengths_are_answered_as_each_alone(sentiment: Path, tmp_path: Path) -> None:
+def test_texts_of_different_lengths_are_predicted_as_each_alone(sentiment: Path, tmp_path: Path) -> None:
     texts = ["not bad", "the plot was awful, and the music was dull", "good", "quite unheard-of words"]
     path = tmp_path / "texts.txt"
     path.write_text("\n".join(texts))
     _, task, model = Run(sentiment).load(load_registry())
     oracle = Oracle(model)
     together = json.loads(run_zoo("predict", sentiment, "--input", path, "--json").stdout)["predictions"]
-    assert [one["source"] for one in together] == [f"{path}:{line}" for line in range(1, 5)]
-    for text, one in zip(texts, together, strict=True):
+    assert [prediction["source"] for prediction in together] == [f"{path}:{line}" for line in range(1, 5)]
+    for text, batched in zip(texts, together, strict=True):
         (alone,) = json.loads(run_zoo("predict", sentiment, "--text", text, "--json").stdout)["predictions"]
         ids = text_ids(text, task.signature, "")[None]
         expected = oracle.expect(ids, lengths=np.array([ids.shape[1]]))["probabilities"]
-        for answer in (one, alone):
-            found = np.array([list(answer["answers"][0]["probabilities"].values())], np.float32)
-            assert compare(expected, found).status == "passed"
+        for prediction in (batched, alone):
+            actual = np.array([list(prediction["answers"][0]["probabilities"].values())], np.float32)
+            assert compare(expected, actual).status == "passed"
 
 
 def test_texts_become_the_tokens_that_the_model_learnt(sentiment: Path, tmp_path: Path) -> None:
-    """The sequence that stands in the run's sample, written as text again, gets the answer of that sequence."""
+    """A sequence of the run's sample, decoded to text, gets the prediction of that sequence."""
     sample = Run(sentiment).sample()
     _, task, model = Run(sentiment).load(load_registry())
     assert sample.lengths is not None
@@ -208,11 +209,11 @@ def test_texts_become_the_tokens_that_the_model_learnt(sentiment: Path, tmp_path
     text = " ".join(task.signature.vocabulary[token] for token in sample.x[0, :length].tolist())
     outcome = json.loads(run_zoo("predict", sentiment, "--text", text, "--json").stdout)
     expected = Oracle(model).expect(sample.x[:1, :length].numpy(), lengths=sample.lengths[:1].numpy())["probabilities"]
-    found = np.array([list(outcome["predictions"][0]["answers"][0]["probabilities"].values())], np.float32)
-    assert compare(expected, found).status == "passed"
+    actual = np.array([list(outcome["predictions"][0]["answers"][0]["probabilities"].values())], np.float32)
+    assert compare(expected, actual).status == "passed"
 
 
-def test_every_step_has_an_answer(copy: Path, tmp_path: Path) -> None:
+def test_every_step_has_a_prediction(copy: Path, tmp_path: Path) -> None:
     text = "abcd------>---"
     lines = run_zoo("predict", copy, "--text", text, "--top", 1).stdout.splitlines()
     assert [line.partition(": ")[0] for line in lines] == [f"{text}, step {step}" for step in range(1, 15)]
@@ -257,7 +258,7 @@ def test_files_that_hold_no_texts(sentiment: Path, content: bytes, message: str,
     assert outcome.stderr.count("\n") == 1
 
 
-def test_numbers_need_no_text(forecast: Path) -> None:
+def test_a_model_of_numbers_rejects_text(forecast: Path) -> None:
     outcome = run_zoo("predict", forecast, "--text", "hello")
     assert outcome.exit_code == 2
     assert "this model takes numbers; give a .npy or .csv file with --input" in outcome.stderr

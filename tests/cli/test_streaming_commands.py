@@ -1,4 +1,4 @@
-"""`zoo export --streaming` and `zoo check` of what it wrote: two files, two proofs, one answer."""
+"""`zoo export --streaming` and `zoo check` of its two files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import onnx_ir as ir
 import pytest
 
 import zoo
+from tests.cli.test_check import contents
 from tests.support.command import Outcome, run_zoo
 from tests.support.models import draw
 from tests.support.runs import build_run
@@ -28,7 +29,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(exported: Path, tmp_path: Path) -> Path:
-    """A copy of a run that was exported with --streaming, to do with as one likes."""
+    """A copy of a run exported with --streaming, free to be changed."""
     return Path(shutil.copytree(exported, tmp_path / "lstm"))
 
 
@@ -36,11 +37,7 @@ def export(run: Path, *options: str) -> Outcome:
     return run_zoo("export", run, "--onnx", "--streaming", "--provider", "cpu", *options)
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
-
-
-def test_export_and_check_tell_of_both_files(run: Path) -> None:
+def test_export_and_check_report_both_files(run: Path) -> None:
     folder = run / "onnx"
     assert {file.name for file in folder.iterdir()} == {
         *("model.onnx", "model.stream.onnx"),
@@ -50,8 +47,8 @@ def test_export_and_check_tell_of_both_files(run: Path) -> None:
     checked = json.loads(run_zoo("check", run, "--provider", "cpu", "--json").stdout)
     for report in (exported, checked):
         (further,) = report.pop("further")
-        for one, name in ((report, "model.onnx"), (further, "model.stream.onnx")):
-            assert (one["path"], one["file"], one["verdict"]) == (str(folder / name), name, "passed")
+        for proof, name in ((report, "model.onnx"), (further, "model.stream.onnx")):
+            assert (proof["path"], proof["file"], proof["verdict"]) == (str(folder / name), name, "passed")
     assert json.loads((folder / "parity.stream.json").read_text())["file"] == "model.stream.onnx"
     shown = run_zoo("check", run, "--provider", "cpu").stdout
     for name in ("model.onnx", "model.stream.onnx"):
@@ -59,13 +56,13 @@ def test_export_and_check_tell_of_both_files(run: Path) -> None:
         assert f"| `{name}` | float32 |" in (run / "README.md").read_text()
 
 
-def test_the_file_says_what_it_is(run: Path) -> None:
+def test_metadata_of_the_streaming_file(run: Path) -> None:
     metadata = OnnxModel(run / "onnx" / "model.stream.onnx").metadata
     assert {"states", "takes", "signature", "spec", "golden_input", "golden_logits", "sha256"} <= metadata.keys()
     assert json.loads(metadata["parity"])["verdict"] == "passed"
 
 
-def test_check_of_the_one_file(run: Path) -> None:
+def test_check_of_a_single_file(run: Path) -> None:
     path = run / "onnx" / "model.stream.onnx"
     outcome = run_zoo("check", path, "--provider", "cpu", "--json")
     assert json.loads(outcome.stdout)["path"] == str(path)
@@ -81,7 +78,7 @@ def test_check_of_the_one_file(run: Path) -> None:
 
 
 def test_a_stream_that_fails_replaces_nothing(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It goes to rejected/, with its report; the file for whole sequences is as good as it was."""
+    """It is saved in rejected/, with its report; the file for whole sequences stays."""
     before = contents(run)
     with monkeypatch.context() as patch:
         start = States.start
@@ -127,7 +124,7 @@ def test_a_stream_that_fails_replaces_nothing(run: Path, monkeypatch: pytest.Mon
     ],
 )
 def test_models_that_cannot_stream(architecture: str, setting: str, reason: str, tmp_path: Path) -> None:
-    """One line, and nothing is written, not even the file for whole sequences."""
+    """One line of error, and no file is written, not even the one for whole sequences."""
     run = build_run(tmp_path, architecture, "training.epochs=1", setting)
     before = contents(run)
     outcome = export(run)
@@ -135,7 +132,7 @@ def test_models_that_cannot_stream(architecture: str, setting: str, reason: str,
     assert contents(run) == before
 
 
-def test_predict_tells_a_stream_from_a_whole(run: Path, tmp_path: Path) -> None:
+def test_predict_rejects_a_streaming_file(run: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", draw(2, 8))
     path = run / "onnx" / "model.stream.onnx"
     outcome = run_zoo("predict", path, "--input", tmp_path / "x.npy")

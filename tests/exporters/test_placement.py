@@ -15,7 +15,7 @@ import pytest
 import zoo
 from tests.support.command import run_zoo
 from tests.support.models import draw, make_model, sequences, write
-from zoo.cli.verdict import _besides
+from zoo.cli.verdict import _observations
 from zoo.parity import Expected
 from zoo.proof.observed import COPIES, apart, copies, copies_in, largest_over, middling, repeats
 from zoo.proof.prove import Wanted, prove
@@ -317,15 +317,15 @@ def test_what_the_terminal_says() -> None:
         "memcpy": [{"steps": 1, "nodes": 4}, {"steps": 200, "nodes": 4}],
         "unpredicted": [{}],
     }
-    lines = list(_besides(result(**seen, **OFF)))
+    lines = list(_observations(result(**seen, **OFF)))
     assert lines == [
-        "10 runs of one input differ by 1.5e-08",
-        "apart from the CPU's answers: 60 of float32's budget",
-        "TF32 used: 60.2 times float32's budget; NVIDIA_TF32_OVERRIDE=1",
+        "10 runs of one input differ by up to 1.5e-08",
+        "largest difference from the CPU provider: 60 of the float32 budget",
+        "TF32 detected: error 60.2 times the float32 budget; NVIDIA_TF32_OVERRIDE=1",
         "copies between devices: 4 at 1 steps, 4 at 200 steps",
-        "recurrent nodes elsewhere: 5, such as layer_0/gru (GRU)",
-        "1 nodes elsewhere than predicted; --json names them",
+        "recurrent nodes on another provider: 5, such as layer_0/gru (GRU)",
+        "nodes not placed as predicted: 1; --json lists them",
     ]
     tame = {**seen, "tf32": {"seen": False, "over_budget": 0.3, "override": None}}
-    assert "TF32 not seen" in list(_besides(result(**tame)))
-    assert list(_besides({**result(**{**seen, "repeats": None}), "provider": "cpu"})) == []
+    assert "TF32 not detected" in list(_observations(result(**tame)))
+    assert list(_observations({**result(**{**seen, "repeats": None}), "provider": "cpu"})) == []

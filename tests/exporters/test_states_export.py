@@ -270,7 +270,7 @@ def test_each_lowering_is_written_and_told(lowering: str, operators: set[str], r
     metadata = OnnxSession(path).metadata
     fixed = lowering == "unrolled"
     assert (metadata["lowering"], metadata.get("steps")) == (lowering, "8" if fixed else None)
-    steps = ", for 8 steps and no other number of them" if fixed else ""
+    steps = ", for exactly 8 steps" if fixed else ""
     for shown in (outcome.stdout, run_zoo("check", run, "--provider", "cpu").stdout):
         assert shown.splitlines()[1] == f"lowering: {lowering}{steps}"
 

@@ -184,7 +184,7 @@ def test_tokens_with_and_without_lengths(spec: str, tmp_path: Path) -> None:
     run = build_run(tmp_path, spec, "training.epochs=1", *(["data.window=20"] if spec == "characters" else []))
     outcome = run_zoo("bench", run, *FEW, "--batch", 2, "--time", 5)
     assert outcome.exit_code == 0, outcome.stderr
-    assert outcome.stderr == f"{run / 'bench.json'}, {run / 'bench.png'}: the same for programs, and as a picture\n"
+    assert outcome.stderr == f"{run / 'bench.json'}, {run / 'bench.png'}: the results as JSON and as a picture\n"
 
 
 class WrongScan(OnnxExporter):
@@ -282,7 +282,7 @@ def test_notes_tell_what_the_table_does_not() -> None:
     assert notes == [
         "cpu: unavailable: gone",
         "torch fused: left out: none",
-        "cuda, onnx native: 2 of 8 nodes ran elsewhere",
+        "cuda, onnx native: 2 of 8 nodes ran on another provider",
     ]
 
 

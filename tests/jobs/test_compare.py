@@ -203,10 +203,10 @@ def test_notes_tell_what_the_numbers_do_not() -> None:
         )
     )
     assert notes == [
-        "rnn: the same answer for every sequence in 1 of 2 runs",
+        "rnn: the same prediction for every sequence in 1 of 2 runs",
         "rnn: no better than a naive predictor in 2 of 2 runs",
-        "training times are not comparable: some are of cpu, 1 thread, others of cuda",
-        "latencies are of sequences of 28, 200 steps, as the runs have them",
+        "training times are not comparable: the runs were trained on cpu, 1 thread; cuda",
+        "latencies are not comparable: the sequences of the runs have 28, 200 steps",
         "cuda: unavailable: no GPU",
     ]
 

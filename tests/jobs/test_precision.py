@@ -158,8 +158,8 @@ def test_both_files_are_written_and_proven(run: Path, exported: str) -> None:
         json.loads((run / "config.json").read_text())["validation"]["accuracy"], abs=1e-9
     )
     assert 0.8 < found["agreement"] <= 1
-    assert f"beside the float32 file: {found['verdict']}\n" in exported
-    assert f"  the same label in {found['agreement']:.2%} of the validation part\n" in exported
+    assert f"compared with the float32 file: {found['verdict']}\n" in exported
+    assert f"  equal labels in {found['agreement']:.2%} of the validation part\n" in exported
 
 
 @pytest.mark.usefixtures("exported")

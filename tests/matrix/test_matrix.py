@@ -290,7 +290,7 @@ def test_an_architecture() -> None:
     outcome = run_zoo("check", "lstm", "--matrix", "--provider", "cpu")
     assert (outcome.exit_code, outcome.stderr) == (0, "")
     assert outcome.stdout.startswith("matrix of lstm: a sample with every pair of settings, ")
-    assert " 0 failed, 0 ill-conditioned, 0 inconclusive, 0 refused; the worst that passed at 0." in outcome.stdout
+    assert " 0 failed, 0 ill-conditioned, 0 inconclusive, 0 refused; largest error that passed: 0." in outcome.stdout
     for heading in ("lengths:  none  mixed", "forward ", "reverse ", "bidirectional ", "1 x 1  3 x 5"):
         assert heading in outcome.stdout
     assert max(map(len, outcome.stdout.splitlines())) <= 120

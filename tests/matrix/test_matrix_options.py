@@ -129,12 +129,15 @@ def test_the_options_of_the_command() -> None:
     [
         (["--quick"], "--quick: is for the matrix; add --matrix, or leave --quick out"),
         (["--features", "5"], "--features: is for the matrix; add --matrix, or leave --features out"),
-        (["--matrix", "--quick", "--full"], "--quick: is a part of the sample, and --full is everything"),
+        (["--matrix", "--quick", "--full"], "--quick: contradicts --full; leave one of them out"),
         (
             ["--matrix", "--set", "training.epochs=3"],
-            "--set training: the matrix takes changes of the architecture alone",
+            "--set training: the matrix takes fields of the architecture only",
         ),
-        (["--matrix", "--set", "architecture.bias=false"], "--set architecture.bias: the matrix chooses it by itself"),
+        (
+            ["--matrix", "--set", "architecture.bias=false"],
+            "--set architecture.bias: the matrix sets this field itself",
+        ),
         (["--matrix", "--set", "architecture.reset=never"], "gru: reset: "),
     ],
     ids=lambda value: " ".join(value)[:40],

@@ -1,4 +1,4 @@
-"""The picture of a proof shows each error above the number of steps that it belongs to."""
+"""The picture of a proof shows each error above its number of steps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STEPS = SHAPES[0][1]
 
 
 def panel_of(cases: Sequence[Case], providers: Sequence[str] = ("cpu",), steps: int | None = None) -> Panel:
-    """What the page draws of a proof with these cases; of an output with steps where their number is given."""
+    """Return the panel of a proof with these cases; with ``steps``, of an output that has so many steps."""
     by_step = None if steps is None else {"case": 0, "errors": [1e-7] * steps, "budgets": [1e-6] * steps}
     output = {
         "name": "logits",
@@ -51,13 +51,13 @@ def ticks(axes: Axes) -> dict[float, str]:
 
 
 def marks(axes: Axes) -> list[list[float]]:
-    """Where the marks of each line stand."""
+    """Return the positions of the marks of each line."""
     return [np.asarray(line.get_xdata(), np.float64).tolist() for line in axes.lines]
 
 
 @pytest.mark.parametrize("providers", [("cpu",), ("cpu", "cuda strict", "cuda deployed")])
-def test_the_cases_of_a_stream_stand_above_their_steps_and_chunk(providers: tuple[str, ...]) -> None:
-    """The cases of 200 steps were once spread from 200 to 516 on an axis of numbers."""
+def test_cases_of_a_stream_are_above_their_steps_and_chunk(providers: tuple[str, ...]) -> None:
+    """On a numeric axis, the cases of 200 steps were once spread from 200 to 516."""
     model = make_model("lstm", hidden_size=4)
     cases = chunk_cases(model, sequences(draw(4, 8)))
     axes = drawn(panel_of(cases, providers))
@@ -68,12 +68,12 @@ def test_the_cases_of_a_stream_stand_above_their_steps_and_chunk(providers: tupl
     assert axes.get_xlabel() == "steps of a case, by those of a chunk"
     for line in marks(axes):
         assert [names[round(place)] for place in line] == [f"{case.time}\nby {case.chunk}" for case in cases]
-    errors = [place for line in marks(axes)[::2] for place in line]  # then the budgets of the same cases
+    errors = [place for line in marks(axes)[::2] for place in line]  # every other line has the budgets
     assert max(Counter(round(place, 6) for place in errors).values()) == 1
 
 
-def test_the_cases_of_whole_sequences_stand_above_their_steps() -> None:
-    """In the order of the steps, whatever that of the cases is; 28 steps have four cases, the others two."""
+def test_cases_of_whole_sequences_are_above_their_steps() -> None:
+    """In the order of the steps, independent of the order of the cases; 28 steps have four cases, the others two."""
     cases = list(draw_cases(draw(4, 8)))
     axes = drawn(panel_of(cases))
     assert list(ticks(axes).values()) == ["1", "7", "28", "50", "200"]
@@ -85,7 +85,7 @@ def test_the_cases_of_whole_sequences_stand_above_their_steps() -> None:
             assert sum(around) / len(around) == pytest.approx(tick)
 
 
-def test_each_step_of_a_case_stands_at_its_number() -> None:
+def test_each_step_of_a_case_is_at_its_number() -> None:
     cases = chunk_cases(make_model("lstm", hidden_size=4, pooling=None), sequences(draw(4, 8)))
     axes = drawn(panel_of(cases, steps=STEPS))
     assert marks(axes) == [list(range(1, STEPS + 1))] * 2
@@ -95,7 +95,7 @@ def test_each_step_of_a_case_stands_at_its_number() -> None:
     assert axes.get_xlabel() == "step"
 
 
-def test_panels_of_both_kinds_stand_in_one_picture(tmp_path: Path) -> None:
+def test_panels_of_both_kinds_share_a_picture(tmp_path: Path) -> None:
     cases = chunk_cases(make_model("lstm", hidden_size=4), sequences(draw(4, 8)))
     plot_parity([panel_of(cases), panel_of(cases, steps=STEPS)], tmp_path / "parity.png")
     assert (tmp_path / "parity.png").read_bytes().startswith(b"\x89PNG")

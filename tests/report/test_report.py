@@ -1,4 +1,4 @@
-"""``zoo report``: one page about a run and its proof, which needs nothing beside itself."""
+"""``zoo report``: one self-contained page about a run and its proofs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MOST_BYTES = 1_500_000
 
 
 class Page(HTMLParser):
-    """A page as a list of tags with their attributes and the text of each; fails where a tag is not closed."""
+    """Parsed page: its tags with their attributes, and its text; fails on a tag that is not closed."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -61,41 +61,41 @@ class Page(HTMLParser):
 
     @property
     def text(self) -> str:
-        """All that can be read, with single spaces."""
+        """Visible text, with single spaces."""
         return " ".join(" ".join(self.words).split())
 
     def of(self, tag: str) -> list[dict[str, str | None]]:
-        """The attributes of all tags of a kind."""
+        """Return the attributes of all tags with this name."""
         return [attributes for name, attributes in self.tags if name == tag]
 
 
 def report(run: Path, *arguments: object) -> tuple[Page, dict[str, Any]]:
-    """The page of a run, and what the command says of it as JSON."""
+    """Return the page of a run, and the JSON that the command prints."""
     outcome = run_zoo("report", run, "--json", *arguments)
     assert outcome.exit_code == 0, outcome.stderr
-    said = json.loads(outcome.stdout)
-    return Page(Path(said["path"])), said
+    printed = json.loads(outcome.stdout)
+    return Page(Path(printed["path"])), printed
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that is exported as loops, so that there are bodies to draw."""
+    """A run exported with Scan nodes, so that there are loop bodies to draw."""
     return build_exported_run(tmp_path_factory.mktemp("report"), "gru", lowering="scan")
 
 
 @pytest.fixture(scope="module")
-def known(made: Path) -> tuple[Page, dict[str, Any]]:
+def reported(made: Path) -> tuple[Page, dict[str, Any]]:
     return report(made)
 
 
 @pytest.fixture(scope="module")
-def page(known: tuple[Page, dict[str, Any]]) -> Page:
-    return known[0]
+def page(reported: tuple[Page, dict[str, Any]]) -> Page:
+    return reported[0]
 
 
 @pytest.fixture(scope="module")
 def odd(made: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Page, dict[str, Any]]:
-    """Of a run with a hostile name, files of every verdict, and everything that other commands can leave."""
+    """Report of a run with a hostile name, files of every verdict, and the results of all other commands."""
     run = Path(shutil.copytree(made, tmp_path_factory.mktemp("odd") / "run"))
     change(run / "config.json", lambda config: config.update(name=HOSTILE, description="<img src=x>", data="<b>"))
     folder = run / "onnx"
@@ -106,7 +106,7 @@ def odd(made: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Page, dic
     write(folder / "parity.bf16.json", spoilt(proof, "model.bf16.onnx", "unavailable", "libcublasLt.so.13 not found"))
     write(folder / "rejected" / "parity.json", spoilt(proof, "model.onnx", "failed", OVER))
     head = {"schema_version": 1, "architecture": "gru", "full": False, "worst": 0.75, "seconds": 3.2}
-    write(folder / "matrix.json", {**head, "counts": Counter(one["status"] for one in ROWS), "rows": ROWS})
+    write(folder / "matrix.json", {**head, "counts": Counter(row["status"] for row in ROWS), "rows": ROWS})
     write(run / "bench.json", BENCH)
     return report(run)
 
@@ -122,13 +122,13 @@ def write(file: Path, value: object) -> None:
 
 
 def spoilt(proof: Mapping[str, Any], file: str, status: str, reason: str) -> dict[str, Any]:
-    """The report of another file, which did not pass."""
+    """Return the proof of another file, which did not pass."""
     other: dict[str, Any] = json.loads(json.dumps(proof))
     (result,) = other["providers"]
     result.update(status=status, reason=reason)
     if status == "unavailable":
         result.update(outputs=[], placement=[])
-    elif status == "failed":  # as JSON has what is not finite
+    elif status == "failed":  # null in JSON stands for a value that is not finite
         result["outputs"][0].update(over_budget=None, max_error=None, errors=[None] * len(proof["cases"]))
     return {**other, "file": file, "verdict": status, "reasons": [f"cpu: {reason}"], "precision": "float16"}
 
@@ -139,17 +139,17 @@ def run(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "my run"))
 
 
-def change(file: Path, how: Callable[[Any], None]) -> None:
-    """Alter a JSON file."""
+def change(file: Path, update: Callable[[Any], None]) -> None:
+    """Update the value in a JSON file."""
     value = json.loads(file.read_text())
-    how(value)
+    update(value)
     file.write_text(json.dumps(value))
 
 
 # --- the page -------------------------------------------------------------------------------------------------------
 
 
-def test_page_is_html_that_readers_of_screens_can_use(page: Page) -> None:
+def test_page_is_accessible_html(page: Page) -> None:
     assert page.source.lstrip().startswith("<!DOCTYPE html>")
     assert page.of("html")[0]["lang"] == "en"
     assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in page.of("meta")
@@ -165,7 +165,7 @@ def test_page_is_html_that_readers_of_screens_can_use(page: Page) -> None:
     assert {attributes.get("aria-labelledby") for attributes in page.of("section")} == set(names)
 
 
-def test_page_needs_nothing_beside_itself(page: Page) -> None:
+def test_page_is_self_contained(page: Page) -> None:
     assert not {"script", "link", "iframe", "base", "object"} & {tag for tag, _ in page.tags}
     for _, attributes in page.tags:
         for name in ("src", "srcset", "href", "poster", "action"):
@@ -176,12 +176,12 @@ def test_page_needs_nothing_beside_itself(page: Page) -> None:
     assert len(page.source.encode()) < MOST_BYTES
 
 
-def test_each_picture_is_in_two_colours_in_the_page_and_as_a_file(known: tuple[Page, dict[str, Any]]) -> None:
-    page, said = known
-    names = {Path(picture).name for picture in said["pictures"]}
+def test_each_picture_is_light_and_dark_in_the_page_and_as_a_file(reported: tuple[Page, dict[str, Any]]) -> None:
+    page, printed = reported
+    names = {Path(picture).name for picture in printed["pictures"]}
     assert {"parity-model.png", "parity-model-dark.png", "curves.png", "confusion-dark.png"} <= names
     assert len(page.of("img")) == len(page.of("source")) == len(names) / 2
-    for picture in said["pictures"]:
+    for picture in printed["pictures"]:
         pixels = np.asarray(Image.open(BytesIO(Path(picture).read_bytes())).convert("L"))
         ground = np.bincount(pixels.ravel()).argmax()
         assert (ground < 40) if "-dark" in picture else (ground > 240), picture
@@ -189,10 +189,10 @@ def test_each_picture_is_in_two_colours_in_the_page_and_as_a_file(known: tuple[P
         assert source["media"] == "screen and (prefers-color-scheme: dark)"
 
 
-def test_verdict_and_results_are_told(page: Page, made: Path) -> None:
+def test_verdict_and_results_are_shown(page: Page, made: Path) -> None:
     config = json.loads((made / "config.json").read_text())
     proof = json.loads((made / "onnx" / "parity.json").read_text())
-    worst = max(proof["providers"][0]["outputs"], key=lambda one: one["over_budget"])
+    worst = max(proof["providers"][0]["outputs"], key=lambda output: output["over_budget"])
     naive = config["baselines"]["majority"]["accuracy"]
     for words in (
         "model.onnx passed",
@@ -206,14 +206,14 @@ def test_verdict_and_results_are_told(page: Page, made: Path) -> None:
         assert words in page.text, words
 
 
-def test_figures_of_the_picture_stand_in_a_table(page: Page, made: Path) -> None:
+def test_values_of_the_picture_are_in_a_table(page: Page, made: Path) -> None:
     (result,) = json.loads((made / "onnx" / "parity.json").read_text())["providers"]
     for output in result["outputs"]:
         for value in (*output["errors"], *output["budgets"]):
             assert f"<td>{value:.1e}</td>" in page.source
 
 
-def test_nothing_of_the_run_becomes_a_tag(odd: tuple[Page, dict[str, Any]]) -> None:
+def test_texts_of_the_run_are_escaped(odd: tuple[Page, dict[str, Any]]) -> None:
     page, _ = odd
     assert not page.of("script")
     assert all((picture["src"] or "").startswith("data:") for picture in page.of("img"))
@@ -222,49 +222,49 @@ def test_nothing_of_the_run_becomes_a_tag(odd: tuple[Page, dict[str, Any]]) -> N
     assert len(page.source.encode()) < MOST_BYTES
 
 
-def test_missing_parts_are_told_with_their_commands(run: Path) -> None:
+def test_missing_sections_are_listed_with_their_commands(run: Path) -> None:
     shutil.rmtree(run / "onnx")
-    page, said = report(run)
-    assert said["verdict"] is None
-    assert [one["section"] for one in said["missing"]] == ["proofs", "matrix", "precision", "bench"]
-    for one in said["missing"]:
-        assert one["command"].endswith(f" '{run}'")  # the path has a space
-        assert f"{one['what']} This does it: {one['command']}" in page.text
-    spoken = run_zoo("report", run)
-    assert spoken.stdout == f"{run / 'report.html'}\n"
-    assert f"zoo bench '{run}'" in spoken.stderr
+    page, printed = report(run)
+    assert printed["verdict"] is None
+    assert [section["section"] for section in printed["missing"]] == ["proofs", "matrix", "precision", "bench"]
+    for section in printed["missing"]:
+        assert section["command"].endswith(f" '{run}'")  # the path contains a space
+        assert f"{section['what']} This command does it: {section['command']}" in page.text
+    outcome = run_zoo("report", run)
+    assert outcome.stdout == f"{run / 'report.html'}\n"
+    assert f"zoo bench '{run}'" in outcome.stderr
 
 
 @pytest.mark.parametrize(
-    ("file", "status", "told"),
+    ("file", "status", "text"),
     [
         ("rejected/model.onnx", "failed", f"cpu: failed {OVER}."),
         ("model.fp16.onnx", "ill-conditioned", f"cpu: ill-conditioned {CHAOTIC}. Where it can be judged, the largest"),
         ("model.bf16.onnx", "unavailable", "cpu: unavailable libcublasLt.so.13 not found."),
     ],
 )
-def test_a_verdict_that_is_not_passed_stands_in_words(
-    odd: tuple[Page, dict[str, Any]], file: str, status: str, told: str
+def test_a_verdict_other_than_passed_is_explained(
+    odd: tuple[Page, dict[str, Any]], file: str, status: str, text: str
 ) -> None:
-    page, said = odd
-    assert said["verdict"] == "failed"
+    page, printed = odd
+    assert printed["verdict"] == "failed"
     assert f"{file} {status} " in page.text
-    assert told in page.text
+    assert text in page.text
     assert f'class="verdict {status}"' in page.source
 
 
-def test_a_rejected_file_is_told_after_those_that_stand(odd: tuple[Page, dict[str, Any]]) -> None:
-    page, said = odd
-    assert "rejected/model.onnx failed Not put in place" in page.text
+def test_a_rejected_file_comes_after_the_others(odd: tuple[Page, dict[str, Any]]) -> None:
+    page, printed = odd
+    assert "rejected/model.onnx failed Rejected: a file replaces" in page.text
     assert page.text.index("model.onnx passed") < page.text.index("rejected/model.onnx failed")
-    assert any(picture.endswith("parity-rejected-model.png") for picture in said["pictures"])
+    assert any(picture.endswith("parity-rejected-model.png") for picture in printed["pictures"])
 
 
-def test_a_file_that_is_gone_or_broken_costs_its_names_alone(odd: tuple[Page, dict[str, Any]]) -> None:
+def test_of_a_missing_or_damaged_file_the_nodes_that_ran_are_drawn(odd: tuple[Page, dict[str, Any]]) -> None:
     text = odd[0].text
-    assert "model.fp16.onnx is not there any more: only what ran is drawn" in text
-    assert re.search(r"model\.int8\.onnx: [^:]*(: [^:]*)*: only what ran is drawn", text)
-    assert text.count("only what ran is drawn") == 3  # the rejected one is gone too
+    assert "model.fp16.onnx no longer exists: only nodes that ran are drawn" in text
+    assert re.search(r"model\.int8\.onnx: [^:]*(: [^:]*)*: only nodes that ran are drawn", text)
+    assert text.count("only nodes that ran are drawn") == 3  # the rejected file is missing too
 
 
 def test_a_damaged_report_is_named(run: Path) -> None:
@@ -279,7 +279,7 @@ def assert_one_line(outcome: Outcome, *parts: str) -> None:
         assert part in outcome.stderr
 
 
-def test_the_latest_run_is_taken_and_the_page_goes_where_it_is_asked_to(
+def test_the_default_is_the_latest_run_and_out_names_the_page(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(made, tmp_path / "runs" / "last", ignore=shutil.ignore_patterns("onnx", "report*"))
@@ -290,11 +290,11 @@ def test_the_latest_run_is_taken_and_the_page_goes_where_it_is_asked_to(
     assert not (tmp_path / "runs" / "last" / "report.html").exists()
 
 
-# --- what other commands left ---------------------------------------------------------------------------------------
+# --- results of other commands ---------------------------------------------------------------------------------------
 
 
 def row(status: str, over_budget: float | None, **settings: object) -> dict[str, Any]:
-    """A row of matrix.json."""
+    """Return a row of matrix.json."""
     plain = {
         "direction": "forward",
         "layers": 1,
@@ -321,8 +321,8 @@ ROWS = [
 
 def test_a_cell_of_the_matrix_is_the_worst_of_its_proofs() -> None:
     structure, options = grids(ROWS)
-    found = {name: dict(zip(structure.columns, cells, strict=True)) for name, cells in _rows(structure)}
-    assert found == {
+    worst = {name: dict(zip(structure.columns, cells, strict=True)) for name, cells in _rows(structure)}
+    assert worst == {
         "forward 1 gain 1": {"mixed": None, "none": Cell("passed", 0.75)},
         "forward 1 gain 3": {"mixed": None, "none": Cell("ill-conditioned", 0.5)},
         "reverse 1 gain 1": {"mixed": Cell("failed", None), "none": Cell("refused", None)},
@@ -336,24 +336,24 @@ def _rows(grid: Grid) -> list[tuple[str, list[Cell | None]]]:
     return [(name, list(cells)) for name, cells in zip(grid.rows, grid.cells, strict=True)]
 
 
-def test_matrix_precision_and_latency_are_shown_where_they_are_there(odd: tuple[Page, dict[str, Any]]) -> None:
-    page, said = odd
-    assert said["missing"] == []
+def test_matrix_precision_and_latency_are_shown(odd: tuple[Page, dict[str, Any]]) -> None:
+    page, printed = odd
+    assert printed["missing"] == []
     for words in (
-        "2 passed, 1 ill-conditioned, 1 failed, 1 refused; of those that passed the largest error is 0.75",
+        "2 passed, 1 ill-conditioned, 1 failed, 1 refused; largest error that passed: 0.75",
         "failed for a reason",
         "model.int8.onnx int8 passed",
         "0.31 (5.0 kB) 1.40 (1.30 to 1.50) 0.91 99.50%",
         "model.int8.onnx : smaller (0.31x): worth it for size",
         "onnx scan 0.3 ms 0.4 ms 3,333 26,664 2.18 (1.75..2.6)",
-        "model.fp16.onnx : not measured beside the float32 file",
+        "model.fp16.onnx : not compared with the float32 file",
         "cuda: unavailable: no library",
     ):
         assert words in page.text, words
     alts = [picture["alt"] for picture in page.of("img")]
     assert any("Heat map of 5 proofs: 2 passed" in (alt or "") for alt in alts)
     assert any("onnx scan 0.3 ms, 2.18 times the first" in (alt or "") for alt in alts)
-    assert {"matrix.png", "latency-cpu-batch-1-8-steps.png"} <= {Path(one).name for one in said["pictures"]}
+    assert {"matrix.png", "latency-cpu-batch-1-8-steps.png"} <= {Path(picture).name for picture in printed["pictures"]}
 
 
 LOWER = {
@@ -394,12 +394,12 @@ BENCH = {
 }
 
 
-def test_model_card_has_the_short_form(run: Path) -> None:
+def test_model_card_contains_the_short_form(run: Path) -> None:
     proof = json.loads((run / "onnx" / "parity.json").read_text())
     write(run / "onnx" / "parity.int8.json", {**proof, **LOWER})
     write_card(Run(run))
     card = (run / "README.md").read_text()
-    worst = max(one["over_budget"] for one in proof["providers"][0]["outputs"])
+    worst = max(output["over_budget"] for output in proof["providers"][0]["outputs"])
     size = (run / "onnx" / "model.onnx").stat().st_size / 1000
     assert "| file | precision | size | verdict | cpu |\n|---|---|---|---|---|\n" in card
     assert f"| `model.onnx` | float32 | {size:,.1f} kB | **passed** | passed, {worst:.2f} of its budget |\n" in card
@@ -407,11 +407,11 @@ def test_model_card_has_the_short_form(run: Path) -> None:
     assert "`zoo report` makes a page" in card
 
 
-# --- where nodes ran ------------------------------------------------------------------------------------------------
+# --- placement ------------------------------------------------------------------------------------------------------
 
 
 def draw(placed: list[tuple[str, str, str]], nodes: list[tuple[str, str, str]] | None = None) -> Drawing:
-    """The drawing of a file by where its nodes ran, and what is in it."""
+    """Return the drawing of a file with these placed nodes and these nodes in its graph."""
     placement = [
         {"name": name, "operator": operator, "provider": f"{provider}ExecutionProvider"}
         for name, operator, provider in placed
@@ -421,7 +421,7 @@ def draw(placed: list[tuple[str, str, str]], nodes: list[tuple[str, str, str]] |
     return drawing
 
 
-def test_nodes_of_a_body_stand_in_their_loop() -> None:
+def test_nodes_of_a_body_are_inside_their_loop() -> None:
     body = [("a/x/step/m", "MatMul", "CUDA"), ("a/x/step/n", "MatMul", "CUDA"), ("a/x/step/t", "Tanh", "CPU")]
     rest = [("a/x", "Scan", "CPU"), ("a/x2", "Scan", "CUDA"), ("a/x2/step/t", "Tanh", "CUDA"), ("M", "Memcpy", "CUDA")]
     nodes = [("a/f", "Transpose", ""), ("a/x", "Scan", "forward"), ("a/x2", "Scan", ""), ("head", "Gemm", "")]
@@ -439,7 +439,7 @@ def test_nodes_of_a_body_stand_in_their_loop() -> None:
     assert drawing.counts == {"CUDA": 5, "CPU": 2, GONE: 2}
 
 
-def test_many_nodes_that_are_alike_become_one_box() -> None:
+def test_many_similar_nodes_share_a_box() -> None:
     nodes = [(f"layer/{step}/{name}", name, "CPU") for step in range(100) for name in ("Gemm", "Tanh")]
     (layer,) = draw(nodes).parts
     assert [(box.operator, box.count) for box in layer.boxes] == [("Gemm", 100), ("Tanh", 100)]
@@ -463,18 +463,18 @@ def test_the_drawing_shows_every_node_that_ran(page: Page, made: Path) -> None:
 
 
 def luminance(colour: ColorType) -> float:
-    """Of WCAG 2.2: https://www.w3.org/TR/WCAG22/#dfn-relative-luminance."""
+    """Return the relative luminance of WCAG 2.2: https://www.w3.org/TR/WCAG22/#dfn-relative-luminance."""
     parts = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(colour)]
     return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
 
 
-def contrast(one: ColorType, other: ColorType) -> float:
-    low, high = sorted((luminance(one), luminance(other)))
+def contrast(first: ColorType, second: ColorType) -> float:
+    low, high = sorted((luminance(first), luminance(second)))
     return (high + 0.05) / (low + 0.05)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_can_be_read_on_its_ground(page: Page, scheme: str) -> None:
+def test_text_has_contrast_on_its_background(page: Page, scheme: str) -> None:
     blocks = re.findall(r":root \{(.*?)\}", page.source, re.DOTALL)
     _, light, dark = (dict(re.findall(r"--(\w+): (#\w{6})", block)) for block in blocks)
     colours: Mapping[str, str] = light if scheme == "light" else {"ground": GROUND, **dark}
@@ -485,7 +485,7 @@ def test_text_can_be_read_on_its_ground(page: Page, scheme: str) -> None:
             assert contrast(colours[name], colours[ground]) >= 4.5, (name, ground)
 
 
-def test_numbers_of_the_heat_map_can_be_read_in_both_colours() -> None:
+def test_numbers_of_the_heat_map_have_contrast_in_light_and_dark() -> None:
     inks = {"passed": "#000000", "refused": "#000000", "failed": "#ffffff"}
     cells = [Cell("passed", share) for share in np.linspace(0, 1, 11)] + [Cell("refused", None), Cell("failed", 30.0)]
     for cell in cells:
@@ -498,14 +498,14 @@ def test_numbers_of_the_heat_map_can_be_read_in_both_colours() -> None:
     assert to_rgb(colour_of(cells[-1])) == to_rgb(FAULT)
 
 
-def test_twin_turns_lightness_round_and_keeps_the_hue() -> None:
+def test_dark_twin_inverts_lightness_and_keeps_the_hue() -> None:
     file = BytesIO()
     Image.fromarray(np.array([[[255, 255, 255], [0, 0, 0], [200, 0, 0]]], np.uint8)).save(file, "PNG")
     white, black, red = np.asarray(Image.open(BytesIO(twins(file.getvalue())[1])).convert("RGB"))[0].tolist()
     assert white == [int(GROUND[at : at + 2], 16) for at in (1, 3, 5)]
     assert black == [255, 255, 255]
     assert red[0] == 255
-    assert red[1] - red[2] in (-3, -2, -1, 0)  # of the ground's own blue
+    assert red[1] - red[2] in (-3, -2, -1, 0)  # the background itself is bluish
     assert red[1] < 100
 
 

@@ -1,6 +1,6 @@
 """The page of `zoo report` fits a phone of 360 px and fills a screen of 1280 px, by the rules of its style sheet.
 
-No browser is needed: what one makes of the rules was looked at with headless Chromium at 320, 360, 768 and 1280 px.
+The tests need no browser: the layout was inspected with headless Chromium at 320, 360, 768 and 1280 px.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from zoo.report.pictures import NARROW
 
 WIDE = "screen and (min-width: 64rem)"
 NARROWEST = 320
-"""CSS pixels: the width to which a page has to reflow (WCAG 2.2, 1.4.10)."""
+"""CSS pixels: the width to which a page must reflow (WCAG 2.2, 1.4.10)."""
 REM = 16
 
 Rules = dict[str, dict[str, str]]
 
 
 def parse(style: str) -> dict[str, Rules]:
-    """Declarations by selector by media query, "" for those outside any; of one property the last one counts."""
+    """Return the declarations by media query ("" outside any) and selector; the last of several values wins."""
     text = re.sub(r"/\*.*?\*/", "", style, flags=re.DOTALL)
     blocks = re.findall(r"@media ([^{]+)\{((?:[^{}]*\{[^{}]*\})*)\s*\}", text)
     outside = re.sub(r"@(?:media|page)[^{]+\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}", "", text)
@@ -52,7 +52,7 @@ def sheets() -> dict[str, Rules]:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
-    """Of a run that was neither exported nor measured."""
+    """Page of a run that was neither exported nor measured."""
     run = build_run(tmp_path_factory.mktemp("layout"), "rnn")
     assert run_zoo("report", run).exit_code == 0
     return Page(run / "report.html")
@@ -62,7 +62,7 @@ def test_pictures_shrink_with_the_page(sheets: dict[str, Rules], page: Page) -> 
     assert sheets[""]["figure img"]["max-width"] == "100%"
     assert sheets[""]["figure img"]["height"] == "auto"
     for query, rules in sheets.items():
-        wider = [selector for selector, one in rules.items() if "img" in selector and "min-width" in one]
+        wider = [selector for selector, rule in rules.items() if "img" in selector and "min-width" in rule]
         assert not wider, query
     assert not any("style" in attributes for _, attributes in page.tags)
 
@@ -77,7 +77,7 @@ def test_commands_wrap_in_their_box(sheets: dict[str, Rules], page: Page) -> Non
 
 
 def test_nothing_is_wider_than_the_narrowest_screen(sheets: dict[str, Rules]) -> None:
-    """Outside the rules for wide screens: no least width above it, and no column that cannot shrink."""
+    """Outside the rules for wide screens no minimum width exceeds it, and every column can shrink."""
     for selector, rule in sheets[""].items():
         for name in ("width", "min-width", "flex-basis"):
             for number, unit in re.findall(r"([\d.]+)(rem|px)", rule.get(name, "")):
@@ -89,20 +89,20 @@ def test_nothing_is_wider_than_the_narrowest_screen(sheets: dict[str, Rules]) ->
 
 
 def test_a_wide_screen_has_two_columns(sheets: dict[str, Rules], page: Page) -> None:
-    """And the sections stand in them: those with little to show, and those with one picture, take a half."""
+    """A section with little content, or with one picture, takes one of the columns."""
     for selector in ("main", ".beside"):
         assert sheets[WIDE][selector]["display"] == "grid"
         assert sheets[WIDE][selector]["grid-template-columns"] == "repeat(2, minmax(0, 1fr))"
     assert sheets[WIDE]["main > .half"]["grid-column"] == "auto"
     assert {"class": "top half"} in page.of("div")
-    halves = [one["aria-labelledby"] for one in page.of("section") if one.get("class") == "half"]
+    halves = [section["aria-labelledby"] for section in page.of("section") if section.get("class") == "half"]
     assert halves == ["parity", "matrix", "placement", "precision", "latency"]
-    assert {"class": "beside"} in page.of("div")  # of the training, which has two pictures
+    assert {"class": "beside"} in page.of("div")  # the training section, which has two pictures
 
 
 @pytest.mark.parametrize("classes", [2, 10, 12])
-def test_pictures_of_a_training_can_be_read_on_a_phone(tmp_path: Path, classes: int) -> None:
-    """At 10 points and 130 dots an inch a letter of a picture of `NARROW` pixels is 7 px high on 328 px."""
+def test_pictures_of_a_training_are_legible_on_a_phone(tmp_path: Path, classes: int) -> None:
+    """A letter of 10 points at 130 dpi, in a picture `NARROW` pixels wide shown at 328 px, is 7 px high."""
     plot_curves([record(1, best=True)], "accuracy", tmp_path / "curves.png")
     plot_confusion(np.eye(classes), [str(number) for number in range(classes)], tmp_path / "confusion.png")
     numbers = np.arange(10.0)

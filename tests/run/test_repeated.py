@@ -40,7 +40,7 @@ def test_they_are_counted_in_words() -> None:
 def test_a_dry_run_warns(spec: Path) -> None:
     outcome = run_zoo("build", spec, "--dry-run", "--json")
     assert outcome.exit_code == 0
-    assert outcome.stderr == f"warning: {SENTENCE}: a model may have learnt them by heart\n"
+    assert outcome.stderr == f"warning: {SENTENCE}: a model may have memorised them\n"
     values = json.loads(outcome.stdout)
     assert values["repeated"] == {"validation": 1, "test": 1}
     assert values["sizes"] == {"train": 16, "validation": 2, "test": 2}

@@ -1,1 +1,1 @@
-"""The command line: one command a file, loaded when it is called."""
+"""Command line: one module for each command, imported when the command is called."""

@@ -1,4 +1,4 @@
-"""``zoo bench``: how fast a run's model answers."""
+"""``zoo bench``: measure the latency and throughput of a run's model."""
 
 from __future__ import annotations
 
@@ -13,49 +13,52 @@ import click
 from zoo.cli import output
 from zoo.cli.columns import show_table
 from zoo.cli.export import LOWERINGS
-from zoo.timing import duration
 
 if TYPE_CHECKING:
     from zoo.exporting.exporter import Lowering
-    from zoo.jobs.bench import Bench, Row
+    from zoo.jobs.bench import Bench
 
 REFRESH = 0.25
-"""Seconds between two looks of the bar."""
+"""Seconds between two updates of the progress bar, at least."""
 _COUNT = click.IntRange(1)
 
 
 @click.command("bench")
-@click.argument("run", required=False, type=click.Path(path_type=Path))
+@click.argument("path", metavar="[RUN]", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--provider",
     "providers",
     multiple=True,
     type=click.Choice(["cpu", "cuda"]),
-    help="Measure on this one. Repeatable; all that are there when left out.",
+    help="Provider to measure. Repeatable. Default: all available.",
 )
 @click.option(
     "--lowering",
     "lowerings",
     multiple=True,
     type=click.Choice(LOWERINGS),
-    help="Measure this one. Repeatable; all that the model has when left out.",
+    help="Lowering to measure. Repeatable. Default: all that the model has.",
 )
-@click.option("--batch", "batches", multiple=True, type=_COUNT, help="Sequences at once. Repeatable; 1 and 32.")
+@click.option("--batch", "batches", multiple=True, type=_COUNT, help="Batch size. Repeatable. Default: 1 and 32.")
 @click.option(
     "--time",
     "times",
     multiple=True,
     type=_COUNT,
-    help="Steps of a sequence. Repeatable; the data's and 4 times those.",
+    help="Steps of a sequence. Repeatable. Default: those of the data, and 4 times as many.",
 )
-@click.option("--threads", default=1, show_default=True, type=_COUNT, help="Of ONNX Runtime and of torch.")
-@click.option("--rounds", default=101, show_default=True, type=_COUNT, help="How often each takes its turn, at most.")
+@click.option("--threads", default=1, show_default=True, type=_COUNT, help="Threads of ONNX Runtime and of torch.")
+@click.option("--rounds", default=101, show_default=True, type=_COUNT, help="Measurements of each candidate, at most.")
 @click.option(
-    "--seconds", default=10.0, show_default=True, type=float, help="Begin no round after that, for each batch and time."
+    "--seconds",
+    default=10.0,
+    show_default=True,
+    type=float,
+    help="Seconds after which no round begins, for each input.",
 )
 @output.common_options
 def command(
-    run: Path | None,
+    path: Path | None,
     providers: tuple[str, ...],
     lowerings: tuple[Lowering, ...],
     batches: tuple[int, ...],
@@ -65,12 +68,12 @@ def command(
     seconds: float,
     as_json: bool,
 ) -> None:
-    """Measure how fast RUN (the latest when none is named) answers: each lowering in ONNX Runtime, and torch eager.
+    """Measure latency and throughput of RUN: every lowering in ONNX Runtime, and torch eager. Default: the latest run.
 
-    For every provider, batch and time: the median and the 95th percentile of the time of a batch, what that makes in
-    sequences and steps a second, and how many times the first row's time each takes, with quartiles over the rounds.
-    All take turns, so that a machine that others use too is slow for each alike. Each lowering is exported for this
-    alone; 'zoo check' proves the file that is kept. The results go to bench.json and bench.png in the run.
+    For every provider, batch and number of steps, the table shows the median and the 95th percentile of the latency of
+    a batch, the throughput, and the ratio to the latency of the first row with its quartiles. The candidates are
+    measured in turns, so that other load on the machine affects all of them. Every lowering is exported for the
+    measurement only. The results are saved in bench.json and bench.png in the run.
     """
     from zoo.cli.target import run_or_latest
     from zoo.files import write_json
@@ -78,7 +81,7 @@ def command(
     from zoo.plots.latency import plot_bench
 
     registry = output.usable_plugins()
-    found = run_or_latest(run)
+    run = run_or_latest(path)
     plan = Plan(
         providers=tuple(dict.fromkeys(providers)),
         lowerings=tuple(dict.fromkeys(lowerings)),
@@ -89,8 +92,8 @@ def command(
         seconds=seconds,
     )
     with _bar() as progress:
-        result = bench(found, registry, plan, progress)
-    picture, report = found.path / "bench.png", found.path / "bench.json"
+        result = bench(run, registry, plan, progress)
+    picture, report = run.path / "bench.png", run.path / "bench.json"
     plot_bench(result, picture)
     write_json(report, {"schema_version": output.SCHEMA_VERSION, **result.to_dict()})
     if as_json:
@@ -99,15 +102,15 @@ def command(
     _show(result)
     for note in _notes(result):
         click.echo(note, err=True)
-    click.echo(f"{report}, {picture}: the same for programs, and as a picture", err=True)
+    click.echo(f"{report}, {picture}: the results as JSON and as a picture", err=True)
 
 
 @contextmanager
 def _bar() -> Iterator[Callable[[str, float], None]]:
-    """A bar with the time that is left, on a terminal; silence elsewhere. Yields what moves it.
+    """Show a progress bar on a terminal, and nothing elsewhere; yield the function that moves it.
 
-    It is drawn between two measurements only. By itself rich draws from a thread, ten times a second, and so in the
-    middle of whatever is being measured.
+    The bar is drawn between two measurements only. By default rich draws from a thread ten times a second, which would
+    disturb the measurement.
     """
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -119,49 +122,45 @@ def _bar() -> Iterator[Callable[[str, float], None]]:
     with Progress(*columns, console=screen, transient=True, auto_refresh=False) as progress:
         bar, shown, drawn = progress.add_task("", total=1.0), "", time.monotonic()
 
-        def move(what: str, share: float) -> None:
+        def move(activity: str, share: float) -> None:
             nonlocal shown, drawn
-            progress.update(bar, description=what, completed=share)
-            if what != shown or time.monotonic() - drawn >= REFRESH:
+            progress.update(bar, description=activity, completed=share)
+            if activity != shown or time.monotonic() - drawn >= REFRESH:
                 progress.refresh()
-                shown, drawn = what, time.monotonic()
+                shown, drawn = activity, time.monotonic()
 
         yield move
 
 
 def _show(result: Bench) -> None:
-    found = result.versions
-    runtime = next(found[name] for name in ("onnxruntime-gpu", "onnxruntime") if name in found)
+    from zoo.report.speed import latency_rows
+
+    versions = result.versions
+    runtime = next(versions[name] for name in ("onnxruntime-gpu", "onnxruntime") if name in versions)
     threads = f"{result.threads} thread{'s' if result.threads > 1 else ''} each"
-    click.echo(f"{result.run}: ONNX Runtime {runtime} and torch {found['torch']}, {threads}")
+    click.echo(f"{result.run}: ONNX Runtime {runtime} and torch {versions['torch']}, {threads}")
     for block in result.blocks:
         click.echo()
-        where = f"{block.provider}, batch {block.batch}, {block.time} steps\n{block.rounds} rounds"
         headings = (
-            where,
+            f"{block.provider}, batch {block.batch}, {block.time} steps\n{block.rounds} rounds",
             "median\np50",
             "\np95",
             "sequences\na second",
             "steps\na second",
             "times the first\nquartiles",
         )
-        show_table(headings, [_row(row, first=row is block.rows[0]) for row in block.rows])
-
-
-def _row(row: Row, *, first: bool) -> tuple[str, ...]:
-    speeds = (f"{row.sequences_per_second:,.0f}", f"{row.steps_per_second:,.0f}")
-    return (row.name, duration(row.p50), duration(row.p95), *speeds, "1" if first else str(row.ratio))
+        show_table(headings, latency_rows(block))
 
 
 def _notes(result: Bench) -> list[str]:
-    """What was not measured and why, and where nodes did not run on the provider that was measured."""
+    """Return a line for each provider and candidate that was not measured, and for nodes on another provider."""
+    from zoo.report.speed import not_measured
     from zoo.runtime.providers import PROVIDERS
 
-    notes = [f"{name}: unavailable: {reason}" for name, reason in result.unavailable.items()]
-    notes += [f"{one.name}: left out: {one.reason}" for one in result.left_out]
+    notes = not_measured(result)
     for block in result.blocks:
         for row in block.rows:
-            strays = sum(row.nodes.values()) - row.nodes.get(PROVIDERS[block.provider], 0)
-            if strays:
-                notes.append(f"{block.provider}, {row.name}: {strays} of {sum(row.nodes.values())} nodes ran elsewhere")
+            total = sum(row.nodes.values())
+            if strays := total - row.nodes.get(PROVIDERS[block.provider], 0):
+                notes.append(f"{block.provider}, {row.name}: {strays} of {total} nodes ran on another provider")
     return list(dict.fromkeys(notes))

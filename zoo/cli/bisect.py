@@ -1,4 +1,4 @@
-"""``zoo bisect``: the first wrong node of a file that fails its proof."""
+"""``zoo bisect``: find the first wrong node of a file that failed its proof."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from zoo.errors import ParityError
 @click.argument("target", required=False, type=click.Path(path_type=Path))
 @output.common_options
 def command(target: Path | None, as_json: bool) -> None:
-    """Find the first wrong node of TARGET, a run or an exported file of it, and inside a loop the first wrong step.
+    """Find the first wrong node of an exported file, and inside a loop the first wrong step.
 
-    Of a run it is the most suspicious file, of any precision: first one that failed its proof, and a rejected one
-    before one in place; of all runs the latest when none is named. What was found goes to bisect/ beside the file: a
-    report, the smallest piece of the graph that fails, its input and a script that runs it.
+    TARGET is an exported file or a run. Default: the latest run. Of a run, the file with the worst verdict is examined,
+    a rejected file first. The result is saved in bisect/ beside the file: a report, the smallest failing piece of the
+    graph, its input, and a script that runs the piece.
     """
     from zoo.bisect import bisect, suspect_of
     from zoo.cli.target import suspect
@@ -40,12 +40,12 @@ def command(target: Path | None, as_json: bool) -> None:
 
 
 def _show(report: Mapping[str, Any], path: Path, folder: Path) -> None:
-    """A line for each thing to know."""
+    """Print the result, one finding a line."""
     click.echo(output.styled(f"bisect of {path}: {report['verdict']}", bold=True))
     if report["verdict"] == "passed":
-        click.echo("every output is within its budget, so there is nothing to find")
+        click.echo("every output is within its budget; there is nothing to find")
     if report["verdict"] == "ill-conditioned":
-        click.echo("the model amplifies rounding so much that no value of the file can be called wrong")
+        click.echo("the model amplifies rounding too much to judge any value of the file")
     if report["verdict"] != "failed":
         return
     if report["node"] is None:
@@ -55,9 +55,9 @@ def _show(report: Mapping[str, Any], path: Path, folder: Path) -> None:
     lines = {
         "first wrong node": f"{report['node']} ({report['operator']}){inside}",
         "what differs": report["what"],
-        "seen in": _place(report),
+        "measured at": _place(report),
         "last good": report["last_good"],
-        "others": "; ".join(f"{one['node']}: {one['what']}" for one in report["others"]),
+        "others": "; ".join(f"{node['node']}: {node['what']}" for node in report["others"]),
         "piece": f"{folder / 'minimal.onnx'}; run it with: python {folder / 'reproduce.py'}",
     }
     for name, text in lines.items():
@@ -66,7 +66,7 @@ def _show(report: Mapping[str, Any], path: Path, folder: Path) -> None:
 
 
 def _place(report: Mapping[str, Any]) -> str:
-    """Which value, from which step on, and by how much."""
+    """Return the wrong value, its first wrong step, and its error."""
     if report["budget"] is None:
         return f"{report['value']}: {report['reason']}"
     step = "" if report["step"] is None else f", step {report['step']} of sequence {report['row']}"

@@ -19,19 +19,20 @@ if TYPE_CHECKING:
 
 @click.command("build")
 @click.argument("spec", type=click.Path(path_type=Path))
-@click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Change one field of the spec. Repeatable.")
-@click.option("--out", type=OutPath(), help="The run's folder; runs/NAME when left out.")
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, …; auto takes the GPU if any.")
-@click.option("--resume", is_flag=True, help="Go on with the newest run of this name where it stopped.")
-@click.option("--dry-run", is_flag=True, help="Check everything and show the model; train nothing, write nothing.")
+@click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Override one field of the spec. Repeatable.")
+@click.option("--out", type=OutPath(), help="Folder of the run. Default: runs/NAME.")
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, …; auto takes a GPU if present.")
+@click.option("--resume", is_flag=True, help="Resume the newest run of this name from its checkpoint.")
+@click.option("--dry-run", is_flag=True, help="Validate spec and data and show the model; do not train.")
 @output.common_options
 def command(
     spec: Path, overrides: tuple[str, ...], out: Path | None, device: str, resume: bool, dry_run: bool, as_json: bool
 ) -> None:
-    """Train the model that SPEC describes, evaluate it and save the run.
+    """Train the model that SPEC describes, evaluate it, and save the run.
 
-    SPEC is a file, or the name of a starter spec, such as bilstm; 'zoo list' shows them and 'zoo init' copies them. The
-    run goes to runs/NAME, or runs/NAME-2 and so on where that is taken. Under torchrun it trains data-parallel.
+    SPEC is a YAML file, or the name of a starter spec, such as bilstm: 'zoo list' lists them, 'zoo init' copies them.
+    The run is saved in runs/NAME, or in runs/NAME-2 and so on if that exists. Under torchrun, training is
+    data-parallel.
     """
     import torch
 
@@ -54,7 +55,7 @@ def command(
     with located(document):
         plan = prepare(resolved, registry)
     if any(plan.dataset.repeated.values()):
-        output.warn(f"{in_two_parts(plan.dataset.repeated, plan.sizes)}: a model may have learnt them by heart")
+        output.warn(f"{in_two_parts(plan.dataset.repeated, plan.sizes)}: a model may have memorised them")
     if dry_run:
         description = describe(plan)
         if as_json:
@@ -67,7 +68,7 @@ def command(
         torch.set_num_threads(threads)
     with process_group() as group:
         target = pick_device(device)
-        # Only one process looks at the disk: the others could see what it has just made.
+        # One process alone reads the disk: the others could find the folder that it has just created.
         run = group.from_leader(lambda: choose_run(resolved, out, resume))
         listener = Silence()
         if group.leads:

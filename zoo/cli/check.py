@@ -1,4 +1,4 @@
-"""``zoo check``: prove an exported file again."""
+"""``zoo check``: prove an exported file again, or a cell in all its settings."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ from zoo.errors import UsageError
 @click.argument("target", required=False, type=click.Path(path_type=Path))
 @verdict.provider_option
 @verdict.require_option
-@click.option("--matrix", is_flag=True, help="Prove TARGET's cell in a sample of its settings that has every pair.")
-@click.option("--full", is_flag=True, help="With --matrix: in all of them.")
-@click.option("--quick", is_flag=True, help="With --matrix: a smaller sample, up to 28 steps, of about a minute.")
+@click.option("--matrix", is_flag=True, help="Prove the cell in a sample of settings that covers every pair of them.")
+@click.option("--full", is_flag=True, help="With --matrix: all combinations of settings.")
+@click.option("--quick", is_flag=True, help="With --matrix: a small sample, up to 28 steps; about a minute.")
 @click.option(
     "--set",
     "overrides",
     multiple=True,
     metavar="A.B=C",
-    help="With --matrix: an option of the cell, as zoo build takes it: architecture.forget_bias=2. Repeatable.",
+    help="With --matrix: set an option of the cell, such as architecture.forget_bias=2. Repeatable.",
 )
 @click.option(
     "--features",
     type=click.IntRange(min=1),
-    help="With --matrix: numbers in a step of the input, 3 when left out; 8 for a cell whose input is as wide as its "
-    "state, of which the matrix makes 8 units.",
+    help="With --matrix: features of a step, default 3; use 8 for a cell whose input and state have one size.",
 )
 @output.common_options
 def command(
@@ -43,14 +42,24 @@ def command(
     features: int | None,
     as_json: bool,
 ) -> None:
-    """Prove TARGET, a run or an exported file of it, a rejected one too, against the run's weights. The latest run when
-    none is named.
+    """Prove that an exported file computes what the model of its run computes.
 
-    With --matrix TARGET is a run or the name of an architecture, such as your own cell before any training. Small
-    models of it with fresh weights are exported and proven: every direction, 1 and 3 layers, with and without bias,
-    given states, lengths of every kind, several weights and opsets, shapes up to 16 x 512. Of a run its cell's own
-    options are kept, and the report goes to RUN/onnx/matrix.json. It leaves with 4 unless something passed and nothing
-    failed.
+    TARGET is a run, or one of its exported files, also a rejected one. Default: the latest run. The file runs on every
+    provider, on inputs of several shapes. The reference is the same model in float64, and every output has an error
+    budget, computed for these weights.
+
+    \b
+    The table has a line for each output of the graph:
+      largest error       largest absolute error on any input
+      error / budget      largest error in units of its budget; above 1 fails
+      torch / budget      the same for torch in float32
+      rounding amplified  how many rounding errors one rounding error becomes
+      equal labels        predicted labels that equal those of the reference
+
+    With --matrix, TARGET is a run or the name of an architecture, such as your own cell before training. Small models
+    with fresh weights are exported and proven: directions, 1 and 3 layers, bias, initial states, lengths, weights,
+    opsets, shapes up to batch 16 x 512 steps. The cell of a run keeps its options, and the report is written to
+    RUN/onnx/matrix.json. The exit code is 4 unless at least one proof passed and none failed.
     """
     from zoo.cli.target import named_file, run_or_latest
     from zoo.jobs.export import check, exported_file, exported_files
@@ -60,7 +69,7 @@ def command(
         if value and not matrix:
             raise UsageError(f"{flag}: is for the matrix; add --matrix, or leave {flag} out")
     if full and quick:
-        raise UsageError("--quick: is a part of the sample, and --full is everything; leave one of them out")
+        raise UsageError("--quick: contradicts --full; leave one of them out")
     registry = output.usable_plugins()
     if matrix:
         options = MatrixOptions(full, quick, features, overrides)
@@ -76,4 +85,4 @@ def command(
         with output.spinner(f"checking {file.path}") as progress:
             report = check(file, registry, verdict.wanted(chosen, required), progress)
         results.append((file.path, report))
-    verdict.tell(results, as_json=as_json)
+    verdict.show_reports(results, as_json=as_json)

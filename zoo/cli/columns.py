@@ -1,4 +1,4 @@
-"""Tables for people, as plain text: what they hold is the same on a terminal, in a file and behind a pipe."""
+"""Plain-text tables, the same on a terminal, in a file and in a pipe."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], texts: in
     """Print rows below their headings, each column as wide as its widest line.
 
     Args:
-        headings: of the columns. Like any cell, one may have several lines.
-        texts: how many of the first columns are texts and stand to the left; the others are numbers.
+        headings: one for each column; a heading, like any cell, may have several lines.
+        rows: the cells of each row.
+        texts: how many leading columns contain text and are left-aligned; numbers are right-aligned.
     """
     lines = [[cell.split("\n") for cell in row] for row in (headings, *rows)]
     widths = [max(len(line) for cell in column for line in cell) for column in zip(*lines, strict=True)]

@@ -1,4 +1,4 @@
-"""``zoo compare``: runs side by side."""
+"""``zoo compare``: several runs in one table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zoo.jobs.compare import Comparison, Group
 
 WIDTH, SHORTEST_LABEL = 100, 16
-"""Characters of a line of the table, and of a model's label, which is broken to fit."""
+"""Characters of a line of the table at most, and of a wrapped label at least."""
 
 
 @click.command("compare")
@@ -24,10 +24,10 @@ WIDTH, SHORTEST_LABEL = 100, 16
 @out_option
 @output.common_options
 def command(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
-    """Show RUNs of one task side by side: quality, size, training time, and the exported file's size and latency.
+    """Compare RUNs of one task: quality, size, training time, and size and latency of the exported file.
 
-    Runs of one spec that differ in the seed alone are one row: the mean on the test part, and its spread. The latency
-    is the median time of ONNX Runtime for one sequence, with one thread. The picture goes to compare.png here.
+    Runs that differ only in the seed share a row with the mean metric on the test part, its minimum and its maximum.
+    The latency is the median for one sequence in ONNX Runtime with one thread. The picture is saved in compare.png.
     """
     from zoo.jobs.compare import compare
     from zoo.plots.comparison import plot_comparison
@@ -44,7 +44,7 @@ def command(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     _show(comparison)
     for note in _notes(comparison):
         click.echo(note, err=True)
-    click.echo(f"{picture}: the same as a picture", err=True)
+    click.echo(f"{picture}: the comparison as a picture", err=True)
 
 
 def _show(comparison: Comparison) -> None:
@@ -81,7 +81,7 @@ def _row(group: Group) -> tuple[str, ...]:
 
 
 def _size(count: int) -> str:
-    """Bytes in a unit that suits them: 512 B, 21.3 kB, 4.5 MB."""
+    """Return a number of bytes as text: 512 B, 21.3 kB, 4.5 MB."""
     size, unit = float(count), "B"
     for larger in ("kB", "MB", "GB"):
         if size < 1000:
@@ -91,12 +91,12 @@ def _size(count: int) -> str:
 
 
 def _notes(comparison: Comparison) -> list[str]:
-    """What has to be known beside the numbers."""
+    """Return the caveats of the table, a line each."""
     notes = []
     for group in comparison.groups:
         count = len(group.runs)
         if group.constant:
-            notes.append(f"{group.label}: the same answer for every sequence in {group.constant} of {count} runs")
+            notes.append(f"{group.label}: the same prediction for every sequence in {group.constant} of {count} runs")
         if group.not_beaten:
             notes.append(f"{group.label}: no better than a naive predictor in {group.not_beaten} of {count} runs")
         if group.export_bytes is None:
@@ -105,9 +105,9 @@ def _notes(comparison: Comparison) -> list[str]:
             )
     places = sorted({place for group in comparison.groups for place in group.trained_on})
     if len(places) > 1:
-        notes.append(f"training times are not comparable: some are of {', others of '.join(places)}")
+        notes.append(f"training times are not comparable: the runs were trained on {'; '.join(places)}")
     times = sorted({group.time for group in comparison.groups})
     if len(times) > 1:
-        notes.append(f"latencies are of sequences of {', '.join(map(str, times))} steps, as the runs have them")
+        notes.append(f"latencies are not comparable: the sequences of the runs have {', '.join(map(str, times))} steps")
     notes += [f"{name}: unavailable: {reason}" for name, reason in comparison.unavailable.items()]
     return notes

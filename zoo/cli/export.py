@@ -1,4 +1,4 @@
-"""``zoo export``: export a run and prove that the file computes the same."""
+"""``zoo export``: export a run and prove the exported file."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ if TYPE_CHECKING:
     from zoo.exporting.exporter import Lowering, Precision
 
 LOWERINGS = ("auto", "native", "scan", "unrolled")
-"""Those of `zoo.exporting.exporter.Lowering`, which would need torch."""
+"""The values of `zoo.exporting.exporter.Lowering`, repeated because importing that needs torch."""
 PRECISIONS: dict[str | None, Precision] = {None: "float32", "fp16": "float16", "bf16": "bfloat16", "int8": "int8"}
-"""What the option says, and what `zoo.exporting.exporter` calls it."""
+"""Value of --precision -> its name in `zoo.exporting.exporter`."""
 
 
 @click.command("export")
-@click.argument("run", required=False, type=click.Path(path_type=Path))
-@click.option("--opset", type=int, help="Version of the operators; the newest that every provider has when left out.")
+@click.argument("path", metavar="[RUN]", required=False, type=click.Path(path_type=Path))
+@click.option("--opset", type=int, help="ONNX opset. Default: the newest that every provider supports.")
 @click.option(
     "--lowering",
     type=click.Choice(LOWERINGS),
     default="auto",
     show_default=True,
-    help="Layers as one operator (native), a loop (scan), their steps in a row (unrolled), or whatever is fastest.",
+    help="Layers as one operator (native), as a loop (scan), unrolled, or the fastest of these (auto).",
 )
 @click.option(
     "--target",
     type=click.Choice(["cpu", "cuda"]),
     default="cpu",
     show_default=True,
-    help="What the file is to be fast on. It runs on any.",
+    help="Provider to choose the fastest lowering for; the file runs on any.",
 )
-@click.option("--steps", type=click.IntRange(min=1), help="Of an unrolled graph; as in the run's data when left out.")
-@click.option("--states", is_flag=True, help="Initial states are inputs too, and final ones outputs.")
-@click.option("--streaming", is_flag=True, help="Write a second file too: a chunk and the states in, and out again.")
+@click.option("--steps", type=click.IntRange(min=1), help="Steps of an unrolled graph. Default: those of the data.")
+@click.option("--states", is_flag=True, help="Add initial states as inputs and final states as outputs.")
+@click.option("--streaming", is_flag=True, help="Write a second file that takes a stream in chunks.")
 @click.option(
     "--precision",
     type=click.Choice([name for name in PRECISIONS if name]),
-    help="Write a second file too, with weights of this precision, and say whether it is worth it.",
+    help="Write a second file with weights of this precision, and report whether it is worth it.",
 )
 @verdict.provider_option
 @verdict.require_option
 @output.common_options
 def command(
-    run: Path | None,
+    path: Path | None,
     opset: int | None,
     lowering: Lowering,
     target: Literal["cpu", "cuda"],
@@ -62,42 +62,45 @@ def command(
     as_json: bool,
     **formats: bool,
 ) -> None:
-    """Export RUN (the latest when none is named) and prove the file on every provider there is.
+    """Export RUN and prove the file on every available provider. Default: the latest run.
 
-    A file that fails its proof never replaces one that passed: it goes to rejected/, with the report. An unrolled graph
-    takes one number of steps, and is proven with that; any other takes any. With --streaming there is a second file,
-    for sequences that come bit by bit; it is proven against whole sequences. With --precision there is one that keeps
-    its weights in fewer bits; it has a budget of its own, and its size, time and answers are held against the float32
-    file's.
+    A file that fails its proof never replaces one that passed: it is saved in rejected/, with the report of its proof.
+    The file takes any batch and any number of steps; an unrolled graph takes a fixed number of steps.
+
+    --streaming adds a file for sequences that arrive in chunks: states are inputs and outputs, and the proof compares
+    it with whole sequences. --precision adds a file with weights of lower precision: it has a budget of its own, and
+    its size, latency and labels are compared with those of the float32 file.
+
+    'zoo check --help' explains the table.
     """
-    wanted = _format([name for name, asked in formats.items() if asked])
+    selected = _format([name for name, given in formats.items() if given])
     from zoo.cli.target import run_or_latest
     from zoo.exporting.exporter import ExportOptions
     from zoo.jobs.export import export
 
     registry = output.usable_plugins()
-    exporter = registry.exporter(wanted)
-    found = run_or_latest(run)
-    with output.spinner(f"exporting {found.path}") as progress:
+    exporter = registry.exporter(selected)
+    run = run_or_latest(path)
+    with output.spinner(f"exporting {run.path}") as progress:
         options = ExportOptions(opset, lowering, target, steps, states, streaming, PRECISIONS[precision])
-        results = export(found, registry, exporter, verdict.wanted(chosen, required), options, progress)
-    verdict.tell(results, as_json=as_json)
+        results = export(run, registry, exporter, verdict.wanted(chosen, required), options, progress)
+    verdict.show_reports(results, as_json=as_json)
 
 
-def _format(asked: list[str]) -> str:
-    """The one format asked for, or the only one there is."""
+def _format(given: list[str]) -> str:
+    """Return the format given as a flag, or the only one that is installed."""
     installed = _formats()
     if not installed:
-        raise PluginError("no installed plugin brings an exporter; see 'zoo plugins'")
-    if len(asked) == 1 or (not asked and len(installed) == 1):
-        return (asked or installed)[0]
+        raise PluginError("no installed plugin provides an exporter; see 'zoo plugins'")
+    if len(given) == 1 or (not given and len(installed) == 1):
+        return (given or installed)[0]
     raise UsageError(f"choose one format: {' or '.join(f'--{name}' for name in installed)}")
 
 
 def _formats() -> list[str]:
-    """The names of the installed exporters; what is no word can be no flag, and is told by 'zoo plugins'."""
+    """Return the names of the installed exporters; 'zoo plugins' reports a name that cannot be a flag."""
     return sorted({point.label for point in entry_points() if point.kind == "exporter" and point.label.isidentifier()})
 
 
 for _name in _formats():
-    command.params.insert(1, click.Option([f"--{_name}"], is_flag=True, help=f"Write {_name.upper()}."))
+    command.params.insert(1, click.Option([f"--{_name}"], is_flag=True, help=f"Export to {_name.upper()}."))

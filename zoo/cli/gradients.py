@@ -1,4 +1,4 @@
-"""``zoo gradients``: how far back a model's gradient reaches."""
+"""``zoo gradients``: how far back in time the gradients of a model reach."""
 
 from __future__ import annotations
 
@@ -17,37 +17,36 @@ if TYPE_CHECKING:
 
 
 @click.command("gradients")
-@click.argument("runs", nargs=-1, metavar="[RUN]...", type=click.Path(path_type=Path))
-@click.option("--untrained", is_flag=True, help="Take the weights that training began with.")
+@click.argument("paths", nargs=-1, metavar="[RUN]...", type=click.Path(path_type=Path))
+@click.option("--untrained", is_flag=True, help="Use the initial weights, from before training.")
 @out_option
 @output.common_options
-def command(runs: tuple[Path, ...], untrained: bool, out: Path | None, as_json: bool) -> None:
-    """Show how much the state after each step of a sequence matters to the loss at its end.
+def command(paths: tuple[Path, ...], untrained: bool, out: Path | None, as_json: bool) -> None:
+    """Measure how strongly the loss at the end of a sequence depends on the state at each step.
 
-    For each RUN (the latest when none is named) and every part of its state: the norm of dLoss/dstate at every step,
-    through everything that follows. It is the Euclidean norm of the gradient of a sequence's own loss, as a mean over
-    the sequences of the run's sample that have the step. Where each step has an answer, the loss is that of the last
-    one alone. The picture goes to RUN/gradients.png, or to gradients.png here for several runs.
+    For each RUN (default: the latest) and each state tensor: the Euclidean norm of dLoss/dstate at every step, through
+    all later steps, as a mean over the sample sequences of the run. For a model with an output at every step, the loss
+    is that of the last step. The picture is saved in RUN/gradients.png, for several runs in ./gradients.png.
     """
     from zoo.cli.target import run_or_latest
     from zoo.jobs.gradients import run_reach
     from zoo.plots.gradients import plot_gradients
 
     registry = output.usable_plugins()
-    found = list(dict.fromkeys(run_or_latest(path) for path in runs or (None,)))
-    names = _names(found)
+    runs = list(dict.fromkeys(run_or_latest(path) for path in paths or (None,)))
+    names = _names(runs)
     results: dict[str, Reach] = {}
     with output.spinner("following gradients") as progress:
-        for name, run in zip(names, found, strict=True):
+        for name, run in zip(names, runs, strict=True):
             progress(name)
             results[name] = run_reach(run, registry, untrained=untrained)
     weights = "untrained" if untrained else "trained"
     if out is None:
-        out = (found[0].path if len(found) == 1 else Path()) / f"gradients{'-untrained' if untrained else ''}.png"
-    title = f"How much each step matters to the loss at the end, {weights}"
+        out = (runs[0].path if len(runs) == 1 else Path()) / f"gradients{'-untrained' if untrained else ''}.png"
+    title = f"Gradient of the loss with respect to the state at each step, {weights}"
     plot_gradients({name: reach.curves for name, reach in results.items()}, title, out)
     if as_json:
-        entries = [_entry(run, name, results[name]) for name, run in zip(names, found, strict=True)]
+        entries = [_entry(run, name, results[name]) for name, run in zip(names, runs, strict=True)]
         output.emit({"weights": weights, "runs": entries, "picture": str(out)})
         return
     rows = [
@@ -60,7 +59,7 @@ def command(runs: tuple[Path, ...], untrained: bool, out: Path | None, as_json: 
 
 
 def _names(runs: list[Run]) -> list[str]:
-    """The folders' names, or their whole paths where two are called the same."""
+    """Return the folder name of each run, or the whole paths where two folders share a name."""
     names = [run.path.resolve().name for run in runs]
     return names if len(set(names)) == len(names) else [str(run.path) for run in runs]
 

@@ -1,4 +1,4 @@
-"""``zoo init``: specs to start with."""
+"""``zoo init``: copy the starter specs into a folder."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from zoo.cli import output
 @click.argument("folder", metavar="[DIR]", default="specs", type=click.Path(path_type=Path, file_okay=False))
 @output.common_options
 def command(folder: Path, as_json: bool) -> None:
-    """Write the starter specs to DIR, which is specs/ when left out, to run and to change.
+    """Copy the starter specs into DIR, to run and to edit. Default: specs/.
 
-    A file that exists is never overwritten: another one of the same name is refused.
+    An existing file is never overwritten: a different file of the same name is an error.
     """
     from zoo.spec.starter import write_starter_specs
 

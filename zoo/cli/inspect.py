@@ -1,4 +1,4 @@
-"""``zoo inspect``: an exported file in words."""
+"""``zoo inspect``: inputs, outputs, nodes and metadata of an exported file."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @click.command("inspect")
 @click.argument("target", required=False, type=click.Path(path_type=Path))
-@click.option("--placement", is_flag=True, help="Say of each node whether CUDA takes it, without a GPU.")
+@click.option("--placement", is_flag=True, help="Predict for each node whether it runs on CUDA; needs no GPU.")
 @output.common_options
 def command(target: Path | None, placement: bool, as_json: bool) -> None:
-    """Say what is in TARGET, an exported file or a run that has one: versions, inputs, outputs, nodes, metadata.
+    """Show versions, inputs, outputs, nodes and metadata of an exported file.
 
-    The latest run when none is named.
+    TARGET is the file or a run that was exported. Default: the latest run.
     """
     registry = output.usable_plugins()
     file, exporter = _find(target, registry)
@@ -44,7 +44,7 @@ def command(target: Path | None, placement: bool, as_json: bool) -> None:
 
 
 def _find(target: Path | None, registry: Registry) -> tuple[Path, Exporter]:
-    """The file that is meant, and the exporter that knows such files."""
+    """Return the file that the target stands for, and the exporter of its format."""
     if target is None or target.is_dir():
         from zoo.cli.target import run_or_latest
         from zoo.jobs.export import exported_files
@@ -54,7 +54,7 @@ def _find(target: Path | None, registry: Registry) -> tuple[Path, Exporter]:
     exporters = {exporter.suffix: exporter for exporter in registry.exporters.values()}
     if target.suffix not in exporters:
         raise UsageError(
-            f"{target}: expected a run, or a file that ends in {' or '.join(exporters) or 'nothing known'}"
+            f"{target}: expected a run, or a file that ends in {' or '.join(exporters) or 'no installed format'}"
         )
     if not target.is_file():
         raise RunError(f"{target}: does not exist")
@@ -62,7 +62,7 @@ def _find(target: Path | None, registry: Registry) -> tuple[Path, Exporter]:
 
 
 def _show(heading: str, rows: Collection[tuple[str, ...]]) -> None:
-    """Rows in columns, each as wide as its longest text."""
+    """Print a heading and rows below it, each column as wide as its longest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     click.echo(output.styled(heading, bold=True))
     for row in rows:
@@ -70,7 +70,7 @@ def _show(heading: str, rows: Collection[tuple[str, ...]]) -> None:
 
 
 def _show_placement(nodes: Sequence[PredictedNode], *, as_json: bool) -> None:
-    """Where each node would run on CUDA; the reasons and their sources below, each once."""
+    """Print where each node would run on CUDA, then each reason for another provider, with its source."""
     if as_json:
         output.emit({"target": "cuda", "nodes": [asdict(node) for node in nodes]})
         return

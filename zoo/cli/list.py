@@ -1,4 +1,4 @@
-"""``zoo list``: what can be used, read from the entry points alone."""
+"""``zoo list``: everything that a spec can name, read from the entry points alone."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ HEADINGS = {
 
 
 @click.command("list")
-@click.option("--long", is_flag=True, help="Say what each one is; this imports the plugins.")
+@click.option("--long", is_flag=True, help="Describe each; this imports the plugins.")
 @output.common_options
 def command(long: bool, as_json: bool) -> None:
-    """List architectures, data, tasks, exporters and specs, each with the plugin that brings it."""
-    words = _descriptions() if long else {}
-    found: dict[str, list[dict[str, str]]] = {}
+    """List architectures, data sources, tasks, exporters and specs, each with the plugin that provides it."""
+    descriptions = _descriptions() if long else {}
+    listed: dict[str, list[dict[str, str]]] = {}
     for point in entry_points():
         entry = {"name": point.label, "plugin": point.distribution}
-        if text := words.get((point.kind, point.label)):
+        if text := descriptions.get((point.kind, point.label)):
             entry["description"] = text
-        found.setdefault(HEADINGS[point.kind], []).append(entry)
-    found["specs"] = _specs()
+        listed.setdefault(HEADINGS[point.kind], []).append(entry)
+    listed["specs"] = _specs()
     if as_json:
-        output.emit(found)
+        output.emit(listed)
         return
-    for heading, entries in found.items():
+    for heading, entries in listed.items():
         if entries:
             click.echo(output.styled(heading, bold=True))
         for entry in entries:
@@ -45,25 +45,25 @@ def command(long: bool, as_json: bool) -> None:
 
 
 def _specs() -> list[dict[str, str]]:
-    """The starter specs by name, and then the files of specs/ here; in a clone most are the same files."""
+    """Return the starter specs by name, then the other files of ./specs; in a clone most of these are the starters."""
     starters = starter_specs()
     named = [{"name": name, "description": "starter spec", "path": str(path)} for name, path in starters.items()]
-    known = {path.resolve() for path in starters.values()}
-    here = [path for path in sorted(Path("specs").rglob("*.yaml")) if path.resolve() not in known]
+    resolved = {path.resolve() for path in starters.values()}
+    here = [path for path in sorted(Path("specs").rglob("*.yaml")) if path.resolve() not in resolved]
     return [*named, *({"name": str(path), "path": str(path)} for path in here)]
 
 
 def _descriptions() -> dict[tuple[str, str], str]:
-    """The first line of what each thing says of itself."""
+    """Return the first line of each docstring, by (kind, name)."""
     registry = output.usable_plugins()
     kinds: dict[str, Mapping[str, type[object]]] = {
-        "architecture": {name: one.layer for name, one in registry.architectures.items()},
+        "architecture": {name: architecture.layer for name, architecture in registry.architectures.items()},
         "data": registry.data,
         "task": registry.tasks,
         "exporter": registry.exporters,
     }
     return {
-        (kind, name): (thing.__doc__ or "").strip().partition("\n")[0]
-        for kind, things in kinds.items()
-        for name, thing in things.items()
+        (kind, name): (implementation.__doc__ or "").strip().partition("\n")[0]
+        for kind, implementations in kinds.items()
+        for name, implementation in implementations.items()
     }

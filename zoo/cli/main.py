@@ -1,4 +1,4 @@
-"""The entry point of the command line: finds the command, and turns errors into one line and an exit code."""
+"""Entry point of the command line: finds the command, and turns an error into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from zoo.cli import output
 from zoo.errors import Interrupted, SpecError, ZooError
 
 COMMANDS = {
-    "init": "Write specs to start with.",
+    "init": "Copy the starter specs into a folder.",
     "build": "Train the model that a spec describes.",
-    "export": "Export a run and prove that the file computes the same.",
-    "check": "Prove an exported file again.",
-    "bisect": "The first wrong node and step of a file that fails its proof.",
-    "verify": "Whether this machine computes what a file says; needs no torch.",
-    "predict": "Answer for your own file, through ONNX Runtime.",
-    "sample": "Text from a language model of characters.",
-    "compare": "Several runs side by side: quality, size, time.",
-    "bench": "Latency and throughput of every lowering, against torch.",
-    "report": "One page about a run and its proof, to look at and to print.",
-    "gradients": "How far back a model's gradient reaches.",
-    "list": "What can be used: architectures, data, tasks, exporters, specs.",
-    "inspect": "An exported file in words.",
-    "schema": "The JSON Schema of a spec, for editors.",
-    "plugins": "Installed plugins, and what is wrong with them.",
-    "doctor": "This machine: versions, providers, and what is missing.",
+    "export": "Export a run and prove the exported file.",
+    "check": "Prove an exported file again, or a cell in all its settings.",
+    "bisect": "Find the first wrong node of a file that failed its proof.",
+    "verify": "Verify a file on this machine, without torch.",
+    "predict": "Predict for your own data with an exported file.",
+    "sample": "Generate text with a character language model.",
+    "compare": "Compare runs: quality, size, training time, latency.",
+    "bench": "Measure latency and throughput of every lowering and of torch.",
+    "report": "Write an HTML report of a run and its proofs.",
+    "gradients": "Plot how far back in time the gradients of a model reach.",
+    "list": "List architectures, data sources, tasks, exporters and specs.",
+    "inspect": "Show the inputs, outputs, nodes and metadata of a file.",
+    "schema": "Print the JSON Schema of a spec, for editors.",
+    "plugins": "List the installed plugins and their faults.",
+    "doctor": "Check versions, devices and providers of this machine.",
 }
-"""Every command and its one line of help. They stand here so that --help imports none of them."""
+"""Every command and its line in ``zoo --help``, written here so that the help imports none of the modules."""
 
 SYNONYMS = {
     "train": "build",
@@ -56,11 +56,11 @@ SYNONYMS = {
     "ls": "list",
     "env": "doctor",
 }
-"""What other programs call a command of this one, and words that a user may look for."""
+"""Names that other programs use for a command; they serve the hint after an unknown command."""
 
 
 class LazyGroup(click.Group):
-    """Imports a command's module only when that command is called."""
+    """Command group that imports the module of a command only when that command is called."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -86,7 +86,7 @@ class LazyGroup(click.Group):
 
 
 def _guess(name: str) -> str | None:
-    """The command that is meant by a name that is none; None where nothing comes close."""
+    """Return the command closest to an unknown name, or None where no name is close."""
     close = get_close_matches(name.lower(), [*COMMANDS, *SYNONYMS], 1)
     return SYNONYMS.get(close[0], close[0]) if close else None
 
@@ -94,18 +94,18 @@ def _guess(name: str) -> str | None:
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="zoo")
 def cli() -> None:
-    """Recurrent networks from a spec, with ONNX export that is proven.
+    """Train recurrent networks from a YAML spec; export them to ONNX with a proof.
 
     Start with:  zoo build bilstm  and then  zoo export --onnx
     """
 
 
 def main() -> NoReturn:
-    """Run the command line and leave with its exit code (see `zoo.errors`)."""
+    """Run the command line and exit with its code (see `zoo.errors`)."""
     code = _run()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        # What is left of a group's threads may abort the process while Python takes it down (torch 2.13, gloo: seldom,
-        # on a busy machine). Everything is written by now, so there is nothing to take down.
+        # Threads of a process group may abort the interpreter's shutdown (torch 2.13, gloo: rarely, on a busy machine).
+        # All output is written by now, so the shutdown is skipped.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -113,7 +113,7 @@ def main() -> NoReturn:
 
 
 def _run() -> int:
-    """Run the command line, tell of what went wrong in one line, and return the exit code."""
+    """Run the command line, print an error as one line, and return the exit code."""
     try:
         result: Any = cli.main(prog_name="zoo", standalone_mode=False)
         sys.stdout.flush()
@@ -123,26 +123,26 @@ def _run() -> int:
             click.echo(output.one_line(line), err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        output.complain("interrupted")
+        output.print_error("interrupted")
         return 130
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+    except BrokenPipeError:  # the reader, such as `head`, closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Interrupted as error:
-        output.complain(str(error))
+        output.print_error(str(error))
         return error.process_exit_code
     except ZooError as error:
         if output.debugging():
             raise
         for line in error.faults if isinstance(error, SpecError) else (str(error),):
-            output.complain(line)
+            output.print_error(line)
         return error.exit_code
     except Exception as error:
         if output.debugging():
             raise
         text = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
-        if isinstance(error, OSError) and error.filename is not None:  # such as a path that is too long
+        if isinstance(error, OSError) and error.filename is not None:  # for example a path that is too long
             text = f"{error.filename}: {error.strerror}"
-        output.complain(f"{text} (add --debug for the whole trace)", expected=False)
+        output.print_error(f"{text} (add --debug for the traceback)", expected=False)
         return 1
     return result if isinstance(result, int) else 0

@@ -1,4 +1,4 @@
-"""``zoo check --matrix``: a cell in all its settings, and how that looks."""
+"""``zoo check --matrix``: a cell proven in all its settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from zoo.cli import output
+from zoo.cli import output, verdict
 from zoo.cli.columns import show_table
 from zoo.errors import ParityError, UsageError
 
@@ -20,22 +20,16 @@ if TYPE_CHECKING:
     from zoo.proof.prove import Wanted
     from zoo.run.run import Run
 
-COLOURS = {
-    "passed": "green",
-    "failed": "red",
-    "ill-conditioned": "yellow",
-    "inconclusive": "yellow",
-    "refused": "cyan",
-}
+COLOURS = {**verdict.COLOURS, "refused": "cyan"}
 
 
 class MatrixOptions(NamedTuple):
-    """What the command's options ask for."""
+    """Options of the command that concern the matrix."""
 
     full: bool = False
     quick: bool = False
     features: int | None = None
-    """Numbers in a step of the cell's input, where they are chosen."""
+    """Features of a step; None for the default."""
     overrides: tuple[str, ...] = ()
     """Options of the cell, each as ``architecture.field=value``."""
 
@@ -43,12 +37,19 @@ class MatrixOptions(NamedTuple):
 def check_matrix(
     target: Path | None, registry: Registry, wanted: Wanted, options: MatrixOptions, *, as_json: bool
 ) -> None:
-    """Prove the cell of a run, or of an architecture that is named, in all its settings or in a sample of them.
+    """Prove a cell in all its settings or in a sample of them, and print the report.
+
+    Args:
+        target: a run or the name of an architecture; None for the latest run.
+        registry: the usable plugins.
+        wanted: the providers to prove on.
+        options: the sample, and the options of the cell.
+        as_json: print the report as JSON.
 
     Raises:
-        UsageError: where the target is neither, or the cell cannot be made with the options.
-        ProviderUnavailable: where a provider that is needed cannot run here.
-        ParityError: where a point fails, or none passes.
+        UsageError: if the target is neither, or the options are not valid for the cell.
+        ProviderUnavailable: if a required provider is unavailable.
+        ParityError: if a proof fails, or none passes.
     """
     from zoo.files import write_json
     from zoo.jobs.bench import EXPORTER
@@ -58,17 +59,17 @@ def check_matrix(
 
     modes = [mode for provider in wanted.providers for mode in MODES[provider]]
     missing = {mode.name: reason for mode in modes if (reason := unavailable(mode.provider))}
-    able = [mode for mode in modes if mode.name not in missing]
+    available = [mode for mode in modes if mode.name not in missing]
     results = [
         {"name": mode.name, "provider": mode.provider, "status": "unavailable", "reason": missing[mode.name]}
         for mode in modes
         if mode.name in missing
     ]
-    wanted.insist({"verdict": "" if able else "unavailable", "providers": results})
+    wanted.insist({"verdict": "" if available else "unavailable", "providers": results})
     run, subject = _subject(target, registry, options)
     exporter = registry.exporter(EXPORTER)
     with _bar(f"matrix of {subject.name}") as progress:
-        report = matrix(subject, exporter, able, progress, full=options.full, quick=options.quick)
+        report = matrix(subject, exporter, available, progress, full=options.full, quick=options.quick)
     report["unavailable"] = missing
     if run is not None:
         write_json(run.export_folder(exporter.name) / "matrix.json", report)
@@ -83,7 +84,7 @@ def check_matrix(
 
 
 def _fault(report: Mapping[str, Any]) -> str:
-    """Why the cell is not proven, in a line; empty where something passed and nothing failed."""
+    """Return why the cell is not proven, or an empty text if a proof passed and none failed."""
     counts, total = report["counts"], len(report["rows"])
     if counts["failed"]:
         return f"{counts['failed']} of {total} in the matrix failed"
@@ -96,7 +97,7 @@ def _fault(report: Mapping[str, Any]) -> str:
 
 
 def _subject(target: Path | None, registry: Registry, options: MatrixOptions) -> tuple[Run | None, Subject]:
-    """What is meant: a run, whose cell's options are taken as they are, or an architecture by its name."""
+    """Return the cell to prove: that of a run, with the run and the options of its cell, or of a named architecture."""
     from zoo.cli.target import run_or_latest
     from zoo.matrix.points import FEATURES, HIDDEN_SIZE, Subject
     from zoo.run.run import Run
@@ -115,35 +116,35 @@ def _subject(target: Path | None, registry: Registry, options: MatrixOptions) ->
         return run, Subject.of(part_name(config), layer, type(config), config.model_dump() | changed, **sizes)
     if name not in registry.architectures:
         close = get_close_matches(name, registry.architectures, 1)
-        guess = f"did you mean {close[0]!r}?" if close else f"they are {', '.join(sorted(registry.architectures))}"
-        raise UsageError(f"{name}: is neither a run nor an architecture; {guess}")
+        hint = f"did you mean {close[0]!r}?" if close else f"they are {', '.join(sorted(registry.architectures))}"
+        raise UsageError(f"{name}: is neither a run nor an architecture; {hint}")
     chosen = registry.architectures[name]
     return None, Subject.of(name, chosen.layer, chosen.config, {"name": name, **changed}, **sizes)
 
 
 def _overrides(overrides: Sequence[str]) -> dict[str, Any]:
-    """The cell's options that --set changes.
+    """Return the options of the cell that --set changes.
 
     Raises:
-        UsageError: where one is no field of the architecture, or is varied by the matrix itself.
+        UsageError: if a field does not belong to the architecture, or the matrix sets it itself.
     """
     from zoo.spec.spec import read_overrides
 
     fields = read_overrides(overrides)
     if others := [part for part in fields if part != "architecture"]:
         raise UsageError(
-            f"--set {others[0]}: the matrix takes changes of the architecture alone; write architecture.FIELD=VALUE, "
+            f"--set {others[0]}: the matrix takes fields of the architecture only; write architecture.FIELD=VALUE, "
             "such as architecture.forget_bias=2"
         )
     options: dict[str, Any] = fields.get("architecture", {})
     if varied := [field for field in ("name", "num_layers", "direction", "bias", "pooling") if field in options]:
-        raise UsageError(f"--set architecture.{varied[0]}: the matrix chooses it by itself; leave it out")
+        raise UsageError(f"--set architecture.{varied[0]}: the matrix sets this field itself; leave it out")
     return options
 
 
 @contextmanager
 def _bar(text: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar with the time that is left, on a terminal; silence elsewhere. Yields what moves it."""
+    """Show a progress bar on a terminal, and nothing elsewhere; yield the function that moves it."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     screen = output.console()
@@ -157,12 +158,12 @@ def _bar(text: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def _show(report: Mapping[str, Any]) -> None:
-    """Counts, the worst error over budget by direction, lengths and shape, and a line for each failure."""
-    kinds = {"full": "all of it", "quick": "a quick sample"}
+    """Print the counts, the largest error / budget by direction, lengths and shape, and a line for each failure."""
+    kinds = {"full": "all settings", "quick": "a quick sample"}
     kind = next((text for name, text in kinds.items() if report[name]), "a sample with every pair of settings")
     click.echo(output.styled(f"matrix of {report['architecture']}: {kind}, {report['seconds']:.0f} s", bold=True))
     counts = [output.styled(f"{count:,} {status}", fg=COLOURS[status]) for status, count in report["counts"].items()]
-    click.echo(f"{', '.join(counts)}; the worst that passed at {report['worst']:.2f} of its budget")
+    click.echo(f"{', '.join(counts)}; largest error that passed: {report['worst']:.2f} of its budget")
     for line in report["left_out"]:
         click.echo(f"not tried: {line}")
     judged = [row for row in report["rows"] if row["status"] in ("passed", "failed") and row["batch"] is not None]
@@ -171,7 +172,7 @@ def _show(report: Mapping[str, Any]) -> None:
     show_table(
         ("error / budget, lengths:", *lengths),
         [
-            (direction, *(_worst(judged, direction=direction, lengths=one) for one in lengths))
+            (direction, *(_worst(judged, direction=direction, lengths=name) for name in lengths))
             for direction in dict.fromkeys(row["direction"] for row in judged)
         ],
     )
@@ -187,12 +188,12 @@ def _show(report: Mapping[str, Any]) -> None:
 
 
 def _worst(rows: Sequence[Mapping[str, Any]], **fields: object) -> str:
-    found = [row["over_budget"] for row in rows if all(row[name] == value for name, value in fields.items())]
-    return f"{max(found):.2f}" if found else "-"
+    matching = [row["over_budget"] for row in rows if all(row[name] == value for name, value in fields.items())]
+    return f"{max(matching):.2f}" if matching else "-"
 
 
 def describe(row: Mapping[str, Any]) -> str:
-    """A row in words."""
+    """Return the settings of a row as text."""
     layers = f"{row['layers']} layer{'s' if row['layers'] > 1 else ''}"
     bias = {True: ["bias"], False: ["no bias"], None: []}[row["bias"]]
     shape = [] if row["batch"] is None else [f"batch {row['batch']}", f"{row['time']} steps"]

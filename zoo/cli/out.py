@@ -1,4 +1,4 @@
-"""What --out may be: a path that every file system takes and that fits into one line."""
+"""Type of --out: a path that is valid on every file system and can be printed on one line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo.errors import UsageError
 
 
 class OutPath(click.Path):
-    """A path to write to, as `pathlib.Path`."""
+    """Path to write to, as `pathlib.Path`; an invalid name is a usage error."""
 
     def __init__(self, *, dir_okay: bool = True) -> None:
         super().__init__(dir_okay=dir_okay, path_type=Path)

@@ -1,11 +1,11 @@
-"""How commands speak: results on stdout, everything else on stderr, ``--json`` for programs."""
+"""Output of all commands: results on stdout, everything else on stderr, ``--json`` for programs."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 SCHEMA_VERSION = 1
 _LONGEST_WORD = 400
-"""Characters without white space that a message shows in full; the name of a file has 255 at most."""
+"""Characters without white space that a message shows in full; a file name has at most 255."""
 _state = {"debug": False}
 
 
 def debugging() -> bool:
-    """Whether --debug was given: errors then show their trace."""
+    """Return whether --debug was given; errors are then raised with their traceback."""
     return _state["debug"]
 
 
@@ -33,11 +33,11 @@ def _set_debug(context: click.Context, parameter: click.Parameter, value: bool) 
 
 
 def common_options(function: F) -> F:
-    """The options of every command: --json and --debug."""
+    """Add the options of every command, --json and --debug."""
     debug = click.option(
-        "--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show the whole trace of an error."
+        "--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show the full traceback of an error."
     )
-    as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+    as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
     return as_json(debug(function))
 
 
@@ -49,34 +49,43 @@ def emit(value: dict[str, Any]) -> None:
 
 
 def styled(text: str, **style: Any) -> str:
-    """Text in colour or bold, unless NO_COLOR is set (https://no-color.org). click drops both where nobody watches."""
+    """Return text with colour or bold, plain if NO_COLOR is set (https://no-color.org).
+
+    click strips both where the stream is not a terminal.
+    """
     return text if os.environ.get("NO_COLOR") else click.style(text, **style)
 
 
-def speaks() -> bool:
-    """Whether this process says what every process of a group knows: under torchrun the first one does."""
+def is_leader() -> bool:
+    """Return whether this process prints the messages of its group; under torchrun that is the process of rank 0."""
     return os.environ.get("RANK", "0") == "0"
 
 
-def complain(text: str, *, expected: bool = True) -> None:
-    """One line on stderr about something that is wrong; what is not ``expected`` may be wrong in this process alone."""
-    if speaks() or not expected:
+def print_error(text: str, *, expected: bool = True) -> None:
+    """Print an error as one line on stderr.
+
+    Args:
+        text: the message.
+        expected: whether every process of a group meets the error. An unexpected one is printed by each process, since
+            it may occur in one process alone.
+    """
+    if is_leader() or not expected:
         click.echo(f"{styled('error:', fg='red', bold=True)} {one_line(text)}", err=True)
 
 
 def warn(text: str) -> None:
-    """One line on stderr about something to know."""
-    if speaks():
+    """Print a warning as one line on stderr."""
+    if is_leader():
         click.echo(f"{styled('warning:', fg='yellow')} {one_line(text)}", err=True)
 
 
 def one_line(text: str) -> str:
-    """A message as a terminal may see it, whatever a file's name or a spec brought into it.
+    """Return a message as one line that is safe to print, whatever a file name or a spec put into it.
 
-    Control characters, line breaks among them, are written as Python writes them (``\\x1b``): raw they would move the
-    cursor or change colours. Of a word, and of the whole, that is longer than anybody reads, the middle is left out.
+    Control characters and line breaks become Python escapes (``\\x1b``): raw, they would move the cursor or change
+    colours. The middle of an overlong word, and of an overlong message, is left out.
     """
-    shown = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+    shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
     return _without_middle(re.sub(rf"\S{{{_LONGEST_WORD},}}", lambda word: _without_middle(word[0], 200), shown), 2000)
 
 
@@ -84,21 +93,26 @@ def _without_middle(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 2 :]}"
 
 
+def node_counts(nodes: Mapping[str, int]) -> str:
+    """Return the number of nodes on each provider as text, such as "7 on CUDA, 1 on CPU"."""
+    return ", ".join(f"{count} on {name.removesuffix('ExecutionProvider')}" for name, count in nodes.items())
+
+
 def note(text: str) -> None:
-    """One line on stderr about what was chosen for the user."""
-    if speaks():
+    """Print on stderr what was chosen for the user, as one line."""
+    if is_leader():
         click.echo(text, err=True)
 
 
 def console() -> Console:
-    """The console on stderr, for progress."""
+    """Return the console on stderr, for progress."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
 
 
 def usable_plugins() -> Registry:
-    """The registry, after a warning for each plugin that had to be left out."""
+    """Return the registry of the usable plugins, after a warning for each plugin that is left out."""
     from zoo.plugins.registry import load_registry
 
     registry = load_registry()
@@ -109,7 +123,7 @@ def usable_plugins() -> Registry:
 
 @contextmanager
 def spinner(text: str) -> Iterator[Callable[[str], None]]:
-    """A line that says what is being done, on a terminal; silence elsewhere. Yields a function to change it."""
+    """Show the current activity in a line on a terminal, and nothing elsewhere; yield a function that updates it."""
     screen = console()
     if not screen.is_terminal:
         yield lambda _: None

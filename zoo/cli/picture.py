@@ -1,4 +1,4 @@
-"""The option of commands that draw a picture."""
+"""Option --out of the commands that draw a picture."""
 
 from __future__ import annotations
 
@@ -16,6 +16,4 @@ def _png(context: click.Context, parameter: click.Parameter, value: Path | None)
     return value
 
 
-out_option = click.option(
-    "--out", callback=_png, type=OutPath(dir_okay=False), help="Where to write the picture, a .png."
-)
+out_option = click.option("--out", callback=_png, type=OutPath(dir_okay=False), help="PNG file of the picture.")

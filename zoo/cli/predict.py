@@ -1,4 +1,4 @@
-"""``zoo predict``: answers for a user's own data, through ONNX Runtime."""
+"""``zoo predict``: predictions for the user's own data, computed by ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
 @click.command("predict")
 @click.argument("target", type=click.Path(path_type=Path))
-@click.option("--input", "inputs", multiple=True, type=click.Path(path_type=Path), help=".npy, .csv, .txt. Repeatable.")
-@click.option("--text", "texts", multiple=True, help="A text, for a model of texts. Repeatable.")
-@click.option("--out", type=OutPath(), help="Write the answers to this CSV file.")
-@click.option("--provider", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"]))
-@click.option("--top", default=3, show_default=True, type=click.IntRange(1), help="How many labels to show for each.")
-@click.option("--rejected", is_flag=True, help="Take a file too whose proof did not pass.")
+@click.option(
+    "--input", "inputs", multiple=True, type=click.Path(path_type=Path), help="A .npy, .csv or .txt file. Repeatable."
+)
+@click.option("--text", "texts", multiple=True, help="Text, for a model that reads text. Repeatable.")
+@click.option("--out", type=OutPath(), help="CSV file for the predictions. Default: stdout.")
+@click.option("--provider", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"]), help="Where to run.")
+@click.option("--top", default=3, show_default=True, type=click.IntRange(1), help="Labels to show for each prediction.")
+@click.option("--rejected", is_flag=True, help="Accept a file that did not pass its proof.")
 @output.common_options
 def command(
     target: Path,
@@ -39,11 +41,15 @@ def command(
     rejected: bool,
     as_json: bool,
 ) -> None:
-    """Answer for your own data with TARGET, an exported run or its file.
+    """Predict for your own data with TARGET, an exported run or its ONNX file.
 
-    Numbers: a .npy file holds (time, features) or (sequences, time, features); a .csv file one sequence, a row a step,
-    with the columns that the model was trained on. Texts: a .txt file holds one a line. Numbers are in the units of
-    the training data; a forecast is for the steps after the last row.
+    \b
+    Input files:
+      .npy  numbers (time, features) or (sequences, time, features)
+      .csv  one sequence: a row for each step, the columns of the training data
+      .txt  one text for each line
+
+    Numbers are in the units of the training data. A forecast is for the steps after the last row.
     """
     from zoo.files import write_atomically
     from zoo.jobs.predict import predict
@@ -54,7 +60,7 @@ def command(
     _warn(predictions)
     if out is not None:
         write_atomically(out, _table(signature, predictions))
-        click.echo(f"{out}: {len(predictions)} answered", err=True)
+        click.echo(f"{out}: {len(predictions)} predictions", err=True)
     if as_json:
         output.emit({"predictions": [asdict(prediction) for prediction in predictions]})
     elif out is None and signature.labels:
@@ -66,7 +72,7 @@ def command(
 
 
 def _warn(predictions: Sequence[Prediction]) -> None:
-    """Repeat what is to be known about answers: a line for each kind of note, with the first place that has it."""
+    """Warn about predictions: a line for each distinct note, with the first source that has it."""
     noted: dict[str, list[str]] = {}
     for prediction in predictions:
         if prediction.note:
@@ -85,12 +91,12 @@ def _lines(prediction: Prediction, top: int) -> Iterator[str]:
 
 
 def _on_one_line(text: str) -> str:
-    """A label or a text as a line shows it: with quotes and escapes where it would break the line, or not be seen."""
+    """Return a label or a text for printing, quoted and escaped if it would break the line or be invisible."""
     return text if text.isprintable() and text == text.strip() != "" else repr(text)
 
 
 def _table(signature: Signature, predictions: Sequence[Prediction]) -> str:
-    """All answers as CSV: a line each."""
+    """Return all predictions as CSV, a line for each predicted step."""
     stepwise = signature.by_step or bool(signature.horizon)
     values = ["label", *(f"p({label})" for label in signature.labels)] if signature.labels else signature.targets
     file = io.StringIO()
@@ -103,7 +109,7 @@ def _table(signature: Signature, predictions: Sequence[Prediction]) -> str:
 
 
 def _cells(answer: Answer) -> list[str]:
-    # Nine digits tell every float32 from its neighbours.
+    # Nine digits represent every float32 uniquely.
     if answer.label is not None:
         return [answer.label, *(f"{share:.9g}" for share in answer.probabilities.values())]
     return [f"{number:.9g}" for number in answer.numbers.values()]

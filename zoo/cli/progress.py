@@ -1,9 +1,8 @@
-"""How training shows: a bar with the time that is left on a terminal, a line an epoch elsewhere."""
+"""Progress of training: a bar with the remaining time on a terminal, a line for each epoch elsewhere."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import Self
 
 import click
@@ -14,11 +13,9 @@ from zoo.training.engine import EpochRecord
 
 
 class Silence(AbstractContextManager["Silence"]):
-    """For the processes that do not lead."""
+    """Listener that shows nothing, for the processes of a group other than the leader."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         pass
 
     def step(self, epoch: int, step: int, loss: float) -> None:
@@ -29,7 +26,7 @@ class Silence(AbstractContextManager["Silence"]):
 
 
 class Lines(Silence):
-    """One line on stderr after each epoch."""
+    """Listener that prints a line on stderr after each epoch."""
 
     def __init__(self, epochs: int, metric: str) -> None:
         self.epochs, self.metric = epochs, metric
@@ -39,7 +36,7 @@ class Lines(Silence):
 
 
 class Bar(Silence):
-    """A progress bar on stderr with loss, metric and the time that is left."""
+    """Listener that shows a bar on stderr with loss, metric and remaining time."""
 
     def __init__(self, console: Console, epochs: int, steps: int, metric: str) -> None:
         self.epochs, self.steps, self.metric = epochs, steps, metric
@@ -59,9 +56,7 @@ class Bar(Silence):
         self.progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.progress.stop()
 
     def step(self, epoch: int, step: int, loss: float) -> None:
@@ -75,16 +70,16 @@ class Bar(Silence):
 
 
 def describe(record: EpochRecord, epochs: int, metric: str) -> str:
-    """An epoch in one line."""
-    told = metric in ("loss", "train_loss")
-    chosen = "" if told else f", {metric.replace('_', ' ')} {record.validation[metric]:.4g}"
+    """Return the results of an epoch as one line."""
+    shown = metric in ("loss", "train_loss")
+    chosen = "" if shown else f", {metric.replace('_', ' ')} {record.validation[metric]:.4g}"
     validation = f"validation loss {record.validation['loss']:.4g}{chosen}"
     best = ", best" if record.best else ""
     return f"epoch {record.epoch}/{epochs}: loss {record.train_loss:.4g}, {validation}, {record.seconds:.2f} s{best}"
 
 
 def watch(console: Console, epochs: int, steps: int, metric: str) -> Silence:
-    """What suits the place where stderr goes."""
+    """Return a bar if the console is a terminal, and lines otherwise."""
     if console.is_terminal:
         return Bar(console, epochs, steps, metric)
     return Lines(epochs, metric)

@@ -1,4 +1,4 @@
-"""``zoo schema``: the JSON Schema of a spec."""
+"""``zoo schema``: print the JSON Schema of a spec."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from zoo.cli import output
 @click.command("schema")
 @output.common_options
 def command(as_json: bool) -> None:
-    """Print the JSON Schema (draft 7) of a spec, composed from the installed plugins.
+    """Print the JSON Schema (draft 7) of a spec, including the fields of the installed plugins.
 
-    In VS Code with the YAML extension: zoo schema > zoo.schema.json, and as the first line of a spec
+    For VS Code with the YAML extension, run "zoo schema > zoo.schema.json" and begin the spec with the line
     "# yaml-language-server: $schema=zoo.schema.json".
     """
     from zoo.spec.spec import SpecReader

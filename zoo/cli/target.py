@@ -1,4 +1,4 @@
-"""From what a user names to an exported file of a run."""
+"""Runs and exported files that a user names on the command line."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from zoo.run.run import Run
 
 
 def run_or_latest(path: Path | None) -> Run:
-    """The run at ``path``; where none is named the latest one, after a line on stderr that names it.
+    """Return the run at ``path``, or without one the latest run, which is then named on stderr.
 
     Raises:
-        RunError: where there is none.
+        RunError: if there is no run.
     """
     run = Run.find(path)
     if path is None:
@@ -26,13 +26,13 @@ def run_or_latest(path: Path | None) -> Run:
 
 
 def suspect(target: Path | None, registry: Registry) -> tuple[Run, Exporter, Path]:
-    """The file to look into: that named, or the most suspicious one of a run, of any precision.
+    """Return the file to bisect, with its run and exporter: the named file, or the most suspicious file of a run.
 
-    The order: a file that failed its last proof or has no report of one, then one that is *ill-conditioned*,
-    *inconclusive* or *passed*; among equals a rejected file first, then the float32 file.
+    A file that failed its last proof, or has no report, comes before one that is *ill-conditioned*, *inconclusive* or
+    *passed*. Among equals a rejected file comes first, then the float32 file.
 
     Raises:
-        RunError: where there is none, or it belongs to no run.
+        RunError: if there is no file, or it belongs to no run.
     """
     if target is not None and not target.is_dir():
         return named_file(target, registry)
@@ -44,7 +44,7 @@ def suspect(target: Path | None, registry: Registry) -> tuple[Run, Exporter, Pat
 
 
 def _cleared(report: Path) -> bool:
-    """Whether the report of a proof is there and calls nothing wrong."""
+    """Return whether the report of a proof exists and its verdict is not *failed*."""
     try:
         content = json.loads(report.read_bytes())
     except (OSError, ValueError):
@@ -53,17 +53,17 @@ def _cleared(report: Path) -> bool:
 
 
 def named_file(path: Path, registry: Registry) -> tuple[Run, Exporter, Path]:
-    """A file by its own path, one that was rejected too.
+    """Return the run, the exporter and the path of an exported file, which may be a rejected one.
 
     Raises:
-        RunError: where it is none of a run's.
+        RunError: if the file does not belong to a run.
     """
     if not path.is_file():
         raise RunError(f"{path}: is not a run, nor an exported file of one; 'zoo build SPEC' makes a run")
     folder = path.resolve().parent
     folder = folder.parent if folder.name == REJECTED else folder
     run, exporters = Run(folder.parent), [exporter() for exporter in registry.exporters.values()]
-    exporter = next((one for one in exporters if one.name == folder.name), None)
+    exporter = next((exporter for exporter in exporters if exporter.name == folder.name), None)
     if exporter is None or not run.spec_file.is_file():
         raise RunError(f"{path}: is not in a run's folder, and the proof needs the run's weights; name the run")
     return run, exporter, path

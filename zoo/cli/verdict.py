@@ -1,4 +1,4 @@
-"""What the commands that prove a file have in common: their options, and how a proof looks on a terminal."""
+"""Options of the commands that prove a file, and the table of a proof."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 _PROVIDERS = click.Choice(["cpu", "cuda"])
 provider_option = click.option(
-    "--provider", "chosen", multiple=True, type=_PROVIDERS, help="Prove on this one. Repeatable; on all when left out."
+    "--provider", "chosen", multiple=True, type=_PROVIDERS, help="Provider to prove on. Repeatable. Default: all."
 )
 require_option = click.option(
-    "--require", "required", multiple=True, type=_PROVIDERS, help="Leave with 5 where it cannot run. Repeatable."
+    "--require", "required", multiple=True, type=_PROVIDERS, help="Exit with 5 if it is unavailable. Repeatable."
 )
 COLOURS = {
     "passed": "green",
@@ -29,18 +29,24 @@ COLOURS = {
     "inconclusive": "yellow",
     "unavailable": "cyan",
 }
-HEADINGS = ("output", "error", "of budget", "torch", "amplified", "labels")
-WIDTHS = (15, 8, 12, 8, 11, 9)
-"""Of the columns, at least; a wider text makes its column wider, and there are two spaces before each."""
+HEADINGS = (
+    ("", "largest", "error /", "torch /", "rounding", "equal"),
+    ("output", "error", "budget", "budget", "amplified", "labels"),
+)
+"""Two lines above the columns; ``zoo check --help`` explains them."""
+WIDTHS = (15, 9, 9, 9, 11, 8)
+"""Least width of each column in characters, the gap of two spaces included; a wider cell widens its column."""
 
 
-def tell(results: Sequence[tuple[Path, Mapping[str, Any]]], *, as_json: bool) -> None:
-    """Show the report of each file, and raise unless every proof passed.
+def show_reports(results: Sequence[tuple[Path, Mapping[str, Any]]], *, as_json: bool) -> None:
+    """Print the report of each proof, and raise unless all passed.
 
-    As JSON there is one object: the report of the first file, and under ``further`` those of the others, if any.
+    Args:
+        results: path and report of each file.
+        as_json: print one JSON object: the report of the first file, with those of the others under ``further``.
 
     Raises:
-        ParityError: with every reason.
+        ParityError: if a proof did not pass, with the reasons of all.
     """
     if as_json:
         first, *others = [{"path": str(path), **report} for path, report in results]
@@ -55,93 +61,97 @@ def tell(results: Sequence[tuple[Path, Mapping[str, Any]]], *, as_json: bool) ->
         if report["verdict"] != "passed"
     ]
     if faults:
-        wrong = [path for path, report in results if any(_is_wrong(result) for result in report["providers"])]
+        wrong = [path for path, report in results if _has_wrong_output(report)]
         hint = [f"'zoo bisect {shlex.quote(str(wrong[0]))}' names the first wrong node"] if wrong else []
         raise ParityError("; ".join([*faults, *hint]))
 
 
-def _is_wrong(result: Mapping[str, Any]) -> bool:
-    """Whether numbers were judged and are wrong, so that there is something to look for."""
-    return any(one["status"] == "failed" for one in result["outputs"])
+def _has_wrong_output(report: Mapping[str, Any]) -> bool:
+    """Return whether an output failed on some provider, so that a bisection has something to find."""
+    return any(output["status"] == "failed" for result in report["providers"] for output in result["outputs"])
 
 
 def _show(report: Mapping[str, Any], path: str) -> None:
-    """The verdict: a block for each provider, a line for each output; 80 columns wide."""
+    """Print the verdict, a block for each provider, and in it a line for each output, in 80 columns."""
     from zoo.run.model_card import up_to
 
     limits = [limit for result in report["providers"] if (limit := up_to(result, report))]
     verdict = f"{report['verdict']} {limits[0]}" if limits and report["verdict"] == "passed" else report["verdict"]
     click.echo(output.styled(f"parity of {path}: {verdict}", bold=True))
     if report.get("lowering", "auto") != "auto":
-        steps = f", for {report['steps']} steps and no other number of them" if "steps" in report else ""
+        steps = f", for exactly {report['steps']} steps" if "steps" in report else ""
         click.echo(f"lowering: {report['lowering']}{steps}")
     for result in report["providers"]:
         gap = "\n" if result["outputs"] else ""
         click.echo(f"{gap}{result['name']:<15}{_coloured(result['status'])}  {_place(result)}")
         for number, line in enumerate(_table(result["outputs"])):
-            click.echo(line if number else output.styled(line, dim=True))
-        for line in _besides(result):
+            click.echo(output.styled(line, dim=True) if number < len(HEADINGS) else line)
+        for line in _observations(result):
             click.echo(f"  {line}")
-    for line in _beside_float32(report):
+    for line in _against_float32(report):
         click.echo(line)
 
 
-def _besides(result: Mapping[str, Any]) -> Iterator[str]:
-    """What else was seen: why no verdict is possible beyond some step, whether it repeats itself, and on a provider
-    beside the CPU placement, copies and TF32."""
+def _observations(result: Mapping[str, Any]) -> Iterator[str]:
+    """Yield further observations, a line each.
+
+    On every provider: why no verdict is possible beyond some step, and whether runs of one input differ. On CUDA also
+    the difference from the CPU, TF32, copies between devices, and the placement of nodes.
+    """
     if "beyond" in result:
         yield f"beyond {result['judged_steps']} steps {_coloured('ill-conditioned')}: {result['beyond']}"
     repeats = result.get("repeats")
     if repeats and not repeats["identical"]:
-        yield f"{repeats['runs']} runs of one input differ by {repeats['largest_difference']:.1e}"
+        yield f"{repeats['runs']} runs of one input differ by up to {repeats['largest_difference']:.1e}"
     if result["provider"] == "cpu" or not result["outputs"]:
         return
     if "against_cpu" in result:
-        yield f"apart from the CPU's answers: {result['against_cpu']:.2g} of float32's budget"
+        yield f"largest difference from the CPU provider: {result['against_cpu']:.2g} of the float32 budget"
     if tf32 := result.get("tf32"):
         override = "" if tf32["override"] is None else f"; NVIDIA_TF32_OVERRIDE={tf32['override']}"
-        times = f"used: {tf32['over_budget']:.3g} times float32's budget" if tf32["seen"] else "not seen"
-        yield f"TF32 {times}{override}"
+        use = f"detected: error {tf32['over_budget']:.3g} times the float32 budget" if tf32["seen"] else "not detected"
+        yield f"TF32 {use}{override}"
     if copies := result.get("memcpy"):
-        yield "copies between devices: " + ", ".join(f"{one['nodes']} at {one['steps']} steps" for one in copies)
+        yield "copies between devices: " + ", ".join(f"{count['nodes']} at {count['steps']} steps" for count in copies)
     if result.get("elsewhere"):
-        yield f"recurrent nodes elsewhere: {len(result['elsewhere'])}, such as {result['elsewhere'][0]}"
+        yield f"recurrent nodes on another provider: {len(result['elsewhere'])}, such as {result['elsewhere'][0]}"
     if result.get("unpredicted"):
-        yield f"{len(result['unpredicted'])} nodes elsewhere than predicted; --json names them"
+        yield f"nodes not placed as predicted: {len(result['unpredicted'])}; --json lists them"
 
 
-def _beside_float32(report: Mapping[str, Any]) -> Iterator[str]:
-    """What a file of lower precision is worth, in lines."""
-    found = report.get("against_float32")
-    if found is None:
+def _against_float32(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the comparison of a lower-precision file with the float32 file, in lines."""
+    comparison = report.get("against_float32")
+    if comparison is None:
         return
-    yield f"beside the float32 file: {found['verdict']}"
-    if found["agreement"] is not None:
-        yield f"  the same label in {found['agreement']:.2%} of the validation part"
-    if "missing" in found:
-        yield f"  answers are not compared: {found['missing']}"
+    yield f"compared with the float32 file: {comparison['verdict']}"
+    if comparison["agreement"] is not None:
+        yield f"  equal labels in {comparison['agreement']:.2%} of the validation part"
+    if "missing" in comparison:
+        yield f"  predictions are not compared: {comparison['missing']}"
 
 
 def _table(outputs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The heading and a line for each output, in columns; nothing where there is no output."""
+    """Yield the heading in two lines and a line for each output, in columns; nothing where there is no output."""
     if not outputs:
         return
-    rows = [HEADINGS, *map(_figures, outputs)]
-    columns = zip(*rows, strict=True)
-    gapped = [max(len(cell) + 2 for cell in column) for column in columns]
-    name, *widths = map(max, gapped, WIDTHS)
-    statuses = ["", *("" if one["status"] == "passed" else f"  {_coloured(one['status'])}" for one in outputs)]
-    for (first, *others), status in zip(rows, statuses, strict=True):
+    rows = [*HEADINGS, *map(_cells, outputs)]
+    name, *widths = (
+        max(least, *(len(cell) + 2 for cell in column)) for least, *column in zip(WIDTHS, *rows, strict=True)
+    )
+    statuses = ("" if values["status"] == "passed" else f"  {_coloured(values['status'])}" for values in outputs)
+    for (first, *others), status in zip(rows, [*("" for _ in HEADINGS), *statuses], strict=True):
         figures = "".join(cell.rjust(width) for cell, width in zip(others, widths, strict=True))
         yield f"  {first.ljust(name)}{figures}{status}"
 
 
-def _figures(one: Mapping[str, Any]) -> tuple[str, ...]:
-    """One output: largest error, in units of its budget, torch's own too, amplification, share of equal labels."""
-    shares = [_share(one[name]) for name in ("over_budget", "torch_over_budget")]
-    amplified = f"{one['amplification']:,.0f}" if one["amplification"] < 1e9 else f"{one['amplification']:.2e}"
-    labels = "" if one["agreement"] is None else f"{one['agreement']:.0%}"
-    return one["name"], f"{one['max_error']:.1e}", *shares, amplified, labels
+def _cells(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the cells of one output, in the order of `HEADINGS`."""
+    shares = [_share(values[name]) for name in ("over_budget", "torch_over_budget")]
+    amplification = values["amplification"]
+    amplified = f"{amplification:,.0f}" if amplification < 1e9 else f"{amplification:.2e}"
+    labels = "" if values["agreement"] is None else f"{values['agreement']:.0%}"
+    return values["name"], f"{values['max_error']:.1e}", *shares, amplified, labels
 
 
 def _share(value: float) -> str:
@@ -149,12 +159,11 @@ def _share(value: float) -> str:
 
 
 def _place(result: Mapping[str, Any]) -> str:
-    """Where the nodes ran, or why none did."""
+    """Return how many nodes ran on each provider, or why none ran."""
     if not result["outputs"]:
         return str(result["reason"])
-    counts = [f"{count} on {name.removesuffix('ExecutionProvider')}" for name, count in result["nodes"].items()]
     limit = f"up to {result['judged_steps']} steps; " if "judged_steps" in result else ""
-    return f"{limit}nodes: {', '.join(counts)}"
+    return f"{limit}nodes: {output.node_counts(result['nodes'])}"
 
 
 def _coloured(status: str) -> str:
@@ -162,8 +171,8 @@ def _coloured(status: str) -> str:
 
 
 def wanted(chosen: Sequence[str], required: Sequence[str]) -> Wanted:
-    """The providers to prove on: those chosen and required, or all."""
+    """Return the providers to prove on: those chosen and those required, or all where none is chosen."""
     from zoo.proof.prove import MODES, Wanted
 
-    asked = tuple(dict.fromkeys((*chosen, *required)))
-    return Wanted(asked if chosen else tuple(MODES), asked, tuple(required))
+    named = tuple(dict.fromkeys((*chosen, *required)))
+    return Wanted(named if chosen else tuple(MODES), named, tuple(required))

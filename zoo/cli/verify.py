@@ -1,4 +1,4 @@
-"""``zoo verify``: whether this machine computes what an exported file says."""
+"""``zoo verify``: verify an exported file on this machine."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from zoo.errors import ParityError
 
 @click.command("verify")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--provider", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Run it there.")
-@click.option("--rejected", is_flag=True, help="Take a file too whose proof did not pass.")
+@click.option("--provider", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to run.")
+@click.option("--rejected", is_flag=True, help="Accept a file that did not pass its proof.")
 @output.common_options
 def command(file: Path, provider: str, rejected: bool, as_json: bool) -> None:
-    """Say whether FILE is as it was written, and gives here what it must. Needs neither torch nor onnx nor the run.
+    """Verify that FILE is unaltered and computes the expected outputs on this machine.
 
-    It checks the seal over every byte, that no other file is needed, the verdict of the file's proof, and the golden
-    input that the file carries, whose exact output it knows. Exit code 0 verified, 4 not, 5 where the provider cannot
-    run.
+    Needs NumPy and ONNX Runtime only. Four checks: the seal, a hash over every byte; that FILE needs no other file; the
+    verdict of its proof; and the golden input that FILE contains, whose outputs must agree with the exact ones stored
+    beside it.
+
+    Exit code: 0 verified, 4 not verified, 5 if the provider is unavailable.
     """
     from zoo.runtime.verify import verify
 
@@ -36,29 +38,30 @@ def command(file: Path, provider: str, rejected: bool, as_json: bool) -> None:
 
 
 def _show(report: Mapping[str, Any]) -> None:
-    """Everything in lines of 80 columns."""
+    """Print the report in lines of 80 columns."""
     click.echo(output.styled(f"{report['path']}: {report['verdict']}", bold=True))
-    for name, said in report["checks"].items():
-        mark = output.styled("ok", fg="green") if said == "ok" else output.styled("FAILED", fg="red")
-        click.echo(f"  {name:<15}{mark}{'' if said == 'ok' else f'  {said}'}")
-    for name, said in report.get("notes", {}).items():
-        click.echo(f"  {name:<15}{said}")
-    for one in report.get("outputs", []):
-        share = f"{one['over_budget']:.2f} of its budget"
-        click.echo(f"  {one['name']:<15}{one['status']:<17}error {one['error']:.1e}, {share}")
+    for name, result in report["checks"].items():
+        ok = result == "ok"
+        mark = output.styled("ok", fg="green") if ok else f"{output.styled('FAILED', fg='red')}  {result}"
+        click.echo(f"  {name:<15}{mark}")
+    for name, note in report.get("notes", {}).items():
+        click.echo(f"  {name:<15}{note}")
+    for values in report.get("outputs", []):
+        error = f"error {values['error']:.1e}, {values['over_budget']:.2f} of its budget"
+        click.echo(f"  {values['name']:<15}{values['status']:<17}{error}")
     facts = ("name", "opset", "lowering", "precision", "steps", "takes")
-    said = ", ".join(f"{name} {report[name]}" for name in facts if report.get(name, "float32") != "float32")
-    click.echo(f"  {'file':<15}{said}{', ' if said else ''}{report['bytes']:,} bytes")
+    texts = [f"{name} {report[name]}" for name in facts if report.get(name, "float32") != "float32"]
+    texts.append(f"{report['bytes']:,} bytes")
+    click.echo(f"  {'file':<15}{', '.join(texts)}")
     if "nodes" in report:
-        nodes = [f"{count} on {name.removesuffix('ExecutionProvider')}" for name, count in report["nodes"].items()]
         elsewhere = f"; not on {report['provider']}: {', '.join(report['elsewhere'])}" if report["elsewhere"] else ""
-        click.echo(f"  {'nodes':<15}{', '.join(nodes)}{elsewhere}")
+        click.echo(f"  {'nodes':<15}{output.node_counts(report['nodes'])}{elsewhere}")
         _show_versions(report["versions"])
 
 
-def _show_versions(found: Mapping[str, Mapping[str, str]]) -> None:
-    """Those that wrote the file beside those here; where they are the same, once."""
+def _show_versions(versions: Mapping[str, Mapping[str, str]]) -> None:
+    """Print the versions that wrote the file beside those installed here."""
     click.echo(output.styled(f"  {'versions':<20}{'file':<16}here", dim=True))
-    for name in dict.fromkeys((*found["file"], *found["here"])):
-        wrote, here = found["file"].get(name, "-"), found["here"].get(name, "-")
-        click.echo(f"  {name:<20}{wrote:<16}{'same' if wrote == here else here}")
+    for name in dict.fromkeys((*versions["file"], *versions["here"])):
+        writer, here = versions["file"].get(name, "-"), versions["here"].get(name, "-")
+        click.echo(f"  {name:<20}{writer:<16}{'same' if writer == here else here}")

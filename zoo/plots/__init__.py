@@ -1,1 +1,1 @@
-"""Pictures, as PNG files; one kind a file. Which of them a run gets: `zoo.jobs.pictures`."""
+"""Pictures as PNG files, one module for each kind; `zoo.jobs.pictures` chooses those of a run."""

@@ -1,4 +1,4 @@
-"""The picture of runs side by side, as a PNG file."""
+"""Picture of ``zoo compare``: quality, training time and latency of several runs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from zoo.jobs.compare import Comparison
 
 LABEL_WIDTH = 24
+"""Characters of a line of a label."""
 FAR_APART = 20
-"""From this ratio on, losses stand on a log axis: otherwise all small ones would look like zero."""
+"""Ratio of largest to smallest loss from which the axis is logarithmic; small losses would look like zero."""
 LOWEST = 4.2
-"""Height of the picture in inches."""
+"""Least height of the picture in inches."""
 
 
 def plot_comparison(comparison: Comparison, path: Path) -> None:
-    """Quality against parameters with the spread over seeds, the training times, and the latencies."""
+    """Draw the metric against the parameters with its range over seeds, the training times, and the latencies."""
     groups = comparison.groups
     labels = [_escaped("\n".join(textwrap.wrap(group.label, LABEL_WIDTH))) for group in groups]
     lines = sum(label.count("\n") + 1 for label in labels)
@@ -38,14 +39,14 @@ def plot_comparison(comparison: Comparison, path: Path) -> None:
     if any(latencies):
         latency = figure.add_subplot(grid[1, 1])
         _bars(latency, labels, latencies, "not exported")
-        providers = " and ".join(dict.fromkeys(name for own in latencies for name in own))
+        providers = " and ".join(dict.fromkeys(name for values in latencies for name in values))
         latency.set(title="latency of one sequence", xlabel=f"milliseconds, ONNX Runtime on {providers}, median")
     save(figure, path)
 
 
 def _quality(axes: Axes, comparison: Comparison) -> None:
     for index, group in enumerate(comparison.groups):
-        # The mean of equal numbers may be off by a rounding, and a bar must not be negative.
+        # Rounding may put the mean of equal values outside their range, and an error bar must not be negative.
         low, high = max(0.0, group.mean - min(group.values)), max(0.0, max(group.values) - group.mean)
         look: dict[str, Any] = {"color": colour(index), "marker": mark(index), "markersize": 8, "capsize": 4}
         bar = [[low], [high]] if len(group.values) > 1 else None
@@ -62,16 +63,16 @@ def _quality(axes: Axes, comparison: Comparison) -> None:
     axes.set(
         title="\n".join([f"test part ({comparison.better} is better)", *_show_naive(axes, comparison)]),
         xlabel="parameters",
-        ylabel=f"{comparison.metric.replace('_', ' ')}: mean, least and most",
+        ylabel=f"{comparison.metric.replace('_', ' ')}: mean, minimum, maximum",
     )
     axes.grid(alpha=0.3)
 
 
 def _show_naive(axes: Axes, comparison: Comparison) -> list[str]:
-    """Draw a line for each naive predictor that is near the models: one far off would leave them lying in a heap.
+    """Draw a line for each naive predictor near the models; a distant one would compress their range.
 
     Returns:
-        A line of text for each.
+        A line of text for each naive predictor.
     """
     groups = comparison.groups
     values = [value for group in groups for value in group.values]
@@ -87,24 +88,24 @@ def _show_naive(axes: Axes, comparison: Comparison) -> list[str]:
         axes.set_ylim(low / 2, high * 2)
     else:
         axes.set_ylim(low - 0.2 * reach, high + 0.2 * reach)
-    return [f"naive: {n} {value:.4g} ({'dashed' if value in near else 'off the page'})" for n, value in sorted(naive)]
+    return [f"naive: {n} {value:.4g} ({'dashed' if value in near else 'off the axis'})" for n, value in sorted(naive)]
 
 
 def _bars(axes: Axes, labels: Sequence[str], values: Sequence[Mapping[str, float]], empty: str = "") -> None:
-    """For each group bars by what they stand for, marked as the group's point is."""
-    kinds = list(dict.fromkeys(kind for own in values for kind in own))
-    height, largest = 0.7 / max(1, len(kinds)), max(value for own in values for value in own.values())
-    for index, own in enumerate(values):
-        for number, (kind, value) in enumerate(own.items()):
-            at = index + (number - (len(kinds) - 1) / 2) * height
-            axes.barh(at, value, height=0.9 * height, color=colour(index), alpha=1 - 0.4 * number)
+    """Draw a bar for each value of each group, in the colour of the group and with its mark."""
+    kinds = list(dict.fromkeys(kind for bars in values for kind in bars))
+    height, largest = 0.7 / max(1, len(kinds)), max(value for bars in values for value in bars.values())
+    for index, bars in enumerate(values):
+        for number, (kind, value) in enumerate(bars.items()):
+            position = index + (number - (len(kinds) - 1) / 2) * height
+            axes.barh(position, value, height=0.9 * height, color=colour(index), alpha=1 - 0.4 * number)
             text = (f"{value:.3g}" if value < 1000 else f"{value:,.0f}") + (f" {kind}" if len(kinds) > 1 else "")
-            axes.annotate(text, (value, at), (4, 0), textcoords="offset points", va="center", size=9)
+            axes.annotate(text, (value, position), (4, 0), textcoords="offset points", va="center", size=9)
         axes.plot(0.02, index, mark(index), color=colour(index), mec="white", transform=axes.get_yaxis_transform())
-        if not own:
+        if not bars:
             axes.annotate(empty, (0.05, index), xycoords=axes.get_yaxis_transform(), va="center", size=9)
     axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(max(3, len(labels)) - 0.5, -0.5)  # the first on top, as in the table
+    axes.set_ylim(max(3, len(labels)) - 0.5, -0.5)  # the first group on top, as in the table
     axes.set_xlim(0, largest * 1.25 or 1)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.grid(axis="x", alpha=0.3)

@@ -1,4 +1,4 @@
-"""The picture of a confusion matrix."""
+"""Picture of a confusion matrix."""
 
 from __future__ import annotations
 
@@ -12,14 +12,21 @@ from zoo.parity import Array
 from zoo.plots.style import save
 
 MOST_NUMBERS = 40
-"""Classes up to which the counts are written into the confusion matrix; of more they could not be read."""
+"""Classes up to which the cells contain their counts; more would be illegible."""
 MOST_LABELS = 60
-"""Labels along an axis."""
+"""Labels along an axis at most."""
 LONGEST_LABEL = 20
+"""Characters of a label; a longer one is cut."""
 
 
 def plot_confusion(confusion: Array, labels: Sequence[str], path: Path) -> None:
-    """Counts (classes, classes), true class by row: the shade is the share of the true class, the number the count."""
+    """Draw a confusion matrix; the shade of a cell is the share of the true class, the number is the count.
+
+    Args:
+        confusion: counts (classes, classes), true class by row.
+        labels: names of the classes.
+        path: the PNG file.
+    """
     classes = len(labels)
     shares = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
     size = min(13.0, max(4.0, 1.7 + 0.35 * classes))
@@ -30,7 +37,7 @@ def plot_confusion(confusion: Array, labels: Sequence[str], path: Path) -> None:
     axes.pcolormesh(edges, edges, shares, cmap="Blues", vmin=0, vmax=1, edgecolors=grid, linewidth=0.5)
     axes.set_aspect("equal")
     axes.invert_yaxis()  # the first class on top, as in a table
-    title = f"test part: {np.trace(confusion):,.0f} of {confusion.sum():,.0f} right"
+    title = f"test part: {np.trace(confusion):,.0f} of {confusion.sum():,.0f} correct"
     axes.set(xlabel="predicted", ylabel="true", title=title)
     named = range(0, classes, -(-classes // MOST_LABELS))
     names = [_shortened(labels[index]) for index in named]

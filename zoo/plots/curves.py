@@ -1,4 +1,4 @@
-"""The picture of a training: learning curves."""
+"""Picture of the learning curves."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from zoo.plots.style import BLUE, GREY, ORANGE, save
 from zoo.training.engine import EpochRecord
 
 FEW_EPOCHS = 30
-"""Up to here each epoch is marked with a dot: a single one would show no line."""
+"""Epochs up to which each is marked with a dot; a single epoch would show no line."""
 SIZE = (5.2, 6.0)
-"""Inches; one picture above the other, so that both can be read on a phone."""
+"""Width and height in inches; loss above metric, so that both are legible on a phone."""
 
 
 def plot_curves(history: Sequence[EpochRecord], metric: str, path: Path) -> None:
-    """Training and validation loss, and the metric that chose the best weights, against the epoch."""
+    """Draw training and validation loss, and the metric that chose the best weights, against the epoch."""
     epochs = [record.epoch for record in history]
     training = [record.train_loss for record in history]
     validation = [record.validation["loss"] for record in history]

@@ -1,4 +1,4 @@
-"""The picture of how far back gradients reach, as a PNG file."""
+"""Picture of ``zoo gradients``: the norm of dLoss/dstate against the step."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ if TYPE_CHECKING:
     from zoo.jobs.gradients import Curve
 
 LOWEST = 4.0
-"""Height of the picture in inches."""
+"""Least height of the picture in inches."""
 MARKS_ON_A_LINE = 8
 
 
 def plot_gradients(runs: Mapping[str, Sequence[Curve]], title: str, path: Path) -> None:
-    """The norms of every state of every run against the step, on a log axis.
+    """Draw the norms of every state of every run against the step, on a logarithmic axis.
 
-    A run has a colour and a mark, a state its dashes; of a single run each state has a colour too. A norm of zero has
-    no place on the axis and is left out.
+    Colour and mark stand for the run, dashes for the state; with a single run, colour and mark stand for the state too.
+    A norm of zero cannot be drawn on the axis and is left out.
 
     Args:
-        runs: the curves by the run's name.
+        runs: name of the run -> its curves.
+        title: the title of the picture.
+        path: the PNG file.
     """
     longest = max(len(curve.norms) for curves in runs.values() for curve in curves)
     count = sum(map(len, runs.values()))
     every = max(1, longest // MARKS_ON_A_LINE)
-    # Room for the legend, which stands beside the axes.
+    # The legend beside the axes needs the width.
     figure = Figure(figsize=(9.5, max(LOWEST, 0.8 + 0.19 * count)), layout="constrained")
     axes = figure.subplots()
     axes.set_yscale("log", nonpositive="mask")
@@ -45,7 +47,7 @@ def plot_gradients(runs: Mapping[str, Sequence[Curve]], title: str, path: Path) 
                 np.where(np.array(curve.norms) > 0, curve.norms, np.nan),
                 color=colour(look),
                 marker=mark(look),
-                # Curves that lie upon each other show their marks in turn.
+                # Shifted marks keep coinciding curves apart.
                 markevery=(shown * every // count, every),
                 markersize=4.5,
                 linestyle=dash(index),

@@ -1,4 +1,4 @@
-"""The picture of a matrix of proofs: a heat map whose cells carry their numbers."""
+"""Picture of the matrix: a heat map with the largest error / budget in each cell."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from matplotlib.patches import Rectangle
 from zoo.plots.style import save
 
 MARKS = {"failed": "F", "ill-conditioned": "I", "inconclusive": "N", "refused": "R"}
-"""What stands in a cell beside the number, or in place of it."""
+"""Letter in a cell, beside its number or without one."""
 FAULT = "#b3261e"
+"""Colour of a cell with a failed proof."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """The worst of some proofs."""
+    """Worst result of the proofs with the same settings."""
 
     status: str
-    """passed, failed, ill-conditioned, inconclusive or refused: the worst that there is."""
+    """The worst status: passed, failed, ill-conditioned, inconclusive or refused."""
     over_budget: float | None
-    """The largest error in units of its budget; None where there is none."""
+    """Largest error in units of its budget; None if no proof has one."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Cells by row and by column; None where nothing was tried."""
+    """Heat map with named rows and columns; a cell is None where nothing was tried."""
 
     title: str
     rows: Sequence[str]
@@ -39,7 +40,7 @@ class Grid:
 
 
 def plot_grids(grids: Sequence[Grid], path: Path) -> None:
-    """One grid above the other: the deeper the blue, the closer the error came to its budget; red is beyond it."""
+    """Draw the grids one above the other; a deeper blue is an error closer to its budget, red is a failure."""
     heights = [0.9 + 0.25 * len(grid.rows) for grid in grids]
     figure = Figure(figsize=(4.6, sum(heights)), layout="constrained")
     drawn = figure.subplots(len(grids), 1, squeeze=False, height_ratios=heights)
@@ -66,7 +67,7 @@ def _draw(axes: Axes, grid: Grid) -> None:
 
 
 def colour_of(cell: Cell) -> str | tuple[float, float, float, float]:
-    """Light enough for black letters, and its dark twin dark enough for white ones (`zoo.plots.twin`)."""
+    """Return a colour light enough for black text, whose dark twin is dark enough for white text."""
     if cell.status == "failed":
         return FAULT
     if cell.over_budget is None:

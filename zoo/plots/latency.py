@@ -1,4 +1,4 @@
-"""The pictures of how fast a run answers, as PNG files: all measurements in one, or one by itself."""
+"""Pictures of ``zoo bench``: latencies of all inputs in one picture, or of one input alone."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from zoo.jobs.bench import Bench, Block
 
 WIDTH, HEADING, ROW = 4.2, 0.9, 0.52
-"""Inches of one measurement, narrow enough for a phone: its width, what is above and below its rows, and a row."""
+"""Inches: width of a panel, which fits a phone; height of its title and axis; height of a bar."""
 
 
 def plot_bench(result: Bench, path: Path) -> None:
-    """For every provider, batch and time the median of each candidate as a bar, and a line up to the 95th percentile.
+    """Draw the median latency of each candidate as a bar, and a line up to the 95th percentile, for every input.
 
-    A column of the picture is a time, a row a provider and a batch; a candidate has one colour throughout.
+    Columns are numbers of steps, rows are pairs of provider and batch. A candidate has the same colour everywhere.
     """
     columns = list(dict.fromkeys(block.time for block in result.blocks))
     rows = list(dict.fromkeys((block.provider, block.batch) for block in result.blocks))
@@ -40,21 +40,21 @@ def plot_bench(result: Bench, path: Path) -> None:
 
 
 def plot_block(block: Block, path: Path) -> None:
-    """The same of one provider, batch and time."""
+    """Draw the latencies of one provider, batch and number of steps."""
     figure = Figure(figsize=(WIDTH, HEADING + ROW * len(block.rows)), layout="constrained")
     _draw(figure.subplots(), block, {row.name: colour(index) for index, row in enumerate(block.rows)})
     save(figure, path)
 
 
 def _draw(axes: Axes, block: Block, colours: Mapping[str, str]) -> None:
-    """Each candidate as a bar below its name and its numbers."""
+    """Draw each candidate as a bar below its name and its values."""
     for index, row in enumerate(block.rows):
-        told = f"{row.name}: {duration(row.p50)}" + (f", {row.ratio.median:.3g} times" if index else "")
-        axes.text(0, index - 0.42, told, size=9, va="top", parse_math=False)
+        label = f"{row.name}: {duration(row.p50)}" + (f", {row.ratio.median:.3g} times" if index else "")
+        axes.text(0, index - 0.42, label, size=9, va="top", parse_math=False)
         axes.barh(index + 0.22, 1e3 * row.p50, height=0.4, color=colours[row.name])
         axes.plot([1e3 * row.p50, 1e3 * row.p95], [index + 0.22] * 2, color=GREY, linewidth=1.5)
     axes.set_yticks([])
-    axes.set_ylim(len(block.rows) - 0.45, -0.55)  # the first on top, as in the table
+    axes.set_ylim(len(block.rows) - 0.45, -0.55)  # the first candidate on top, as in the table
     axes.set_xlim(0, 1.05e3 * max(row.p95 for row in block.rows))
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.tick_params(labelsize=9)

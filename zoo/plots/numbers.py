@@ -1,4 +1,4 @@
-"""Pictures of predicted numbers, as PNG files."""
+"""Pictures of numeric predictions: as a series over time, or as a scatter plot."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from zoo.parity import Array
 from zoo.plots.style import BLUE, GREY, ORANGE, save
 
 CLOSE_UP = 200
-"""Steps of the test part that are shown once more, larger."""
+"""Steps of the test part in the enlarged view."""
 
 
 def plot_series(parts: Mapping[str, tuple[Array, Array]], title: str, path: Path) -> None:
-    """True and predicted numbers (n,) of each part, one part after the other, and the first of the test part larger.
+    """Draw targets and predictions of all parts in sequence, and below them the first steps of the test part.
 
     Args:
-        parts: true and predicted numbers by the part's name, the last one the test part.
+        parts: name of the part -> targets (n,) and predictions (n,); the last is the test part.
+        title: the title of the picture.
+        path: the PNG file.
     """
     figure = Figure(figsize=(6.0, 6.4), layout="constrained")
     whole, close = figure.subplots(2, 1)
@@ -38,7 +40,7 @@ def plot_series(parts: Mapping[str, tuple[Array, Array]], title: str, path: Path
     name, (true, predicted) = list(parts.items())[-1]
     shown = slice(0, CLOSE_UP)
     _lines(close, np.arange(len(true))[shown], true[shown], predicted[shown], labelled=False)
-    close.set(title=f"{name}, from its first step", xlabel="step")
+    close.set(title=f"{name}, first steps", xlabel="step")
     figure.legend(loc="outside upper right", ncols=2)
     save(figure, path)
 
@@ -50,7 +52,7 @@ def _lines(axes: Axes, steps: Array, true: Array, predicted: Array, *, labelled:
 
 
 def plot_scatter(true: Array, predicted: Array, name: str, path: Path) -> None:
-    """Predicted against true numbers (n,) of the test part; on the line they are equal."""
+    """Draw predictions (n,) against targets (n,) of the test part; on the dashed line they are equal."""
     figure = Figure(figsize=(5.2, 5), layout="constrained")
     axes = figure.subplots()
     ends = [float(min(true.min(), predicted.min())), float(max(true.max(), predicted.max()))]

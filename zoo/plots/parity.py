@@ -1,4 +1,4 @@
-"""The picture of a proof: how far an exported file is off, and how far it may be."""
+"""Picture of a proof: errors of the exported file, and their budgets."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from matplotlib.figure import Figure
 from zoo.plots.style import ORANGE, colour, dash, mark, save
 
 WIDTH = 0.8
-"""Of the room of one number of steps, the share over which its cases are spread."""
+"""Share of the space of one number of steps over which its cases are spread."""
 
 Place = tuple[int, ...]
-"""Where an error belongs: (step,), or of a case (its steps,), or (its steps, those of a chunk) where it is a stream."""
+"""Position of an error: (step,); for a whole case (steps,); for a case of a stream (steps, steps of a chunk)."""
 
 
 @dataclass(frozen=True)
 class Course:
-    """Errors of one output on one provider and what they may be, all of one length and in the order of the steps."""
+    """Errors and budgets of one output on one provider, by place."""
 
     provider: str
     places: Sequence[Place]
@@ -30,20 +30,19 @@ class Course:
 
 @dataclass(frozen=True)
 class Panel:
-    """One output."""
+    """Part of the picture for one output."""
 
     output: str
     courses: Sequence[Course]
     of_steps: bool
-    """Whether it shows each step of one case; else each case, above its number of steps."""
+    """Whether the places are the steps of one case; otherwise they are cases."""
 
 
 def plot_parity(panels: Sequence[Panel], path: Path) -> None:
-    """Error and budget against steps, one output above the other; errors on a logarithmic axis.
+    """Draw error and budget against steps, one panel above the other, with a logarithmic axis of errors.
 
-    Lines where the steps are those of one case, and then the steps' axis is logarithmic too. Cases stand side by side
-    above their number of steps, or of steps and chunk: a mark at the error, and a bar at its budget. An error of 0 is
-    drawn at the lower edge.
+    The steps of one case are drawn as lines over a logarithmic axis. Cases are drawn side by side above their number of
+    steps, or of steps and chunk: a mark at the error and a bar at the budget. An error of 0 is drawn at the lower edge.
     """
     figure = Figure(figsize=(4.2, 0.6 + 2.3 * len(panels)), layout="constrained")
     drawn = figure.subplots(len(panels), squeeze=False)[:, 0]
@@ -52,13 +51,13 @@ def plot_parity(panels: Sequence[Panel], path: Path) -> None:
         axes.set_title(panel.output, size=10, loc="left", parse_math=False)
         axes.tick_params(labelsize=9)
         axes.grid(alpha=0.3)
-    known = {label: line for axes in drawn for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(list(known.values()), list(known), loc="outside lower center", ncols=2, fontsize=9)
+    legend = {label: line for axes in drawn for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(list(legend.values()), list(legend), loc="outside lower center", ncols=2, fontsize=9)
     save(figure, path)
 
 
 def draw_panel(axes: Axes, panel: Panel) -> None:
-    """One output's errors and budgets."""
+    """Draw errors and budgets of one output."""
     floor = _floor(panel)
     axes.set_yscale("log")
     axes.set_ylabel("error")
@@ -73,21 +72,21 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
     columns = _columns(panel.courses, groups)
     for index, (course, column) in enumerate(zip(panel.courses, columns, strict=True)):
         _cases(axes, course, index, floor, column)
-    # A number of steps is a name here: on an axis of numbers, cases side by side would stand at other numbers.
+    # The axis has a category for each number of steps: on a numeric axis, spread cases would cover other numbers.
     axes.set_xticks(range(len(groups)), ["\nby ".join(map(str, group)) for group in groups])
     axes.set_xlim(-0.5, len(groups) - 0.5)
     axes.set_xlabel("steps of a case" if len(groups[0]) == 1 else "steps of a case, by those of a chunk")
 
 
 def _columns(courses: Sequence[Course], groups: Sequence[Place]) -> list[list[float]]:
-    """Where each case of each course stands: around its group's number, no two at one place and all equally apart."""
+    """Return the position of each case of each course: spread around its group at equal distances."""
     counts = {group: max(course.places.count(group) for course in courses) for group in groups}
     apart = WIDTH / (max(counts.values()) * len(courses))
     columns = []
     for index, course in enumerate(courses):
         column = []
-        for at, place in enumerate(course.places):
-            number = course.places[:at].count(place) * len(courses) + index
+        for position, place in enumerate(course.places):
+            number = course.places[:position].count(place) * len(courses) + index
             middle = (counts[place] * len(courses) - 1) / 2
             column.append(groups.index(place) + apart * (number - middle))
         columns.append(column)
@@ -95,7 +94,7 @@ def _columns(courses: Sequence[Course], groups: Sequence[Place]) -> list[list[fl
 
 
 def _floor(panel: Panel) -> float:
-    """Where an error of 0 is drawn: below every other."""
+    """Return the value at which an error of 0 is drawn, below all other values."""
     values = [value for course in panel.courses for value in (*course.errors, *course.budgets) if value > 0]
     return min(values, default=1.0) / 2
 
@@ -110,7 +109,7 @@ def _lines(axes: Axes, course: Course, index: int, floor: float) -> None:
 
 def _cases(axes: Axes, course: Course, index: int, floor: float, column: Sequence[float]) -> None:
     errors, budgets = ([max(value, floor) for value in values] for values in (course.errors, course.budgets))
-    own = colour(2 * index)
-    axes.vlines(column, errors, budgets, color=own, linewidth=0.8, alpha=0.5)
-    axes.plot(column, errors, mark(index), color=own, markersize=4, label=f"error, {course.provider}")
+    shade = colour(2 * index)
+    axes.vlines(column, errors, budgets, color=shade, linewidth=0.8, alpha=0.5)
+    axes.plot(column, errors, mark(index), color=shade, markersize=4, label=f"error, {course.provider}")
     axes.plot(column, budgets, "_", color=ORANGE, markersize=8, markeredgewidth=2, label=f"budget, {course.provider}")

@@ -1,4 +1,4 @@
-"""What all pictures share: colours, marks and dashes that everybody can tell apart, and how they are saved."""
+"""Style of all pictures: colours, marks and dashes that colour-blind readers distinguish, and saving as PNG."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ DASHES = ((0, ()), (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (6, 2, 1, 
 
 
 def colour(index: int) -> str:
-    """The colour of the thing of this number."""
+    """Return the colour of the series with this index."""
     return COLOURS[index % len(COLOURS)]
 
 
 def mark(index: int) -> str:
-    """Its mark. There are more marks than colours, so that the two together repeat late."""
+    """Return the mark of the series with this index; with more marks than colours, pairs of both repeat late."""
     return MARKS[index % len(MARKS)]
 
 
 def dash(index: int) -> tuple[float, tuple[float, ...]]:
-    """The dashes of a thing's line of this number."""
+    """Return the line style of the series with this index."""
     return DASHES[index % len(DASHES)]
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all."""
+    """Write a figure as a PNG file, atomically."""
     FigureCanvasAgg(figure)
     picture = BytesIO()
     with warnings.catch_warnings():
-        # A script that the font does not have shows as boxes; nobody can do anything about it here.
+        # Characters that the font lacks are drawn as boxes; a warning would not help the user.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(picture, format="png", dpi=130)
     write_atomically(path, picture.getvalue())

@@ -1,4 +1,4 @@
-"""A picture's dark twin, and both made small enough to stand in a page."""
+"""Light and dark version of a picture, both small enough to embed in a page."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import numpy as np
 from PIL import Image
 
 GROUND = "#14171a"
-"""What white becomes in the dark: the ground of a dark page."""
+"""Background of the dark page; white becomes this colour."""
 COLOURS = 128
-"""Of a picture's palette; lines and letters need no more, and it takes a third of the bytes."""
+"""Colours of the palette; enough for lines and text, and a third of the bytes of a full-colour PNG."""
 
 
 def twins(png: bytes) -> tuple[bytes, bytes]:
-    """A picture drawn on white, and the same for a dark page, both as PNG with a palette.
+    """Return the light and the dark version of a picture drawn on white, both as PNG with a palette.
 
-    In the dark, lightness is turned round and hue stays: each colour moves by 1 - max - min along the grey axis, which
-    mirrors the L of HSL (https://www.w3.org/TR/css-color-4/#the-hsl-notation). Black then is `GROUND` and not black.
+    The dark version inverts the lightness and keeps the hue: each colour moves by 1 - max - min along the grey axis,
+    which mirrors the L of HSL (https://www.w3.org/TR/css-color-4/#the-hsl-notation). Its black is `GROUND`.
     """
     with Image.open(BytesIO(png)) as picture:
         light = picture.convert("RGB")
@@ -29,7 +29,7 @@ def twins(png: bytes) -> tuple[bytes, bytes]:
 
 
 def size_of(png: bytes) -> tuple[int, int]:
-    """(width, height) in pixels."""
+    """Return (width, height) of a PNG in pixels."""
     with Image.open(BytesIO(png)) as picture:
         return picture.size
 

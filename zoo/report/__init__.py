@@ -1,4 +1,4 @@
-"""The report of a run and its proof: one page of HTML that needs nothing beside itself, and its pictures."""
+"""Report of a run and its proofs: one self-contained HTML page, and its pictures as files."""
 
 from zoo.report.page import Report, write_report
 

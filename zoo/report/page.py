@@ -1,4 +1,4 @@
-"""Putting the page together."""
+"""HTML page of a run: gathers everything it shows and renders the template ``page.html``."""
 
 from __future__ import annotations
 
@@ -32,37 +32,35 @@ from zoo.run.run import Run
 
 PAGE = "report.html"
 PICTURES = "report"
-"""The folder of the pictures."""
-
-
+"""Name of the folder of the pictures."""
 MOST_PROOFS = 8
-"""Proofs that get a picture, so that the page stays small."""
+"""Proofs that get a picture; more would make the page large."""
 
 
 @dataclass(frozen=True)
 class Missing:
-    """A section that has nothing to show."""
+    """Section of the page without content, and the command that makes it."""
 
     section: str
     what: str
+    """A sentence about what is missing."""
     command: str
-    """That makes it."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was written."""
+    """Files and conclusions of a written report."""
 
     path: Path
     pictures: Sequence[Path]
     verdict: str | None
-    """Of all proofs together; None where there is none."""
+    """Verdict over all proofs; None without a proof."""
     missing: Sequence[Missing]
 
 
 @dataclass(frozen=True)
 class _Proven:
-    """A proof as the page shows it."""
+    """Proof as the page shows it."""
 
     proof: Proof
     lines: Sequence[Line]
@@ -70,18 +68,20 @@ class _Proven:
     tables: Sequence[Table]
     drawings: Sequence[Drawing]
     unread: str
-    """Why the file could not be read for the drawing, so that it shows what ran alone."""
+    """Why the file could not be read, so that the drawings show only nodes that ran; empty if it was read."""
 
 
 def write_report(run: Run, registry: Registry, path: Path | None, progress: Callable[[str], None]) -> Report:
-    """Write the page of a finished run, and its pictures into the run's folder ``report``.
+    """Write the HTML page of a finished run, and its pictures into the folder ``report`` of the run.
 
     Args:
-        path: of the page; report.html in the run's folder where it is None.
-        progress: told what is being done, a few words at a time.
+        run: the run.
+        registry: the usable plugins.
+        path: the file of the page; None for ``report.html`` in the run.
+        progress: called with the name of each stage.
 
     Raises:
-        RunError: where the run is not finished, or a file in it is not what it should be.
+        RunError: if the run is not finished, or one of its files is damaged.
     """
     config = run.config()
     album = Album(run.path / PICTURES)
@@ -90,9 +90,9 @@ def write_report(run: Run, registry: Registry, path: Path | None, progress: Call
     progress("pictures")
     matrix = _matrix(run, album)
     bench = _bench(run, album)
-    precision = precision_table([one.proof for one in proofs])
+    precision = precision_table([proven.proof for proven in proofs])
     missing = _missing(run, proofs=bool(proofs), matrix=bool(matrix), precision=bool(precision), bench=bool(bench))
-    verdict = overall([one.proof.report["verdict"] for one in proofs]) if proofs else None
+    verdict = overall([proven.proof.report["verdict"] for proven in proofs]) if proofs else None
     values = {
         "config": config,
         "result": _result(config),
@@ -102,10 +102,10 @@ def write_report(run: Run, registry: Registry, path: Path | None, progress: Call
         "proofs": proofs,
         "matrix": matrix,
         "precision": precision,
-        "worth": worth_it([one.proof for one in proofs]),
+        "worth": worth_it([proven.proof for proven in proofs]),
         "bench": bench,
         "learning": _learning(run, config, album),
-        "missing": {one.section: one for one in missing},
+        "missing": {section.section: section for section in missing},
         "commands": _commands(run),
         "made": datetime.now(UTC),
         "dark_ground": GROUND,
@@ -121,7 +121,7 @@ def write_report(run: Run, registry: Registry, path: Path | None, progress: Call
 
 
 def _result(config: Mapping[str, Any]) -> str:
-    """The test result by the metric that chose the weights, beside the naive ones."""
+    """Return the test result by the metric that chose the weights, with those of the naive predictors."""
     metric = config["metric"] if config["metric"] in config["test"] else next(iter(config["test"]))
     naive = [f"{name} {values[metric]:.4g}" for name, values in config["baselines"].items()]
     beside = f" (naive: {', '.join(naive)})" if naive else ""
@@ -138,7 +138,7 @@ def _results(config: Mapping[str, Any]) -> Table:
         for metric in config["test"]
     ]
     headings = ("metric", "test", *(f"naive: {name}, test" for name in naive), "validation")
-    return Table("The model beside naive predictors", headings, rows)
+    return Table("The model and naive predictors", headings, rows)
 
 
 def _proven(proof: Proof, registry: Registry, album: Album) -> _Proven:
@@ -147,11 +147,11 @@ def _proven(proof: Proof, registry: Registry, album: Album) -> _Proven:
 
 
 def _summary(proof: Proof, registry: Registry) -> tuple[GraphSummary | None, str]:
-    """The file in words, or why there are none."""
+    """Return the contents of the file, or None and why it cannot be read."""
     if not proof.file.is_file():
-        return None, f"{proof.name} is not there any more"
+        return None, f"{proof.name} no longer exists"
     if proof.exporter not in registry.exporters:
-        return None, f"no installed plugin knows the files of {proof.exporter}"
+        return None, f"no installed plugin reads the files of {proof.exporter}"
     try:
         return registry.exporter(proof.exporter).inspect(proof.file), ""
     except ZooError as error:
@@ -163,36 +163,36 @@ def _parity(proof: Proof, album: Album) -> Picture | None:
     if not drawn or sum(file.name.startswith("parity-") for file in album.files) >= 2 * MOST_PROOFS:
         return None
     alt = f"Error and budget against steps for {proof.name}. " + " ".join(_figures(panel) for panel in drawn)
-    where = dict.fromkeys("at each step of the longest input" if panel.of_steps else "of each input" for panel in drawn)
-    caption = f"{proof.name}: error and budget {', or '.join(where)}."
+    kinds = dict.fromkeys("at each step of the longest input" if panel.of_steps else "of each input" for panel in drawn)
+    caption = f"{proof.name}: error and budget {', or '.join(kinds)}."
     return album.draw(f"parity-{proof.key}", partial(plot_parity, drawn), alt, caption)
 
 
 def _figures(panel: Panel) -> str:
-    told = [
-        f"{one.provider}: errors up to {max(one.errors):.1e}, budgets from {min(one.budgets):.1e} to "
-        f"{max(one.budgets):.1e}"
-        for one in panel.courses
+    ranges = [
+        f"{course.provider}: errors up to {max(course.errors):.1e}, budgets from {min(course.budgets):.1e} to "
+        f"{max(course.budgets):.1e}"
+        for course in panel.courses
     ]
-    return f"{panel.output}: {'; '.join(told)}."
+    return f"{panel.output}: {'; '.join(ranges)}."
 
 
 def _matrix(run: Run, album: Album) -> Mapping[str, Any] | None:
-    """The first matrix that an exporter's folder has."""
-    found = sorted(run.path.glob("*/matrix.json"))
-    if not found:
+    """Return the first matrix in the folder of an exporter, with its picture and its table."""
+    paths = sorted(run.path.glob("*/matrix.json"))
+    if not paths:
         return None
-    values = read_object(found[0], "zoo check --matrix")
+    values = read_object(paths[0], "zoo check --matrix")
     counts = {status: count for status, count in values["counts"].items() if count}
-    told = ", ".join(f"{count:,} {status}" for status, count in counts.items())
-    worst = f"largest error of those that passed {values['worst']:.2f} of its budget"
-    alt = f"Heat map of {sum(counts.values()):,} proofs: {told}; {worst}."
+    summary = ", ".join(f"{count:,} {status}" for status, count in counts.items())
+    worst = f"largest error that passed: {values['worst']:.2f} of its budget"
+    alt = f"Heat map of {sum(counts.values()):,} proofs: {summary}; {worst}."
     caption = (
-        "Each cell is the worst of its combinations: the largest error in units of its budget. "
+        "Each cell shows the worst of its combinations: the largest error in units of its budget. "
         "F failed, I ill-conditioned, N inconclusive, R refused by the exporter; an empty cell was not tried."
     )
     picture = album.draw("matrix", partial(plot_grids, grids(values["rows"])), alt, caption)
-    return {**values, "told": told, "picture": picture, "table": not_passed(values["rows"])}
+    return {**values, "summary": summary, "picture": picture, "table": not_passed(values["rows"])}
 
 
 def _bench(run: Run, album: Album) -> Mapping[str, Any] | None:
@@ -211,7 +211,7 @@ def _bench(run: Run, album: Album) -> Mapping[str, Any] | None:
 
 
 def _learning(run: Run, config: Mapping[str, Any], album: Album) -> list[Picture]:
-    """The pictures that the build drew."""
+    """Return the pictures that the build drew: learning curves, and confusion matrix or predictions."""
     history = [json.loads(line) for line in run.metrics_file.read_text(encoding="utf-8").splitlines()]
     first, last, best, metric = history[0], history[-1], config["best_epoch"], config["metric"].replace("_", " ")
     curves = (
@@ -223,24 +223,23 @@ def _learning(run: Run, config: Mapping[str, Any], album: Album) -> list[Picture
     taken = (
         album.take(run.curves_file, curves, f"Learning curves; the weights are those of epoch {best}."),
         album.take(run.confusion_file, f"Confusion matrix of the test part: {results}.", "Confusion matrix."),
-        album.take(
-            run.predictions_file, f"Predicted and true numbers, on the test part with {results}.", "Predictions."
-        ),
+        album.take(run.predictions_file, f"Predictions and targets of the test part: {results}.", "Predictions."),
     )
     return [picture for picture in taken if picture is not None]
 
 
-def _missing(run: Run, **there: bool) -> list[Missing]:
+def _missing(run: Run, **present: bool) -> list[Missing]:
+    """Return the sections that are not present, each with the command that makes it."""
     place = shlex.quote(str(run.path))
-    known = (
+    sections = (
         Missing("proofs", "The run has not been exported and proven yet.", f"zoo export --onnx {place}"),
-        Missing("matrix", "The matrix of this architecture has not been proven.", f"zoo check --matrix {place}"),
+        Missing("matrix", "The matrix of this architecture has not been computed.", f"zoo check --matrix {place}"),
         Missing(
-            "precision", "No file of lower precision has been made.", f"zoo export --onnx --precision fp16 {place}"
+            "precision", "No file of lower precision has been exported.", f"zoo export --onnx --precision fp16 {place}"
         ),
         Missing("bench", "Latency has not been measured.", f"zoo bench {place}"),
     )
-    return [one for one in known if not there[one.section]]
+    return [section for section in sections if not present[section.section]]
 
 
 def _commands(run: Run) -> str:

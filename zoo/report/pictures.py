@@ -1,4 +1,4 @@
-"""The pictures of the page: drawn once, kept as files in two colours, and put into the page as data."""
+"""Pictures of the page: each saved as a light and a dark file, and embedded in the page as a data URI."""
 
 from __future__ import annotations
 
@@ -11,42 +11,44 @@ from zoo.files import write_atomically
 from zoo.plots.twin import size_of, twins
 
 NARROW = 800
-"""Pixels up to which a picture fits into half of a page; a wider one has all of it."""
+"""Width in pixels up to which a picture fits into half the page; a wider picture takes the whole width."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture in the page."""
+    """Picture as the page shows it."""
 
     light: str
-    """As a data URI."""
+    """Data URI of the PNG on white."""
     dark: str
+    """Data URI of the PNG on the dark background."""
     width: int
     height: int
     alt: str
-    """What it shows, with figures."""
+    """Text alternative, with the main numbers."""
     caption: str
 
     @property
     def wide(self) -> bool:
+        """Whether the picture takes the whole width of the page."""
         return self.width > NARROW
 
 
 @dataclass(frozen=True)
 class Album:
-    """The folder of the pictures' files."""
+    """Folder of the picture files, and the files written so far."""
 
     folder: Path
     files: list[Path] = field(default_factory=list)
 
     def draw(self, name: str, plot: Callable[[Path], None], alt: str, caption: str) -> Picture:
-        """A picture that ``plot`` draws."""
+        """Draw a picture by calling ``plot`` with the path of a PNG file."""
         file = self.folder / f"{name}.png"
         plot(file)
         return self._keep(name, file.read_bytes(), alt, caption)
 
     def take(self, file: Path, alt: str, caption: str) -> Picture | None:
-        """A picture that the run has; None where it has not."""
+        """Return an existing picture of the run, or None if the file does not exist."""
         return self._keep(file.stem, file.read_bytes(), alt, caption) if file.is_file() else None
 
     def _keep(self, name: str, png: bytes, alt: str, caption: str) -> Picture:

@@ -1,7 +1,8 @@
-"""Where each node ran, as boxes in the order of the graph."""
+"""Placement of nodes on the page: boxes in the order of the graph."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -11,20 +12,20 @@ from zoo.exporting.exporter import GraphSummary
 from zoo.report.proofs import Proof, number
 
 MOST = 14
-"""Boxes of one part of the graph. Of more, those of one operator on one provider become one."""
+"""Boxes of one part of the graph at most; above that, nodes with the same operator and provider share a box."""
 LOOPS = ("Scan", "Loop", "If")
 GONE = ""
-"""The provider of a node that did not run by itself."""
+"""Provider of a node that ONNX Runtime folded into a constant or fused with other nodes."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """One node, or several that are alike."""
+    """Node of the graph, or several nodes with the same operator and provider."""
 
     operator: str
     name: str
     provider: str
-    """Without ``ExecutionProvider``; `GONE` where ONNX Runtime computed the node beforehand or fused it with others."""
+    """Name without ``ExecutionProvider``, or `GONE`."""
     note: str = ""
     count: int = 1
     body: Sequence[Box] = ()
@@ -32,7 +33,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Part:
-    """Boxes that follow each other and whose names begin alike."""
+    """Consecutive boxes whose names share the first component."""
 
     name: str
     boxes: Sequence[Box]
@@ -40,56 +41,60 @@ class Part:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A graph as it ran."""
+    """Graph with the provider of each node."""
 
     modes: Sequence[str]
-    """The ways of running in which it looks like this."""
+    """Modes that placed the nodes in this way."""
     parts: Sequence[Part]
     counts: Mapping[str, int]
-    """Nodes by provider, bodies included."""
-    seen: Sequence[str]
-    """What else was seen of it there, in sentences."""
+    """Number of nodes by provider, including the bodies of loops."""
+    observations: Sequence[str]
+    """Further observations, a sentence for each mode."""
 
 
 def drawings(proof: Proof, summary: GraphSummary | None) -> list[Drawing]:
-    """One for each way in which the nodes were placed.
+    """Return a drawing for each distinct placement of the nodes.
 
     Args:
-        summary: the file in words; None where nothing can tell what is in it, and then what ran is drawn alone.
+        proof: the proof, whose report contains the placement in each mode.
+        summary: contents of the file; None if the file cannot be read, and then only nodes that ran are drawn.
     """
-    known: dict[tuple[tuple[str, str, str], ...], list[Mapping[str, Any]]] = {}
+    placements: dict[tuple[tuple[str, str, str], ...], list[Mapping[str, Any]]] = {}
     for result in proof.report["providers"]:
-        placed = tuple((one["name"], one["operator"], _short(one["provider"])) for one in result.get("placement", ()))
+        placed = tuple(
+            (node["name"], node["operator"], _short(node["provider"])) for node in result.get("placement", ())
+        )
         if placed:
-            known.setdefault(placed, []).append(result)
-    return [_draw(results, placed, summary) for placed, results in known.items()]
+            placements.setdefault(placed, []).append(result)
+    return [_draw(results, placed, summary) for placed, results in placements.items()]
 
 
 def _short(provider: str) -> str:
     return provider.removesuffix("ExecutionProvider")
 
 
-def _seen(result: Mapping[str, Any]) -> list[str]:
-    """What `zoo.proof.observed` saw of a provider."""
-    told = []
-    if (again := result.get("repeats")) is not None:
-        same = "the same bits" if again["identical"] else f"answers up to {number(again['largest_difference'])} apart"
-        told.append(f"{again['runs']} runs of one input gave {same}")
-    if (copied := result.get("memcpy")) is not None:
-        counts = ", ".join(f"{one['nodes']} for {one['steps']} steps" for one in copied)
-        told.append(f"copies between devices: {counts}")
+def _observations(result: Mapping[str, Any]) -> list[str]:
+    """Return the observations of `zoo.proof.observed` in one mode as a sentence, or nothing where there are none."""
+    observations = []
+    if (repeats := result.get("repeats")) is not None:
+        apart = f"outputs that differ by up to {number(repeats['largest_difference'])}"
+        gave = "identical outputs" if repeats["identical"] else apart
+        observations.append(f"{repeats['runs']} runs of one input gave {gave}")
+    if (copies := result.get("memcpy")) is not None:
+        counts = ", ".join(f"{count['nodes']} for {count['steps']} steps" for count in copies)
+        observations.append(f"copies between devices: {counts}")
     if "against_cpu" in result:
-        told.append(f"from the CPU's answers no further than {result['against_cpu']:.2f} of the budget")
-    if (fine := result.get("tf32")) is not None:
-        told.append(f"TF32 was {'' if fine['seen'] else 'not '}seen in the answers")
-    return [f"{result['name']}: {'; '.join(told)}."] if told else []
+        observations.append(f"largest difference from the CPU provider: {result['against_cpu']:.2f} of the budget")
+    if (tf32 := result.get("tf32")) is not None:
+        observations.append(f"TF32 {'' if tf32['seen'] else 'not '}detected in the outputs")
+    return [f"{result['name']}: {'; '.join(observations)}."] if observations else []
 
 
 def _draw(
     results: Sequence[Mapping[str, Any]], placed: Iterable[tuple[str, str, str]], summary: GraphSummary | None
 ) -> Drawing:
     ran = [Box(operator, name, provider) for name, operator, provider in placed]
-    nodes = [(one.name, one.operator, "") for one in ran] if summary is None else summary.nodes
+    nodes = [(box.name, box.operator, "") for box in ran] if summary is None else summary.nodes
     names = {name for name, _, _ in nodes}
     loops = [name for name, operator, _ in nodes if operator in LOOPS]
     bodies: dict[str, list[Box]] = {name: [] for name in loops}
@@ -97,21 +102,19 @@ def _draw(
     for box in ran:
         if box.name in names:
             continue
-        around = max((name for name in loops if box.name.startswith(f"{name}/")), key=len, default=None)
-        (added if around is None else bodies[around]).append(box)
-    where = {box.name: box.provider for box in ran}
+        loop = max((name for name in loops if box.name.startswith(f"{name}/")), key=len, default=None)
+        (added if loop is None else bodies[loop]).append(box)
+    providers = {box.name: box.provider for box in ran}
     boxes = [
-        Box(operator, name, where.get(name, GONE), note, body=merged(bodies.get(name, ())))
+        Box(operator, name, providers.get(name, GONE), note, body=merged(bodies.get(name, ())))
         for name, operator, note in nodes
     ]
-    parts = [_part(name, list(some)) for name, some in groupby(boxes, lambda box: box.name.partition("/")[0])]
+    parts = [_part(name, list(group)) for name, group in groupby(boxes, lambda box: box.name.partition("/")[0])]
     if added:
         parts.append(_part("added by ONNX Runtime", added))
-    counts: dict[str, int] = {}
-    for provider in [*(box.provider for box in ran), *(GONE for box in boxes if box.provider == GONE)]:
-        counts[provider] = counts.get(provider, 0) + 1
-    seen = [line for result in results for line in _seen(result)]
-    return Drawing([result["name"] for result in results], parts, counts, seen)
+    counts = Counter([*(box.provider for box in ran), *(GONE for box in boxes if box.provider == GONE)])
+    observations = [line for result in results for line in _observations(result)]
+    return Drawing([result["name"] for result in results], parts, counts, observations)
 
 
 def _part(name: str, boxes: Sequence[Box]) -> Part:
@@ -119,10 +122,10 @@ def _part(name: str, boxes: Sequence[Box]) -> Part:
 
 
 def merged(boxes: Sequence[Box]) -> list[Box]:
-    """One box for all of one operator on one provider, where the first of them stood; loops keep their own."""
-    found: dict[Any, Box] = {}
+    """Merge nodes with the same operator and provider into one box, at the position of the first; loops stay single."""
+    merged_boxes: dict[Any, Box] = {}
     for box in boxes:
         key = box.name if box.operator in LOOPS else (box.operator, box.provider)
-        known = found.get(key)
-        found[key] = box if known is None else replace(known, name="", note="", count=known.count + 1)
-    return list(found.values())
+        first = merged_boxes.get(key)
+        merged_boxes[key] = box if first is None else replace(first, name="", note="", count=first.count + 1)
+    return list(merged_boxes.values())

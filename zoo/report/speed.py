@@ -1,4 +1,4 @@
-"""What the page says of latency and of lower precision: measurements that other commands left in the run."""
+"""Latency and lower precision on the page, from the measurements that other commands left in the run."""
 
 from __future__ import annotations
 
@@ -14,131 +14,126 @@ from zoo.run.model_card import kilobytes
 from zoo.timing import Ratio, duration
 
 MOST_BLOCKS = 6
-"""Pictures of latency; the tables have every measurement."""
+"""Pictures of latency on a page; the tables contain every measurement."""
 
 
 def read_bench(values: Mapping[str, Any]) -> Bench:
-    """What ``zoo bench`` wrote, from the JSON."""
+    """Return the result of ``zoo bench`` from the values of bench.json."""
     blocks = [
         Block(**{**block, "rows": [Row(**{**row, "ratio": Ratio(**row["ratio"])}) for row in block["rows"]]})
         for block in values["blocks"]
     ]
-    files = [File(**one) for one in values["files"]]
-    left_out = [LeftOut(**one) for one in values["left_out"]]
+    files = [File(**file) for file in values["files"]]
+    left_out = [LeftOut(**candidate) for candidate in values["left_out"]]
     rest = {name: values[name] for name in ("run", "threads", "warmup", "unavailable", "machine", "versions")}
     return Bench(blocks=blocks, files=files, left_out=left_out, **rest)
 
 
 def latency_pictures(result: Bench, album: Album) -> list[Picture]:
-    """One for each provider, batch and time, so that each can be read on a phone."""
+    """Draw one picture for each provider, batch and number of steps, narrow enough for a phone."""
     pictures = []
     for block in result.blocks[:MOST_BLOCKS]:
         name = f"latency-{block.provider}-batch-{block.batch}-{block.time}-steps"
-        medians = "; ".join(_told(row, first=row is block.rows[0]) for row in block.rows)
-        caption = f"{block.provider}, batch {block.batch}, {block.time} steps, {block.rounds} rounds."
+        medians = "; ".join(
+            f"{row.name} {duration(row.p50)}" + (f", {row.ratio.median:.3g} times the first" if index else "")
+            for index, row in enumerate(block.rows)
+        )
+        caption = f"{_input(block)}, {block.rounds} rounds."
         pictures.append(album.draw(name, partial(plot_block, block), f"Median latency of a batch: {medians}.", caption))
     return pictures
 
 
-def _told(row: Row, *, first: bool) -> str:
-    return f"{row.name} {duration(row.p50)}" + ("" if first else f", {row.ratio.median:.3g} times the first")
-
-
 def latency_tables(result: Bench) -> list[Table]:
-    """Every measurement in figures."""
+    """Return a table of all measurements for each provider, batch and number of steps."""
     headings = ("candidate", "median", "95th percentile", "sequences a second", "steps a second", "times the first")
+    return [Table(_input(block), headings, latency_rows(block)) for block in result.blocks]
+
+
+def _input(block: Block) -> str:
+    return f"{block.provider}, batch {block.batch}, {block.time} steps"
+
+
+def latency_rows(block: Block) -> list[tuple[str, ...]]:
+    """Return the cells of each candidate: name, median, 95th percentile, throughputs, ratio to the first candidate."""
     return [
-        Table(
-            f"{block.provider}, batch {block.batch}, {block.time} steps",
-            headings,
-            [
-                (
-                    row.name,
-                    duration(row.p50),
-                    duration(row.p95),
-                    f"{row.sequences_per_second:,.0f}",
-                    f"{row.steps_per_second:,.0f}",
-                    "1" if row is block.rows[0] else str(row.ratio),
-                )
-                for row in block.rows
-            ],
+        (
+            row.name,
+            duration(row.p50),
+            duration(row.p95),
+            f"{row.sequences_per_second:,.0f}",
+            f"{row.steps_per_second:,.0f}",
+            str(row.ratio) if index else "1",
         )
-        for block in result.blocks
+        for index, row in enumerate(block.rows)
     ]
 
 
 def not_measured(result: Bench) -> list[str]:
-    """What was left out, and why."""
-    lacking = [f"{name}: unavailable: {reason}" for name, reason in result.unavailable.items()]
-    return [*lacking, *(f"{one.name}: left out: {one.reason}" for one in result.left_out)]
+    """Return a line for each provider and each candidate that was not measured, with the reason."""
+    unavailable = [f"{name}: unavailable: {reason}" for name, reason in result.unavailable.items()]
+    return [*unavailable, *(f"{candidate.name}: left out: {candidate.reason}" for candidate in result.left_out)]
 
 
 def precision_table(proofs: Sequence[Proof]) -> Table | None:
-    """Files of lower precision against float32; None where there is none."""
+    """Return the table of lower-precision files in units of the float32 file, or None where there is no such file."""
     lower = [proof for proof in proofs if "precision" in proof.report]
     if not lower:
         return None
     measured = [proof.report["against_float32"] for proof in lower if "against_float32" in proof.report]
-    places = list(dict.fromkeys(_place(one) for found in measured for one in found["latency"]))
-    full: Mapping[str, float] = next((found["metrics"]["float32"] for found in measured if found["metrics"]), {})
+    inputs = list(dict.fromkeys(_timed_input(latency) for values in measured for latency in values["latency"]))
+    metrics: Mapping[str, float] = next((values["metrics"]["float32"] for values in measured if values["metrics"]), {})
     headings = [
         *("file", "precision", "proof", "largest error", "size"),
-        *(f"time: {place}" for place in places),
-        *(metric.replace("_", " ") for metric in full),
-        "same answers",
+        *(f"time: {name}" for name in inputs),
+        *(metric.replace("_", " ") for metric in metrics),
+        "equal labels",
     ]
-    plain = [
-        "float32",
-        "float32",
-        "",
-        "",
-        "1",
-        *("1" for _ in places),
-        *(f"{value:.4g}" for value in full.values()),
+    float32 = [
+        *("float32", "float32", "", "", "1"),
+        *("1" for _ in inputs),
+        *(f"{value:.4g}" for value in metrics.values()),
         "",
     ]
-    return Table(
-        "Sizes and times in units of the float32 file's",
-        headings,
-        [plain, *(_precision(one, places, full) for one in lower)],
-    )
+    rows = [float32, *(_precision(proof, inputs, metrics) for proof in lower)]
+    return Table("Size and time in units of those of the float32 file", headings, rows)
 
 
-def _place(one: Mapping[str, Any]) -> str:
-    return f"{one['provider']}, batch {one['batch']}, {one['time']} steps"
+def _timed_input(latency: Mapping[str, Any]) -> str:
+    return f"{latency['provider']}, batch {latency['batch']}, {latency['time']} steps"
 
 
 def worth_it(proofs: Sequence[Proof]) -> list[tuple[str, str]]:
-    """What the measurements say of each file of lower precision, by the file's name."""
-    told = []
+    """Return (file name, conclusion) for each lower-precision file, from its measurements."""
+    conclusions = []
     for proof in proofs:
-        found = proof.report.get("against_float32")
-        if found is not None:
-            told.append((proof.name, found["verdict"]))
-            if "missing" in found:
-                told.append((proof.name, f"answers are not compared: {found['missing']}"))
+        measured = proof.report.get("against_float32")
+        if measured is not None:
+            conclusions.append((proof.name, measured["verdict"]))
+            if "missing" in measured:
+                conclusions.append((proof.name, f"predictions are not compared: {measured['missing']}"))
         elif "precision" in proof.report:
-            told.append((proof.name, "not measured beside the float32 file"))
-    return told
+            conclusions.append((proof.name, "not compared with the float32 file"))
+    return conclusions
 
 
-def _precision(proof: Proof, places: Sequence[str], metrics: Iterable[str]) -> list[str]:
+def _precision(proof: Proof, inputs: Sequence[str], metrics: Iterable[str]) -> list[str]:
     report = proof.report
-    found = report.get("against_float32", {})
-    outputs = [one for result in proof.ran for one in result["outputs"]]
-    worst = max(outputs, key=lambda one: one["over_budget"] or 0.0, default=None)
+    measured = report.get("against_float32", {})
+    outputs = [output for result in proof.ran for output in result["outputs"]]
+    worst = max(outputs, key=lambda output: output["over_budget"] or 0.0, default=None)
     times = {
-        _place(one): f"{one['ratio']:.2f} ({one['low']:.2f} to {one['high']:.2f})" for one in found.get("latency", ())
+        _timed_input(latency): f"{latency['ratio']:.2f} ({latency['low']:.2f} to {latency['high']:.2f})"
+        for latency in measured.get("latency", ())
     }
-    own = (found.get("metrics") or {}).get("this", {})
-    agreement = found.get("agreement")
+    values = (measured.get("metrics") or {}).get("this", {})
+    agreement = measured.get("agreement")
     return [
         proof.name,
         str(report["precision"]),
         str(report["verdict"]),
         "" if worst is None or not worst["over_budget"] else share(worst),
-        f"{found['size_ratio']:.2f} ({kilobytes(found['size'])})" if found else "",
-        *(times.get(place, "") for place in places),
-        *(f"{own[metric]:.4g}" if metric in own else "" for metric in metrics),
+        f"{measured['size_ratio']:.2f} ({kilobytes(measured['size'])})" if measured else "",
+        *(times.get(name, "") for name in inputs),
+        *(f"{values[metric]:.4g}" if metric in values else "" for metric in metrics),
         "" if agreement is None else f"{agreement:.2%}",
     ]
