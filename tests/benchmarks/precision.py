@@ -15,7 +15,7 @@ from zoo.cli.progress import Silence
 from zoo.exporting.exporter import SHORT, ExportOptions
 from zoo.jobs.build import build, prepare
 from zoo.jobs.export import export
-from zoo.plugins.architecture import architecture
+from zoo.plugins.architecture import make_architecture
 from zoo.plugins.registry import Registry, load_registry
 from zoo.proof.prove import Wanted
 from zoo.run.run import Run
@@ -32,7 +32,7 @@ def main() -> None:
     print("| | precision | proof | error / budget | same label | size | batch 1 | batch 32 | accuracy | verdict |")
     print(f"|{'---|' * 10}")
     registry = load_registry()
-    registry.architectures.update({name: architecture(CELLS[name]) for name in CUSTOM})
+    registry.architectures.update({name: make_architecture(CELLS[name]) for name in CUSTOM})
     with tempfile.TemporaryDirectory() as folder:
         for name in (*BUILT_IN, *CUSTOM):
             run = _train(name, registry, Path(folder) / name)

@@ -43,7 +43,7 @@ class Named(Config):
     name: str
 
 
-def architecture(item: type[Cell] | type[Layer]) -> Architecture:
+def make_architecture(item: type[Cell] | type[Layer]) -> Architecture:
     """The architecture that a plugin's class becomes; a cell gets a layer class of its own."""
     layer: type[Layer]
     if issubclass(item, Cell):

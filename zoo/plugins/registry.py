@@ -25,7 +25,7 @@ from zoo.exporting.exporter import Exporter
 from zoo.nn.cell import Cell
 from zoo.nn.recurrent import Layer
 from zoo.plugins import hookspecs
-from zoo.plugins.architecture import Architecture, architecture, named_config
+from zoo.plugins.architecture import Architecture, make_architecture, named_config
 from zoo.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def _add(registry: Registry, names: list[EntryPoint], hook: str, item: object) -
     if (taken := registry.origins.get(f"{kind}.{name}")) is not None:
         raise PluginError(f"the {kind} {name!r} is already brought by {taken}; rename one")
     if issubclass(item, Cell | Layer):
-        registry.architectures[name] = architecture(item)
+        registry.architectures[name] = make_architecture(item)
     elif issubclass(item, DataSource):
         named_config(name, item.Config)
         registry.data[name] = item
