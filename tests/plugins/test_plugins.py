@@ -111,7 +111,7 @@ BROKEN = {
     "syntax_error": "cannot be imported: SyntaxError: ",
     "exits": "cannot be imported: SystemExit: usage: exits FILE",
     "refused_type": "cannot be imported: PydanticSchemaGenerationError: ",
-    "no_hooks": "brings no architecture 'no_hooks'; remove the entry point",
+    "no_hooks": "provides no architecture 'no_hooks'; remove the entry point",
     "misspelt_hook": "unknown hook 'zoo_register_cell' in plugin <module 'tests.plugins.broken.misspelt_hook' from",
     "unmarked_hook": "zoo_register_cells: needs @zoo.hookimpl above it",
     "wrong_argument": "Argument(s) {'registry'} are declared in the hookimpl but can not be found in the hookspec",
@@ -122,13 +122,13 @@ BROKEN = {
     "returns_class": "zoo_register_cells must return a list of classes, got MGUCell",
     "returns_instance": "zoo_register_cells: expected a subclass of zoo.Cell, got MGUCell(",
     "returns_wrong_kind": "zoo_register_cells: expected a subclass of zoo.Cell, got Waves",
-    "nameless": "Nameless needs a class attribute 'name', a plain word, got None",
-    "exporter.bad_name": "Outside needs a class attribute 'name', a plain word, got '../outside'",
-    "other_name": "brings the architecture 'hidden_away', but none of its entry points bears that name",
-    "abstract": "Abstract leaves out step",
+    "nameless": "Nameless needs a class attribute 'name' of letters, digits and '_', got None",
+    "exporter.bad_name": "Outside needs a class attribute 'name' of letters, digits and '_', got '../outside'",
+    "other_name": "provides the architecture 'hidden_away', but none of its entry points has that name",
+    "abstract": "Abstract does not implement step",
     "data.plain_config": "cannot be used: TypeError: PlainConfig.Config must be a subclass of zoo.Config",
     "task.no_schema": "cannot be used: PydanticInvalidForJsonSchema: Cannot generate a JsonSchema",
-    "taken_field": "cannot be used: TypeError: the field dropout of its Config has a meaning already; rename it",
+    "taken_field": "cannot be used: TypeError: the field dropout of its Config is reserved; rename it",
     "layer_without_cell": "cannot be used: AttributeError: type object 'LayerWithoutCell' has no attribute 'cell'",
 }
 """Entry point, whose last part is the module's name -> what is said of it."""
@@ -193,7 +193,7 @@ def test_a_name_that_is_taken_stays_with_the_first() -> None:
     registry = build_registry(points)
     (fault,) = registry.faults
     assert fault == (
-        "plugin lstm (stranger 1.2.3, tests.plugins.broken.duplicate): the architecture 'lstm' is already brought by "
+        "plugin lstm (stranger 1.2.3, tests.plugins.broken.duplicate): the architecture 'lstm' is already provided by "
         f"recurrent-zoo {zoo.__version__}; rename one"
     )
     assert registry.architectures["lstm"].layer.cell.__module__ == "zoo_lstm"
@@ -211,8 +211,8 @@ def test_an_entry_point_that_its_plugin_does_not_fill() -> None:
     names = {**stranger.ENTRY_POINTS, "task.promised": module, "observer.second": module}
     registry = build_registry(points_of(names))
     assert registry.faults == [
-        f"plugin task.promised (stranger 1.2.3, {module}): brings no task 'promised'; remove the entry point",
-        f"plugin observer.second (stranger 1.2.3, {module}): brings no observer 'second'; remove the entry point",
+        f"plugin task.promised (stranger 1.2.3, {module}): provides no task 'promised'; remove the entry point",
+        f"plugin observer.second (stranger 1.2.3, {module}): provides no observer 'second'; remove the entry point",
     ]
 
 
@@ -301,7 +301,7 @@ def test_a_spec_that_names_a_broken_plugin(install: Install, tmp_path: Path) -> 
     outcome = run_zoo("build", spec, "--dry-run")
     assert outcome.exit_code == 3
     assert (
-        "warning: plugin abstract (stranger 1.2.3, tests.plugins.broken.abstract): Abstract leaves out step"
+        "warning: plugin abstract (stranger 1.2.3, tests.plugins.broken.abstract): Abstract does not implement step"
         in outcome.stderr
     )
     assert "architecture.name: 'abstract' is not known" in outcome.stderr
@@ -311,7 +311,7 @@ def test_a_broken_exporter_says_why() -> None:
     registry = build_registry(points_of({"exporter.bad_name": "tests.plugins.broken.bad_name"}))
     with pytest.raises(zoo.PluginError, match="Outside needs a class attribute 'name'"):
         registry.exporter("bad_name")
-    with pytest.raises(zoo.PluginError, match=r"^no installed plugin brings the exporter 'onnx'; see 'zoo plugins'$"):
+    with pytest.raises(zoo.PluginError, match=r"^no installed plugin provides the exporter 'onnx'; see 'zoo plugins'$"):
         registry.exporter("onnx")
 
 

@@ -386,5 +386,5 @@ def test_without_any_plugin_of_a_kind(part: str) -> None:
         "data": installed.data,
         "tasks": installed.tasks,
     }
-    with pytest.raises(PluginError, match=f"no usable plugin brings any {part.removesuffix('s')}; see 'zoo plugins'"):
+    with pytest.raises(PluginError, match=f"no usable plugin provides any {part.removesuffix('s')}; see 'zoo plugins'"):
         SpecReader.of(Registry(**{**brought, part: {}}))

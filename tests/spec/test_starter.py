@@ -50,7 +50,7 @@ def test_init_never_overwrites() -> None:
     outcome = run_zoo("init")
     assert outcome.exit_code == 2
     assert outcome.stderr == (
-        "error: specs/gru.yaml: exists already and is another, and 1 more; nothing was written; "
+        "error: specs/gru.yaml: exists and has other content, and 1 more; nothing was written; "
         "name a new folder: zoo init DIR\n"
     )
     assert sorted(path.name for path in Path("specs").iterdir()) == ["gru.yaml", "lstm.yaml"]
