@@ -41,7 +41,10 @@ class Architecture:
 
 
 class Named(Config):
-    """A part of a spec whose ``name`` chooses a plugin's class. As the last base it puts ``name`` before other fields."""
+    """A part of a spec whose ``name`` chooses a plugin's class.
+
+    As the last base of a model it puts ``name`` before all other fields.
+    """
 
     name: str
 

@@ -183,7 +183,7 @@ class _Reader:
         self.nodes += 1
         if self.nodes > MAX_NODES or len(path) > MAX_DEPTH:
             limits = f"{MAX_NODES:,} values, aliases expanded, and {MAX_DEPTH} levels"
-            raise self.fault(node, f"the spec is too large; it may have {limits}")
+            raise self.fault(node, f"too large: a spec has at most {limits}")
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
