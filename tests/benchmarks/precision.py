@@ -1,4 +1,4 @@
-"""(g) Files of lower precision: how near, how small, how fast, and whether they are worth it; a table in Markdown."""
+"""(g) Files of lower precision: error, size, latency, accuracy and verdict beside float32; a table in Markdown."""
 
 from __future__ import annotations
 
@@ -57,11 +57,14 @@ def _line(name: str, precision: str, report: Mapping[str, Any]) -> str:
     over = max(output["over_budget"] for output in result["outputs"])
     limit = f" up to {result['judged_steps']} steps" if "judged_steps" in result else ""
     start = f"| {name} | {precision} | {report['verdict']}{limit} | {over:.2f} |"
-    found = report.get("against_float32")
-    if found is None:
+    comparison = report.get("against_float32")
+    if comparison is None:
         return f"{start} {'; '.join(report['reasons'])} |"
-    ratios = [f"{one['ratio']:.2f} ({one['low']:.2f}..{one['high']:.2f})" for one in found["latency"]]
-    full, this = (found["metrics"][which]["accuracy"] for which in ("float32", "this"))
-    end = found["verdict"].rpartition(": ")[2]
-    cells = [f"{found['agreement']:.2%}", f"{found['size_ratio']:.2f}", *ratios, f"{full:.3f} -> {this:.3f}", end]
+    cells = [
+        f"{comparison['agreement']:.2%}",
+        f"{comparison['size_ratio']:.2f}",
+        *(f"{item['ratio']:.2f} ({item['low']:.2f}..{item['high']:.2f})" for item in comparison["latency"]),
+        " -> ".join(f"{comparison['metrics'][file]['accuracy']:.3f}" for file in ("float32", "this")),
+        comparison["verdict"].rpartition(": ")[2],
+    ]
     return f"{start} {' | '.join(cells)} |"
