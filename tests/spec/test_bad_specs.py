@@ -355,25 +355,8 @@ WORDS = [
     "hidden_size",
 ]
 # The sizes are either small or larger than the memory of any machine, so that the results do not depend on the machine.
-VALUES: list[Any] = [
-    None,
-    True,
-    False,
-    -1,
-    0,
-    1,
-    3,
-    2.5,
-    10**12,
-    10**18,
-    10**29,
-    float("nan"),
-    float("-inf"),
-    [],
-    [1],
-    {},
-    *WORDS,
-]
+NUMBERS = [-1, 0, 1, 3, 2.5, 10**12, 10**18, 10**29, float("nan"), float("-inf")]
+VALUES: list[Any] = [None, True, False, *NUMBERS, [], [1], {}, *WORDS]
 
 
 @st.composite
