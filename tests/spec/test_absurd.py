@@ -20,14 +20,6 @@ from zoo.data.sources.text import Text
 from zoo.training.config import SGD, Adam, AdamW
 from zoo.training.engine import Engine
 
-DATA = {
-    "adding": "{name: adding}",
-    "copy": "{name: copy}",
-    "csv": "{name: csv}",
-    "text": "{name: text}",
-    "characters": "{name: characters}",
-    "digits": "{name: digits}",
-}
 TASKS = {"adding": "regression", "copy": "tagging", "csv": "forecasting", "characters": "language_modelling"}
 LONG = "x" * 5000
 
@@ -62,6 +54,7 @@ SIZES: dict[str, tuple[str, str, str]] = {
     ),
     "a list with one bad entry": ("csv", "data.inputs=[1]", "data.inputs.0: must be text, got 1"),
 }
+"""By case: data source, override, and a part of the message."""
 PATHS: dict[str, tuple[str, str, str]] = {
     "a zero byte": ("text", 'data.file="a\\0b"', "has a control character in its name, '\\x00'"),
     "a zero byte in a table's name": ("csv", 'data.file="a\\0b"', "has a control character in its name, '\\x00'"),
@@ -87,12 +80,13 @@ PATHS: dict[str, tuple[str, str, str]] = {
     "a value with a surrogate": ("digits", "description=\udcff", "the character '\\udcff' is not text"),
     "a long value": ("digits", f"task.output={LONG}", f"--set task.output={LONG[:50]}"),
 }
+"""The same columns, for names of files, columns and fields."""
 
 
 def dry_run(folder: Path, data: str, override: str) -> Outcome:
     path = folder / "spec.yaml"
     task = TASKS.get(data, "classification")
-    path.write_text(f"data: {DATA[data]}\narchitecture: {{name: gru, hidden_size: 8}}\ntask: {{name: {task}}}\n")
+    path.write_text(f"data: {{name: {data}}}\narchitecture: {{name: gru, hidden_size: 8}}\ntask: {{name: {task}}}\n")
     return run_zoo("build", path, "--dry-run", "--set", override)
 
 
@@ -107,16 +101,10 @@ def assert_one_line(outcome: Outcome, expected: str) -> None:
     assert "unexpected" not in line
 
 
-@pytest.mark.parametrize(("data", "override", "expected"), SIZES.values(), ids=SIZES.keys())
-def test_an_absurd_size_gets_one_line(tmp_path: Path, data: str, override: str, expected: str) -> None:
-    assert_one_line(dry_run(tmp_path, data, override), expected)
-
-
-@pytest.mark.parametrize(("data", "override", "expected"), PATHS.values(), ids=PATHS.keys())
-def test_an_absurd_name_gets_one_line(
-    tmp_path: Path, data: str, override: str, expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("case", [*SIZES, *PATHS])
+def test_an_absurd_size_or_name_gets_one_line(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    data, override, expected = (SIZES | PATHS)[case]
     assert_one_line(dry_run(tmp_path, data, override), expected)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal, cast
 
 import torch
@@ -79,9 +79,7 @@ def build_model(layer: type[Layer], config: StackConfig, encoder: EncoderConfig 
         SpecError: the options contradict each other, or this machine's memory cannot hold the model.
     """
 
-    def assemble() -> Model:
-        return _assemble(layer, config, encoder, task)
-
+    assemble = partial(_assemble, layer, config, encoder, task)
     before = torch.get_rng_state()
     try:
         with _few_parameters():
@@ -142,16 +140,17 @@ def _refuse_too_large(assemble: Callable[[], Model]) -> None:
 
 
 def _assemble(layer: type[Layer], config: StackConfig, encoder: EncoderConfig | None, task: Task) -> Model:
-    if task.answers == "classes" and config.pooling is not None:
+    by_step = task.answers == "classes"
+    if by_step and config.pooling is not None:
         raise SpecError(
             f"architecture.pooling: {config.pooling!r} reduces a sequence to one vector, but {task.name!r} needs every "
             "step; leave it out"
         )
     encode = make_encoder(encoder, task.signature)
     stack = Stack(layer, encode.output_size, config)
-    pooling = None if task.answers == "classes" else config.pooling or "last"
-    takes_lengths = task.signature.lengths
-    return Model(encode, stack, pooling, task.head(stack.output_size), task.readout(), takes_lengths=takes_lengths)
+    pooling = None if by_step else config.pooling or "last"
+    head, lengths = task.head(stack.output_size), task.signature.lengths
+    return Model(encode, stack, pooling, head, task.readout(), takes_lengths=lengths)
 
 
 def named_config(name: str, config: type[Config]) -> type[Config]:

@@ -69,8 +69,7 @@ class Registry:
         for observer in tuple(self._observers):
             point, hook = observer
             with _recording_fault(self, point, "zoo_after_epoch failed, so it is not called again"):
-                arguments = {"record": record}
-                hook.function(**{name: arguments[name] for name in hook.argnames})
+                hook.function(**dict.fromkeys(hook.argnames, record))  # an implementation may omit the argument
                 continue
             self._observers.remove(observer)
         return self.faults[before:]
@@ -82,10 +81,8 @@ class Registry:
             PluginError: no usable plugin provides it; the message gives the fault of its plugin, if there is one.
         """
         if name not in self.exporters:
-            reasons = [fault for fault in self.faults if f"plugin exporter.{name} " in fault]
-            raise PluginError(
-                reasons[0] if reasons else f"no installed plugin provides the exporter {name!r}; see 'zoo plugins'"
-            )
+            missing = f"no installed plugin provides the exporter {name!r}; see 'zoo plugins'"
+            raise PluginError(next((fault for fault in self.faults if f"plugin exporter.{name} " in fault), missing))
         return self.exporters[name]()
 
 
