@@ -71,13 +71,13 @@ BAD: dict[str, tuple[str | bytes, str]] = {
         "data:\n    name: digits\n  folder: x\n",
         "3:3: does not fit the lines above; check the indentation",
     ),
-    "two colons": ("description: a: b\n", "1:15: ': ' cannot stand here; check the indentation and the line above"),
+    "two colons": ("description: a: b\n", "1:15: ': ' is not allowed here; check the indentation and the line above"),
     "a key without a colon": (
         "data\narchitecture: {}\n",
-        "2:13: ': ' cannot stand here; check the indentation and the",
+        "2:13: ': ' is not allowed here; check the indentation and the",
     ),
     "a last key without a colon": (spec(more="name"), "expected ': ' after a key"),
-    "two documents": (spec() + "---\n" + spec(), "6:1: a second document begins here; a spec is a single one"),
+    "two documents": (spec() + "---\n" + spec(), "6:1: a second document begins here; a spec has only one"),
     "a Python object": (
         spec(data="!!python/object/apply:os.system ['true']"),
         "1:7: the tag 'tag:yaml.org,2002:python/",
@@ -88,7 +88,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "an alias of itself": (spec(data="&d {name: *d}"), "too large: a spec has at most"),
     "too deep": (spec(data="[" * 60 + "]" * 60), "too large: a spec has at most"),
     "far too deep": ("[" * 50_000, "is nested too deeply"),
-    "a duplicate part": (spec(more="task: {name: classification}"), "5:1: duplicate key 'task'; it also stands at "),
+    "a duplicate part": (spec(more="task: {name: classification}"), "5:1: duplicate key 'task'; first defined at "),
     "a duplicate field": (gru("hidden_size: 8, hidden_size: 9"), "2:43: duplicate key 'hidden_size'"),
     "a block as a key": (spec(more="{a: 1}: 2"), "5:1: a key must be a plain word"),
     # parts
@@ -185,10 +185,13 @@ BAD: dict[str, tuple[str | bytes, str]] = {
         spec(architecture="{name: rnn, hidden_size: 1000000000}"),
         "2:1: architecture: training this model takes 16,000,000,320 GB for the parameters alone, and this machine",
     ),
-    "three of size 10^9": (size(10**9), "2:1: architecture: these sizes are too large to be counted"),
-    "size 10^18": (size(10**18), "2:1: architecture: these sizes are too large to be counted; lower hidden_size"),
-    "size 10^29": (size(10**29), "2:1: architecture: these sizes are too large to be counted"),
-    "size 10^30": (size(10**30), "2:40: a number of 31 digits; no field takes one so large"),
+    "three of size 10^9": (size(10**9), "2:1: architecture: the number of parameters is too large to represent"),
+    "size 10^18": (
+        size(10**18),
+        "2:1: architecture: the number of parameters is too large to represent; lower hidden_size",
+    ),
+    "size 10^29": (size(10**29), "2:1: architecture: the number of parameters is too large to represent"),
+    "size 10^30": (size(10**30), "2:40: a number of 31 digits is too large for any field"),
     "size of a million digits": (gru(f"hidden_size: {'9' * 90_000}"), "a number of 90000 digits"),
     "too many layers": (
         gru("hidden_size: 8, num_layers: 1000000000"),

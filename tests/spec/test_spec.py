@@ -281,7 +281,7 @@ def test_an_override_is_shown_as_the_place_of_its_faults(folder: Path) -> None:
     ("override", "expected"),
     [
         ("training.epochs=[1", "--set training.epochs=[1: its value:1:3: the file ends where"),
-        ("x={a: 1, a: 2}", "--set x={a: 1, a: 2}: its value:1:8: duplicate key 'a'; it also stands at its value:1:2"),
+        ("x={a: 1, a: 2}", "--set x={a: 1, a: 2}: its value:1:8: duplicate key 'a'; first defined at its value:1:2"),
         ("training=!!set {a}", "--set training=!!set {a}: its value:1:1: the tag"),
         ("data.name.x=1", "--set data.name.x=1: name holds 'digits', which has no fields"),
         ("training.epochs=", "--set training.epochs=: training.epochs: must be an integer, got nothing"),

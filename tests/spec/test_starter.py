@@ -99,7 +99,7 @@ def test_a_missing_file_with_the_name_of_a_starter_spec(path: str, name: str) ->
     outcome = run_zoo("build", path)
     assert outcome.exit_code == 2
     assert outcome.stderr == (
-        f"error: {path}: there is no such file; 'zoo build {name}' takes the starter spec of that name, and "
+        f"error: {path}: there is no such file; 'zoo build {name}' uses the starter spec of that name, and "
         "'zoo init' writes all of them to specs/\n"
     )
 

@@ -130,7 +130,9 @@ def _refuse_too_large(assemble: Callable[[], Model]) -> None:
         raise
     except Exception as error:
         if "overflow" in str(error).lower():
-            raise SpecError("architecture: these sizes are too large to be counted; lower hidden_size") from error
+            raise SpecError(
+                "architecture: the number of parameters is too large to represent; lower hidden_size"
+            ) from error
         return
     if size > (memory := machine_memory()):
         raise SpecError(

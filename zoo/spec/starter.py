@@ -45,7 +45,7 @@ def resolve(path: Path) -> Path:
     if not close or left_to_reader:
         return path
     raise UsageError(
-        f"{path}: there is no such file; 'zoo build {close[0]}' takes the starter spec of that name, and 'zoo init' "
+        f"{path}: there is no such file; 'zoo build {close[0]}' uses the starter spec of that name, and 'zoo init' "
         "writes all of them to specs/"
     )
 

@@ -32,10 +32,10 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 _MESSAGES = {
     "'\\t'": "a tab is not allowed here; indent with spaces",
-    "mapping values are not": "': ' cannot stand here; check the indentation and the line above, or quote the text",
+    "mapping values are not": "': ' is not allowed here; check the indentation and the line above, or quote the text",
     "could not find expected ':'": "expected ': ' after a key",
     "expected <block end>": "does not fit the lines above; check the indentation",
-    "but found another document": "a second document begins here; a spec is a single one",
+    "but found another document": "a second document begins here; a spec has only one",
     "unexpected end of stream": "the quote that began above is never closed",
     "<stream end>": "the file ends where ',' or a closing bracket was expected",
 }
@@ -82,7 +82,7 @@ def parse(text: str | bytes, source: str) -> Document:
         SpecError: the text is not a valid document; the message begins with ``source:line:column``.
     """
     if len(text) > MAX_BYTES:
-        raise SpecError(f"{source}: is longer than {MAX_BYTES:,} bytes, the most that a spec may have")
+        raise SpecError(f"{source}: is longer than {MAX_BYTES:,} bytes, the limit of a spec")
     characters = _decode(text, source) if isinstance(text, bytes) else text
     try:
         loader = _Loader(characters, source)
@@ -198,7 +198,7 @@ class _Reader:
                 raise self.fault(key_node, "a key must be a plain word")
             key = self.text(key_node)
             if key in result:
-                raise self.fault(key_node, f"duplicate key {key!r}; it also stands at {self.places[(*path, key)]}")
+                raise self.fault(key_node, f"duplicate key {key!r}; first defined at {self.places[(*path, key)]}")
             result[key] = self.read(value_node, (*path, key), key_node)
         return result
 
@@ -213,7 +213,7 @@ class _Reader:
             return text.lower() == "true"
         if _INT.fullmatch(text):
             if (digits := len(text.lstrip("+-"))) > MAX_DIGITS:
-                raise self.fault(node, f"a number of {digits} digits; no field takes one so large")
+                raise self.fault(node, f"a number of {digits} digits is too large for any field")
             return int(text, 0) if text.startswith(("0o", "0x")) else int(text)
         if _FLOAT.fullmatch(text):
             return float(text)
