@@ -42,7 +42,7 @@ def _export(model: Model, path: Path, metadata: dict[str, str]) -> float:
 
 
 def _sizes() -> None:
-    """Print the sizes of files with a short and a long golden input; the graph is the same in both."""
+    """Print the file sizes of runs with short and with long sequences; the size of the graph is the same."""
     model = _model(1)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
@@ -51,7 +51,7 @@ def _sizes() -> None:
             _export(model, path, values)
             total, example = path.stat().st_size, sum(len(name) + len(value) for name, value in values.items())
             parts = f"{total - example:,} bytes of graph and seal, {example:,} of golden input and output"
-            print(f"    golden input of {steps:>3} steps: {parts}")
+            print(f"    run with sequences of {steps:>3} steps: {parts}")
 
 
 def print_exports(layers: int) -> None:

@@ -123,8 +123,10 @@ BROKEN = {
     "returns_class": "zoo_register_cells must return a list of classes, got MGUCell",
     "returns_instance": "zoo_register_cells: expected a subclass of zoo.Cell, got MGUCell(",
     "returns_wrong_kind": "zoo_register_cells: expected a subclass of zoo.Cell, got Waves",
-    "nameless": "Nameless needs a class attribute 'name' of letters, digits and '_', got None",
-    "exporter.bad_name": "Outside needs a class attribute 'name' of letters, digits and '_', got '../outside'",
+    "nameless": "Nameless needs a class attribute 'name' of letters, digits and '_', a letter first, got None",
+    "exporter.bad_name": (
+        "Outside needs a class attribute 'name' of letters, digits and '_', a letter first, got '../outside'"
+    ),
     "other_name": "provides the architecture 'hidden_away', but none of its entry points has that name",
     "abstract": "Abstract does not implement step",
     "data.plain_config": "cannot be used: TypeError: PlainConfig.Config must be a subclass of zoo.Config",

@@ -195,9 +195,8 @@ def _add(registry: Registry, points: list[EntryPoint], hook: str, item: object) 
         raise PluginError(f"{hook}: expected a subclass of zoo.{base.__name__}, got {_short(item)}")
     name = getattr(item, "name", None)
     if not isinstance(name, str) or not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name):
-        raise PluginError(
-            f"{item.__name__} needs a class attribute 'name' of letters, digits and '_', got {_short(name)}"
-        )
+        rule = "needs a class attribute 'name' of letters, digits and '_', a letter first"
+        raise PluginError(f"{item.__name__} {rule}, got {_short(name)}")
     if missing := sorted(getattr(item, "__abstractmethods__", ())):
         raise PluginError(f"{item.__name__} does not implement {', '.join(missing)}")
     if not any((point.kind, point.label) == (kind, name) for point in points):
