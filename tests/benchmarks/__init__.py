@@ -1,1 +1,1 @@
-"""Benchmarks: `make bench`. Ratios of two things measured in turn in one run; never asserted by the tests."""
+"""Benchmarks: `make bench`. Ratios of two candidates measured in turn; the tests assert none of them."""

@@ -1,4 +1,4 @@
-"""All benchmarks, or those named: ``python -m tests.benchmarks [export engine memory cells lowering …]``."""
+"""Runs all benchmarks, or those named: ``python -m tests.benchmarks [export engine memory cells lowering …]``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BENCHMARKS = {
 
 
 def main() -> None:
-    warnings.simplefilter("ignore")  # torch's own exporter warns a lot
+    warnings.simplefilter("ignore")  # torch's exporter issues many
     torch.set_num_threads(1)
     print(", ".join(f"{name} {version}" for name, version in versions().items()), "· 1 thread · ratio (quartiles)")
     for name in sys.argv[1:] or BENCHMARKS:

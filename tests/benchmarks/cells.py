@@ -1,4 +1,4 @@
-"""(c) ``implementation: cell`` against ``fused``, forward and backward."""
+"""(c) ``implementation: cell`` against ``fused``: forward and backward pass."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def main() -> None:
     print("\n(c) forward and backward, hidden 128: cell / fused")
     for name in ("rnn", "gru", "lstm"):
         _measure(name)
-    print("    The LSTM's kernel is oneDNN's. Against torch's own, which serves where oneDNN does not:")
+    print("    The fused LSTM above is oneDNN's. Against torch's own, which runs where oneDNN is not available:")
     with torch.backends.mkldnn.flags(enabled=False):
         _measure("lstm")
 
 
 def _measure(name: str) -> None:
-    cell, fused = (make_model(name, 28, hidden_size=128, implementation=way).train() for way in ("cell", "fused"))
+    cell, fused = (make_model(name, 28, hidden_size=128, implementation=kind).train() for kind in ("cell", "fused"))
     for batch, steps in SHAPES:
         x = torch.randn(batch, steps, 28)
         result = compare(_step(cell, x), _step(fused, x), rounds=25, warmup=3)

@@ -1,4 +1,4 @@
-"""(f) What the export of a cell that names no operator costs, in a process of its own; and how large the file is."""
+"""(f) Time and file size of the export of a cell without an operator, in a process of its own."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def main() -> None:
     print("    layers   first export   second        file")
     for layers in LAYERS:
         command = [sys.executable, "-m", "tests.benchmarks.custom", str(layers)]
-        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        first, second, size = (float(word) for word in told.split())
+        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        first, second, size = (float(word) for word in printed.split())
         print(f"    {layers:>6}   {first:>10.2f} s   {second:>4.2f} s   {size / 1e3:>6.1f} kB")
     _sizes()
 
@@ -35,27 +35,27 @@ def _model(layers: int) -> Model:
 
 
 def _export(model: Model, path: Path, metadata: dict[str, str]) -> float:
-    """Seconds of an export."""
+    """Export the model and return the seconds that it took."""
     began = time.perf_counter()
     load_registry().exporter("onnx").export(model, path, metadata, ExportOptions(lowering="scan"))
     return time.perf_counter() - began
 
 
 def _sizes() -> None:
-    """The file of a run whose sequences are short, and of one whose sequences are long: the graph knows neither."""
+    """Print the file sizes of runs with short and with long sequences; the size of the graph is the same."""
     model = _model(1)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         for steps in TIMES:
             values = golden(model, sequences(draw(4, steps))).to_metadata()
             _export(model, path, values)
-            whole, example = path.stat().st_size, sum(len(name) + len(value) for name, value in values.items())
-            parts = f"{whole - example:,} bytes of graph and seal, {example:,} of golden input and output"
-            print(f"    a run's sequences of {steps:>3} steps: {parts}")
+            total, example = path.stat().st_size, sum(len(name) + len(value) for name, value in values.items())
+            parts = f"{total - example:,} bytes of graph and seal, {example:,} of golden input and output"
+            print(f"    run with sequences of {steps:>3} steps: {parts}")
 
 
-def main_alone(layers: int) -> None:
-    """The first export and the second one of this process, and the bytes of the file."""
+def print_exports(layers: int) -> None:
+    """Print the seconds of the first and the second export of this process, and the bytes of the file."""
     load_registry()
     model = _model(layers)
     with tempfile.TemporaryDirectory() as folder:
@@ -64,4 +64,4 @@ def main_alone(layers: int) -> None:
 
 
 if __name__ == "__main__":
-    main_alone(int(sys.argv[1]))
+    print_exports(int(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""(b) The engine's training step against a bare torch loop over the same tensors: GRU 128, batch 64, MNIST's shape."""
+"""(b) A training step of the engine against a bare torch loop over the same tensors: GRU 128, batch 64, 28 steps."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def main() -> None:
             after_epoch=lambda _: None,
         )
 
-        def ours() -> None:
+        def zoo_epoch() -> None:
             with Interrupts() as interrupts:
                 engine.train_epoch(model, interrupts)
             engine.progress.step = 0
 
-        print(f"    {compare(ours, bare, rounds=15)}   per {ROWS // BATCH} steps")
+        print(f"    {compare(zoo_epoch, bare, rounds=15)}   per {ROWS // BATCH} steps")

@@ -1,4 +1,4 @@
-"""(a) Export of two bidirectional layers, against ``torch.onnx.export(dynamo=True)`` of the same model."""
+"""(a) Export of two bidirectional layers against ``torch.onnx.export(dynamo=True)`` of the same model."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         for name, model in models.items():
-            ours = partial(exporter.export, model, path, {}, zoo.ExportOptions())
-            result = compare(ours, partial(_torch_export, _Plain(name).eval()), rounds=3)
+            zoo_export = partial(exporter.export, model, path, {}, zoo.ExportOptions())
+            result = compare(zoo_export, partial(_torch_export, _PlainModel(name).eval()), rounds=3)
             print(f"    {name:<8}{result}   {1 / result.ratio.median:.0f} times faster")
         _by_lowering(exporter, models, path)
         _export_many(exporter, list(models.values()), path)
 
 
 def _by_lowering(exporter: Exporter, models: dict[str, Model], path: Path) -> None:
-    """The median of warm exports, which the first ones are not: they load what they need."""
+    """Print the median time of each lowering, after a first export that loads the modules."""
     for name, model in models.items():
         sides = {
             lowering: partial(exporter.export, model, path, {}, zoo.ExportOptions(lowering=lowering))
@@ -60,8 +60,8 @@ def _model(name: str) -> Model:
     return make_model(name, 28, hidden_size=64, num_layers=2, **options)
 
 
-class _Plain(nn.Module):
-    """The same network as one would write it by hand."""
+class _PlainModel(nn.Module):
+    """The same network, written with torch.nn alone."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -75,12 +75,15 @@ class _Plain(nn.Module):
 
 
 def _torch_export(model: nn.Module) -> None:
-    free = {"x": {0: torch.export.Dim.AUTO, 1: torch.export.Dim.AUTO}}  # DYNAMIC is refused: it freezes the time
-    with contextlib.redirect_stdout(io.StringIO()):  # it tells its steps
+    free = {
+        "x": {0: torch.export.Dim.AUTO, 1: torch.export.Dim.AUTO}
+    }  # DYNAMIC raises, since the export fixes the time
+    with contextlib.redirect_stdout(io.StringIO()):  # the exporter prints its progress
         torch.onnx.export(model, (torch.randn(3, 17, 28),), dynamo=True, dynamic_shapes=free, verbose=False)
 
 
 def _export_many(exporter: Exporter, models: list[Model], path: Path) -> None:
+    """Export the models in turn and print how many of the files run at two batch sizes and lengths."""
     began = time.perf_counter()
     dynamic = 0
     for model in itertools.islice(itertools.cycle(models), EXPORTS):

@@ -1,4 +1,4 @@
-"""Two sides measured in turn, and how that is printed."""
+"""Two functions timed in turn, and the printed form of the result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoo.timing import Ratio, duration, interleave
 
 @dataclass(frozen=True)
 class Result:
-    """Median seconds of two sides, and how many times the first takes what the second takes."""
+    """Median seconds of two functions, and the ratio of the first to the second."""
 
     first: float
     second: float

@@ -1,4 +1,4 @@
-"""The bare loop that the engine is measured against: what one would write by hand for a GRU of 128 on MNIST."""
+"""The baseline of the engine: a hand-written training loop for a GRU of 128 on MNIST."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 BATCH = 64
 LR = 4e-3
 MEAN, STD = 33.3, 78.6
-"""Of MNIST's pixels. Without them the gates saturate, and saturated gates are slower to compute."""
+"""Statistics of MNIST's pixels. Without scaling the gates saturate, and saturated gates are slower to compute."""
 
 
 class BareGRU(nn.Module):
@@ -27,7 +27,7 @@ class BareGRU(nn.Module):
 
 
 def bare_epoch(x: Tensor, y: Tensor) -> Callable[[], None]:
-    """A function that trains the bare model for one more epoch over x (n, 28, 28) and y (n,)."""
+    """Return a function that trains the bare model for one more epoch on x (n, 28, 28) and y (n,)."""
     model = BareGRU()
     optimizer = torch.optim.AdamW(model.parameters(), lr=LR)
 

@@ -12,7 +12,7 @@ from zoo.tasks.task import TaskConfig
 
 
 def make_model(name: str, features: int, *, mean: float = 0.0, std: float = 1.0, **options: object) -> Model:
-    """A model of an installed architecture with ten classes, at its first weights, ready for inference."""
+    """Make a model of an installed architecture with ten classes and initial weights, in inference mode."""
     registry = load_registry()
     architecture = registry.architectures[name]
     scale = Scale((mean,) * features, (std,) * features)

@@ -1,4 +1,4 @@
-"""(g) Files of lower precision: how near, how small, how fast, and whether they are worth it; a table in Markdown."""
+"""(g) Files of lower precision: error, size, latency, accuracy and verdict beside float32; a table in Markdown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoo.cli.progress import Silence
 from zoo.exporting.exporter import SHORT, ExportOptions
 from zoo.jobs.build import build, prepare
 from zoo.jobs.export import export
-from zoo.plugins.architecture import architecture
+from zoo.plugins.architecture import make_architecture
 from zoo.plugins.registry import Registry, load_registry
 from zoo.proof.prove import Wanted
 from zoo.run.run import Run
@@ -32,7 +32,7 @@ def main() -> None:
     print("| | precision | proof | error / budget | same label | size | batch 1 | batch 32 | accuracy | verdict |")
     print(f"|{'---|' * 10}")
     registry = load_registry()
-    registry.architectures.update({name: architecture(CELLS[name]) for name in CUSTOM})
+    registry.architectures.update({name: make_architecture(CELLS[name]) for name in CUSTOM})
     with tempfile.TemporaryDirectory() as folder:
         for name in (*BUILT_IN, *CUSTOM):
             run = _train(name, registry, Path(folder) / name)
@@ -57,11 +57,14 @@ def _line(name: str, precision: str, report: Mapping[str, Any]) -> str:
     over = max(output["over_budget"] for output in result["outputs"])
     limit = f" up to {result['judged_steps']} steps" if "judged_steps" in result else ""
     start = f"| {name} | {precision} | {report['verdict']}{limit} | {over:.2f} |"
-    found = report.get("against_float32")
-    if found is None:
+    comparison = report.get("against_float32")
+    if comparison is None:
         return f"{start} {'; '.join(report['reasons'])} |"
-    ratios = [f"{one['ratio']:.2f} ({one['low']:.2f}..{one['high']:.2f})" for one in found["latency"]]
-    full, this = (found["metrics"][which]["accuracy"] for which in ("float32", "this"))
-    end = found["verdict"].rpartition(": ")[2]
-    cells = [f"{found['agreement']:.2%}", f"{found['size_ratio']:.2f}", *ratios, f"{full:.3f} -> {this:.3f}", end]
+    cells = [
+        f"{comparison['agreement']:.2%}",
+        f"{comparison['size_ratio']:.2f}",
+        *(f"{item['ratio']:.2f} ({item['low']:.2f}..{item['high']:.2f})" for item in comparison["latency"]),
+        " -> ".join(f"{comparison['metrics'][file]['accuracy']:.3f}" for file in ("float32", "this")),
+        comparison["verdict"].rpartition(": ")[2],
+    ]
     return f"{start} {' | '.join(cells)} |"

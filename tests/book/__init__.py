@@ -1,1 +1,1 @@
-"""Every system of the textbook chapter, trained, exported and proven in one go: `make book`."""
+"""The systems of the textbook chapter, trained, exported and proven: `make book`."""

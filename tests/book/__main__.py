@@ -1,7 +1,7 @@
-"""``python -m tests.book``: build, export and prove every item of the plan, two at a time, and write down the results.
+"""``python -m tests.book``: build, export and prove every item of the plan, two at a time, and record the results.
 
-Runs go to runs/book/, the results to specs/book/results.json, and from there the table into specs/README.md. Needs the
-data of ../shared/data; with every core but two idle it takes about half an hour.
+The runs are in runs/book/, the results in specs/book/results.json; the table in specs/README.md is made from them.
+Needs the data of ../shared/data and takes about half an hour on two cores.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 def zoo(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of zoo in a process of its own, on one thread."""
+    """Run a zoo command in a process of its own, on one thread."""
     command = [sys.executable, "-m", "zoo", *arguments]
     return subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
 
 
-def _printed(*arguments: str) -> str:
+def _output(*arguments: str) -> str:
+    """The standard output of a zoo command that must succeed."""
     outcome = zoo(*arguments)
     if outcome.returncode:
         raise SystemExit(f"zoo {' '.join(arguments)} left with {outcome.returncode}: {outcome.stderr}")
@@ -45,7 +46,7 @@ def _printed(*arguments: str) -> str:
 
 
 def build(item: Item, seed: int) -> dict[str, Any]:
-    """Build, export and prove one run; what it came to, for the results."""
+    """Build, export and prove one run, and return its entry in the results."""
     folder = RUNS / item.run(seed)
     shutil.rmtree(folder, ignore_errors=True)
     changes = [part for change in (*item.settings, f"training.seed={seed}") for part in ("--set", change)]
@@ -54,20 +55,20 @@ def build(item: Item, seed: int) -> dict[str, Any]:
         ("export", "--onnx", str(folder), "--provider", "cpu", *(["--streaming"] if item.streaming else [])),
     ):
         outcome = zoo(*arguments)
-        # A model whose answers never change proves nothing: its export may be refused, which is right and told.
+        # 4: the proof did not pass, as is correct for a model with constant output; the results record the verdict.
         if outcome.returncode not in (0, 4):
             raise RuntimeError(f"zoo {' '.join(arguments)} left with {outcome.returncode}: {outcome.stderr}")
-    return {"spec": item.spec, "settings": list(item.settings), "seed": seed, **_facts(folder)}
+    return {"spec": item.spec, "settings": list(item.settings), "seed": seed, **_figures(folder)}
 
 
-def _facts(folder: Path) -> dict[str, Any]:
+def _figures(folder: Path) -> dict[str, Any]:
     config = json.loads((folder / "config.json").read_text())
     parity = {}
-    for report in sorted(folder.glob("onnx/**/parity*.json")):
-        found = json.loads(report.read_text())
-        outputs = [output for provider in found["providers"] for output in provider["outputs"]]
-        parity[found["file"]] = {
-            "verdict": found["verdict"],
+    for path in sorted(folder.glob("onnx/**/parity*.json")):
+        report = json.loads(path.read_text())
+        outputs = [output for provider in report["providers"] for output in provider["outputs"]]
+        parity[report["file"]] = {
+            "verdict": report["verdict"],
             "over_budget": max((output["over_budget"] for output in outputs), default=None),
         }
     names = ("parameters", "train_loss", "validation", "test", "baselines", "not_beaten", "constant", "epochs")
@@ -80,41 +81,41 @@ def _facts(folder: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.book", description=__doc__)
     parser.add_argument("--jobs", type=int, default=2, help="runs at the same time, one thread each")
-    parser.add_argument("--only", default="*", help="a pattern of specs; their results replace the older ones")
-    chosen = parser.parse_args()
+    parser.add_argument("--only", default="*", help="a pattern of spec names; their results replace the older ones")
+    options = parser.parse_args()
     began = time.monotonic()
-    tasks = [(item, seed) for item in ITEMS if fnmatch(item.spec, chosen.only) for seed in item.seeds]
+    tasks = [(item, seed) for item in ITEMS if fnmatch(item.spec, options.only) for seed in item.seeds]
     done: list[dict[str, Any]] = []
 
     def work(task: tuple[Item, int]) -> dict[str, Any] | None:
         try:
             result = build(*task)
-        except RuntimeError as error:  # the others go on
+        except RuntimeError as error:  # the other runs continue
             print(f"failed: {error}", file=sys.stderr, flush=True)
             return None
         done.append(result)
-        verdicts = ", ".join(f"{name} {one['verdict']}" for name, one in result["parity"].items())
+        verdicts = ", ".join(f"{name} {report['verdict']}" for name, report in result["parity"].items())
         print(f"{len(done)}/{len(tasks)} {task[0].run(task[1])}: {result['seconds']} s, {verdicts}", flush=True)
         return result
 
-    with ThreadPoolExecutor(chosen.jobs) as pool:
+    with ThreadPoolExecutor(options.jobs) as pool:
         runs = [result for result in pool.map(work, tasks) if result is not None]
-    older = json.loads(RESULTS.read_text()) if chosen.only != "*" and RESULTS.exists() else {}
+    older = json.loads(RESULTS.read_text()) if options.only != "*" and RESULTS.exists() else {}
     kept = older.get("runs", [])
     replaced = {(run["spec"], *run["settings"], run["seed"]) for run in runs}
     results = {
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores shared, {chosen.jobs} runs at a time, 1 thread each",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores shared, {options.jobs} runs at a time, 1 thread each",
         "minutes": round(older.get("minutes", 0) + (time.monotonic() - began) / 60, 1),
         "versions": versions(),
-        "by_hand": measure() if chosen.only == "*" else older.get("by_hand"),
-        "gradients": gradients(_printed, RUNS, RESULTS.parent),
-        "compare": comparison(_printed, RUNS, RESULTS.parent),
+        "by_hand": measure() if options.only == "*" else older.get("by_hand"),
+        "gradients": gradients(_output, RUNS, RESULTS.parent),
+        "compare": comparison(_output, RUNS, RESULTS.parent),
         "runs": [run for run in kept if (run["spec"], *run["settings"], run["seed"]) not in replaced] + runs,
     }
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     if len(runs) < len(tasks):
-        raise SystemExit(f"{len(tasks) - len(runs)} failed; mend them and run these again with --only")
+        raise SystemExit(f"{len(tasks) - len(runs)} failed; fix the cause and run these specs again with --only")
     PAGE.write_text(with_table(PAGE.read_text(), results))
     print(f"{results['minutes']} minutes; see {RESULTS.relative_to(ROOT)} and {PAGE.relative_to(ROOT)}")
 

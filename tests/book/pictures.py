@@ -1,4 +1,4 @@
-"""Systems 9 and 10: how far gradients reach, and the cells side by side; figures, and pictures beside the specs."""
+"""Figures and pictures of system 9, the reach of gradients, and of system 10, the cells side by side."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from typing import Any
 from tests.book.plan import CELLS, SEEDS
 
 Zoo = Callable[..., str]
-"""Runs a command of zoo and returns what it printed."""
+"""Runs a zoo command and returns its standard output."""
 
 ADDING = [f"adding_{cell}-100-0" for cell in CELLS]
 TEXT = [f"text_{cell}-{seed}" for cell in CELLS for seed in SEEDS[:3]]
 
 
 def gradients(zoo: Zoo, runs: Path, pictures: Path) -> dict[str, dict[str, float]]:
-    """For the trained and the untrained models the norm at the first step over that at the last, by cell and state."""
-    found = {}
+    """By weights (trained, untrained), then cell and state: the gradient's norm at the first step over the last."""
+    ratios = {}
     for weights, flags in (("trained", ()), ("untrained", ("--untrained",))):
         out = pictures / f"gradients_{weights}.png"
         report = json.loads(zoo("gradients", *(str(runs / run) for run in ADDING), *flags, "--out", str(out), "--json"))
-        found[weights] = {
+        ratios[weights] = {
             f"{cell} {state['state']}": state["ratio"]
             for cell, run in zip(CELLS, report["runs"], strict=True)
             for state in run["states"]
         }
-    return found
+    return ratios
 
 
 def comparison(zoo: Zoo, runs: Path, pictures: Path) -> list[dict[str, Any]]:
-    """What `zoo compare` says of the text classifiers, a row a cell."""
+    """The figures of `zoo compare` for the text classifiers, one row for each cell."""
     out = pictures / "compare.png"
     report = json.loads(zoo("compare", *(str(runs / run) for run in TEXT), "--out", str(out), "--json"))
     kept = ("architecture", "seeds", "parameters", "mean", "min", "max", "training_seconds", "export_bytes", "latency")

@@ -1,4 +1,4 @@
-"""What `make book` runs: the specs of specs/book, with which seeds and changes."""
+"""The runs of `make book`: the specs of specs/book with their seeds and changes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Item:
     spec: str
     seeds: tuple[int, ...] = (0,)
     settings: tuple[str, ...] = ()
-    """Changes, as ``--set`` takes them."""
+    """Changes in the form of ``--set``."""
     variant: str = ""
-    """What the changes are called in the name of the run."""
+    """Suffix of the run's name that stands for the changes."""
     streaming: bool = False
     """Whether to export and prove the streaming graph too."""
 
@@ -26,7 +26,7 @@ class Item:
         return f"{self.spec}{self.variant}-{seed}"
 
 
-# The long ones first, so that two at a time end together.
+# The longest first, so that two parallel workers finish at about the same time.
 ITEMS = (
     *(Item(f"mnist_{cell}_chapter") for cell in ("lstm", "gru")),
     *(Item(f"characters_{cell}", streaming=True) for cell in CELLS),

@@ -1,4 +1,4 @@
-"""The table of specs/README.md, made from the results that `make book` wrote."""
+"""The generated part of specs/README.md, made from the results of `make book`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import mean
 from typing import Any, NamedTuple
 
+from tests.book.plan import CELLS
+from tests.support.pages import replace_between
 from tests.support.paths import ROOT
 
 RESULTS = ROOT / "specs" / "book" / "results.json"
@@ -16,21 +18,24 @@ Runs = Sequence[Mapping[str, Any]]
 
 
 class Row(NamedTuple):
-    """One line of the table."""
+    """One row of the table."""
 
     number: int
+    """Number of the system in the chapter."""
     system: str
     specs: tuple[str, ...]
     chapter: str
-    ours: Callable[[Runs], str]
+    """The chapter's own figures."""
+    measured: Callable[[Runs], str]
+    """Formats our figures, from the runs of the specs."""
     settings: tuple[str, ...] = ()
-    """The changes with which the specs were run."""
+    """The ``--set`` changes of those runs."""
 
 
 def _accuracy(runs: Runs) -> str:
-    found = [run["test"]["accuracy"] for run in runs]
-    spread = f" ({min(found):.3f} to {max(found):.3f}, {len(found)} seeds)" if len(found) > 1 else ""
-    return f"accuracy {mean(found):.3f}{spread}; majority {runs[0]['baselines']['majority']['accuracy']:.3f}"
+    values = [run["test"]["accuracy"] for run in runs]
+    spread = f" ({min(values):.3f} to {max(values):.3f}, {len(values)} seeds)" if len(values) > 1 else ""
+    return f"accuracy {mean(values):.3f}{spread}; majority {runs[0]['baselines']['majority']['accuracy']:.3f}"
 
 
 def _digits(runs: Runs) -> str:
@@ -41,8 +46,8 @@ def _digits(runs: Runs) -> str:
 def _training_loss(runs: Runs) -> str:
     alive = sorted(run["train_loss"] for run in runs if not run["constant"])
     dead = [run["train_loss"] for run in runs if run["constant"]]
-    told = f"best {alive[0]:.4f} of {len(runs)} seeds ({', '.join(f'{value:.4f}' for value in alive)}"
-    return told + (f"; {len(dead)} dead at {dead[0]:.3f})" if dead else ")")
+    text = f"best {alive[0]:.4f} of {len(runs)} seeds ({', '.join(f'{value:.4f}' for value in alive)}"
+    return text + (f"; {len(dead)} dead at {dead[0]:.3f})" if dead else ")")
 
 
 def _forecast(runs: Runs) -> str:
@@ -56,9 +61,9 @@ def _forecast(runs: Runs) -> str:
 
 
 def _fill(runs: Runs) -> str:
-    told = [f"{run['test']['accuracy']:.3f} ({run['parameters']:,} parameters)" for run in runs]
+    forward, both = (f"{run['test']['accuracy']:.3f} ({run['parameters']:,} parameters)" for run in runs)
     majority = runs[0]["baselines"]["majority"]["accuracy"]
-    return f"forward {told[0]}, both ways {told[1]}; majority {majority:.3f}"
+    return f"forward {forward}, bidirectional {both}; majority {majority:.3f}"
 
 
 def _bits(runs: Runs) -> str:
@@ -80,7 +85,7 @@ NAMES = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU", "bilstm": "biLSTM"}
 ROWS = (
     Row(1, "text, RNN, its own recipe", ("text_rnn_chapter",), "0.56 on IMDB", _accuracy),
     Row(1, "text, LSTM, its own recipe", ("text_lstm_chapter",), "", _accuracy),
-    *(Row(1, f"text, {NAMES[cell]}", (f"text_{cell}",), "", _accuracy) for cell in ("rnn", "lstm", "gru")),
+    *(Row(1, f"text, {NAMES[cell]}", (f"text_{cell}",), "", _accuracy) for cell in CELLS),
     Row(2, "MNIST, LSTM cell by hand", ("mnist_lstm_chapter",), "loss 0.06, accuracy 0.98", _digits),
     Row(2, "MNIST, LSTM, our recipe", ("mnist_lstm",), "", _digits),
     Row(3, "Starbucks, LSTM, training loss", ("sbux_lstm",), "0.101 to 0.0196", _training_loss),
@@ -94,19 +99,19 @@ ROWS = (
     Row(6, "oil temperature, 24 hours ahead", ("etth1_gru",), "", _forecast),
     *(
         Row(7, f"masked character, {NAMES[cell]}", (f"fill_{cell}_forward", f"fill_{cell}_bidirectional"), "", _fill)
-        for cell in ("rnn", "lstm", "gru")
+        for cell in CELLS
     ),
-    *(Row(8, f"characters, {NAMES[cell]}", (f"characters_{cell}",), "", _bits) for cell in ("rnn", "lstm", "gru")),
+    *(Row(8, f"characters, {NAMES[cell]}", (f"characters_{cell}",), "", _bits) for cell in CELLS),
     *(
         Row(9, f"adding {time} steps, {NAMES[cell]}", (f"adding_{cell}",), "", _adding, (f"data.time={time}",))
         for time in (50, 100, 200)
-        for cell in ("rnn", "lstm", "gru")
+        for cell in CELLS
     ),
 )
 
 
 def render(results: Mapping[str, Any]) -> str:
-    """The table in Markdown."""
+    """The generated part of the page, in Markdown."""
     packages = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     lines = [
         f"Measured on {results['date']} in {results['minutes']} minutes ({results['machine']}; {packages}). "
@@ -123,26 +128,27 @@ def render(results: Mapping[str, Any]) -> str:
             if run["spec"] == spec and tuple(run["settings"]) == row.settings
         ]
         specs = ", ".join(f"[{spec}](book/{spec}.yaml)" for spec in row.specs)
-        lines.append(f"| {row.number} | {row.system} | {specs} | {row.chapter} | {row.ours(runs)} | {_parity(runs)} |")
+        cells = (row.number, row.system, specs, row.chapter, row.measured(runs), _parity(runs))
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join([*lines, "", _by_hand(results["by_hand"]), "", *_gradients(results), "", *_compare(results)])
 
 
 def _by_hand(hand: Mapping[str, Any]) -> str:
-    theirs, ours = (f"{hand[side]['seconds']:.0f} s ({hand[side]['epochs']} epochs)" for side in ("theirs", "ours"))
+    chapter, zoo = (f"{hand[side]['seconds']:.0f} s ({hand[side]['epochs']} epochs)" for side in ("theirs", "ours"))
     return (
         f"**The chapter's program against ours**: MNIST to {hand['accuracy']} test accuracy on one thread took the "
-        f"chapter's program {theirs} and ours (`mnist_lstm` with one layer) {ours}: {hand['ratio']:.2f} of the time."
+        f"chapter's program {chapter} and ours (`mnist_lstm` with one layer) {zoo}: {hand['ratio']:.2f} of the time."
     )
 
 
 def _gradients(results: Mapping[str, Any]) -> list[str]:
-    """System 9: what of the gradient at the last step arrives at the first one."""
+    """System 9: the norm of the gradient at the first step, relative to that at the last."""
     states = list(results["gradients"]["trained"])
     lines = [
-        "**System 9, the gradient**: what arrives at the first of 100 steps of the adding problem, in units of what is",
-        "there at the last (`zoo gradients`).",
+        "**System 9, the gradient**: its norm at the first of 100 steps of the adding problem, divided by its norm at",
+        "the last step (`zoo gradients`).",
         "",
-        f"| weights | {' | '.join(_named(state) for state in states)} |",
+        f"| weights | {' | '.join(_state_label(state) for state in states)} |",
         f"|---{'|---' * len(states)}|",
     ]
     for weights, ratios in results["gradients"].items():
@@ -153,7 +159,7 @@ def _gradients(results: Mapping[str, Any]) -> list[str]:
     return [*lines, "", *pictures]
 
 
-def _named(state: str) -> str:
+def _state_label(state: str) -> str:
     cell, _, part = state.partition(" ")
     return f"{NAMES[cell]}, {part}"
 
@@ -167,8 +173,8 @@ def _compare(results: Mapping[str, Any]) -> list[str]:
         for row in results["compare"]
     ]
     return [
-        "**System 10, choose by trying**: the text classifiers side by side (`zoo compare`); accuracy with its spread",
-        "over seeds, latency of one sequence in ONNX Runtime on one thread.",
+        "**System 10, choice by experiment**: the text classifiers side by side (`zoo compare`); accuracy with its",
+        "spread over seeds, latency of one sequence in ONNX Runtime on one thread.",
         "",
         "| cell | accuracy | parameters | training | ONNX file | latency, CPU |",
         "|---|---|---|---|---|---|",
@@ -179,16 +185,12 @@ def _compare(results: Mapping[str, Any]) -> list[str]:
 
 
 def _parity(runs: Runs) -> str:
-    """The verdicts of all files of all runs, and the largest share of a budget; dead models prove nothing."""
+    """The verdicts of all files, and the largest error in units of its budget; without runs of constant output."""
     files = [file for run in runs if not run["constant"] for file in run["parity"].values()]
     verdicts = ", ".join(sorted({file["verdict"] for file in files}))
     return f"{verdicts}, {max(file['over_budget'] for file in files):.2f}"
 
 
 def with_table(page: str, results: Mapping[str, Any]) -> str:
-    """The page with a new table between its marks."""
-    head, begin, rest = page.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{PAGE}: lacks the marks {BEGIN!r} and {END!r}")
-    return f"{head}{BEGIN}\n\n{render(results)}\n\n{END}{tail}"
+    """The page with a newly generated part."""
+    return replace_between(page, BEGIN, END, render(results))

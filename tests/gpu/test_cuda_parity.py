@@ -1,4 +1,4 @@
-"""The sample of the matrix, proven on CUDA: in float32, and as a user would run it."""
+"""Parity on CUDA: a sample of the matrix, in strict and in deployed mode, Scan bodies, placement, lower precision."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ REASON = unavailable("cuda")
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(REASON is not None, reason=f"cuda: unavailable: {REASON}")]
 
 ON_CPU = ("rnn_relu", "gru_before")
-"""The CUDA provider has no kernel for these and leaves the recurrent nodes, and they alone, to the CPU."""
+"""Cells without a CUDA kernel: their recurrent nodes, and no others, run on the CPU."""
 
 
 @pytest.mark.parametrize("kind", CELLS)
 def test_parity_on_cuda(kind: str) -> None:
-    """A sample of each cell's own. Up to the default opset every operator runs where it is known to."""
+    """Each cell has a sample of its own; up to opset 20 its recurrent operators run on the expected provider."""
     rows = [row for row in prove([kind], ["cuda"], full=False, hidden_size=HIDDEN_SIZE) if row["status"] != "refused"]
     assert [row for row in rows if row["status"] == "failed"] == []
     assert {row["mode"] for row in rows} == {"cuda strict", "cuda deployed"}
@@ -38,7 +38,7 @@ def test_parity_on_cuda(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ALL_KINDS)
 def test_scan_parity_on_cuda(kind: str, tmp_path: Path) -> None:
-    """Each cell's own step, both ways, with mixed lengths and NaN behind them."""
+    """The step of each cell in a Scan, bidirectional, with mixed lengths and NaN in the padding."""
     model = make_model(kind, hidden_size=HIDDEN_SIZE, direction="bidirectional", takes_lengths=True, pooling=None)
     file = write(model, tmp_path, lowering="scan")
     report = prove_file(model, file, sequences(draw(64, 8)), ["cuda"], [], lambda _: None)
@@ -47,8 +47,8 @@ def test_scan_parity_on_cuda(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["lstm", "gru_before", "rnn_relu", "mgu"])
 @pytest.mark.parametrize("lowering", ["auto", "scan"])
-def test_nodes_run_where_they_were_predicted_to(kind: str, lowering: str, tmp_path: Path) -> None:
-    """Files made for CUDA: what recurs runs there, and nothing is copied once a step."""
+def test_nodes_run_on_the_predicted_provider(kind: str, lowering: str, tmp_path: Path) -> None:
+    """In a file for the target CUDA the recurrent nodes run there, without a copy at each step."""
     model = make_model(kind, hidden_size=HIDDEN_SIZE, takes_lengths=True, pooling=None)
     file = write(model, tmp_path, lowering=lowering, target="cuda")
     report = prove_file(model, file, sequences(draw(64, 8)), ["cpu", "cuda"], [], lambda _: None)

@@ -1,6 +1,6 @@
-"""A stranger's plugin that brings one of everything, by public names alone: a module for each hook to be tried with.
+"""An external plugin that implements every hook, with public names alone.
 
-The cell is the minimal gated unit, written with a state but without a projection, a kernel or an operator.
+The cell is the minimal gated unit; it has neither a projection nor a kernel nor an operator.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ENTRY_POINTS = {
 }
 
 NOTES: list[zoo.EpochRecord] = []
-"""What the observer was told."""
+"""The records that the observer received."""
 
 
 class MGUCell(zoo.Cell):
@@ -51,7 +51,7 @@ class MGUCell(zoo.Cell):
 
 
 class BiMGU(zoo.Layer):
-    """The same in both directions."""
+    """The minimal gated unit in both directions."""
 
     name = "bimgu"
     cell = MGUCell
@@ -77,7 +77,7 @@ class Waves(zoo.DataSource):
 
 
 class Sign(zoo.Task):
-    """One score, whose sign is the answer. Its statistics have no confusion matrix."""
+    """Two classes by the sign of one score. Its statistics have no confusion matrix."""
 
     name = "sign"
     answers = "class"
@@ -94,20 +94,20 @@ class Sign(zoo.Task):
         return nn.functional.binary_cross_entropy_with_logits(scores[:, 0], target.to(scores.dtype))
 
     def statistics(self, scores: Tensor, target: Tensor) -> zoo.Statistics:
-        right = (scores[:, 0] > 0).long() == target
+        correct = (scores[:, 0] > 0).long() == target
         return {
             "loss": self.loss(scores, target) * len(target),
-            "right": right.sum(),
+            "correct": correct.sum(),
             "count": torch.tensor(len(target)),
         }
 
     def metrics(self, statistics: zoo.Statistics) -> dict[str, float]:
         count = float(statistics["count"])
-        return {"loss": float(statistics["loss"]) / count, "accuracy": float(statistics["right"]) / count}
+        return {"loss": float(statistics["loss"]) / count, "accuracy": float(statistics["correct"]) / count}
 
 
 class Text(zoo.Exporter):
-    """The model's own description."""
+    """Writes the model's repr as text."""
 
     name = "text"
     suffix = ".txt"

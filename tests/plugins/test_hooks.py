@@ -1,4 +1,4 @@
-"""Every hook is documented, and a plugin that implements it is heard."""
+"""Every hook is documented and reaches the registry."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from zoo.plugins.registry import REGISTRATIONS, Registry, build_registry
 HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("zoo_"))
 
 
-def _watched(registry: Registry) -> bool:
+def _observer_is_called(registry: Registry) -> bool:
     stranger.NOTES.clear()
     record = zoo.EpochRecord(1, 0.5, {"loss": 0.5}, 0.1, 1.0, best=True)
     assert registry.after_epoch(record) == []
     return [record] == stranger.NOTES
 
 
-HEARD: dict[str, Callable[[Registry], bool]] = {
+EFFECTS: dict[str, Callable[[Registry], bool]] = {
     "zoo_register_cells": lambda registry: registry.architectures["mgu"].layer.cell is stranger.MGUCell,
     "zoo_register_layers": lambda registry: registry.architectures["bimgu"].layer is stranger.BiMGU,
     "zoo_register_data": lambda registry: registry.data == {"waves": stranger.Waves},
     "zoo_register_tasks": lambda registry: registry.tasks == {"sign": stranger.Sign},
     "zoo_register_exporters": lambda registry: isinstance(registry.exporter("text"), stranger.Text),
-    "zoo_after_epoch": _watched,
+    "zoo_after_epoch": _observer_is_called,
 }
-"""For each hook, whether what the stranger gave it has arrived."""
+"""By hook: whether the implementation of `tests.plugins.stranger` had its effect."""
 
 
 @pytest.mark.parametrize("hook", HOOKS)
@@ -41,13 +41,13 @@ def test_hook_is_documented(hook: str) -> None:
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_hook_is_heard(hook: str) -> None:
+def test_hook_has_its_effect(hook: str) -> None:
     registry = build_registry(
         EntryPoint(name, module, "stranger 1.2.3") for name, module in stranger.ENTRY_POINTS.items()
     )
     assert registry.faults == []
-    assert HEARD[hook](registry)
+    assert EFFECTS[hook](registry)
 
 
-def test_discovery_knows_every_hook() -> None:
-    assert sorted([*REGISTRATIONS, "zoo_after_epoch"]) == HOOKS == sorted(HEARD)
+def test_the_registry_handles_every_hook() -> None:
+    assert sorted([*REGISTRATIONS, "zoo_after_epoch"]) == HOOKS == sorted(EFFECTS)

@@ -1,4 +1,4 @@
-"""Plugins: the built-ins enter like a stranger's, and what is broken is told and costs nobody else anything."""
+"""Plugins: built-in and external ones are found alike; a broken one is reported and leaves the others usable."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import zoo
 from tests.plugins import stranger
 from tests.plugins.broken import observer_raises
 from tests.support.command import run_zoo
+from tests.support.specs import SMALLEST
 from zoo.entry_points import EntryPoint, entry_points
 from zoo.plugins.registry import Registry, build_registry, load_registry
 
@@ -27,8 +28,8 @@ def points_of(names: Mapping[str, str], distribution: str = "stranger 1.2.3") ->
     return [EntryPoint(name, module, distribution) for name, module in names.items()]
 
 
-def brought(registry: Registry) -> set[str]:
-    """Everything that can be used, as ``kind.name``."""
+def provided(registry: Registry) -> set[str]:
+    """Everything that the registry provides, as ``kind.name``."""
     kinds: dict[str, Mapping[str, object]] = {
         "architecture": registry.architectures,
         "data": registry.data,
@@ -40,7 +41,7 @@ def brought(registry: Registry) -> set[str]:
 
 class Install(Protocol):
     def __call__(self, names: Mapping[str, str], distribution: str = "stranger") -> None:
-        """Install a distribution of version 1.2.3 with these entry points, as pip would, until the test ends."""
+        """Install a distribution of version 1.2.3 with these entry points until the test ends, as pip would."""
 
 
 @pytest.fixture
@@ -66,17 +67,17 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
 def test_everything_comes_through_entry_points() -> None:
     registry = build_registry(entry_points())
     assert registry.faults == []
-    assert brought(registry) == {f"{point.kind}.{point.label}" for point in entry_points()}
-    assert {f"architecture.{name}" for name in BUILT_IN} <= brought(registry)
-    assert brought(build_registry([])) == set()
+    assert provided(registry) == {f"{point.kind}.{point.label}" for point in entry_points()}
+    assert {f"architecture.{name}" for name in BUILT_IN} <= provided(registry)
+    assert provided(build_registry([])) == set()
 
 
 @pytest.mark.parametrize("point", entry_points(), ids=lambda point: point.name)
-def test_without_its_entry_point_a_thing_is_gone(point: EntryPoint) -> None:
-    """Even bilstm's module, which imports the lstm's, does not bring lstm along."""
-    everything = brought(build_registry(entry_points()))
+def test_nothing_is_provided_without_its_entry_point(point: EntryPoint) -> None:
+    """For example, the module of bilstm imports that of lstm, but does not provide lstm."""
+    everything = provided(build_registry(entry_points()))
     rest = build_registry([other for other in entry_points() if other != point])
-    assert brought(rest) == everything - {f"{point.kind}.{point.label}"}
+    assert provided(rest) == everything - {f"{point.kind}.{point.label}"}
     assert rest.faults == []
 
 
@@ -88,8 +89,8 @@ def test_origins_name_the_distribution() -> None:
 
 def test_entry_points_of_a_distribution_are_read_without_importing_it(install: Install) -> None:
     install({"exotic": "no_such_module", "data.exotic": "no_such_module"})
-    found = {point.name: point for point in entry_points() if point.distribution == "stranger 1.2.3"}
-    assert {name: (point.kind, point.label) for name, point in found.items()} == {
+    points = [point for point in entry_points() if point.distribution == "stranger 1.2.3"]
+    assert {point.name: (point.kind, point.label) for point in points} == {
         "exotic": ("architecture", "exotic"),
         "data.exotic": ("data", "exotic"),
     }
@@ -98,7 +99,7 @@ def test_entry_points_of_a_distribution_are_read_without_importing_it(install: I
     assert outcome.stderr == ""
 
 
-# the broken ones
+# broken plugins
 
 HOOKS = (
     "zoo_register_cells, zoo_register_layers, zoo_register_data, zoo_register_tasks, zoo_register_exporters, "
@@ -111,7 +112,7 @@ BROKEN = {
     "syntax_error": "cannot be imported: SyntaxError: ",
     "exits": "cannot be imported: SystemExit: usage: exits FILE",
     "refused_type": "cannot be imported: PydanticSchemaGenerationError: ",
-    "no_hooks": "brings no architecture 'no_hooks'; remove the entry point",
+    "no_hooks": "provides no architecture 'no_hooks'; remove the entry point",
     "misspelt_hook": "unknown hook 'zoo_register_cell' in plugin <module 'tests.plugins.broken.misspelt_hook' from",
     "unmarked_hook": "zoo_register_cells: needs @zoo.hookimpl above it",
     "wrong_argument": "Argument(s) {'registry'} are declared in the hookimpl but can not be found in the hookspec",
@@ -122,16 +123,18 @@ BROKEN = {
     "returns_class": "zoo_register_cells must return a list of classes, got MGUCell",
     "returns_instance": "zoo_register_cells: expected a subclass of zoo.Cell, got MGUCell(",
     "returns_wrong_kind": "zoo_register_cells: expected a subclass of zoo.Cell, got Waves",
-    "nameless": "Nameless needs a class attribute 'name', a plain word, got None",
-    "exporter.bad_name": "Outside needs a class attribute 'name', a plain word, got '../outside'",
-    "other_name": "brings the architecture 'hidden_away', but none of its entry points bears that name",
-    "abstract": "Abstract leaves out step",
+    "nameless": "Nameless needs a class attribute 'name' of letters, digits and '_', a letter first, got None",
+    "exporter.bad_name": (
+        "Outside needs a class attribute 'name' of letters, digits and '_', a letter first, got '../outside'"
+    ),
+    "other_name": "provides the architecture 'hidden_away', but none of its entry points has that name",
+    "abstract": "Abstract does not implement step",
     "data.plain_config": "cannot be used: TypeError: PlainConfig.Config must be a subclass of zoo.Config",
     "task.no_schema": "cannot be used: PydanticInvalidForJsonSchema: Cannot generate a JsonSchema",
-    "taken_field": "cannot be used: TypeError: the field dropout of its Config has a meaning already; rename it",
+    "taken_field": "cannot be used: TypeError: the field dropout of its Config is reserved; rename it",
     "layer_without_cell": "cannot be used: AttributeError: type object 'LayerWithoutCell' has no attribute 'cell'",
 }
-"""Entry point, whose last part is the module's name -> what is said of it."""
+"""By entry point, whose last part is the module's name: a part of the reported fault."""
 
 
 def broken_points() -> dict[str, str]:
@@ -147,26 +150,26 @@ def test_a_broken_plugin_is_one_fault_and_the_others_work(name: str) -> None:
     assert fault.startswith(f"plugin {name} (broken 0.1, {module}): ")
     assert BROKEN[name] in fault
     assert len(fault.splitlines()) == 1
-    assert brought(registry) == brought(build_registry(healthy))
+    assert provided(registry) == provided(build_registry(healthy))
 
 
-def test_every_broken_module_is_tried() -> None:
+def test_every_broken_module_is_tested() -> None:
     folder = Path(__file__).parent / "broken"
     modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
-    tried = {name.rpartition(".")[2] for name in BROKEN} - {"no_such_module"} | {"duplicate", "observer_raises"}
-    assert modules == tried
+    tested = {name.rpartition(".")[2] for name in BROKEN} - {"no_such_module"} | {"duplicate", "observer_raises"}
+    assert modules == tested
 
 
 @pytest.mark.parametrize("name", ["misspelt_hook", "wrong_argument"])
-def test_where_a_hook_is_not_one_the_hooks_are_listed(name: str) -> None:
+def test_the_fault_of_an_invalid_hook_lists_the_hooks(name: str) -> None:
     (fault,) = build_registry(points_of({name: f"tests.plugins.broken.{name}"})).faults
     assert fault.endswith(f"; the hooks are {HOOKS}")
 
 
-def test_all_of_them_at_once() -> None:
+def test_all_broken_plugins_at_once() -> None:
     registry = build_registry([*points_of(broken_points(), "broken 0.1"), *entry_points()])
     assert len(registry.faults) == len(BROKEN)
-    assert brought(registry) == brought(build_registry(entry_points()))
+    assert provided(registry) == provided(build_registry(entry_points()))
 
 
 @pytest.mark.parametrize(
@@ -193,16 +196,16 @@ def test_a_name_that_is_taken_stays_with_the_first() -> None:
     registry = build_registry(points)
     (fault,) = registry.faults
     assert fault == (
-        "plugin lstm (stranger 1.2.3, tests.plugins.broken.duplicate): the architecture 'lstm' is already brought by "
+        "plugin lstm (stranger 1.2.3, tests.plugins.broken.duplicate): the architecture 'lstm' is already provided by "
         f"recurrent-zoo {zoo.__version__}; rename one"
     )
     assert registry.architectures["lstm"].layer.cell.__module__ == "zoo_lstm"
 
 
-def test_no_distribution_displaces_what_the_core_brings(install: Install) -> None:
+def test_no_distribution_replaces_a_built_in(install: Install) -> None:
     install({"lstm": "tests.plugins.broken.duplicate"}, "aardvark")
     rivals = [point.distribution for point in entry_points() if point.name == "lstm"]
-    assert rivals == [f"recurrent-zoo {zoo.__version__}", "aardvark 1.2.3"], "the alphabet does not decide"
+    assert rivals == [f"recurrent-zoo {zoo.__version__}", "aardvark 1.2.3"], "the built-in before the alphabet"
     assert load_registry().architectures["lstm"].layer.cell.__module__ == "zoo_lstm"
 
 
@@ -211,12 +214,12 @@ def test_an_entry_point_that_its_plugin_does_not_fill() -> None:
     names = {**stranger.ENTRY_POINTS, "task.promised": module, "observer.second": module}
     registry = build_registry(points_of(names))
     assert registry.faults == [
-        f"plugin task.promised (stranger 1.2.3, {module}): brings no task 'promised'; remove the entry point",
-        f"plugin observer.second (stranger 1.2.3, {module}): brings no observer 'second'; remove the entry point",
+        f"plugin task.promised (stranger 1.2.3, {module}): provides no task 'promised'; remove the entry point",
+        f"plugin observer.second (stranger 1.2.3, {module}): provides no observer 'second'; remove the entry point",
     ]
 
 
-def test_ctrl_c_during_an_import_is_no_fault_of_the_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_during_an_import_is_not_recorded_as_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "interrupted_plugin.py").write_text("raise KeyboardInterrupt\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(KeyboardInterrupt):
@@ -235,7 +238,7 @@ def test_a_failing_observer_is_one_fault_and_is_not_called_again() -> None:
     observer_raises.CALLS.clear()
     names = {"observer.bad": "tests.plugins.broken.observer_raises", "observer.notes": "tests.plugins.stranger"}
     registry = build_registry(points_of(names))
-    registry.faults.clear()  # the stranger's other things have no entry points here
+    registry.faults.clear()  # those of the stranger's classes, which have no entry points here
     expected = (
         "plugin observer.bad (stranger 1.2.3, tests.plugins.broken.observer_raises): zoo_after_epoch failed, so it is "
         "not called again: ConnectionError: no route to host"
@@ -257,15 +260,14 @@ def test_zoo_plugins_shows_everything_and_succeeds(install: Install) -> None:
     lines = [line.split() for line in outcome.stdout.splitlines()]
     assert ["architecture", "lstm", "recurrent-zoo", zoo.__version__] in lines
     assert ["task", "sign", "stranger", "1.2.3"] in lines
-    found = json.loads(run_zoo("plugins", "--json").stdout)
-    assert {"name": "observer.notes", "module": "tests.plugins.stranger", "plugin": "stranger 1.2.3"} in found[
-        "entry_points"
-    ]
-    assert {"kind": "architecture", "name": "mgu", "plugin": "stranger 1.2.3"} in found["brings"]
-    assert found["faults"] == []
+    report = json.loads(run_zoo("plugins", "--json").stdout)
+    notes = {"name": "observer.notes", "module": "tests.plugins.stranger", "plugin": "stranger 1.2.3"}
+    assert notes in report["entry_points"]
+    assert {"kind": "architecture", "name": "mgu", "plugin": "stranger 1.2.3"} in report["brings"]
+    assert report["faults"] == []
 
 
-def test_zoo_plugins_tells_every_fault_and_leaves_with_6(install: Install) -> None:
+def test_zoo_plugins_reports_every_fault_and_exits_with_6(install: Install) -> None:
     install(broken_points())
     outcome = run_zoo("plugins")
     assert outcome.exit_code == 6
@@ -282,7 +284,7 @@ def test_zoo_plugins_tells_every_fault_and_leaves_with_6(install: Install) -> No
 def test_other_commands_warn_and_work(install: Install, tmp_path: Path) -> None:
     install(broken_points())
     spec = tmp_path / "s.yaml"
-    spec.write_text("data: {name: digits}\narchitecture: {name: gru, hidden_size: 4}\ntask: {name: classification}\n")
+    spec.write_text(SMALLEST)
     for arguments in (("build", spec, "--dry-run"), ("schema",), ("list", "--long")):
         outcome = run_zoo(*arguments)
         assert outcome.exit_code == 0, outcome.stderr
@@ -294,29 +296,29 @@ def test_other_commands_warn_and_work(install: Install, tmp_path: Path) -> None:
 
 
 def test_a_spec_that_names_a_broken_plugin(install: Install, tmp_path: Path) -> None:
-    """The warning says why the name is not known."""
+    """The warning gives the reason why the name is not known."""
     install({"abstract": "tests.plugins.broken.abstract"})
     spec = tmp_path / "s.yaml"
     spec.write_text(SPEC.replace("mgu", "abstract"))
     outcome = run_zoo("build", spec, "--dry-run")
     assert outcome.exit_code == 3
     assert (
-        "warning: plugin abstract (stranger 1.2.3, tests.plugins.broken.abstract): Abstract leaves out step"
+        "warning: plugin abstract (stranger 1.2.3, tests.plugins.broken.abstract): Abstract does not implement step"
         in outcome.stderr
     )
     assert "architecture.name: 'abstract' is not known" in outcome.stderr
 
 
-def test_a_broken_exporter_says_why() -> None:
+def test_the_error_of_a_broken_exporter_gives_its_fault() -> None:
     registry = build_registry(points_of({"exporter.bad_name": "tests.plugins.broken.bad_name"}))
     with pytest.raises(zoo.PluginError, match="Outside needs a class attribute 'name'"):
         registry.exporter("bad_name")
-    with pytest.raises(zoo.PluginError, match=r"^no installed plugin brings the exporter 'onnx'; see 'zoo plugins'$"):
+    with pytest.raises(zoo.PluginError, match=r"^no installed plugin provides the exporter 'onnx'; see 'zoo plugins'$"):
         registry.exporter("onnx")
 
 
-def test_an_exporter_whose_name_can_be_no_flag(install: Install, tmp_path: Path) -> None:
-    """The flags of ``zoo export`` are made from the entry points while its module is imported: in a fresh process."""
+def test_an_exporter_whose_name_is_no_valid_flag(install: Install, tmp_path: Path) -> None:
+    """In a new process, since the flags of ``zoo export`` are made when its module is imported."""
     install({"exporter.1st": "tests.plugins.stranger"})
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "site-packages")}
     done = subprocess.run(
@@ -326,13 +328,13 @@ def test_an_exporter_whose_name_can_be_no_flag(install: Install, tmp_path: Path)
     assert "--onnx" in done.stdout
 
 
-# a stranger's plugin, whole
+# a complete external plugin
 
 
-def test_a_strangers_parts_train_and_its_observer_watches(install: Install, tmp_path: Path) -> None:
+def test_an_external_plugin_trains_and_its_observer_is_called(install: Install, tmp_path: Path) -> None:
     install({**stranger.ENTRY_POINTS, "observer.bad": "tests.plugins.broken.observer_raises"})
     stranger.NOTES.clear()
-    spec, run = tmp_path / "mine.yaml", tmp_path / "run"
+    spec, run = tmp_path / "s.yaml", tmp_path / "run"
     spec.write_text(SPEC)
     outcome = run_zoo("build", spec, "--out", run, "--set", "architecture.forget_bias=2", "--device", "cpu")
     assert outcome.exit_code == 0, outcome.stderr
@@ -347,10 +349,10 @@ def test_a_strangers_parts_train_and_its_observer_watches(install: Install, tmp_
 
 
 @pytest.mark.parametrize("architecture", ["mgu", "bimgu"])
-def test_a_strangers_cell_learns(architecture: str, install: Install, tmp_path: Path) -> None:
-    """From a cell alone come layers and training: twelve lines that rise or fall are told apart without a mistake."""
+def test_an_external_cell_learns(architecture: str, install: Install, tmp_path: Path) -> None:
+    """A cell is enough for layers and training: rising and falling lines are classified without an error."""
     install(stranger.ENTRY_POINTS)
-    spec = tmp_path / "mine.yaml"
+    spec = tmp_path / "s.yaml"
     spec.write_text(SPEC.replace("mgu", architecture))
     overrides = ("training.epochs=30", "training.optimizer.name=adam", "training.optimizer.lr=0.1")
     arguments = [part for override in overrides for part in ("--set", override)]
@@ -359,7 +361,7 @@ def test_a_strangers_cell_learns(architecture: str, install: Install, tmp_path: 
     assert json.loads(outcome.stdout)["test"]["accuracy"] == 1.0
 
 
-def test_a_strangers_options_are_in_the_schema(install: Install) -> None:
+def test_the_options_of_an_external_plugin_are_in_the_schema(install: Install) -> None:
     install(stranger.ENTRY_POINTS)
     definitions = json.loads(run_zoo("schema", "--json").stdout)["schema"]["definitions"]
     assert definitions["mguConfig"]["properties"]["forget_bias"] == {
@@ -370,7 +372,7 @@ def test_a_strangers_options_are_in_the_schema(install: Install) -> None:
     }
 
 
-def test_the_stranger_uses_public_names_alone() -> None:
+def test_the_external_plugin_uses_only_public_names() -> None:
     source = (Path(__file__).parent / "stranger.py").read_text()
     assert "import zoo\n" in source
     assert "from zoo" not in source

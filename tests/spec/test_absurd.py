@@ -1,4 +1,4 @@
-"""Sizes, rates and names that no machine or file system holds: one line each, before memory or minutes are spent."""
+"""Sizes, rates and names beyond any machine or file system: one line each, before memory or time is spent."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 
 import zoo
 from tests.support.command import Outcome, run_zoo
+from tests.support.specs import SMALLEST
 from zoo import memory
 from zoo.cli.output import one_line
 from zoo.data.sources.adding import Adding
@@ -19,14 +20,6 @@ from zoo.data.sources.text import Text
 from zoo.training.config import SGD, Adam, AdamW
 from zoo.training.engine import Engine
 
-DATA = {
-    "adding": "{name: adding}",
-    "copy": "{name: copy}",
-    "csv": "{name: csv}",
-    "text": "{name: text}",
-    "characters": "{name: characters}",
-    "digits": "{name: digits}",
-}
 TASKS = {"adding": "regression", "copy": "tagging", "csv": "forecasting", "characters": "language_modelling"}
 LONG = "x" * 5000
 
@@ -61,6 +54,7 @@ SIZES: dict[str, tuple[str, str, str]] = {
     ),
     "a list with one bad entry": ("csv", "data.inputs=[1]", "data.inputs.0: must be text, got 1"),
 }
+"""By case: data source, override, and a part of the message."""
 PATHS: dict[str, tuple[str, str, str]] = {
     "a zero byte": ("text", 'data.file="a\\0b"', "has a control character in its name, '\\x00'"),
     "a zero byte in a table's name": ("csv", 'data.file="a\\0b"', "has a control character in its name, '\\x00'"),
@@ -76,18 +70,23 @@ PATHS: dict[str, tuple[str, str, str]] = {
         'data.files={"\\e[1m": "\\e"}',
         "has a control character in its name, '\\x1b'",
     ),
-    "a field deeper than any": ("digits", f"{'a.' * 3000}a=1", "expected FIELD.FIELD=VALUE, such as training.epochs=3"),
-    "a field of half a character": ("digits", "data.\ud800=1", "'data.\\ud800=1': expected FIELD.FIELD=VALUE"),
+    "a field that is nested too deeply": (
+        "digits",
+        f"{'a.' * 3000}a=1",
+        "expected FIELD.FIELD=VALUE, such as training.epochs=3",
+    ),
+    "a field with a surrogate": ("digits", "data.\ud800=1", "'data.\\ud800=1': expected FIELD.FIELD=VALUE"),
     "a field with a control character": ("digits", "data.\x1b=1", "'data.\\x1b=1': expected FIELD.FIELD=VALUE"),
-    "a value of half a character": ("digits", "description=\udcff", "the character '\\udcff' is not text"),
+    "a value with a surrogate": ("digits", "description=\udcff", "the character '\\udcff' is not text"),
     "a long value": ("digits", f"task.output={LONG}", f"--set task.output={LONG[:50]}"),
 }
+"""The same columns, for names of files, columns and fields."""
 
 
 def dry_run(folder: Path, data: str, override: str) -> Outcome:
     path = folder / "spec.yaml"
     task = TASKS.get(data, "classification")
-    path.write_text(f"data: {DATA[data]}\narchitecture: {{name: gru, hidden_size: 8}}\ntask: {{name: {task}}}\n")
+    path.write_text(f"data: {{name: {data}}}\narchitecture: {{name: gru, hidden_size: 8}}\ntask: {{name: {task}}}\n")
     return run_zoo("build", path, "--dry-run", "--set", override)
 
 
@@ -102,16 +101,10 @@ def assert_one_line(outcome: Outcome, expected: str) -> None:
     assert "unexpected" not in line
 
 
-@pytest.mark.parametrize(("data", "override", "expected"), SIZES.values(), ids=SIZES.keys())
-def test_an_absurd_size_gets_one_line(tmp_path: Path, data: str, override: str, expected: str) -> None:
-    assert_one_line(dry_run(tmp_path, data, override), expected)
-
-
-@pytest.mark.parametrize(("data", "override", "expected"), PATHS.values(), ids=PATHS.keys())
-def test_an_absurd_name_gets_one_line(
-    tmp_path: Path, data: str, override: str, expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("case", [*SIZES, *PATHS])
+def test_an_absurd_size_or_name_gets_one_line(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    data, override, expected = (SIZES | PATHS)[case]
     assert_one_line(dry_run(tmp_path, data, override), expected)
 
 
@@ -133,7 +126,7 @@ def test_an_argument_that_is_too_long_gets_one_line(arguments: list[str]) -> Non
 
 def test_a_run_whose_name_is_too_long_gets_one_line(tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
-    path.write_text("data: {name: digits}\narchitecture: {name: gru, hidden_size: 4}\ntask: {name: classification}\n")
+    path.write_text(SMALLEST)
     assert_one_line(run_zoo("build", path, "--out", LONG), "has a name of 5,000 characters")
 
 
@@ -159,7 +152,7 @@ def test_a_message_is_one_printable_line() -> None:
     assert one_line("word " * 1000) == "word " * 200 + "…" + "word " * 200
 
 
-# made-up data and the memory of this machine
+# generated data and the memory of this machine
 
 PARTS = {"train": 20, "validation": 10, "test": 5}
 
@@ -169,13 +162,13 @@ PARTS = {"train": 20, "validation": 10, "test": 5}
     [
         (Adding(), Adding.Config(time=50, **PARTS), (35 + 20) * 50 * 8),
         (Copy(), Copy.Config(length=10, delay=20, **PARTS), 35 * 40 * 16),
-        # 1,047 rows: 732 to train, whose windows are fewer
+        # 732 of the 1,047 rows are for training; there are fewer windows than rows
         (Csv(), Csv.Config(horizon=30), 732 * 30 * 16),
         (Text(), Text.Config(max_length=5), 4000 * 5 * 8 * 2),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
-def test_data_are_refused_from_the_first_byte_too_many(
+def test_data_are_rejected_from_the_first_byte_too_many(
     source: zoo.DataSource, config: zoo.Config, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "machine_memory", lambda: size)
@@ -188,23 +181,21 @@ def test_data_are_refused_from_the_first_byte_too_many(
 
 
 @pytest.mark.parametrize("source", [Adding(), Copy()], ids=lambda source: source.name)
-def test_what_is_counted_is_what_the_sequences_take(source: zoo.DataSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No less than what is there at the end, and less than twice as much."""
+def test_the_estimate_is_the_memory_of_the_sequences(source: zoo.DataSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The estimate is at least the memory of the loaded tensors, and less than twice as much."""
     sizes: list[int] = []
     monkeypatch.setattr("zoo.require_memory", lambda size, what, fields: sizes.append(size), raising=False)
     dataset = source.load(source.Config(**PARTS))
-    held = sum(
+    actual = sum(
         tensor.numel() * tensor.element_size()
         for part in (dataset.train, dataset.validation, dataset.test)
         for tensor in (part.x, part.y)
     )
-    assert 1 <= sizes[0] / held < 2
+    assert 1 <= sizes[0] / actual < 2
 
 
-def test_a_batch_that_no_machine_holds_is_refused_before_training(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """64 sequences of 8 steps, 8 numbers of 4 bytes each; the parameters of this model take less."""
+def test_a_batch_beyond_the_memory_is_rejected_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The outputs of a batch are 64 sequences of 8 steps with 8 numbers of 4 bytes; the parameters need less."""
     monkeypatch.setattr(memory, "machine_memory", lambda: 64 * 8 * 8 * 4)
     assert dry_run(tmp_path, "digits", "training.epochs=1").exit_code == 0
     monkeypatch.setattr(memory, "machine_memory", lambda: 64 * 8 * 8 * 4 - 1)
@@ -217,7 +208,7 @@ def test_a_batch_that_no_machine_holds_is_refused_before_training(
 def test_memory_that_runs_out_in_training_gets_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Engine, "fit", lambda engine: torch.empty(2**55))
     path = tmp_path / "spec.yaml"
-    path.write_text("data: {name: digits}\narchitecture: {name: gru, hidden_size: 4}\ntask: {name: classification}\n")
+    path.write_text(SMALLEST)
     outcome = run_zoo("build", path, "--out", tmp_path / "run")
     assert outcome.exit_code == 1
     last = outcome.stderr.splitlines()[-1]
@@ -226,7 +217,7 @@ def test_memory_that_runs_out_in_training_gets_one_line(tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize(("content", "limited"), [("4096\n", True), ("max\n", False), (None, False)])
-def test_a_container_may_have_less_than_the_machine(
+def test_the_limit_of_a_container_counts(
     tmp_path: Path, content: str | None, limited: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "_CONTAINER", tmp_path / "memory.max")
@@ -245,8 +236,8 @@ def test_a_container_may_have_less_than_the_machine(
     ],
     ids=lambda optimizer: optimizer.name,
 )
-def test_the_largest_rates_can_be_computed_with(optimizer: Any) -> None:
-    """Beyond float32 torch raises "value cannot be converted to type float without overflow"."""
+def test_optimisers_run_with_the_largest_rates(optimizer: Any) -> None:
+    """With rates beyond float32 torch raises "value cannot be converted to type float without overflow"."""
     parameter = torch.nn.Parameter(torch.ones(3))
     steps = optimizer.create([parameter])
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""The JSON Schema: what an editor is told agrees with what the reader does."""
+"""The JSON Schema of a spec: valid draft 7, and in agreement with the reader."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def schema() -> dict[str, Any]:
 
 
 def accepts(value: object) -> bool:
-    """Whether the JSON Schema does."""
+    """Whether the value is valid under the JSON Schema."""
     return Draft7Validator(schema()).is_valid(value)
 
 
 @pytest.mark.parametrize("path", ALL_SPECS, ids=lambda path: path.stem)
 def test_the_schema_accepts_every_spec_of_the_repository(path: Path) -> None:
     assert accepts(fields(path.read_text(encoding="utf-8")))
-    assert accepts(reader().read(path).to_dict()), "and with every default written out"
+    assert accepts(reader().read(path).to_dict()), "also with every default written out"
 
 
 def test_the_schema_is_valid_draft_7() -> None:
@@ -56,7 +56,7 @@ def test_unions_are_tagged_by_const() -> None:
 
 
 def test_fields_are_described() -> None:
-    """An editor shows these texts."""
+    """Editors show the descriptions."""
     definitions = schema()["definitions"]
     assert definitions["gruConfig"]["properties"]["reset"]["description"].startswith(
         "Whether the reset gate acts after"
@@ -83,7 +83,7 @@ def test_fields_are_described() -> None:
     ],
     ids=json.dumps,
 )
-def test_the_schema_refuses_what_the_reader_refuses(change: dict[str, Any]) -> None:
+def test_the_schema_and_the_reader_reject_the_same(change: dict[str, Any]) -> None:
     value = {**fields(SMALLEST), "name": "x"}
     assert accepts(value)
     assert not accepts(value | change)
@@ -91,7 +91,7 @@ def test_the_schema_refuses_what_the_reader_refuses(change: dict[str, Any]) -> N
         reader().validate(parse(json.dumps(value | change), "s.yaml"))
 
 
-def test_the_schema_requires_what_the_reader_requires() -> None:
+def test_the_schema_requires_the_parts() -> None:
     for part in ("data", "architecture", "task"):
         assert not accepts({key: value for key, value in fields(SMALLEST).items() if key != part})
     assert accepts(fields(SMALLEST)), "the name may be left out"

@@ -1,8 +1,9 @@
-"""The spec: what it reads, every fault at once with its place, and overrides."""
+"""The spec: reading, all faults at once with their places, and overrides."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from zoo.spec.strict_yaml import parse
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to be in, so that places are short."""
+    """An empty working directory, so that paths in messages are short."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -55,7 +56,7 @@ OPTIMIZERS = st.fixed_dictionaries({"name": st.sampled_from(["sgd", "adam", "ada
 TRAINING = st.fixed_dictionaries(
     {},
     optional={
-        "epochs": st.integers(1, 10**29),  # the reader takes no more digits
+        "epochs": st.integers(1, 10**29),  # the reader accepts at most 30 digits
         "optimizer": OPTIMIZERS,
         "clip_norm": st.none() | NUMBER,
         "metric": st.none() | st.text(),
@@ -68,7 +69,7 @@ TRAINING = st.fixed_dictionaries(
 @given(st.text(), TRAINING)
 @settings(deadline=None)
 def test_a_resolved_spec_reads_back_equal(description: str, training: dict[str, Any]) -> None:
-    """Whatever the text looks like: a number, a key, a tab, nothing."""
+    """The description may be any text: one that looks like a number or a key, a tab, an empty string."""
     value: dict[str, Any] = {**fields(SMALLEST), "name": "x", "description": description, "training": training}
     spec = reader().model.model_validate(value)
     assert reader().validate(parse(spec.to_yaml(), "s.yaml")) == spec
@@ -91,7 +92,7 @@ def test_defaults_are_written_out(folder: Path) -> None:
     assert spec["training"]["optimizer"] == {"name": "adamw", "lr": 1e-3, "weight_decay": 0.01}
 
 
-def test_a_part_takes_the_options_of_what_it_names(folder: Path) -> None:
+def test_the_options_of_a_part_depend_on_its_name(folder: Path) -> None:
     (line,) = faults(SMALLEST.replace("name: gru", "name: lstm, reset: after"))
     assert line.startswith("s.yaml:2:28: architecture.reset: is not a field here")
     (line,) = faults(SMALLEST.replace("name: gru", "name: bilstm, direction: forward"))
@@ -195,7 +196,7 @@ def test_the_name_is_the_files_unless_given(folder: Path) -> None:
     assert read(SMALLEST, ["name=third"]).name == "third"
 
 
-def test_a_file_whose_name_names_no_run(folder: Path) -> None:
+def test_a_file_whose_name_is_no_valid_run_name(folder: Path) -> None:
     with pytest.raises(SpecError) as caught:
         read(SMALLEST, name="my run.yaml")
     assert str(caught.value) == (
@@ -206,12 +207,12 @@ def test_a_file_whose_name_names_no_run(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "-x", "x" * 65, "ü", '""', '"a\\n"', '"a\\0"', "5", "null"])
-def test_names_that_are_no_folder_of_their_own(name: str, folder: Path) -> None:
+def test_invalid_run_names(name: str, folder: Path) -> None:
     (line,) = faults(f"{SMALLEST}name: {name}\n")
     assert line.startswith("s.yaml:4:1: name: must be ")
 
 
-# what is no file of fields
+# files without fields
 
 
 def test_no_such_file(folder: Path) -> None:
@@ -227,12 +228,12 @@ def test_no_such_file(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [("", "1:1: expected fields such as 'data:' and 'architecture:', got nothing"), ("\n- a", "2:1: ")],
 )
-def test_no_fields(text: str, found: str, folder: Path) -> None:
+def test_no_fields(text: str, expected: str, folder: Path) -> None:
     (line,) = faults(text)
-    assert line.startswith(f"s.yaml:{found}")
+    assert line.startswith(f"s.yaml:{expected}")
 
 
 # overrides
@@ -255,7 +256,7 @@ def test_overrides_change_nested_fields_and_make_new_blocks(folder: Path) -> Non
     assert spec["training"]["epochs"] == 20
 
 
-def test_the_last_override_wins_and_hides_the_files_fault(folder: Path) -> None:
+def test_the_last_override_wins_and_replaces_a_faulty_value(folder: Path) -> None:
     assert read(SMALLEST.replace("8", "no"), ["architecture.hidden_size=1", "architecture.hidden_size=2"]).architecture
     spec = read(SMALLEST, ["architecture={name: rnn, hidden_size: 5}"]).to_dict()
     assert spec["architecture"]["name"] == "rnn"
@@ -280,7 +281,7 @@ def test_an_override_is_shown_as_the_place_of_its_faults(folder: Path) -> None:
     ("override", "expected"),
     [
         ("training.epochs=[1", "--set training.epochs=[1: its value:1:3: the file ends where"),
-        ("x={a: 1, a: 2}", "--set x={a: 1, a: 2}: its value:1:8: duplicate key 'a'; it also stands at its value:1:2"),
+        ("x={a: 1, a: 2}", "--set x={a: 1, a: 2}: its value:1:8: duplicate key 'a'; first defined at its value:1:2"),
         ("training=!!set {a}", "--set training=!!set {a}: its value:1:1: the tag"),
         ("data.name.x=1", "--set data.name.x=1: name holds 'digits', which has no fields"),
         ("training.epochs=", "--set training.epochs=: training.epochs: must be an integer, got nothing"),
@@ -292,7 +293,7 @@ def test_an_override_is_shown_as_the_place_of_its_faults(folder: Path) -> None:
         ("x=\x1b[31m", r"--set 'x=\x1b[31m': its value:1:1: the character '\x1b' is not text"),
     ],
 )
-def test_overrides_with_a_wrongfields(override: str, expected: str, folder: Path) -> None:
+def test_overrides_with_a_faulty_value(override: str, expected: str, folder: Path) -> None:
     (line,) = faults(SMALLEST, [override])
     assert line.startswith(expected)
     assert len(line.splitlines()) == 1
@@ -301,18 +302,18 @@ def test_overrides_with_a_wrongfields(override: str, expected: str, folder: Path
 @pytest.mark.parametrize(
     "override", ["", "training.epochs", "=3", ".=3", "training..epochs=3", "training.=3", ".a=3", "x\ny=1"]
 )
-def test_overrides_that_are_none(override: str, folder: Path) -> None:
+def test_overrides_of_another_form(override: str, folder: Path) -> None:
     with pytest.raises(UsageError, match=r"expected FIELD\.FIELD=VALUE, such as training\.epochs=3$") as caught:
         read(SMALLEST, [override])
     shown = override if override.isprintable() else repr(override)
     assert str(caught.value).startswith(f"--set {shown}:")
 
 
-# a stranger's options
+# the options of an external plugin
 
 
 class Recording(zoo.DataSource):
-    """Options of types that YAML does not have."""
+    """A data source with options of types that YAML lacks."""
 
     name = "recording"
 
@@ -334,14 +335,14 @@ class Recording(zoo.DataSource):
 
 
 @cache
-def strangers_reader() -> SpecReader:
+def recording_reader() -> SpecReader:
     installed = load_registry()
     return SpecReader.of(Registry(installed.architectures, {"recording": Recording}, installed.tasks))
 
 
 def read_recording(options: str) -> Spec:
     text = SMALLEST.replace("{name: digits}", f"{{name: recording, {options}}}") + "name: x\n"
-    return strangers_reader().validate(parse(text, "s.yaml"))
+    return recording_reader().validate(parse(text, "s.yaml"))
 
 
 def test_options_of_richer_types_round_trip() -> None:
@@ -353,8 +354,8 @@ def test_options_of_richer_types_round_trip() -> None:
         "rate": 1,
         "discriminator": True,
     }
-    assert strangers_reader().validate(parse(spec.to_yaml(), "s.yaml")) == spec
-    schema = Draft7Validator(strangers_reader().json_schema())
+    assert recording_reader().validate(parse(spec.to_yaml(), "s.yaml")) == spec
+    schema = Draft7Validator(recording_reader().json_schema())
     assert schema.is_valid(spec.to_dict()), "a field may be called discriminator"
 
 
@@ -373,18 +374,13 @@ def test_faults_in_options_of_richer_types(options: str, expected: list[str]) ->
     assert list(caught.value.faults) == expected
 
 
-def test_the_only_plugin_of_its_kind_is_chosen_by_name_all_the_same() -> None:
+def test_the_only_plugin_of_a_kind_must_be_named_too() -> None:
     with pytest.raises(SpecError, match=r"^s\.yaml:1:8: data\.name: 'digits' is not known; known: recording$"):
-        strangers_reader().validate(parse(SMALLEST + "name: x\n", "s.yaml"))
+        recording_reader().validate(parse(SMALLEST + "name: x\n", "s.yaml"))
 
 
 @pytest.mark.parametrize("part", ["architectures", "data", "tasks"])
 def test_without_any_plugin_of_a_kind(part: str) -> None:
-    installed = load_registry()
-    brought: dict[str, Any] = {
-        "architectures": installed.architectures,
-        "data": installed.data,
-        "tasks": installed.tasks,
-    }
-    with pytest.raises(PluginError, match=f"no usable plugin brings any {part.removesuffix('s')}; see 'zoo plugins'"):
-        SpecReader.of(Registry(**{**brought, part: {}}))
+    nothing: dict[str, Any] = {part: {}}
+    with pytest.raises(PluginError, match=f"no usable plugin provides any {part.removesuffix('s')}; see 'zoo plugins'"):
+        SpecReader.of(replace(load_registry(), **nothing))

@@ -1,4 +1,4 @@
-"""The specs to start with: `zoo init`, and `zoo build` with a name alone."""
+"""Starter specs: `zoo init`, and `zoo build` with the name of a starter spec."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ NAMES = sorted(path.stem for path in ROOT.glob("specs/*.yaml"))
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_a_clone_has_them_in_its_own_folder() -> None:
+def test_in_a_clone_they_are_the_files_of_specs() -> None:
     assert starter_specs() == {name: ROOT / "specs" / f"{name}.yaml" for name in NAMES}
     assert {"bilstm", "characters", "forecast", "sentiment"} <= set(NAMES)
 
 
-def test_init_writes_each_and_says_what_to_do_next() -> None:
+def test_init_writes_all_and_names_the_next_command() -> None:
     outcome = run_zoo("init")
     assert outcome.exit_code == 0
     assert outcome.stdout.splitlines() == [f"specs/{name}.yaml" for name in NAMES]
@@ -33,7 +33,7 @@ def test_init_writes_each_and_says_what_to_do_next() -> None:
         assert Path(f"specs/{name}.yaml").read_bytes() == (ROOT / "specs" / f"{name}.yaml").read_bytes()
 
 
-def test_init_writes_to_a_folder_of_any_name() -> None:
+def test_init_writes_to_a_folder_with_any_name() -> None:
     outcome = run_zoo("init", "my specs/a", "--json")
     report = json.loads(outcome.stdout)
     assert report["folder"] == "my specs/a"
@@ -43,22 +43,22 @@ def test_init_writes_to_a_folder_of_any_name() -> None:
 
 
 def test_init_never_overwrites() -> None:
-    """Nothing at all is written where one of them is there, be it a link that leads nowhere."""
+    """Where one of the files exists, even as a dangling link, nothing is written."""
     Path("specs").mkdir()
-    Path("specs/gru.yaml").symlink_to("nowhere")
-    Path("specs/lstm.yaml").write_text("mine")
+    Path("specs/gru.yaml").symlink_to("absent")
+    Path("specs/lstm.yaml").write_text("changed")
     outcome = run_zoo("init")
     assert outcome.exit_code == 2
     assert outcome.stderr == (
-        "error: specs/gru.yaml: exists already and is another, and 1 more; nothing was written; "
+        "error: specs/gru.yaml: exists and has other content, and 1 more; nothing was written; "
         "name a new folder: zoo init DIR\n"
     )
     assert sorted(path.name for path in Path("specs").iterdir()) == ["gru.yaml", "lstm.yaml"]
-    assert Path("specs/lstm.yaml").read_text() == "mine"
+    assert Path("specs/lstm.yaml").read_text() == "changed"
 
 
-def test_init_leaves_its_own_copies_alone_and_adds_what_is_missing() -> None:
-    """So it can be called again, and in a clone, whose specs/ holds the same files."""
+def test_init_keeps_identical_copies_and_adds_missing_ones() -> None:
+    """So `zoo init` can be called twice, and in a clone, whose specs/ contains the same files."""
     run_zoo("init")
     Path("specs/gru.yaml").unlink()
     before = Path("specs/lstm.yaml").stat()
@@ -68,7 +68,7 @@ def test_init_leaves_its_own_copies_alone_and_adds_what_is_missing() -> None:
     assert Path("specs/lstm.yaml").stat() == before
 
 
-def test_init_where_nothing_can_be_written() -> None:
+def test_init_in_a_folder_that_cannot_be_made() -> None:
     Path("file").write_text("")
     assert run_zoo("init", "file").exit_code == 2
     outcome = run_zoo("init", "file/specs")
@@ -76,15 +76,15 @@ def test_init_where_nothing_can_be_written() -> None:
     assert outcome.stderr.startswith("error: file/specs/adding.yaml: cannot be written: Not a directory")
 
 
-def test_a_name_alone_is_a_starter_spec_unless_there_is_such_a_file() -> None:
+def test_a_bare_name_is_a_starter_spec_unless_such_a_file_exists() -> None:
     assert resolve(Path("bilstm")) == starter_specs()["bilstm"]
     Path("bilstm").mkdir()
     assert resolve(Path("bilstm")) == starter_specs()["bilstm"]
-    Path("gru").write_text("mine")
+    Path("gru").write_text("name: other")
     assert resolve(Path("gru")) == Path("gru")
 
 
-def test_build_says_which_spec_it_took() -> None:
+def test_build_names_the_starter_spec_that_it_uses() -> None:
     outcome = run_zoo("build", "bilstm", "--dry-run")
     assert outcome.exit_code == 0
     assert outcome.stderr == f"bilstm: the starter spec {starter_specs()['bilstm']}\n"
@@ -92,18 +92,18 @@ def test_build_says_which_spec_it_took() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "name"),
+    ("path", "name"),
     [("bilstm.yaml", "bilstm"), ("specs/bilstm.yaml", "bilstm"), ("bilsmt", "bilstm"), ("GRU", "gru")],
 )
-def test_a_file_that_is_missing_and_has_the_name_of_a_starter_spec(given: str, name: str) -> None:
-    outcome = run_zoo("build", given)
+def test_a_missing_file_with_the_name_of_a_starter_spec(path: str, name: str) -> None:
+    outcome = run_zoo("build", path)
     assert outcome.exit_code == 2
     assert outcome.stderr == (
-        f"error: {given}: there is no such file; 'zoo build {name}' takes the starter spec of that name, and "
+        f"error: {path}: there is no such file; 'zoo build {name}' uses the starter spec of that name, and "
         "'zoo init' writes all of them to specs/\n"
     )
 
 
-@pytest.mark.parametrize("given", ["elsewhere.txt", ".", "x" * 5000, f"{'x' * 5000}/gru.yaml", "a\0b", "gru\0.yaml"])
-def test_what_else_is_no_spec_is_left_to_the_reader(given: str) -> None:
-    assert resolve(Path(given)) == Path(given)
+@pytest.mark.parametrize("path", ["elsewhere.txt", ".", "x" * 5000, f"{'x' * 5000}/gru.yaml", "a\0b", "gru\0.yaml"])
+def test_other_paths_are_left_to_the_reader(path: str) -> None:
+    assert resolve(Path(path)) == Path(path)

@@ -1,4 +1,4 @@
-"""Plugins: the hooks, the registry of what is installed, and the way from a name in a spec to an architecture.
+"""Plugins: the hooks, the registry of the installed plugins, and the architectures that specs choose by name.
 
-Imports `zoo.training` and the rooms below it; everything that works with specs or runs stands above.
+Imports `zoo.training` and the rooms below it; the rooms of specs and runs are above.
 """

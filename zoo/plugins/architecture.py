@@ -1,11 +1,11 @@
-"""From an architecture's name to a layer class, its options, and a model."""
+"""Architectures: the layer class and the options of each name, and models made from them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal, cast
 
 import torch
@@ -23,28 +23,38 @@ from zoo.nn.recurrent import DirectedStackConfig, Layer, Stack, StackConfig
 from zoo.tasks.task import Task
 
 BYTES_PER_PARAMETER = 16
-"""What training keeps of each parameter: itself, its gradient and Adam's two moments, four bytes each."""
+"""Memory that training needs for a parameter: its value, its gradient and Adam's two moments, four bytes each."""
 MANY = 2**28
-"""Parameters up to which a model is made without measuring it: a gigabyte of float32, filled in a second or two. So the
-code of a usual cell never runs on the device ``meta``, and leaves no tensor of that device in a cache."""
+"""Largest number of parameters of a model that is made without measuring its size first.
+
+That is 1 GiB of float32, initialised in a second or two. Below it the code of a cell never runs on the device ``meta``,
+so it cannot leave a tensor of that device in a cache.
+"""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What ``architecture.name`` in a spec stands for."""
+    """Layer class and options of one ``architecture.name``."""
 
     layer: type[Layer]
     config: type[StackConfig]
 
 
 class Named(Config):
-    """A part of a spec that names a plugin's thing. As the last base it puts the name before the other fields."""
+    """A part of a spec whose ``name`` chooses a plugin's class.
+
+    As the last base of a model it puts ``name`` before all other fields.
+    """
 
     name: str
 
 
-def architecture(item: type[Cell] | type[Layer]) -> Architecture:
-    """The architecture that a plugin's class becomes; a cell gets a layer class of its own."""
+def make_architecture(item: type[Cell] | type[Layer]) -> Architecture:
+    """Return the architecture of a class that a plugin registers.
+
+    Args:
+        item: a layer class, or a cell class, for which a layer class is made whose direction the spec chooses.
+    """
     layer: type[Layer]
     if issubclass(item, Cell):
         layer = type(f"{item.__name__}Layer", (Layer,), {"name": item.name, "cell": item, "__doc__": item.__doc__})
@@ -55,22 +65,28 @@ def architecture(item: type[Cell] | type[Layer]) -> Architecture:
 
 
 def build_model(layer: type[Layer], config: StackConfig, encoder: EncoderConfig | None, task: Task) -> Model:
-    """Put a model together, with its first weights.
+    """Make a model of encoder, stack, pooling, head and readout, with initial weights.
+
+    A model of more than `MANY` parameters is first made on the device ``meta``, to measure its size.
+
+    Args:
+        layer: the layer class of the architecture.
+        config: its options.
+        encoder: options of the encoder; None for the default of the data's signature.
+        task: gives the head, the readout and the signature.
 
     Raises:
-        SpecError: where the options do not fit each other or the model is too large for any machine.
+        SpecError: the options contradict each other, or this machine's memory cannot hold the model.
     """
 
-    def assemble() -> Model:
-        return _assemble(layer, config, encoder, task)
-
+    assemble = partial(_assemble, layer, config, encoder, task)
     before = torch.get_rng_state()
     try:
         with _few_parameters():
             return assemble()
     except _ManyParameters:
         _refuse_too_large(assemble)
-    except (RuntimeError, TypeError, MemoryError) as error:  # what torch raises, among others, for lack of memory
+    except (RuntimeError, TypeError, MemoryError) as error:  # torch raises any of them when memory runs out
         _refuse_too_large(assemble)
         if "allocate memory" in str(error):
             raise SpecError("architecture: this machine has no memory for this model; lower hidden_size") from error
@@ -79,13 +95,13 @@ def build_model(layer: type[Layer], config: StackConfig, encoder: EncoderConfig 
     return assemble()
 
 
-class _ManyParameters(Exception):  # noqa: N818  (nothing is wrong yet)
-    """A model has more than `MANY` parameters."""
+class _ManyParameters(Exception):  # noqa: N818  (not an error: the model is measured then)
+    """Signal that a model has more parameters than are made without measuring it."""
 
 
 @contextmanager
 def _few_parameters() -> Iterator[None]:
-    """Raise `_ManyParameters` once the modules that are made inside have more than `MANY`, or than fit into memory."""
+    """Raise `_ManyParameters` once the modules made inside have more than `MANY`, or more than the memory holds."""
     limit, count = min(MANY, machine_memory() // BYTES_PER_PARAMETER), 0
 
     def add(_module: nn.Module, _name: str, parameter: nn.Parameter | None) -> None:
@@ -102,10 +118,10 @@ def _few_parameters() -> Iterator[None]:
 
 
 def _refuse_too_large(assemble: Callable[[], Model]) -> None:
-    """Raise a `SpecError` for a model that this machine cannot hold.
+    """Raise a `SpecError` for a model whose training needs more memory than this machine has.
 
-    It is measured on the device ``meta``, where nothing has numbers. A cell that cannot be made there (one that looks
-    at a number, or has tensors of other devices) is not measured.
+    The model is made on the device ``meta``, where tensors have shapes but no values. A cell that cannot be made there
+    (one that reads a value, or holds tensors of other devices) is not measured.
     """
     try:
         with torch.device("meta"):
@@ -114,7 +130,9 @@ def _refuse_too_large(assemble: Callable[[], Model]) -> None:
         raise
     except Exception as error:
         if "overflow" in str(error).lower():
-            raise SpecError("architecture: these sizes are too large to be counted; lower hidden_size") from error
+            raise SpecError(
+                "architecture: the number of parameters is too large to represent; lower hidden_size"
+            ) from error
         return
     if size > (memory := machine_memory()):
         raise SpecError(
@@ -124,33 +142,39 @@ def _refuse_too_large(assemble: Callable[[], Model]) -> None:
 
 
 def _assemble(layer: type[Layer], config: StackConfig, encoder: EncoderConfig | None, task: Task) -> Model:
-    if task.answers == "classes" and config.pooling is not None:
+    by_step = task.answers == "classes"
+    if by_step and config.pooling is not None:
         raise SpecError(
-            f"architecture.pooling: {config.pooling!r} makes one vector of a sequence, and {task.name!r} needs every "
+            f"architecture.pooling: {config.pooling!r} reduces a sequence to one vector, but {task.name!r} needs every "
             "step; leave it out"
         )
     encode = make_encoder(encoder, task.signature)
     stack = Stack(layer, encode.output_size, config)
-    pooling = None if task.answers == "classes" else config.pooling or "last"
-    takes_lengths = task.signature.lengths
-    return Model(encode, stack, pooling, task.head(stack.output_size), task.readout(), takes_lengths=takes_lengths)
+    pooling = None if by_step else config.pooling or "last"
+    head, lengths = task.head(stack.output_size), task.signature.lengths
+    return Model(encode, stack, pooling, head, task.readout(), takes_lengths=lengths)
 
 
 def named_config(name: str, config: type[Config]) -> type[Config]:
-    """A plugin's Config with the tag ``name`` that chooses it in a spec."""
+    """Return a plugin's Config with a required field ``name`` whose only value is the given name.
+
+    Raises:
+        TypeError: the Config is not a `zoo.Config`, or already has a field ``name``.
+        pydantic.PydanticUserError: a field has no JSON Schema.
+    """
     return _named(name, *([] if config is Config else [config]))
 
 
-@cache  # the same classes give the same class, and making one takes some milliseconds
+@cache  # making a class takes some milliseconds
 def _named(name: str, *bases: type[Config]) -> type[Config]:
-    """The options of ``bases`` in one class, with the tag. Fails where a plugin's Config cannot be used."""
+    """Return one class with the fields of all ``bases`` and the tag ``name``; raises as `named_config` does."""
     if strange := [base for base in bases if not issubclass(base, Config)]:
         raise TypeError(f"{strange[0].__qualname__} must be a subclass of zoo.Config")
     parents: list[type[Config]] = [*bases, Named]
     fields = [field for parent in parents for field in parent.model_fields]
     if taken := sorted({field for field in fields if fields.count(field) > 1}):
-        raise TypeError(f"the field {', '.join(taken)} of its Config has a meaning already; rename it")
+        raise TypeError(f"the field {', '.join(taken)} of its Config is reserved; rename it")
     tag: Any = Literal[name]
     model = cast("type[Config]", create_model(f"{name}Config", __base__=tuple(parents), name=(tag, ...)))
-    model.model_json_schema()  # fails for what a spec cannot say
+    model.model_json_schema()  # raises where a field's type has no JSON Schema
     return model

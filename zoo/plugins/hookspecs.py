@@ -1,9 +1,18 @@
-"""Every hook that a plugin may implement, and the marks for them. Nothing else lives here.
+"""Specifications of all hooks that a plugin may implement, and the markers for them.
 
-A plugin is a module named by an entry point of the group ``zoo``. Entry points are named after what they bring, so that
-``zoo list`` can tell without importing anything: an architecture by its bare name (``lstm``), everything else with its
-kind before it (``data.digits``, ``task.classification``, ``exporter.onnx``, ``observer.mine``). What no entry point of
-its plugin is named after is refused.
+A plugin is a module that an entry point of the group ``zoo`` names. It has one entry point for each thing that it
+provides, so that ``zoo list`` need not import it::
+
+    [project.entry-points.zoo]
+    mgu = "my_cells"                 # an architecture: its bare name
+    "data.waves" = "my_cells"        # anything else: its kind before its name
+    "task.counting" = "my_cells"
+    "exporter.text" = "my_cells"
+    "observer.notes" = "my_cells"    # any name; zoo_after_epoch is the hook
+
+A registered class must have a class attribute ``name`` that equals the name of its entry point: a letter, then letters,
+digits and underscores. A class without such an entry point, with a name that is taken, or with methods left abstract is
+left out, and ``zoo plugins`` reports the reason. The other classes and plugins stay usable.
 """
 
 from __future__ import annotations
@@ -27,34 +36,61 @@ hookspec = HookspecMarker("zoo")
 
 @hookspec
 def zoo_register_cells() -> list[type[Cell]]:  # type: ignore[empty-body]
-    """Cells, each of which becomes an architecture of the same name."""
+    """Register cells; each becomes an architecture of the same name.
+
+    A spec chooses it by ``architecture.name``. Its options are those of the cell's ``Config`` and those of every stack:
+    layers, direction, dropout, pooling and implementation.
+
+    Returns:
+        Subclasses of `zoo.Cell`, as a list or tuple. The classes themselves, not instances.
+    """
 
 
 @hookspec
 def zoo_register_layers() -> list[type[Layer]]:  # type: ignore[empty-body]
-    """Architectures that are more than one cell with free options, such as a biLSTM."""
+    """Register layers; each becomes an architecture that fixes more than its cell, such as a biLSTM its direction.
+
+    Returns:
+        Subclasses of `zoo.Layer`, each with a class attribute ``cell``, as a list or tuple.
+    """
 
 
 @hookspec
 def zoo_register_data() -> list[type[DataSource]]:  # type: ignore[empty-body]
-    """Data sources: what ``data.name`` in a spec may say."""
+    """Register data sources; a spec chooses one by ``data.name``.
+
+    Returns:
+        Subclasses of `zoo.DataSource`, as a list or tuple. The fields of a source's ``Config``, a subclass of
+        `zoo.Config`, are its options in the spec.
+    """
 
 
 @hookspec
 def zoo_register_tasks() -> list[type[Task]]:  # type: ignore[empty-body]
-    """Tasks: what ``task.name`` in a spec may say."""
+    """Register tasks; a spec chooses one by ``task.name``.
+
+    Returns:
+        Subclasses of `zoo.Task`, as a list or tuple. The fields of a task's ``Config`` are its options in the spec.
+    """
 
 
 @hookspec
 def zoo_register_exporters() -> list[type[Exporter]]:  # type: ignore[empty-body]
-    """Exporters: each becomes a flag of ``zoo export``."""
+    """Register exporters; each becomes a flag of ``zoo export``, such as ``--onnx``.
+
+    Returns:
+        Subclasses of `zoo.Exporter`, as a list or tuple, that can be created without arguments.
+    """
 
 
 @hookspec
 def zoo_after_epoch(record: EpochRecord) -> None:
-    """Called after each epoch, on the process that writes the run, once its line of metrics.jsonl is written.
+    """Observe the training: called after each epoch, once its line of metrics.jsonl is written.
 
-    When a run that was killed goes on, the epochs since its newest checkpoint are trained and reported again.
+    It is called only in the process that writes the run. When an interrupted run is resumed, the epochs since its
+    newest checkpoint are trained and reported again. An observer cannot change the training: one that raises is
+    reported once and not called again, and the training continues.
 
-    To watch, not to steer: an observer that fails is reported and not called again, and the training goes on.
+    Args:
+        record: number, training loss, validation metrics, learning rate and duration in seconds of the epoch.
     """

@@ -1,4 +1,4 @@
-"""From pydantic's errors to lines that a person can act on: place, field, what must be, what was found, what to do."""
+"""Pydantic's validation errors as one line each: place, field, expected and actual value, and what to do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TYPES = {
     "tuple_type": "a list",
     "string_pattern_mismatch": "up to 64 letters, digits, '.', '_' or '-', a letter or digit first",
 }
-"""For pydantic's kinds of error, what the value must be."""
+"""By pydantic's error type: the expected value, in words."""
 
 _BOUNDS = {
     "greater_than": ("gt", "greater than"),
@@ -32,16 +32,17 @@ _BOUNDS = {
     "less_than": ("lt", "less than"),
     "less_than_equal": ("le", "at most"),
 }
+"""By pydantic's error type: the key of the bound in the error's context, and the relation in words."""
 
 
 def describe_faults(error: ValidationError, document: Document, model: type[BaseModel]) -> list[str]:
-    """One line for each fault, in the order in which they stand in the file."""
+    """Return one line for each validation error, in the order of the file."""
     lines = []
     faults = error.errors(include_url=False)
     inner = {fault["loc"][:-1] for fault in faults}
     for fault in faults:
         if fault["type"] == "too_short" and fault["loc"] in inner:
-            continue  # pydantic counts the good entries alone, and each bad one has a line of its own
+            continue  # pydantic counts only the valid entries, and each invalid entry has a line of its own
         path, holder, allowed = _walk(fault["loc"], document.value, model)
         if fault["type"] in ("union_tag_invalid", "union_tag_not_found"):
             path = (*path, "name")
@@ -52,7 +53,10 @@ def describe_faults(error: ValidationError, document: Document, model: type[Base
 
 @contextmanager
 def located(document: Document) -> Iterator[None]:
-    """Put the place of its field before each line of a `SpecError` raised inside (``training.metric: …``)."""
+    """Add the place in the file to each line of a `SpecError` raised inside the block.
+
+    Each line must begin with the path of its field (``training.metric: …``).
+    """
     try:
         yield
     except SpecError as error:
@@ -62,19 +66,19 @@ def located(document: Document) -> Iterator[None]:
 
 
 def field_name(path: Path) -> str:
-    """A path as a person writes it: ``training.optimizer.lr``."""
+    """Return a path in dotted form: ``training.optimizer.lr``; unusual keys are quoted."""
     return ".".join(str(part) if re.fullmatch(r"[\w-]+", str(part)) else show(part) for part in path)
 
 
 def show(value: object) -> str:
-    """A found value, short and on one line."""
+    """Format an actual value for a message: one line of at most 60 characters, ``nothing`` for None."""
     text = "nothing" if value is None else repr(value).lower() if isinstance(value, bool) else repr(value)
     return shorten(text, 60)
 
 
-def shorten(text: str, most: int) -> str:
-    """The beginning of a text that is longer than ``most`` characters."""
-    return text if len(text) <= most else text[: most - 1] + "…"
+def shorten(text: str, limit: int) -> str:
+    """Cut a text to ``limit`` characters, with an ellipsis as the last of them."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _walk(
@@ -82,15 +86,16 @@ def _walk(
 ) -> tuple[Path, type[BaseModel] | None, Any]:
     """Follow pydantic's location through the file.
 
-    Returns the path in the file, the model that has its last part as a field, and the type that may stand there.
+    Returns:
+        The path in the file, the model whose field the last part is, and the type annotation of that field.
     """
     path: Path = ()
     holder: type[BaseModel] | None = None
     allowed: Any = model
     for part in location:
         models = _models(allowed)
-        if len(models) > 1:  # pydantic says which member of a union it tried; the file has no such level
-            allowed = next((one for one in models if part in (*_choices(one), one.__name__)), allowed)
+        if len(models) > 1:  # pydantic's location names the tried member of a union; the file has no such level
+            allowed = next((member for member in models if part in (*_choices(member), member.__name__)), allowed)
         elif isinstance(value, list) and isinstance(part, int):
             path, value = (*path, part), value[part]
         elif isinstance(value, dict):
@@ -102,14 +107,14 @@ def _walk(
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
-    """Every model that an annotation allows, looking into unions."""
+    """Return every model that an annotation allows, members of unions included."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for part in get_args(annotation) for model in _models(part)]
 
 
 def _choices(annotation: Any) -> list[str]:
-    """What an annotation lets one choose from: literals, and the names of models."""
+    """Return the values that an annotation allows: its literals, and the names of its models."""
     if get_origin(annotation) is Literal:
         return [str(choice) for choice in get_args(annotation)]
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -119,28 +124,28 @@ def _choices(annotation: Any) -> list[str]:
 
 
 def _message(fault: Any, choices: list[str], fields: list[str]) -> str:
-    kind, found = fault["type"], fault["input"]
-    known = ", ".join(choices)
+    kind, actual = fault["type"], fault["input"]
+    allowed = ", ".join(choices)
     if kind in ("missing", "union_tag_not_found"):
-        return f"is required; known: {known}" if choices else "is required"
+        return f"is required; known: {allowed}" if choices else "is required"
     if kind in ("union_tag_invalid", "literal_error"):
-        found = found["name"] if kind == "union_tag_invalid" else found
-        if isinstance(found, str):
-            return f"{show(found)} is not known{_guess(found, choices)}; known: {known}"
-        return f"must be one of {known}, got {show(found)}"
+        actual = actual["name"] if kind == "union_tag_invalid" else actual
+        if isinstance(actual, str):
+            return f"{show(actual)} is not known{_guess(actual, choices)}; known: {allowed}"
+        return f"must be one of {allowed}, got {show(actual)}"
     if kind == "extra_forbidden":
         return f"is not a field here{_guess(str(fault['loc'][-1]), fields)}; fields: {', '.join(sorted(fields))}"
     if kind in ("dict_type", "model_type"):
-        return f"must be a block of fields{f' with a name ({known})' if choices else ''}, got {show(found)}"
+        return f"must be a block of fields{f' with a name ({allowed})' if choices else ''}, got {show(actual)}"
     if kind in _TYPES:
-        return f"must be {_TYPES[kind]}, got {show(found)}"
+        return f"must be {_TYPES[kind]}, got {show(actual)}"
     if kind == "too_short":
         return f"must have at least {fault['ctx']['min_length']} entry, got none"
     if kind == "too_long":
-        return f"must have at most {fault['ctx']['max_length']} entries, got {len(found):,}"
+        return f"must have at most {fault['ctx']['max_length']} entries, got {len(actual):,}"
     if kind in _BOUNDS:
-        return f"must be {_bound(kind, fault['ctx'])}, got {show(found)}"
-    return f"{' '.join(fault['msg'].removeprefix('Value error, ').split())}, got {show(found)}"
+        return f"must be {_bound(kind, fault['ctx'])}, got {show(actual)}"
+    return f"{' '.join(fault['msg'].removeprefix('Value error, ').split())}, got {show(actual)}"
 
 
 def _bound(kind: str, context: dict[str, Any]) -> str:
@@ -151,6 +156,7 @@ def _bound(kind: str, context: dict[str, Any]) -> str:
     return f"{words} {bound:g}" if isinstance(bound, float) else f"{words} {bound}"
 
 
-def _guess(found: str, known: list[str]) -> str:
-    close = get_close_matches(found, known, 1, 0.6)
+def _guess(name: str, candidates: list[str]) -> str:
+    """Return a did-you-mean for a misspelt name, or an empty string."""
+    close = get_close_matches(name, candidates, 1, 0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,4 +1,4 @@
-"""The spec: a YAML file that says everything about a model, checked against what is installed."""
+"""The spec of a model and its training: read from YAML, checked against the options of the installed plugins."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ from zoo.spec.strict_yaml import MAX_BYTES, MAX_DEPTH, Document, Path, Place, Va
 from zoo.training.config import TrainingConfig
 
 _SHOWN = 100
-"""Characters of an override that stand in messages, at most."""
+"""Largest number of characters of an override that a message shows."""
 
 RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
 class Spec(Config):
-    """A whole spec. The parts ``data``, ``architecture`` and ``task`` take the options of what they name."""
+    """A complete spec: data, encoder, architecture, task and training.
+
+    The options of ``data``, ``architecture`` and ``task`` depend on the ``name`` in each of them.
+    """
 
     name: RunName
     """Name of the run's folder; the file's name when left out."""
@@ -36,36 +39,43 @@ class Spec(Config):
     """A sentence for the model card."""
     data: Config
     encoder: EncoderConfig | None = None
-    """What makes vectors of the data's numbers or tokens; what suits the data when left out."""
+    """Turns the numbers or tokens of a step into a vector; chosen by the kind of data when left out."""
     architecture: StackConfig
     task: Config
     training: TrainingConfig = TrainingConfig()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, every default written out."""
+        """Return the spec as plain JSON values, with every default."""
         return self.model_dump(mode="json")
 
     def to_yaml(self) -> str:
-        """YAML text that reads back as this spec."""
+        """Return the spec as YAML text that reads back as an equal spec."""
         return dump(self.to_dict())
 
 
 def part_name(part: Config) -> str:
-    """What a part of a spec names: ``lstm`` of an architecture, ``digits`` of data."""
+    """Return the ``name`` of a part of a spec: ``lstm`` of an architecture, ``digits`` of data."""
     return cast("Named", part).name
 
 
 def load_document(path: FilePath, overrides: Sequence[str] = ()) -> Document:
-    """The fields of a spec's file, with ``a.b=c`` overrides on top. What they may hold is for `SpecReader` to check.
+    """Read the fields of a spec file and apply ``a.b=c`` overrides; `SpecReader.validate` checks the result.
+
+    Args:
+        path: the YAML file.
+        overrides: ``FIELD.FIELD=VALUE`` each, with the value in YAML; later ones win.
+
+    Returns:
+        A document whose value is a mapping with a ``name``; the file's name where the file gives none.
 
     Raises:
-        SpecError: where the file or an override is not such fields.
-        UsageError: where there is no such file, or an override has no ``=``.
+        SpecError: the file, or the value of an override, is not valid YAML, or the file holds no mapping.
+        UsageError: the file cannot be read, or an override has another form.
     """
     try:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         fault = getattr(error, "strerror", None) or error
         close = get_close_matches(path.name, _specs_beside(path), 1)
         hint = f"did you mean {path.parent / close[0]}?" if close else "give the path of a spec"
@@ -82,7 +92,7 @@ def load_document(path: FilePath, overrides: Sequence[str] = ()) -> Document:
 
 
 def read_overrides(overrides: Sequence[str]) -> dict[str, Any]:
-    """The fields that ``a.b=c`` overrides alone make; raises as `load_document` does."""
+    """Return the nested fields that ``a.b=c`` overrides set; raises what `load_document` raises."""
     document = Document({}, {})
     _apply(document, overrides)
     assert isinstance(document.value, dict)
@@ -96,23 +106,27 @@ def _apply(document: Document, overrides: Sequence[str]) -> None:
 
 
 def _specs_beside(path: FilePath) -> list[str]:
-    """The names of the specs in the folder where a spec was looked for."""
+    """Return the names of the specs in the folder of ``path``."""
     try:
         return [spec.name for spec in path.parent.glob("*.yaml")]
-    except (OSError, ValueError):  # what is wrong with the path may be wrong with its folder
+    except (OSError, ValueError):  # the fault of the path may be in its folder
         return []
 
 
 @dataclass(frozen=True)
 class SpecReader:
-    """Reads specs with the options of the installed plugins."""
+    """Reads and checks specs whose parts have the options of the installed plugins."""
 
     model: type[Spec]
     architectures: dict[str, Architecture]
 
     @classmethod
     def of(cls, registry: Registry) -> SpecReader:
-        """Compose the model of a spec from what the plugins bring."""
+        """Compose the pydantic model of a spec from the plugins of a registry.
+
+        Raises:
+            PluginError: no usable plugin provides an architecture, a data source or a task.
+        """
         parts: dict[str, list[type[Config]]] = {
             "architecture": [architecture.config for _, architecture in sorted(registry.architectures.items())],
             "data": [named_config(name, source.Config) for name, source in sorted(registry.data.items())],
@@ -120,44 +134,43 @@ class SpecReader:
         }
         for part, models in parts.items():
             if not models:
-                raise PluginError(f"no usable plugin brings any {part}; see 'zoo plugins'")
+                raise PluginError(f"no usable plugin provides any {part}; see 'zoo plugins'")
         fields: dict[str, Any] = {part: (_tagged_union(models), ...) for part, models in parts.items()}
         return cls(create_model("ComposedSpec", __base__=Spec, **fields), registry.architectures)
 
     def read(self, path: FilePath, overrides: Sequence[str] = ()) -> Spec:
-        """Read a spec from a file; see `load_document` and `validate`."""
+        """Read and check a spec file; see `load_document` and `validate`."""
         return self.validate(load_document(path, overrides))
 
     def validate(self, document: Document) -> Spec:
         """Check a parsed document against the composed model.
 
         Raises:
-            SpecError: with every fault at once.
+            SpecError: the document has faults; the error holds one line for each, in the order of the file.
         """
         try:
-            # As JSON, since strict models let a tuple or a path be written as a list or a string only there.
+            # In JSON mode strict models accept a list for a tuple and a string for a path; in Python mode they do not.
             return self.model.model_validate_json(json.dumps(document.value))
         except ValidationError as error:
             raise SpecError(describe_faults(error, document, self.model)) from error
 
     def json_schema(self) -> dict[str, Any]:
-        """The JSON Schema (draft 7) that editors use."""
+        """Return the JSON Schema (draft 7) of a spec, for editors."""
         schema = self.model.model_json_schema(ref_template="#/definitions/{model}")
         schema["definitions"] = schema.pop("$defs", {})
         schema["title"] = "Recurrent Zoo spec"
-        # The reader takes the file's name for a missing one.
-        schema["required"].remove("name")
+        schema["required"].remove("name")  # defaults to the file's name
         return {"$schema": "http://json-schema.org/draft-07/schema#", **_without_discriminators(schema)}
 
 
 def _tagged_union(models: list[type[Config]]) -> Any:
     if len(models) == 1:
         return models[0]
-    return Annotated[Union[tuple(models)], Field(discriminator="name")]  # noqa: UP007  (the members are not known here)
+    return Annotated[Union[tuple(models)], Field(discriminator="name")]  # noqa: UP007  (members known at run time only)
 
 
 def _without_discriminators(schema: Any) -> Any:
-    """Drop OpenAPI's ``discriminator``, which JSON Schema does not have; the ``const`` tags do its work."""
+    """Drop OpenAPI's ``discriminator`` from unions; in JSON Schema the ``const`` tags distinguish the members."""
     if isinstance(schema, dict):
         dropped = {"discriminator"} if "oneOf" in schema else set()
         return {key: _without_discriminators(value) for key, value in schema.items() if key not in dropped}
@@ -167,7 +180,7 @@ def _without_discriminators(schema: Any) -> Any:
 
 
 def _override(document: Document, override: str, place: Place) -> None:
-    """Set one value: ``training.epochs=3``. The value is read as YAML."""
+    """Set one field of a document, as in ``training.epochs=3``; the value is parsed as YAML."""
     keys, equals, text = override.partition("=")
     path: Path = tuple(keys.strip().split("."))
     if not equals or not all(path) or len(path) > MAX_DEPTH or not keys.isprintable():
@@ -188,6 +201,6 @@ def _override(document: Document, override: str, place: Place) -> None:
         target = inner
     assert isinstance(target, dict)
     target[str(path[-1])] = value
-    for known in [known for known in document.places if known[: len(path)] == path]:
-        del document.places[known]
+    for old in [old for old in document.places if old[: len(path)] == path]:
+        del document.places[old]
     document.places[path] = place

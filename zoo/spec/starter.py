@@ -1,4 +1,4 @@
-"""The specs to start with: part of the installed package, and in a clone the files of ``specs/`` themselves."""
+"""Starter specs: copies inside an installed package, the files of ``specs/`` themselves in a clone."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ SUFFIX = ".yaml"
 
 
 def starter_specs() -> dict[str, Path]:
-    """The file of each spec that comes with the package, by its name; empty where they were removed."""
+    """Return the file of each starter spec by the spec's name; empty where the files were removed."""
     package = Path(str(files("zoo")))
-    installed, clone = package / "starter_specs", package.parent / "specs"  # a wheel holds copies, a clone needs none
+    installed, clone = package / "starter_specs", package.parent / "specs"  # only a wheel contains copies
     folder = installed if installed.is_dir() else clone
     return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
 
 
 def resolve(path: Path) -> Path:
-    """The spec that is meant: the file at ``path``, or the starter spec of that name.
+    """Return the file of the spec that a user names: a path, or the name of a starter spec.
 
     Args:
-        path: as a user gives it. A name alone, without folder and ending, may be that of a starter spec. Anything
-            else is returned as it is, for the reader of specs to read or to refuse.
+        path: the argument of the command. A bare name, without folder and suffix, that is not an existing file may be
+            the name of a starter spec.
+
+    Returns:
+        The file of the starter spec, or ``path`` unchanged, which `zoo.spec.spec.load_document` then reads or rejects.
 
     Raises:
-        UsageError: where there is no such file, and a starter spec has that name or one that is close to it.
+        UsageError: the file does not exist, and a starter spec has its name or a similar one.
     """
     specs = starter_specs()
     name = path.name.removesuffix(SUFFIX)
@@ -37,22 +40,25 @@ def resolve(path: Path) -> Path:
     close = [name] if name in specs else get_close_matches(name.lower(), specs, 1)
     try:
         left_to_reader = not str(path).isprintable() or path.exists()
-    except OSError:  # a name that is too long, a folder that cannot be looked into
+    except OSError:  # for example a name that is too long, or a folder without permission
         left_to_reader = True
     if not close or left_to_reader:
         return path
     raise UsageError(
-        f"{path}: there is no such file; 'zoo build {close[0]}' takes the starter spec of that name, and 'zoo init' "
+        f"{path}: there is no such file; 'zoo build {close[0]}' uses the starter spec of that name, and 'zoo init' "
         "writes all of them to specs/"
     )
 
 
 def write_starter_specs(folder: Path) -> list[Path]:
-    """Copy every starter spec into ``folder``, which is made where there is none. A copy that is there is left alone.
+    """Copy every starter spec into ``folder``, which is created if missing; identical files stay untouched.
+
+    Returns:
+        The paths of all copies, untouched files included.
 
     Raises:
-        UsageError: where another file of one of the names is there already; then nothing is written.
-        RunError: where the folder cannot be written to.
+        UsageError: a different file with one of the names exists; nothing is written then.
+        RunError: the folder cannot be written to.
     """
     copies = {folder / path.name: path.read_bytes() for path in starter_specs().values()}
     existing = [copy for copy in copies if copy.exists() or copy.is_symlink()]
@@ -60,7 +66,7 @@ def write_starter_specs(folder: Path) -> list[Path]:
     if changed:
         more = f", and {len(changed) - 1} more" if len(changed) > 1 else ""
         raise UsageError(
-            f"{changed[0]}: exists already and is another{more}; nothing was written; name a new folder: zoo init DIR"
+            f"{changed[0]}: exists and has other content{more}; nothing was written; name a new folder: zoo init DIR"
         )
     for copy, content in copies.items():
         if copy not in existing:

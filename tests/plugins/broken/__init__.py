@@ -1,1 +1,1 @@
-"""Plugins that strangers get wrong, a mistake a module. `tests.plugins.test_plugins` says what must be said of each."""
+"""Faulty plugins, one mistake in each module; `tests.plugins.test_plugins` asserts the fault reported for each."""

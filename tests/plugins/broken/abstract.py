@@ -1,4 +1,4 @@
-"""A cell without a step."""
+"""A cell that does not implement `step`."""
 
 import zoo
 

@@ -1,4 +1,4 @@
-"""An exporter whose name leads out of the run's folder."""
+"""An exporter whose name would lead out of the run's folder."""
 
 import zoo
 from tests.plugins.stranger import Text

@@ -1,4 +1,4 @@
-"""A cell with a name that is taken."""
+"""A cell whose name is already taken."""
 
 import zoo
 from tests.plugins.stranger import MGUCell

@@ -1,4 +1,4 @@
-"""Leaves while it is imported, as scripts do that were never meant to be imported."""
+"""A module that exits while it is imported, as some scripts do."""
 
 import sys
 

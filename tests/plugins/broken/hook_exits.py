@@ -1,4 +1,4 @@
-"""Leaves in a hook."""
+"""A hook that exits."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Fails in a hook, with a message of several lines."""
+"""A hook that raises an exception whose message has several lines."""
 
 import zoo
 

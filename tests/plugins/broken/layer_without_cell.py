@@ -1,4 +1,4 @@
-"""A layer that does not say of which cell."""
+"""A layer without a cell."""
 
 import zoo
 

@@ -1,4 +1,4 @@
-"""Forgets the s of a hook's name."""
+"""A hook with a misspelt name: the plural s is missing."""
 
 import zoo
 from tests.plugins.stranger import MGUCell

@@ -1,3 +1,3 @@
-"""Implements nothing."""
+"""A module without hooks."""
 
 VALUE = ["not a module"]

@@ -1,4 +1,4 @@
-"""A Config with a field that YAML cannot hold and JSON Schema cannot say."""
+"""A Config with a field that neither YAML nor JSON Schema can represent."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""A cell whose name is not the entry point's, so that a list made from entry points would not show it."""
+"""A cell whose name differs from that of its entry point, so that `zoo list` would not show it."""
 
 import zoo
 from tests.plugins.stranger import MGUCell

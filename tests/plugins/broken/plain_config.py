@@ -1,4 +1,4 @@
-"""A Config that is no zoo.Config."""
+"""A Config that is not a subclass of zoo.Config."""
 
 import zoo
 from tests.plugins.stranger import Waves

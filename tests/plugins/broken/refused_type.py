@@ -1,4 +1,4 @@
-"""A Config with a field of a type that pydantic refuses, which fails while the module is imported."""
+"""A Config with a field of a type that pydantic rejects while the module is imported."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Returns the class itself, not a list of it."""
+"""A hook that returns a class in place of a list of classes."""
 
 import zoo
 from tests.plugins.stranger import MGUCell

@@ -1,4 +1,4 @@
-"""Returns a cell that is already made."""
+"""A hook that returns an instance in place of a class."""
 
 import zoo
 from tests.plugins.stranger import MGUCell

@@ -1,4 +1,4 @@
-"""Forgets to return."""
+"""A hook that returns None."""
 
 import zoo
 

@@ -1,4 +1,4 @@
-"""Returns a name in place of classes."""
+"""A hook that returns a string in place of classes."""
 
 import zoo
 

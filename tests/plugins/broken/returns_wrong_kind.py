@@ -1,4 +1,4 @@
-"""Registers a data source as a cell."""
+"""A hook for cells that returns a data source."""
 
 import zoo
 from tests.plugins.stranger import Waves

@@ -1,3 +1,3 @@
-"""Is not Python. (In a string, so that the linters can read this file.)"""
+"""A module with a syntax error, inside a string so that linters can read this file."""
 
 compile("def zoo_register_cells(:", "syntax_error.py", "exec")

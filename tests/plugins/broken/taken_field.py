@@ -1,4 +1,4 @@
-"""A cell with an option of a name that every architecture has."""
+"""A cell with an option whose name every architecture already has."""
 
 import zoo
 from tests.plugins.stranger import MGUCell

@@ -1,4 +1,4 @@
-"""Forgets the mark, without which pluggy passes a hook over in silence."""
+"""A hook without the marker, which pluggy would ignore silently."""
 
 import zoo
 from tests.plugins.stranger import MGUCell

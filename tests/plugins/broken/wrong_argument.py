@@ -1,4 +1,4 @@
-"""Asks a hook for an argument that it does not have."""
+"""A hook with an argument that its specification lacks."""
 
 import zoo
 from tests.plugins.stranger import MGUCell
