@@ -218,10 +218,10 @@ def test_a_score_near_zero_is_measured_in_the_size_that_it_usually_has() -> None
     """The budget stays its own."""
     lonely = expect([[1e-6]], sensitivity=6 * U)
     assert lonely.amplification > 1e4
-    assert lonely.judged == 0
+    assert lonely.judged_steps == 0
     known = replace(lonely, usual_scale=2.0)
     assert known.amplification == pytest.approx(3, rel=1e-15)
-    assert known.judged == 1
+    assert known.judged_steps == 1
     assert known.budget == lonely.budget
     assert replace(lonely, usual_scale=1e-9).amplification == lonely.amplification
 
@@ -229,7 +229,7 @@ def test_a_score_near_zero_is_measured_in_the_size_that_it_usually_has() -> None
 def test_steps_before_the_ill_conditioned_ones_are_judged() -> None:
     exact = np.ones((1, 4, 1))
     expected = expect(exact, sensitivity=[U, U, 1e-2, U])
-    assert expected.judged == 2
+    assert expected.judged_steps == 2
     found = as_file(exact)
     found[0, 3] = 5
     late = compare(expected, found)

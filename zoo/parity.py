@@ -22,7 +22,7 @@ rounded numbers and may be any, so that no verdict is possible on it.
 
 Where the exact answers to other inputs would pass as well, the output depends on its input by less than its budget,
 and a file that reads no input would agree. Then agreement proves nothing: the verdict on the output is *inconclusive*,
-never *passed*; see `tells_apart`. It follows from several inputs, so `compare` never gives it.
+never *passed*; see `distinguishable`. It follows from several inputs, so `compare` never gives it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ ROUNDING_FACTOR = 4.0
 AMPLIFICATION_LIMIT = 1e4
 
 
-class Kept(NamedTuple):
+class WeightFormat(NamedTuple):
     """What weights are kept in, where that is coarser than what is computed in."""
 
     unit_roundoff: float
@@ -54,10 +54,10 @@ class Kept(NamedTuple):
     """Largest error of an activation in units of its tensor's range; 0 where activations are not rounded."""
 
 
-KEPT = {
-    "float16": Kept(2.0**-11, 2.0**-14),
-    "bfloat16": Kept(2.0**-8, 2.0**-126),
-    "int8": Kept(1 / 254, range_share=1 / 510),
+WEIGHT_FORMATS = {
+    "float16": WeightFormat(2.0**-11, 2.0**-14),
+    "bfloat16": WeightFormat(2.0**-8, 2.0**-126),
+    "int8": WeightFormat(1 / 254, range_share=1 / 510),
 }
 """Half a step each. int8: a column's weights have 127 steps up to its largest magnitude; an activation has 255 over the
 range of its tensor, zero included (ONNX, DynamicQuantizeLinear: https://onnx.ai/onnx/operators/)."""
@@ -71,16 +71,16 @@ class Precision(NamedTuple):
     max_exponent: int
     """Nothing from 2 to this power on is finite."""
     weights: str | None = None
-    """A key of KEPT, where weights are kept in something coarser."""
+    """A key of WEIGHT_FORMATS, where weights are kept in something coarser."""
 
     @property
     def coarsest(self) -> float:
         """The unit roundoff of whatever is rounded most."""
-        return max(self.unit_roundoff, KEPT[self.weights].unit_roundoff if self.weights else 0.0)
+        return max(self.unit_roundoff, WEIGHT_FORMATS[self.weights].unit_roundoff if self.weights else 0.0)
 
 
 def with_weights(arithmetic: str, kept: str) -> str:
-    """The precision of a file whose weights are ``kept`` in float32 or in a key of KEPT, run in some arithmetic."""
+    """The precision of a file whose weights are in float32 or a key of WEIGHT_FORMATS."""
     return arithmetic if kept == "float32" else f"{arithmetic} with {kept} weights"
 
 
@@ -93,7 +93,7 @@ PRECISIONS = {
 ALL_PRECISIONS = PRECISIONS | {
     with_weights(arithmetic, kept): PRECISIONS[arithmetic]._replace(weights=kept)
     for arithmetic in ("float32", "tf32")
-    for kept in KEPT
+    for kept in WEIGHT_FORMATS
 }
 """Those in which everything is of one format, and those of files with weights in something coarser."""
 
@@ -152,7 +152,7 @@ class Expected:
         return float(np.nan_to_num(ratio, nan=0.0, posinf=np.inf))
 
     @property
-    def judged(self) -> int:
+    def judged_steps(self) -> int:
         """How many steps, from the first, a verdict is possible on."""
         share = min(AMPLIFICATION_LIMIT * self.coarsest, 1 / SENSITIVITY_FACTOR)
         limit = share * max(self.scale, self.usual_scale)
@@ -160,7 +160,7 @@ class Expected:
         return int(beyond.argmax()) if beyond.any() else self.steps
 
 
-def at_their_usual_scale(inputs: Sequence[Mapping[str, Expected]]) -> list[Mapping[str, Expected]]:
+def with_usual_scale(inputs: Sequence[Mapping[str, Expected]]) -> list[Mapping[str, Expected]]:
     """The outputs of several inputs, each told the largest magnitude that it has on any of them."""
     usual = {name: max(outputs[name].scale for outputs in inputs) for name in inputs[0]}
     return [{name: replace(one, usual_scale=usual[name]) for name, one in outputs.items()} for outputs in inputs]
@@ -196,7 +196,7 @@ def compare(expected: Expected, found: Array) -> Comparison:
         return _refused(f"dtype {found.dtype} instead of {expected.dtype}", expected)
     if expected.padding is not None and found[expected.padding][expected.exact[expected.padding] == 0].any():
         return _refused("numbers beyond the lengths of sequences, where exactly 0 is due", expected)
-    judged = expected.judged
+    judged = expected.judged_steps
     exact, answer = _by_step(expected.exact, expected.steps), _by_step(found, expected.steps)
     if not np.array_equal(_not_finite(exact[:judged]), _not_finite(answer[:judged]), equal_nan=True):
         return _refused("NaN or infinity where the exact result has a number, or the other way round", expected)
@@ -230,7 +230,7 @@ def judge(expected: Mapping[str, Expected], found: Mapping[str, Array]) -> Mappi
     }
 
 
-def tells_apart(expected: Expected, other: Array) -> bool:
+def distinguishable(expected: Expected, other: Array) -> bool:
     """Whether the answer to another input, of the same shape and lengths, would fail in place of what is expected."""
     with np.errstate(over="ignore"):  # an exact result may be beyond float32
         return compare(expected, other.astype(expected.dtype)).over_budget > 1
@@ -262,7 +262,7 @@ def _over(error: float, over_budget: float) -> str:
 
 
 def _ill_conditioned(expected: Expected) -> str:
-    place = f" from step {expected.judged} on" if expected.judged else ""
+    place = f" from step {expected.judged_steps} on" if expected.judged_steps else ""
     if np.isinf(expected.sensitivity).any():
         return f"the model leaves the range of {expected.precision}{place}"
     if expected.amplification <= AMPLIFICATION_LIMIT:

@@ -59,7 +59,7 @@ class Made:
     states: bool = False
     """Whether it takes the states before the first step and gives those after the last one."""
     precision: str = "float32"
-    """What it keeps its weights in; see `zoo.parity.KEPT`."""
+    """What it keeps its weights in; see `zoo.parity.WEIGHT_FORMATS`."""
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -14,10 +14,10 @@ from typing import Self
 
 import numpy as np
 
-from zoo.parity import KEPT, PRECISIONS, Array, Comparison, Expected, judge, with_weights
+from zoo.parity import PRECISIONS, WEIGHT_FORMATS, Array, Comparison, Expected, judge, with_weights
 
 PRECISION = "precision"
-"""The entry of a file's metadata that says what it keeps its weights in, a key of `zoo.parity.KEPT`; float32 where
+"""Metadata entry with the weight format, a key of `zoo.parity.WEIGHT_FORMATS`; float32 where
 there is none."""
 _INPUT, _LENGTHS = "golden_input", "golden_lengths"
 
@@ -99,7 +99,7 @@ def golden_precision(kept: str) -> str:
     Raises:
         ValueError: where that is not known.
     """
-    if kept != "float32" and kept not in KEPT:
+    if kept != "float32" and kept not in WEIGHT_FORMATS:
         raise ValueError(f"unknown precision {kept!r}")
     return kept if kept == "float32" else with_weights("tf32", kept)
 
