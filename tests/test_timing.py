@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo.timing import LEAST, Ratio, duration, interleave, quantiles
+from zoo.timing import MINIMUM_ROUNDS, Ratio, duration, interleave, quantiles
 
 
 class Clock:
@@ -74,7 +74,7 @@ def test_the_seconds_end_it() -> None:
 
 def test_a_few_rounds_are_measured_in_any_case() -> None:
     clock = Clock()
-    assert len(interleave({"a": clock.candidate("a", 99.0)}, 100, seconds=1, clock=clock)["a"]) == LEAST
+    assert len(interleave({"a": clock.candidate("a", 99.0)}, 100, seconds=1, clock=clock)["a"]) == MINIMUM_ROUNDS
     assert len(interleave({"a": clock.candidate("a", 99.0)}, 2, seconds=1, clock=clock)["a"]) == 2
 
 

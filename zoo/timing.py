@@ -17,7 +17,7 @@ WARMUP = 10
 """Rounds before the first that counts. With a new shape ONNX Runtime's arena grows, and torch's kernels are chosen: in
 an LSTM of 128, batch 32, 32 steps, run 1 took 2.6 times the later ones and run 3 was steady for ONNX Runtime's own
 operator; the graph of 32 unrolled steps had its 3,000 buffers after run 8."""
-LEAST = 5
+MINIMUM_ROUNDS = 5
 """Rounds that are measured even where the seconds are over before."""
 
 
@@ -78,7 +78,7 @@ def interleave(
         candidates: by any name.
         rounds: in how many rounds to time each, at most.
         warmup: rounds before, whose times are thrown away.
-        seconds: after which to begin no further round, once there have been `LEAST`.
+        seconds: after which to begin no further round, once there have been `MINIMUM_ROUNDS`.
         rest: seconds to wait before each turn, where threads of the candidate before may still be spinning.
         progress: told after each round which share of the work is done, from 0 to 1.
         clock: seconds.
@@ -92,7 +92,7 @@ def interleave(
     with _no_garbage_collection():
         began = clock()
         for number in range(-warmup, rounds):
-            if number >= min(rounds, LEAST) and clock() - began >= seconds:
+            if number >= min(rounds, MINIMUM_ROUNDS) and clock() - began >= seconds:
                 break
             generator.shuffle(order)
             for key in order:

@@ -156,7 +156,7 @@ def test_cuda_is_run_in_both_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("zoo.proof.prove.OnnxSession", StandIn)
     monkeypatch.setattr("zoo.proof.prove.unavailable", lambda _: None)
     monkeypatch.setattr("zoo.proof.prove.copies", lambda *_: [{"steps": 1, "nodes": 2}, {"steps": 200, "nodes": 2}])
-    monkeypatch.setattr("zoo.proof.prove.refusal_alone", lambda *_: None)
+    monkeypatch.setattr("zoo.proof.prove.refusal_without_cpu", lambda *_: None)
     model = make_model("gru_after")
     report = prove(model, write(model, tmp_path), SAMPLE, ["cuda"], [], lambda _: None)
     assert asked == [("cpu", True), ("cuda", True), ("cuda", False)]  # the first one to read what the file says

@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 
 from tests.support.paths import ROOT
 from zoo.runtime import cuda_libraries
-from zoo.runtime.cuda_libraries import DRIVER, INSTALL, NO_DRIVER, missing_libraries, not_found, remedies
+from zoo.runtime.cuda_libraries import DRIVER, INSTALL, NO_DRIVER, missing_libraries, remedies, unresolved_libraries
 
 LDD = """\
 \tlinux-vdso.so.1 (0x00007ffd)
@@ -30,8 +30,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_what_ldd_does_not_find() -> None:
-    assert not_found(LDD) == ["libcublasLt.so.13", "libcublas.so.13", "libcuda.so.1", "libwhat.so.1"]
-    assert not_found("\tnot a dynamic executable\n") == []
+    assert unresolved_libraries(LDD) == ["libcublasLt.so.13", "libcublas.so.13", "libcuda.so.1", "libwhat.so.1"]
+    assert unresolved_libraries("\tnot a dynamic executable\n") == []
 
 
 def test_each_with_what_brings_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,15 +114,15 @@ def test_libraries_that_are_missing(missing: list[str], reason: str, asked_anew:
 def test_alone_means_without_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: Asked = []
     monkeypatch.setattr(ort, "InferenceSession", stand_in(asked, [CUDA]))
-    assert providers.refusal_alone(b"", "cuda") is None
+    assert providers.refusal_without_cpu(b"", "cuda") is None
     assert asked == [{"providers": [(CUDA, {})], "enable_fallback": 0}]
     monkeypatch.setattr(ort, "InferenceSession", no_device)
-    assert providers.refusal_alone(b"", "cuda") == "CUDA failure 100: no CUDA-capable device is detected"
+    assert providers.refusal_without_cpu(b"", "cuda") == "CUDA failure 100: no CUDA-capable device is detected"
 
 
 def test_onnx_runtime_knows_the_option_that_forbids_the_cpu(tmp_path: Path) -> None:
     """It refuses every file then, since here the CPU is all there is; its words are what the report tells."""
-    refusal = providers.refusal_alone(write(make_model("lstm"), tmp_path).read_bytes(), "cpu")
+    refusal = providers.refusal_without_cpu(write(make_model("lstm"), tmp_path).read_bytes(), "cpu")
     assert refusal is not None
     assert "disabled fallback to the CPU EP" in refusal
 

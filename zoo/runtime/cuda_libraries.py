@@ -52,7 +52,7 @@ def missing_libraries(folder: Path) -> dict[str, str]:
     linked = _ldd(library)
     version = _CUBLAS.search(linked)
     cuda = int(version[1]) if version else UNVERSIONED
-    return {name: _bringer(name, cuda) for name in (*not_found(linked), *LATE) if not _loads(name)}
+    return {name: _bringer(name, cuda) for name in (*unresolved_libraries(linked), *LATE) if not _loads(name)}
 
 
 def remedies(missing: Mapping[str, str]) -> list[str]:
@@ -68,7 +68,7 @@ def _bringer(library: str, cuda: int) -> str:
     return package if plain else f"{package}-cu{cuda}"
 
 
-def not_found(told: str) -> Sequence[str]:
+def unresolved_libraries(told: str) -> Sequence[str]:
     """The libraries that ``ldd`` does not find, in its order."""
     return _NOT_FOUND.findall(told)
 

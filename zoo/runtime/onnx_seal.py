@@ -62,7 +62,7 @@ def seal_fault(content: bytes) -> str | None:
     return None
 
 
-def gains_metadata_alone(before: bytes, after: bytes) -> bool:
+def only_adds_metadata(before: bytes, after: bytes) -> bool:
     """Whether an ONNX file became another by gaining entries of its metadata, and a new seal, and in no other way."""
     try:
         (parts, entries), (new_parts, new_entries) = _split(before), _split(after)

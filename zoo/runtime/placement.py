@@ -47,20 +47,20 @@ def _parts(message: memoryview, number: int) -> list[memoryview]:
     return [one.value for one in fields(message) if one.number == number and isinstance(one.value, memoryview)]
 
 
-def recurrent(content: bytes, placed: Sequence[PlacedNode]) -> list[PlacedNode]:
+def recurrent_nodes(content: bytes, placed: Sequence[PlacedNode]) -> list[PlacedNode]:
     """Those of the nodes that were placed which run once a step, or once for all steps."""
     inside = {node.name for node in nodes_of(content) if node.in_body and node.name}
     made_of = tuple(f"{name}/" for name in inside)  # how ONNX Runtime names what it merges nodes into
     return [one for one in placed if one.operator in RECURRENT or one.name in inside or one.name.startswith(made_of)]
 
 
-def unobserved(content: bytes, placed: Sequence[PlacedNode]) -> list[str]:
+def unplaced_nodes(content: bytes, placed: Sequence[PlacedNode]) -> list[str]:
     """The names of recurrent nodes of a file that ONNX Runtime placed nowhere."""
     seen = {one.name for one in placed}
     return [node.name for node in nodes_of(content) if node.operator in RECURRENT and node.name not in seen]
 
 
-def describe(content: bytes, placed: Sequence[PlacedNode], provider: str) -> dict[str, Any]:
+def placement_summary(content: bytes, placed: Sequence[PlacedNode], provider: str) -> dict[str, Any]:
     """What a report says of it.
 
     Args:
@@ -72,11 +72,11 @@ def describe(content: bytes, placed: Sequence[PlacedNode], provider: str) -> dic
         ``recurrent``: how many recurrent nodes each provider has; ``elsewhere``: the names of those that another
         provider has than the one that was meant, or none.
     """
-    found = recurrent(content, placed)
+    found = recurrent_nodes(content, placed)
     wrong = [f"{one.name} ({one.operator})" for one in found if one.provider != PROVIDERS[provider]]
     return {
         "recurrent": dict(Counter(one.provider for one in found)),
-        "elsewhere": [*wrong, *unobserved(content, placed)],
+        "elsewhere": [*wrong, *unplaced_nodes(content, placed)],
     }
 
 
@@ -101,7 +101,7 @@ def placement_fault(result: Mapping[str, Any]) -> str | None:
     return None
 
 
-def insist_on_placement(report: dict[str, Any], asked: Sequence[str]) -> None:
+def require_placement(report: dict[str, Any], asked: Sequence[str]) -> None:
     """Let a report fail where a provider was asked for and recurrent nodes ran elsewhere, or copies grow with time.
 
     A provider that nobody named, since all of them are tried then, is reported as it is.
@@ -115,7 +115,7 @@ def insist_on_placement(report: dict[str, Any], asked: Sequence[str]) -> None:
                 report["reasons"].append(f"{result['name']}: {reason}")
 
 
-def add_differences(report: dict[str, Any], predicted: Sequence[PredictedNode]) -> None:
+def add_unpredicted(report: dict[str, Any], predicted: Sequence[PredictedNode]) -> None:
     """Put beside each provider but the CPU the nodes that ran elsewhere than the exporter predicted.
 
     What ONNX Runtime merged or dropped has no prediction, and is left out.

@@ -136,7 +136,7 @@ def start(
         raise RunError(f"{path}: ONNX Runtime does not load it: {_in_short(error)}") from error
 
 
-def refusal_alone(content: bytes, provider: str) -> str | None:
+def refusal_without_cpu(content: bytes, provider: str) -> str | None:
     """What ONNX Runtime says against running a file on a provider that is not the CPU, with the CPU forbidden; None
     where it starts.
 

@@ -15,7 +15,7 @@ from zoo.errors import DataError, RunError
 from zoo.runtime.golden import PRECISION, Golden
 from zoo.runtime.onnx_contents import contents_fault
 from zoo.runtime.onnx_seal import seal_fault
-from zoo.runtime.placement import describe
+from zoo.runtime.placement import placement_summary
 from zoo.runtime.proof_verdict import KEY, PASSED, proof_verdict
 from zoo.runtime.session import OnnxSession, read_onnx
 from zoo.versions import versions
@@ -71,7 +71,7 @@ def _run(path: Path, content: bytes, provider: str, checks: dict[str, str], *, r
     placed = session.placement()
     told = {
         "nodes": dict(Counter(node.provider for node in placed)),
-        **describe(content, placed, provider),
+        **placement_summary(content, placed, provider),
         **_said(session.metadata),
         "notes": notes,
     }
