@@ -147,7 +147,7 @@ def test_beyond_a_length_scores_are_exactly_0(tail: float) -> None:
     expected, found = scores(tail)
     judged = compare(expected, found)
     assert (judged.status, judged.over_budget) == ("failed", np.inf)
-    assert judged.reason == "numbers beyond the lengths of sequences, where exactly 0 is due"
+    assert judged.reason == "numbers beyond the lengths of sequences, where exactly 0 is expected"
     if np.isfinite(tail):
         assert compare(replace(expected, padding=None), found).status == "passed"
 
