@@ -101,10 +101,10 @@ def test_what_an_altered_file_is_told(content: bytes) -> None:
     place = content.index(b"layer_0/lstm/W")
     altered = content[:place] + b"L" + content[place + 1 :]
     assert onnx_fault(altered) == (
-        "was altered since it was exported: its hash does not match; take the file as it was, or export the run again"
+        "was altered since it was exported: its hash does not match; take the original file, or export the run again"
     )
     assert onnx_fault(content[:-76]) == (
-        "carries no seal, so Recurrent Zoo did not write it, or an older one did; export the run again"
+        "carries no seal, so Recurrent Zoo did not write it, or an older version did; export the run again"
     )
 
 

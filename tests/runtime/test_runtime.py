@@ -196,8 +196,8 @@ def test_a_fixed_number_of_steps(lengths: bool, tmp_path: Path) -> None:
     with pytest.raises(zoo.DataError) as caught:
         file.predict([draw(1, wrong)[0]])
     assert str(caught.value) == (
-        f"model.onnx: takes exactly 8 steps, since it was exported so, got {wrong}; give that many, or export the run "
-        "with another lowering"
+        f"model.onnx: takes exactly 8 steps, the number it was exported for, got {wrong}; give that many, or export "
+        "the run with another lowering"
     )
 
 
@@ -284,7 +284,7 @@ def test_a_mask_that_hides_nothing_is_none(tmp_path: Path) -> None:
 def test_a_text_without_a_known_word_is_noted(tmp_path: Path) -> None:
     _, file = texts(tmp_path)
     notes = [one.note for one in file.predict(["quite unheard-of", "quite good", np.array([1, 1]), np.array([1, 2])])]
-    unknown = "holds no word that the model knows; the answer follows from the number of words alone"
+    unknown = "contains no word that the model knows; the prediction depends on the number of words alone"
     assert notes == [unknown, "", unknown, ""]
     _, other = numbers(tmp_path)
     assert [one.note for one in other.predict(draw(1, 2))] == [""]
@@ -418,7 +418,7 @@ def test_what_is_for_chunks_and_what_for_the_whole(tmp_path: Path) -> None:
     with pytest.raises(zoo.RunError) as caught:
         whole.stream()
     assert str(caught.value) == (
-        f"{whole.path}: is for whole sequences, not for chunks; 'zoo export --onnx --streaming' makes one that is"
+        f"{whole.path}: is for whole sequences, not for chunks; 'zoo export --onnx --streaming' writes one for chunks"
     )
     for ask in (lambda: chunks.run(draw(1, 2)), lambda: chunks.predict([draw(1, 2)[0]])):
         with pytest.raises(zoo.RunError) as caught:
@@ -480,7 +480,7 @@ def test_a_file_that_is_not_onnx(content: bytes, tmp_path: Path) -> None:
 def test_a_file_of_somebody_else(tmp_path: Path) -> None:
     path = foreign_file(tmp_path / "theirs.onnx")
     assert refused(path) == (
-        "carries no seal, so Recurrent Zoo did not write it, or an older one did; export the run again"
+        "carries no seal, so Recurrent Zoo did not write it, or an older version did; export the run again"
     )
 
 
@@ -505,7 +505,7 @@ def test_a_file_that_did_not_pass_its_proof(entry: str, verdict: str, tmp_path: 
     path = proven(write_verified(make_model("lstm"), tmp_path), entry)
     assert refused(path) == (
         f"did not pass its proof, whose verdict is {verdict!r}; take a file that passed, look into this one with 'zoo "
-        "bisect', or use it all the same with allow_unproven=True or 'zoo predict --rejected'"
+        "bisect', or use it anyway with allow_unproven=True or 'zoo predict --rejected'"
     )
     assert len(OnnxModel(path, allow_unproven=True).predict(draw(2, 3))) == 2
 
@@ -561,7 +561,7 @@ def test_a_file_that_was_altered(change: Callable[[onnx.ModelProto], None], tmp_
     change(file)
     onnx.save(file, path)
     assert refused(path) == (
-        "was altered since it was exported: its hash does not match; take the file as it was, or export the run again"
+        "was altered since it was exported: its hash does not match; take the original file, or export the run again"
     )
 
 
@@ -573,7 +573,7 @@ def test_a_file_that_another_program_saved(tmp_path: Path) -> None:
     ir.save(ir.load(path), path)
     assert refused(path) == (
         "was altered since it was exported, or another program saved it again: its seal is not at its end; take the "
-        "file as it was, or export the run again"
+        "original file, or export the run again"
     )
 
 
@@ -622,7 +622,7 @@ def test_a_golden_output_that_is_not_given(streaming: bool, tmp_path: Path) -> N
     line = refused(rewrite(path, file))
     assert line.startswith("does not give its golden output on this machine: logits: error ")
     assert line.endswith(
-        " times its budget; 'zoo check' tells where it differs; take another provider or another ONNX Runtime"
+        " times its budget; 'zoo check' shows where it differs; take another provider or another ONNX Runtime"
     )
 
 

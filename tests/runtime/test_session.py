@@ -111,12 +111,12 @@ def test_states_of_a_file_that_has_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("initial", "dtype"), [([1, 2], "int64"), ("a", "int64"), (0, "int65"), (0, "str"), (0, "O")])
 def test_contracts_that_cannot_be_understood(initial: object, dtype: str, tmp_path: Path) -> None:
-    with pytest.raises(zoo.RunError, match="tell of its states in a way that cannot be understood; export the run"):
+    with pytest.raises(zoo.RunError, match="its metadata entry 'states' is malformed; export the run"):
         OnnxSession(counting_file(tmp_path / "a.onnx", initial, dtype))
 
 
 def test_a_contract_of_another_type_than_the_input(tmp_path: Path) -> None:
-    with pytest.raises(zoo.RunError, match="has other inputs or outputs than its metadata say; export the run again"):
+    with pytest.raises(zoo.RunError, match="has inputs or outputs that differ from its metadata; export the run again"):
         OnnxSession(counting_file(tmp_path / "a.onnx", 0, "float32"))
 
 
@@ -130,7 +130,7 @@ def test_a_fixed_number_of_steps(steps: int, tmp_path: Path) -> None:
     file.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 8
     session = OnnxSession(rewrite(path, file))
     assert refused(session, draw(2, steps)) == (
-        f"model.onnx: takes exactly 8 steps, since it was exported so, got {steps}; give that many, or export the run "
-        "with another lowering"
+        f"model.onnx: takes exactly 8 steps, the number it was exported for, got {steps}; give that many, or export "
+        "the run with another lowering"
     )
     assert session.run(draw(2, 8))["logits"].shape == (2, 10)
