@@ -1,4 +1,4 @@
-"""`zoo.runtime`: an exported file in a program that has neither torch nor onnx, and every file that it refuses."""
+"""`zoo.runtime`: exported files in programs without torch and onnx, and the files and inputs that are rejected."""
 
 from __future__ import annotations
 
@@ -49,28 +49,28 @@ MASKED = "1 values are masked, expected none; fill them with filled(), or leave 
 TEXTS = zoo.Signature(vocabulary=VOCABULARY, tokenizer="words", labels=LABELS, lengths=True)
 
 
-def spoilt(shape: tuple[int, ...], at: tuple[int, ...], value: float) -> np.ndarray[Any, Any]:
-    """Zeros, float64, with another value at a place."""
+def zeros_except(shape: tuple[int, ...], at: tuple[int, ...], value: float) -> np.ndarray[Any, Any]:
+    """Return zeros in float64 with another value at one index."""
     x = np.zeros(shape)
     x[at] = value
     return x
 
 
 def masked(shape: int | tuple[int, ...]) -> np.ma.MaskedArray[Any, Any]:
-    """Zeros, the first one masked."""
+    """Return zeros with the first value masked."""
     mask = np.zeros(shape, bool)
     mask.flat[0] = True
     return np.ma.masked_array(np.zeros(shape), mask)
 
 
 def numbers(folder: Path, **options: Any) -> tuple[zoo.Model, OnnxModel]:
-    """A model of numbers that takes no lengths, in torch and in ONNX Runtime."""
+    """Return a model of numbers without lengths, in torch and as a verified file."""
     model = make_model("lstm", **options)
     return model, OnnxModel(write_verified(model, folder))
 
 
 def texts(folder: Path, **options: Any) -> tuple[zoo.Model, OnnxModel]:
-    """A model of words that takes lengths, as a file that verifies itself."""
+    """Return a model of words with lengths, in torch and as a verified file."""
     model = make_model("gru_after", encoder=zoo.Embedding(len(VOCABULARY), 3, 0.0), takes_lengths=True, **options)
     sample = sequences(np.random.default_rng(0).integers(len(VOCABULARY), size=(3, 9)), [4, 9, 1])
     signature = zoo.Signature(**{**TEXTS.to_dict(), "by_step": model.by_step})
@@ -78,27 +78,27 @@ def texts(folder: Path, **options: Any) -> tuple[zoo.Model, OnnxModel]:
 
 
 def assert_answers(model: zoo.Model, predictions: list[Prediction], xs: list[np.ndarray[Any, Any]]) -> None:
-    """Each is what the model says of its sequence alone, by the rule of parity, with its labels."""
-    assert [one.source for one in predictions] == [f"[{number}]" for number in range(len(xs))]
-    for one, x in zip(predictions, xs, strict=True):
+    """Assert that each prediction is within the budget of the model's exact result for its sequence alone."""
+    assert [prediction.source for prediction in predictions] == [f"[{number}]" for number in range(len(xs))]
+    for prediction, x in zip(predictions, xs, strict=True):
         lengths = np.array([len(x)]) if model.takes_lengths else None
         expected = Oracle(model).expect(x[None], lengths=lengths)["probabilities"]
-        rows = [list(answer.probabilities.values()) for answer in one.answers]
-        found = np.array(rows, np.float32).reshape(expected.exact.shape)
-        verdict = compare(expected, found)
+        answers = prediction.answers
+        rows = [list(answer.probabilities.values()) for answer in answers]
+        verdict = compare(expected, np.array(rows, np.float32).reshape(expected.exact.shape))
         assert verdict.status == "passed", verdict.reason
-        assert [list(answer.probabilities) for answer in one.answers] == [list(LABELS)] * len(one.answers)
-        assert [answer.label for answer in one.answers] == [LABELS[int(np.argmax(row))] for row in rows]
-        steps = [None] if len(one.answers) == 1 and not model.by_step else list(range(1, len(x) + 1))
-        assert [answer.step for answer in one.answers] == steps
+        assert [list(answer.probabilities) for answer in answers] == [list(LABELS)] * len(answers)
+        assert [answer.label for answer in answers] == [LABELS[int(np.argmax(row))] for row in rows]
+        steps = [None] if len(answers) == 1 and not model.by_step else list(range(1, len(x) + 1))
+        assert [answer.step for answer in answers] == steps
 
 
-# --- answers --------------------------------------------------------------------------------------------------------
+# --- predictions ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("pooling", ["last", None])
 def test_sequences_of_any_lengths_without_lengths(pooling: str | None, tmp_path: Path) -> None:
-    """Which are then answered in groups of one length; the order is theirs."""
+    """They are batched in groups of equal length; the predictions keep the order of the sequences."""
     model, file = numbers(tmp_path, pooling=pooling)
     assert not file.takes_lengths
     xs = [draw(1, steps, seed)[0] for seed, steps in enumerate((3, 7, 3, 1, 7, 3))]
@@ -107,7 +107,7 @@ def test_sequences_of_any_lengths_without_lengths(pooling: str | None, tmp_path:
 
 @pytest.mark.parametrize("pooling", ["last", None])
 def test_sequences_of_any_lengths_with_lengths(pooling: str | None, tmp_path: Path) -> None:
-    """More of them than go into one batch."""
+    """There are more sequences than fit into one batch."""
     model, file = texts(tmp_path, pooling=pooling)
     assert file.takes_lengths
     generator = np.random.default_rng(1)
@@ -121,7 +121,7 @@ def test_texts_and_their_tokens(tmp_path: Path) -> None:
     given = ["Not bad at all", "good", "a word"]
     ids = [np.array([4, 3, 5, 6]), np.array([2]), np.array([1, 1])]
     predictions = file.predict(given)
-    assert predictions == file.predict(ids) == file.predict([one.astype(np.int32) for one in ids])
+    assert predictions == file.predict(ids) == file.predict([tokens.astype(np.int32) for tokens in ids])
     assert_answers(model, predictions, ids)
     assert file.predict([]) == []
 
@@ -133,7 +133,7 @@ def test_numbers_of_any_dtype(tmp_path: Path) -> None:
 
 
 def test_a_forecast_in_the_units_of_the_user(tmp_path: Path) -> None:
-    """Two numbers for each of three steps to come."""
+    """Two targets and a horizon of three steps."""
     model = make_model("lstm")
     model.head = nn.Linear(5, 6)
     model.readout = zoo.RescaleReadout(zoo.Scale((100.0, -5.0), (10.0, 2.0)), horizon=3)
@@ -141,19 +141,19 @@ def test_a_forecast_in_the_units_of_the_user(tmp_path: Path) -> None:
     file = OnnxModel(write_verified(model.eval(), tmp_path, signature))
     (prediction,) = file.predict([draw(1, 5)[0]])
     expected = Oracle(model).expect(draw(1, 5))["y"]
-    found = np.array([[list(one.numbers.values()) for one in prediction.answers]], np.float32)
-    assert compare(expected, found).status == "passed"
-    assert [(one.step, list(one.numbers)) for one in prediction.answers] == [
+    actual = np.array([[list(answer.numbers.values()) for answer in prediction.answers]], np.float32)
+    assert compare(expected, actual).status == "passed"
+    assert [(answer.step, list(answer.numbers)) for answer in prediction.answers] == [
         (step, ["price", "volume"]) for step in (1, 2, 3)
     ]
 
 
-def test_run_gives_the_arrays(tmp_path: Path) -> None:
+def test_run_returns_arrays(tmp_path: Path) -> None:
     _, file = texts(tmp_path)
     x, lengths = np.array([[4, 3, 5], [2, 0, 0]]), [3, 1]
-    found = file.run(x, np.array(lengths, np.int32))
-    assert list(found) == list(file.output_names) == ["logits", "probabilities"]
-    assert np.array_equal(file.run(x.tolist(), lengths)["logits"], found["logits"])  # type: ignore[arg-type]
+    outputs = file.run(x, np.array(lengths, np.int32))
+    assert list(outputs) == list(file.output_names) == ["logits", "probabilities"]
+    assert np.array_equal(file.run(x.tolist(), lengths)["logits"], outputs["logits"])  # type: ignore[arg-type]
     assert file.signature == TEXTS
     assert json.loads(file.metadata["signature"])["tokenizer"] == "words"
 
@@ -177,7 +177,7 @@ def test_states_are_for_run_and_predict_leaves_them_out(tmp_path: Path) -> None:
 
 
 def test_states_do_not_make_a_stream(tmp_path: Path) -> None:
-    """What reads backward has states too, but no next chunk to hand them to."""
+    """A reverse direction has states too, but they cannot continue in a next chunk."""
     file = OnnxModel(write_verified(make_model("lstm", direction="bidirectional"), tmp_path, states=True))
     assert "next_state_0_reverse_c" in file.output_names
     with pytest.raises(zoo.RunError, match="is for whole sequences, not for chunks"):
@@ -186,7 +186,7 @@ def test_states_do_not_make_a_stream(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lengths", [True, False])
 def test_a_fixed_number_of_steps(lengths: bool, tmp_path: Path) -> None:
-    """Shorter sequences are filled up where the model takes lengths, and refused where it does not."""
+    """Shorter sequences are padded if the model takes lengths, else rejected."""
     model = make_model("lstm", takes_lengths=lengths)
     sample = sequences(draw(2, 6), [6, 3] if lengths else None)
     file = OnnxModel(write_verified(model, tmp_path, None, sample, steps=8, lowering="unrolled"))
@@ -224,13 +224,13 @@ def test_a_fixed_number_of_steps(lengths: bool, tmp_path: Path) -> None:
         (masked((2, 8)), MASKED),
         ([masked(8), masked(8)], MASKED.replace("1 values", "2 values")),
         ([[np.ma.masked, *[0.0] * 7]], MASKED),
-        (spoilt((2, 8), (1, 3), np.nan), f", step [1], feature [3]: nan is not a finite number; {ALLOW}"),
-        (spoilt((2, 8), (0, 7), -np.inf), f", step [0], feature [7]: -inf is not a finite number; {ALLOW}"),
-        (spoilt((2, 8), (1, 0), 1e39), f", step [1], feature [0]: 1e+39 is more than float32 can hold; {ALLOW}"),
+        (zeros_except((2, 8), (1, 3), np.nan), f", step [1], feature [3]: nan is not a finite number; {ALLOW}"),
+        (zeros_except((2, 8), (0, 7), -np.inf), f", step [0], feature [7]: -inf is not a finite number; {ALLOW}"),
+        (zeros_except((2, 8), (1, 0), 1e39), f", step [1], feature [0]: 1e+39 is more than float32 can hold; {ALLOW}"),
         ("hello", "is a text, and this model takes numbers; give an array"),
     ],
 )
-def test_sequences_of_numbers_that_do_not_fit(sequence: Any, reason: str, tmp_path: Path) -> None:
+def test_invalid_sequences_of_numbers(sequence: Any, reason: str, tmp_path: Path) -> None:
     _, file = numbers(tmp_path)
     with pytest.raises(zoo.DataError) as caught:
         file.predict([draw(1, 2)[0], sequence])
@@ -252,15 +252,15 @@ def test_sequences_of_numbers_that_do_not_fit(sequence: Any, reason: str, tmp_pa
         (" ", "is empty, expected a text"),
     ],
 )
-def test_sequences_of_tokens_that_do_not_fit(sequence: Any, reason: str, tmp_path: Path) -> None:
+def test_invalid_sequences_of_tokens(sequence: Any, reason: str, tmp_path: Path) -> None:
     _, file = texts(tmp_path)
     with pytest.raises(zoo.DataError) as caught:
         file.predict([sequence])
     assert str(caught.value) == f"model.onnx: sequence [0]{'' if reason[0] == ',' else ': '}{reason}"
 
 
-def test_a_text_and_a_sequence_alone(tmp_path: Path) -> None:
-    """A text is one text, not its characters; an array of a sequence is no list of sequences."""
+def test_a_single_text_and_a_single_sequence(tmp_path: Path) -> None:
+    """A text is one sequence, not a list of characters; the array of one sequence is not a list of sequences."""
     _, words = texts(tmp_path)
     assert words.predict("not bad") == words.predict(["not bad"])
     _, file = numbers(tmp_path)
@@ -274,7 +274,7 @@ def test_a_text_and_a_sequence_alone(tmp_path: Path) -> None:
         )
 
 
-def test_a_mask_that_hides_nothing_is_none(tmp_path: Path) -> None:
+def test_an_empty_mask_is_accepted(tmp_path: Path) -> None:
     _, file = numbers(tmp_path)
     x = draw(1, 4)
     assert file.predict(np.ma.masked_array(x)) == file.predict(x)
@@ -283,19 +283,20 @@ def test_a_mask_that_hides_nothing_is_none(tmp_path: Path) -> None:
 
 def test_a_text_without_a_known_word_is_noted(tmp_path: Path) -> None:
     _, file = texts(tmp_path)
-    notes = [one.note for one in file.predict(["quite unheard-of", "quite good", np.array([1, 1]), np.array([1, 2])])]
+    inputs = ["quite unheard-of", "quite good", np.array([1, 1]), np.array([1, 2])]
+    notes = [prediction.note for prediction in file.predict(inputs)]
     unknown = "contains no word that the model knows; the prediction depends on the number of words alone"
     assert notes == [unknown, "", unknown, ""]
     _, other = numbers(tmp_path)
-    assert [one.note for one in other.predict(draw(1, 2))] == [""]
+    assert [prediction.note for prediction in other.predict(draw(1, 2))] == [""]
 
 
-# --- values that are refused ----------------------------------------------------------------------------------------
+# --- rejected values ------------------------------------------------------------------------------------------------
 
 
-def only_error(ask: Callable[[], object]) -> str:
+def data_error(call: Callable[[], object]) -> str:
     with pytest.raises(zoo.DataError) as caught:
-        ask()
+        call()
     return str(caught.value)
 
 
@@ -308,14 +309,14 @@ def only_error(ask: Callable[[], object]) -> str:
     ],
 )
 def test_numbers_that_are_not_finite(value: float, fault: str, tmp_path: Path) -> None:
-    """In a batch, in a chunk and in a state, unless they are asked for: then they reach ONNX Runtime."""
+    """They are rejected in a batch, a chunk and a state, unless allowed; then they reach ONNX Runtime."""
     whole = OnnxModel(write_verified(make_model("lstm"), tmp_path, lowering="scan"))
     model = OnnxModel(write_verified(make_model("lstm", pooling=None), tmp_path, streaming=True))
-    x, stream = spoilt((2, 5, 8), (1, 3, 2), value), model.stream()
+    x, stream = zeros_except((2, 5, 8), (1, 3, 2), value), model.stream()
     message = f"sequence [1], step [3], feature [2]: {fault}; {ALLOW}"
-    assert only_error(lambda: whole.run(x)) == f"model.onnx: {message}"
-    assert only_error(lambda: stream.push(x)) == f"model.stream.onnx: {message}"
-    first = stream.push(draw(2, 3))["logits"]  # the first chunk: the one that was refused left nothing
+    assert data_error(lambda: whole.run(x)) == f"model.onnx: {message}"
+    assert data_error(lambda: stream.push(x)) == f"model.stream.onnx: {message}"
+    first = stream.push(draw(2, 3))["logits"]  # the first chunk, since the rejected one changed no state
     stream.reset()
     assert np.array_equal(stream.push(draw(2, 3))["logits"], first)
     with np.errstate(over="ignore"):
@@ -328,46 +329,46 @@ def test_numbers_that_are_not_finite(value: float, fault: str, tmp_path: Path) -
 
 def test_a_state_that_is_not_finite(tmp_path: Path) -> None:
     model = OnnxModel(write_verified(make_model("lstm", pooling=None), tmp_path, states=True))
-    x, h = draw(2, 3), spoilt((2, 5), (1, 4), np.inf).astype(np.float32)
-    assert only_error(lambda: model.run(x, states={"state_0_h": h})) == (
+    x, h = draw(2, 3), zeros_except((2, 5), (1, 4), np.inf).astype(np.float32)
+    assert data_error(lambda: model.run(x, states={"state_0_h": h})) == (
         f"model.onnx: state_0_h[1, 4]: inf is not a finite number; {ALLOW}"
     )
     given = {"state_0_h": np.ma.masked_array(np.zeros((2, 5), np.float32), mask=h > 0)}
-    assert only_error(lambda: model.run(x, states=given)) == f"model.onnx: state_0_h: {MASKED}"
+    assert data_error(lambda: model.run(x, states=given)) == f"model.onnx: state_0_h: {MASKED}"
     assert model.run(x, states={"state_0_h": h}, allow_nonfinite=True)["logits"].shape == (2, 3, CLASSES)
 
 
-def test_what_stands_behind_a_length_is_not_read(tmp_path: Path) -> None:
-    """NaN, infinity and any token; what stands within is refused."""
+def test_values_beyond_a_length_have_no_effect(tmp_path: Path) -> None:
+    """NaN, infinity and any token are accepted there, and rejected within the length."""
     path = write_verified(make_model("lstm", takes_lengths=True), tmp_path, None, sequences(draw(2, 6), [6, 3]))
     model, x, lengths = OnnxModel(path), draw(2, 6).astype(np.float64), np.array([6, 3])
     expected = model.run(x, lengths)
     for value in (np.nan, np.inf, 1e39):
         x[1, 3:] = value
-        found = model.run(x, lengths)
-        assert all(np.array_equal(found[name], expected[name]) for name in expected)
+        actual = model.run(x, lengths)
+        assert all(np.array_equal(actual[name], expected[name]) for name in expected)
     x[1, 2, 5] = np.nan
-    assert only_error(lambda: model.run(x, lengths)).startswith("model.onnx: sequence [1], step [2], feature [5]: nan")
+    assert data_error(lambda: model.run(x, lengths)).startswith("model.onnx: sequence [1], step [2], feature [5]: nan")
     _, words = texts(tmp_path)
     expected = words.run(np.array([[4, 3, 5], [2, 0, 0]]), np.array([3, 1]))
     for value in (-1, 7, -100):
-        found = words.run(np.array([[4, 3, 5], [2, value, value]]), np.array([3, 1]))
-        assert all(np.array_equal(found[name], expected[name]) for name in expected)
+        actual = words.run(np.array([[4, 3, 5], [2, value, value]]), np.array([3, 1]))
+        assert all(np.array_equal(actual[name], expected[name]) for name in expected)
 
 
 @pytest.mark.parametrize("token", [-1, 7, 2**63])
-def test_tokens_that_the_model_does_not_know(token: int, tmp_path: Path) -> None:
-    """ONNX Runtime reads -1 as the last one."""
+def test_tokens_outside_the_vocabulary(token: int, tmp_path: Path) -> None:
+    """ONNX Runtime would accept -1 as the last token."""
     x = np.array([[1, 2], [3, token]], np.uint64 if token > 7 else np.int64)
     message = f"sequence [1], step [1]: has the token {token}, expected 0 to 6"
     _, file = texts(tmp_path)
-    assert only_error(lambda: file.run(x)) == f"model.onnx: {message}"
-    assert only_error(lambda: file.run(x, [2, 2])) == f"model.onnx: {message}"  # type: ignore[arg-type]
+    assert data_error(lambda: file.run(x)) == f"model.onnx: {message}"
+    assert data_error(lambda: file.run(x, [2, 2])) == f"model.onnx: {message}"  # type: ignore[arg-type]
     model = make_model("lstm", encoder=zoo.OneHot(len(VOCABULARY)), pooling=None)
     signature = zoo.Signature(vocabulary=VOCABULARY, labels=LABELS, by_step=True)
     sample = sequences(np.random.default_rng(0).integers(len(VOCABULARY), size=(3, 9)))
     stream = OnnxModel(write_verified(model, tmp_path, signature, sample, streaming=True)).stream()
-    assert only_error(lambda: stream.push(x)) == f"model.stream.onnx: {message}"
+    assert data_error(lambda: stream.push(x)) == f"model.stream.onnx: {message}"
 
 
 @pytest.mark.parametrize(
@@ -378,11 +379,11 @@ def test_tokens_that_the_model_does_not_know(token: int, tmp_path: Path) -> None
         ([[[0.0] * 8], [[0.0] * 7]], "is no array of one shape; every list in it needs as many values as the others"),
     ],
 )
-def test_arrays_that_are_no_numbers(x: Any, fault: str, tmp_path: Path) -> None:
+def test_arrays_without_numbers(x: Any, fault: str, tmp_path: Path) -> None:
     whole = OnnxModel(write_verified(make_model("lstm"), tmp_path))
     chunks = OnnxModel(write_verified(make_model("lstm", pooling=None), tmp_path, streaming=True))
-    assert only_error(lambda: whole.run(x)) == f"model.onnx: x: {fault}"
-    assert only_error(lambda: chunks.stream().push(x)) == f"model.stream.onnx: x: {fault}"
+    assert data_error(lambda: whole.run(x)) == f"model.onnx: x: {fault}"
+    assert data_error(lambda: chunks.stream().push(x)) == f"model.stream.onnx: x: {fault}"
 
 
 # --- streams --------------------------------------------------------------------------------------------------------
@@ -390,18 +391,18 @@ def test_arrays_that_are_no_numbers(x: Any, fault: str, tmp_path: Path) -> None:
 
 def test_a_stream(tmp_path: Path) -> None:
     model = OnnxModel(write_verified(make_model("lstm", pooling=None), tmp_path, streaming=True))
-    one, other, x = model.stream(), model.stream(), draw(2, 6)
-    first, second = one.push(x[:, :2]), one.push(x[:, 2:])
+    stream, other, x = model.stream(), model.stream(), draw(2, 6)
+    first, second = stream.push(x[:, :2]), stream.push(x[:, 2:])
     assert first.keys() == {"logits", "probabilities"}
-    assert np.array_equal(other.push(x[:, :2])["logits"], first["logits"])  # with states of its own
+    assert np.array_equal(other.push(x[:, :2])["logits"], first["logits"])  # with its own states
     assert np.array_equal(other.push(x[:, 2:])["logits"], second["logits"])
-    one.reset()
-    assert np.array_equal(one.push(x[:, :2])["logits"], first["logits"])
+    stream.reset()
+    assert np.array_equal(stream.push(x[:, :2])["logits"], first["logits"])
 
 
 @pytest.mark.parametrize(("initial", "first"), [(5, 5), ([3], 3)])
-def test_states_start_and_count_as_the_file_says(initial: object, first: int, tmp_path: Path) -> None:
-    """Integers, which begin elsewhere than at 0."""
+def test_integer_states_start_at_the_initial_value(initial: object, first: int, tmp_path: Path) -> None:
+    """The state counts steps, from another number than 0."""
     path = counting_file(tmp_path / "a.onnx", initial)
     file = onnx.load(path)
     file.metadata_props.append(onnx.StringStringEntryProto(key="takes", value="chunks"))
@@ -412,7 +413,7 @@ def test_states_start_and_count_as_the_file_says(initial: object, first: int, tm
     assert stream.push(x)["y"].item() == first
 
 
-def test_what_is_for_chunks_and_what_for_the_whole(tmp_path: Path) -> None:
+def test_files_for_chunks_and_for_whole_sequences(tmp_path: Path) -> None:
     whole = OnnxModel(write_verified(make_model("lstm"), tmp_path))
     chunks = OnnxModel(write_verified(make_model("lstm", pooling=None), tmp_path, streaming=True))
     with pytest.raises(zoo.RunError) as caught:
@@ -420,9 +421,9 @@ def test_what_is_for_chunks_and_what_for_the_whole(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"{whole.path}: is for whole sequences, not for chunks; 'zoo export --onnx --streaming' writes one for chunks"
     )
-    for ask in (lambda: chunks.run(draw(1, 2)), lambda: chunks.predict([draw(1, 2)[0]])):
+    for call in (lambda: chunks.run(draw(1, 2)), lambda: chunks.predict([draw(1, 2)[0]])):
         with pytest.raises(zoo.RunError) as caught:
-            ask()
+            call()
         assert str(caught.value) == (
             f"{chunks.path}: is for chunks, not for whole sequences; call stream(), or name a file that 'zoo export "
             "--onnx' made without --streaming"
@@ -435,25 +436,25 @@ def test_what_is_for_chunks_and_what_for_the_whole(tmp_path: Path) -> None:
 def test_many_threads_share_a_model(tmp_path: Path) -> None:
     _, file = texts(tmp_path)
     generator = np.random.default_rng(1)
-    given = [[generator.integers(7, size=generator.integers(1, 9)) for _ in range(5)] for _ in range(64)]
-    alone = [file.predict(one) for one in given]
+    batches = [[generator.integers(7, size=generator.integers(1, 9)) for _ in range(5)] for _ in range(64)]
+    sequential = [file.predict(batch) for batch in batches]
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(file.predict, given)) == alone
+        assert list(pool.map(file.predict, batches)) == sequential
 
 
 def test_many_threads_share_a_stream(tmp_path: Path) -> None:
-    """The same chunk from every thread, so that their order does not matter: the answers are those of one thread."""
+    """All threads push the same chunk, so their order does not matter; the outputs are those of one thread."""
     model = OnnxModel(write_verified(make_model("lstm", pooling=None), tmp_path, streaming=True), threads=1)
     chunk, stream = draw(2, 3), model.stream()
-    alone = [stream.push(chunk)["logits"].tobytes() for _ in range(200)]
-    assert len(set(alone[:5])) == 5
+    sequential = [stream.push(chunk)["logits"].tobytes() for _ in range(200)]
+    assert len(set(sequential[:5])) == 5
     stream.reset()
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda _: stream.push(chunk)["logits"].tobytes(), range(200)))
-    assert sorted(together) == sorted(alone)
+        concurrent = list(pool.map(lambda _: stream.push(chunk)["logits"].tobytes(), range(200)))
+    assert sorted(concurrent) == sorted(sequential)
 
 
-# --- files that are refused -----------------------------------------------------------------------------------------
+# --- rejected files -------------------------------------------------------------------------------------------------
 
 
 def refused(path: Path) -> str:
@@ -465,7 +466,7 @@ def refused(path: Path) -> str:
     return line.removeprefix(f"{path}: ")
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_file(tmp_path: Path) -> None:
     assert refused(tmp_path) == "does not exist; 'zoo export --onnx' makes it"
     assert refused(tmp_path / "model.onnx") == "does not exist; 'zoo export --onnx' makes it"
 
@@ -477,15 +478,15 @@ def test_a_file_that_is_not_onnx(content: bytes, tmp_path: Path) -> None:
     assert refused(path).startswith("is not an ONNX file, or only a part of one (")
 
 
-def test_a_file_of_somebody_else(tmp_path: Path) -> None:
-    path = foreign_file(tmp_path / "theirs.onnx")
+def test_a_file_of_another_program(tmp_path: Path) -> None:
+    path = foreign_file(tmp_path / "foreign.onnx")
     assert refused(path) == (
         "carries no seal, so Recurrent Zoo did not write it, or an older version did; export the run again"
     )
 
 
 def proven(path: Path, entry: str) -> Path:
-    """A file that carries the verdict of its proof."""
+    """Add a metadata entry for the proof to a file."""
     file = onnx.load(path)
     file.metadata_props.append(onnx.StringStringEntryProto(key="parity", value=entry))
     return rewrite(path, file)
@@ -514,20 +515,26 @@ def test_a_file_that_passed_its_proof(tmp_path: Path) -> None:
     OnnxModel(proven(write_verified(make_model("lstm"), tmp_path), '{"verdict": "passed"}'))
 
 
-def test_bytes_that_look_like_the_other_format_of_onnx_runtime(tmp_path: Path) -> None:
-    """``ORTM`` in the 4th to 7th byte makes ONNX Runtime read a flatbuffer, which no check here has looked at. The file
-    begins with a field for the producer's name that is written again further on, and so counts for nothing."""
+def test_bytes_that_look_like_a_flatbuffer_of_onnx_runtime(tmp_path: Path) -> None:
+    """``ORTM`` in bytes 4 to 7, from 0, makes ONNX Runtime read its flatbuffer format, which no check here parses.
+
+    The file begins with a field for the producer's name, which a later field of that number overrides.
+    """
     path = write_verified(make_model("lstm"), tmp_path)
     plain = path.read_bytes()
     path.write_bytes(zoo.seal_onnx(b"\x12\x06..ORTM" + plain, {}))
     assert path.read_bytes()[4:8] == b"ORTM"
-    found = OnnxModel(path).predict(draw(2, 3))
+    predictions = OnnxModel(path).predict(draw(2, 3))
     path.write_bytes(plain)
-    assert found == OnnxModel(path).predict(draw(2, 3))
+    assert predictions == OnnxModel(path).predict(draw(2, 3))
+
+
+def head_weight(file: onnx.ModelProto) -> onnx.TensorProto:
+    return next(tensor for tensor in file.graph.initializer if tensor.name == "head/weight")
 
 
 def weights(file: onnx.ModelProto) -> None:
-    tensor = next(one for one in file.graph.initializer if one.name == "head/weight")
+    tensor = head_weight(file)
     tensor.raw_data = bytes([tensor.raw_data[0] ^ 1]) + tensor.raw_data[1:]
 
 
@@ -537,9 +544,9 @@ def graph(file: onnx.ModelProto) -> None:
 
 def entry(name: str, old: str, new: str) -> Callable[[onnx.ModelProto], None]:
     def change(file: onnx.ModelProto) -> None:
-        (found,) = [one for one in file.metadata_props if one.key == name]
-        assert old in found.value
-        found.value = found.value.replace(old, new, 1)
+        (item,) = [item for item in file.metadata_props if item.key == name]
+        assert old in item.value
+        item.value = item.value.replace(old, new, 1)
 
     return change
 
@@ -566,7 +573,7 @@ def test_a_file_that_was_altered(change: Callable[[onnx.ModelProto], None], tmp_
 
 
 def test_a_file_that_another_program_saved(tmp_path: Path) -> None:
-    """onnx writes what it read; onnx-ir sorts the metadata, and the seal stands at the end no more."""
+    """onnx preserves the bytes; onnx-ir sorts the metadata, so that the seal is no longer at the end."""
     path = write_verified(make_model("lstm"), tmp_path)
     onnx.save(onnx.load(path), path)
     OnnxModel(path)
@@ -580,7 +587,7 @@ def test_a_file_that_another_program_saved(tmp_path: Path) -> None:
 @pytest.mark.parametrize("link", [False, True])
 @pytest.mark.parametrize("location", ["w.bin", "../w.bin"])
 def test_weights_in_another_file_are_never_read(link: bool, location: str, tmp_path: Path) -> None:
-    """Beside it, out of its folder, or through a link; the other file is not even opened."""
+    """In the same folder, outside it, or through a link. The other file is not opened."""
     folder = tmp_path / "model"
     folder.mkdir()
     path = write_verified(make_model("lstm"), folder)
@@ -590,12 +597,12 @@ def test_weights_in_another_file_are_never_read(link: bool, location: str, tmp_p
     other = folder / location
     other.unlink(missing_ok=True)
     if link:
-        other.symlink_to("/dev/zero")  # whoever reads it does not come back
+        other.symlink_to("/dev/zero")  # reading it would never end
     file = onnx.load(path, load_external_data=False)
     for tensor in file.graph.initializer:
-        for one in tensor.external_data:
-            if one.key == "location":
-                one.value = location
+        for item in tensor.external_data:
+            if item.key == "location":
+                item.value = location
     rewrite(path, file)
     assert refused(path).endswith(
         "in another file, which is not read; Recurrent Zoo writes one file, so export the run again"
@@ -611,11 +618,11 @@ def test_an_operator_of_a_custom_library(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-def test_a_golden_output_that_is_not_given(streaming: bool, tmp_path: Path) -> None:
-    """A good seal over a weight that is off by more than rounding: a machine that computes something else."""
+def test_wrong_golden_outputs(streaming: bool, tmp_path: Path) -> None:
+    """A weight is changed under a valid seal, as if the machine computed the model wrongly."""
     path = write_verified(make_model("lstm", pooling=None), tmp_path, streaming=streaming)
     file = onnx.load(path)
-    tensor = next(one for one in file.graph.initializer if one.name == "head/weight")
+    tensor = head_weight(file)
     values = onnx.numpy_helper.to_array(tensor).copy()
     values[0, 0] += 1e-3
     tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
@@ -627,10 +634,10 @@ def test_a_golden_output_that_is_not_given(streaming: bool, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["golden_input", "golden_logits", "golden_logits_sensitivity", "signature"])
-def test_a_file_that_lacks_what_zoo_writes(name: str, tmp_path: Path) -> None:
+def test_a_file_without_an_entry_that_zoo_writes(name: str, tmp_path: Path) -> None:
     path = write_verified(make_model("lstm"), tmp_path)
     file = onnx.load(path)
-    file.metadata_props.remove(next(one for one in file.metadata_props if one.key == name))
+    file.metadata_props.remove(next(item for item in file.metadata_props if item.key == name))
     what = "signature" if name == "signature" else "golden input and output"
     assert refused(rewrite(path, file)) == (
         f"carries no {what}, so 'zoo export' did not write it; export the run again"
@@ -638,10 +645,10 @@ def test_a_file_that_lacks_what_zoo_writes(name: str, tmp_path: Path) -> None:
     assert "carries no signature" in refused(write(make_model("lstm"), tmp_path))
 
 
-# --- what it takes --------------------------------------------------------------------------------------------------
+# --- dependencies ---------------------------------------------------------------------------------------------------
 
 
-def test_numpy_and_onnx_runtime_are_all_it_takes(tmp_path: Path) -> None:
+def test_numpy_and_onnx_runtime_suffice(tmp_path: Path) -> None:
     whole = write_verified(make_model("lstm"), tmp_path)
     chunks = write_verified(make_model("lstm", pooling=None), tmp_path, streaming=True)
     code = (
