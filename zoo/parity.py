@@ -158,24 +158,17 @@ class Expected:
     def amplification(self) -> float:
         """Largest sensitivity, in roundings of the output's usual magnitude."""
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            ratio = self.sensitivity.max() / (self._coarsest_roundoff * self._usual_magnitude)
+            rounding = ALL_PRECISIONS[self.precision].coarsest_roundoff * max(self.scale, self.usual_scale)
+            ratio = self.sensitivity.max() / rounding
         return float(np.nan_to_num(ratio, nan=0.0, posinf=np.inf))
 
     @property
     def judged_steps(self) -> int:
         """Number of steps, from the first, that are not ill-conditioned."""
-        share = min(AMPLIFICATION_LIMIT * self._coarsest_roundoff, 1 / SENSITIVITY_FACTOR)
-        limit = share * self._usual_magnitude if self.dtype.kind == "f" else 0
+        share = min(AMPLIFICATION_LIMIT * ALL_PRECISIONS[self.precision].coarsest_roundoff, 1 / SENSITIVITY_FACTOR)
+        limit = share * max(self.scale, self.usual_scale) if self.dtype.kind == "f" else 0
         beyond = np.maximum.accumulate(self.sensitivity) > limit
         return int(beyond.argmax()) if beyond.any() else self.steps
-
-    @property
-    def _coarsest_roundoff(self) -> float:
-        return ALL_PRECISIONS[self.precision].coarsest_roundoff
-
-    @property
-    def _usual_magnitude(self) -> float:
-        return max(self.scale, self.usual_scale)
 
 
 def with_usual_scale(inputs: Sequence[Mapping[str, Expected]]) -> list[Mapping[str, Expected]]:
@@ -268,16 +261,13 @@ def judge(expected: Mapping[str, Expected], actual: Mapping[str, Array]) -> Mapp
     Raises:
         KeyError: if ``actual`` lacks an output.
     """
-    comparisons = {name: compare(output, actual[name]) for name, output in expected.items()}
-    reasons = (comparison.reason for comparison in comparisons.values() if comparison.status == "ill-conditioned")
-    reason = next(reasons, None)
+    results = {name: compare(output, actual[name]) for name, output in expected.items()}
+    reason = next((result.reason for result in results.values() if result.status == "ill-conditioned"), None)
     if reason is None:
-        return comparisons
+        return results
     return {
-        name: replace(comparison, status="ill-conditioned", reason=reason)
-        if 1 < comparison.over_budget < np.inf
-        else comparison
-        for name, comparison in comparisons.items()
+        name: replace(result, status="ill-conditioned", reason=reason) if 1 < result.over_budget < np.inf else result
+        for name, result in results.items()
     }
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,16 @@ def assert_answers(model: zoo.Model, predictions: list[Prediction], xs: list[np.
         assert [answer.label for answer in answers] == [LABELS[int(np.argmax(row))] for row in rows]
         steps = [None] if len(answers) == 1 and not model.by_step else list(range(1, len(x) + 1))
         assert [answer.step for answer in answers] == steps
+
+
+def error_of(kind: type[zoo.ZooError], call: Callable[[], object]) -> str:
+    with pytest.raises(kind) as caught:
+        call()
+    return str(caught.value)
+
+
+def data_error(call: Callable[[], object]) -> str:
+    return error_of(zoo.DataError, call)
 
 
 # --- predictions ----------------------------------------------------------------------------------------------------
@@ -193,9 +204,7 @@ def test_a_fixed_number_of_steps(lengths: bool, tmp_path: Path) -> None:
     xs = [draw(1, steps)[0] for steps in ((3, 8) if lengths else (8, 8))]
     assert_answers(model, file.predict(xs), xs)
     wrong = 9 if lengths else 3
-    with pytest.raises(zoo.DataError) as caught:
-        file.predict([draw(1, wrong)[0]])
-    assert str(caught.value) == (
+    assert data_error(lambda: file.predict([draw(1, wrong)[0]])) == (
         f"model.onnx: takes exactly 8 steps, the number it was exported for, got {wrong}; give that many, or export "
         "the run with another lowering"
     )
@@ -232,9 +241,8 @@ def test_a_fixed_number_of_steps(lengths: bool, tmp_path: Path) -> None:
 )
 def test_invalid_sequences_of_numbers(sequence: Any, reason: str, tmp_path: Path) -> None:
     _, file = numbers(tmp_path)
-    with pytest.raises(zoo.DataError) as caught:
-        file.predict([draw(1, 2)[0], sequence])
-    assert str(caught.value) == f"model.onnx: sequence [1]{'' if reason[0] == ',' else ': '}{reason}"
+    error = data_error(lambda: file.predict([draw(1, 2)[0], sequence]))
+    assert error == f"model.onnx: sequence [1]{'' if reason[0] == ',' else ': '}{reason}"
 
 
 @pytest.mark.parametrize(
@@ -254,9 +262,8 @@ def test_invalid_sequences_of_numbers(sequence: Any, reason: str, tmp_path: Path
 )
 def test_invalid_sequences_of_tokens(sequence: Any, reason: str, tmp_path: Path) -> None:
     _, file = texts(tmp_path)
-    with pytest.raises(zoo.DataError) as caught:
-        file.predict([sequence])
-    assert str(caught.value) == f"model.onnx: sequence [0]{'' if reason[0] == ',' else ': '}{reason}"
+    error = data_error(lambda: file.predict([sequence]))
+    assert error == f"model.onnx: sequence [0]{'' if reason[0] == ',' else ': '}{reason}"
 
 
 def test_a_single_text_and_a_single_sequence(tmp_path: Path) -> None:
@@ -267,9 +274,7 @@ def test_a_single_text_and_a_single_sequence(tmp_path: Path) -> None:
     x = draw(2, 5)
     assert file.predict(x) == file.predict(list(x))
     for given in (x[0], x[0].tolist()):
-        with pytest.raises(zoo.DataError) as caught:
-            file.predict(given)
-        assert str(caught.value) == (
+        assert data_error(partial(file.predict, given)) == (
             f"model.onnx: sequence [0]: has the shape (8,), expected (time, 8) with at least one step{IN_A_LIST}"
         )
 
@@ -283,7 +288,7 @@ def test_an_empty_mask_is_accepted(tmp_path: Path) -> None:
 
 def test_a_text_without_a_known_word_is_noted(tmp_path: Path) -> None:
     _, file = texts(tmp_path)
-    inputs = ["quite unheard-of", "quite good", np.array([1, 1]), np.array([1, 2])]
+    inputs: list[Any] = ["quite unheard-of", "quite good", np.array([1, 1]), np.array([1, 2])]
     notes = [prediction.note for prediction in file.predict(inputs)]
     unknown = "contains no word that the model knows; the prediction depends on the number of words alone"
     assert notes == [unknown, "", unknown, ""]
@@ -292,12 +297,6 @@ def test_a_text_without_a_known_word_is_noted(tmp_path: Path) -> None:
 
 
 # --- rejected values ------------------------------------------------------------------------------------------------
-
-
-def data_error(call: Callable[[], object]) -> str:
-    with pytest.raises(zoo.DataError) as caught:
-        call()
-    return str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -416,15 +415,11 @@ def test_integer_states_start_at_the_initial_value(initial: object, first: int, 
 def test_files_for_chunks_and_for_whole_sequences(tmp_path: Path) -> None:
     whole = OnnxModel(write_verified(make_model("lstm"), tmp_path))
     chunks = OnnxModel(write_verified(make_model("lstm", pooling=None), tmp_path, streaming=True))
-    with pytest.raises(zoo.RunError) as caught:
-        whole.stream()
-    assert str(caught.value) == (
+    assert error_of(zoo.RunError, whole.stream) == (
         f"{whole.path}: is for whole sequences, not for chunks; 'zoo export --onnx --streaming' writes one for chunks"
     )
     for call in (lambda: chunks.run(draw(1, 2)), lambda: chunks.predict([draw(1, 2)[0]])):
-        with pytest.raises(zoo.RunError) as caught:
-            call()
-        assert str(caught.value) == (
+        assert error_of(zoo.RunError, call) == (
             f"{chunks.path}: is for chunks, not for whole sequences; call stream(), or name a file that 'zoo export "
             "--onnx' made without --streaming"
         )
@@ -458,9 +453,7 @@ def test_many_threads_share_a_stream(tmp_path: Path) -> None:
 
 
 def refused(path: Path) -> str:
-    with pytest.raises(zoo.RunError) as caught:
-        OnnxModel(path)
-    line = str(caught.value)
+    line = error_of(zoo.RunError, lambda: OnnxModel(path))
     assert line.startswith(f"{path}: ")
     assert "\n" not in line
     return line.removeprefix(f"{path}: ")
@@ -529,7 +522,7 @@ def test_bytes_that_look_like_a_flatbuffer_of_onnx_runtime(tmp_path: Path) -> No
     assert predictions == OnnxModel(path).predict(draw(2, 3))
 
 
-def head_weight(file: onnx.ModelProto) -> onnx.TensorProto:
+def head_weight(file: onnx.ModelProto) -> Any:
     return next(tensor for tensor in file.graph.initializer if tensor.name == "head/weight")
 
 

@@ -38,16 +38,14 @@ class Prediction:
     """Reason to trust the answers less, such as a text without a known word; usually empty."""
 
 
-def decode_outputs(
-    outputs: Mapping[str, NDArray[np.float32]], signature: Signature, valid_steps: int
-) -> Iterator[Answer]:
+def decode_outputs(outputs: Mapping[str, NDArray[np.float32]], signature: Signature, length: int) -> Iterator[Answer]:
     """Yield the answers for one sequence.
 
     Args:
         outputs: the sequence's row of each output of the graph, by name. The row of ``y`` has the shape (targets,) or
             (horizon, targets), that of ``probabilities`` (classes,) or (time, classes).
         signature: the signature in the file.
-        valid_steps: length of the sequence without padding.
+        length: number of steps of the sequence, without padding.
     """
     if not signature.labels:
         values = outputs["y"].reshape(-1, len(signature.targets))
@@ -55,7 +53,7 @@ def decode_outputs(
             numbers = dict(zip(signature.targets, map(float, row), strict=True))
             yield Answer(step if signature.horizon else None, numbers=numbers)
         return
-    steps = valid_steps if signature.by_step else None
+    steps = length if signature.by_step else None
     for step, row in enumerate(np.atleast_2d(outputs["probabilities"])[:steps], 1):
         probabilities = dict(zip(signature.labels, map(float, row), strict=True))
         yield Answer(step if signature.by_step else None, signature.labels[int(row.argmax())], probabilities)

@@ -70,7 +70,6 @@ class OnnxModel:
             raise RunError(f"{path}: {fault}")
         # ONNX Runtime gets the verified bytes, since the file at the path may change in the meantime.
         self._session = OnnxSession(path, provider, strict=strict, threads=threads, content=content)
-        self._for_chunks = self.metadata.get(CHUNKS_KEY) == CHUNKS
         if self._session.signature is None:
             raise RunError(f"{path}: carries no signature, so 'zoo export' did not write it; export the run again")
         self.signature = self._session.signature
@@ -175,7 +174,7 @@ class OnnxModel:
         return OnnxStream(self._session)
 
     def _refuse_chunks(self) -> None:
-        if self._for_chunks:
+        if self.metadata.get(CHUNKS_KEY) == CHUNKS:
             raise RunError(
                 f"{self.path}: is for chunks, not for whole sequences; call stream(), or name a file that "
                 "'zoo export --onnx' made without --streaming"

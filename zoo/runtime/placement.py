@@ -58,12 +58,6 @@ def recurrent_nodes(content: bytes, placed: Sequence[PlacedNode]) -> list[Placed
     ]
 
 
-def unplaced_nodes(content: bytes, placed: Sequence[PlacedNode]) -> list[str]:
-    """Return the names of a file's recurrent operators that ONNX Runtime's record of placement lacks."""
-    names = {node.name for node in placed}
-    return [node.name for node in nodes_of(content) if node.operator in RECURRENT and node.name not in names]
-
-
 def placement_summary(content: bytes, placed: Sequence[PlacedNode], provider: str) -> dict[str, Any]:
     """Return the report's entries on the placement of recurrent nodes.
 
@@ -77,10 +71,12 @@ def placement_summary(content: bytes, placed: Sequence[PlacedNode], provider: st
         recurrent nodes that are on another provider than the requested one, or in no record.
     """
     nodes = recurrent_nodes(content, placed)
-    wrong = [f"{node.name} ({node.operator})" for node in nodes if node.provider != PROVIDERS[provider]]
+    misplaced = [f"{node.name} ({node.operator})" for node in nodes if node.provider != PROVIDERS[provider]]
+    names = {node.name for node in placed}
+    unplaced = [node.name for node in nodes_of(content) if node.operator in RECURRENT and node.name not in names]
     return {
         "recurrent": dict(Counter(node.provider for node in nodes)),
-        "elsewhere": [*wrong, *unplaced_nodes(content, placed)],
+        "elsewhere": [*misplaced, *unplaced],
     }
 
 

@@ -219,11 +219,7 @@ class OnnxSession:
             raise DataError(f"{self.path.name}: takes no state {unknown[0]!r}; its states are: {names}")
         for state in self.states:
             value = states.get(state.name)
-            feeds[state.name] = (
-                state.at_start(len(x))
-                if value is None
-                else state.feed(value, len(x), self.path.name, allow_nonfinite=allow_nonfinite)
-            )
+            feeds[state.name] = state.feed(value, len(x), self.path.name, allow_nonfinite=allow_nonfinite)
         values = compute(self._session, self.path, self.output_names, feeds)
         return dict(zip(self.output_names, values, strict=True))
 

@@ -39,7 +39,7 @@ class StateInput:
         """Check a state and return it as a contiguous array for ONNX Runtime.
 
         Args:
-            value: (batch, n), in the dtype of the input.
+            value: (batch, n), in the dtype of the input; None for the initial state.
             batch: number of sequences.
             file: name of the file, for errors.
             allow_nonfinite: whether NaN and infinity are accepted.
@@ -47,6 +47,8 @@ class StateInput:
         Raises:
             DataError: if the shape or dtype differs, or a value is not finite.
         """
+        if value is None:
+            return self.at_start(batch)
         value = as_array(value, f"{file}: {self.name}")
         shape = (batch, len(self.initial))
         if value.shape != shape or value.dtype != self.initial.dtype:
