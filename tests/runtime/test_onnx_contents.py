@@ -224,8 +224,8 @@ def test_a_custom_operator(content: bytes) -> None:
     function.functions.append(helper.make_function("mine", "F", ["x"], ["y"], [custom()], []))
     for file in (graph, body, function):
         assert contents_fault(file.SerializeToString()) == (
-            "has the operator my.ops.Mine, which only a library of custom operators brings, and none is loaded; export "
-            "the run again"
+            "has the operator my.ops.Mine, which only a library of custom operators provides, and none is loaded; "
+            "export the run again"
         )
 
 

@@ -170,8 +170,8 @@ def test_weights_in_another_file_are_never_read(link: bool, location: str, tmp_p
 def test_an_operator_of_a_custom_library(tmp_path: Path) -> None:
     path = foreign_file(tmp_path / "custom.onnx", "Mine", "my.ops")
     assert refused(path) == (
-        "has the operator my.ops.Mine, which only a library of custom operators brings, and none is loaded; export the "
-        "run again"
+        "has the operator my.ops.Mine, which only a library of custom operators provides, and none is loaded; "
+        "export the run again"
     )
 
 

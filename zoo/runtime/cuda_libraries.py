@@ -35,7 +35,7 @@ nvidia-cudnn-cu13, but nvidia-cublas-cu12 (extras cuda and cudnn of onnxruntime-
 https://pypi.org/project/onnxruntime-gpu/)."""
 INSTALL = 'pip install "onnxruntime-gpu[cuda,cudnn]"'
 """Command that installs all of them except the driver, for the CUDA version of the installed onnxruntime-gpu."""
-NO_DRIVER = "an NVIDIA GPU with NVIDIA's driver; no Python package brings either"
+NO_DRIVER = "an NVIDIA GPU with NVIDIA's driver; no Python package contains either"
 """Advice where the driver is missing."""
 
 _CUBLAS = re.compile(r"^\s*libcublas\.so\.(\d+)", re.MULTILINE)

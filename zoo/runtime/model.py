@@ -148,7 +148,8 @@ class OnnxModel:
             RunError: if the file is for chunks, or ONNX Runtime fails.
         """
         self._refuse_chunks()
-        sequences = [sequences] if isinstance(sequences, str) else sequences
+        if isinstance(sequences, str):
+            sequences = [sequences]
         steps = [self._steps(sequence, f"[{number}]", allow_nonfinite) for number, sequence in enumerate(sequences)]
         predictions: dict[int, Prediction] = {}
         for numbers in self._batches(steps):

@@ -97,7 +97,7 @@ def _foreign_fault(parts: list[_Part]) -> str | None:
         if part.kind == "node" and (domain := part.text(_NODE_DOMAIN)) not in domains:
             return (
                 f"has the operator {domain}.{part.text(_NODE_OPERATOR)}, which only a library of custom operators "
-                "brings, and none is loaded; export the run again"
+                "provides, and none is loaded; export the run again"
             )
     return None
 

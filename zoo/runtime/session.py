@@ -87,7 +87,7 @@ class StepsInput:
     ) -> NDArray[np.float32] | NDArray[np.int64]:
         """Check the values of x and convert them to float32, or to int64 where steps are tokens.
 
-        ONNX Runtime itself would accept the token -1, as the last one of the vocabulary.
+        ONNX Runtime would accept the token -1 as the last one of the vocabulary.
 
         Args:
             x: (batch, time, features) numbers or (batch, time) tokens, of a shape that `require_shape` accepts.
@@ -224,7 +224,7 @@ class OnnxSession:
         return dict(zip(self.output_names, values, strict=True))
 
     def _require_lengths(self, shape: tuple[int, ...], lengths: NDArray[Any] | None) -> None:
-        """Raise a `DataError` for invalid lengths, which ONNX Runtime itself would accept."""
+        """Raise a `DataError` for invalid lengths, which ONNX Runtime does not reject."""
         if lengths is None:
             return
         if not self.takes_lengths:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from zoo.data.arrays import as_array, require_finite
 from zoo.errors import DataError, RunError
 
-ALLOW = "replace it, or let it through with allow_nonfinite=True"
+ALLOW = "replace it, or allow it with allow_nonfinite=True"
 """Advice to a program for a value that is not finite."""
 KEY = "states"
 """Metadata entry that lists the states: a JSON array of objects."""
