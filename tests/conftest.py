@@ -1,7 +1,7 @@
-"""For all tests: torch.onnx's library of operators is read once a process, rather than at each of hundreds of exports.
+"""Fixture for all tests: torch.onnx's operator library is loaded once per process instead of once per export.
 
-It is more than half of what tracing a cell takes, and the same each time. Where torch keeps it elsewhere, the tests are
-slower and nothing else.
+Loading it takes more than half of the time to trace a cell, and the result is always the same. If torch moves the
+class, the tests only become slower.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_library_of_operators() -> Iterator[None]:
+def _cached_operator_library() -> Iterator[None]:
     try:
         from torch.onnx._internal.exporter._registration import ONNXRegistry
     except ImportError:

@@ -1,4 +1,4 @@
-"""Every spec builds, exports and passes its proof in small; the book's page says what its results say."""
+"""Every spec builds, exports and passes its proof at a small size; the book's page matches its results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SMALL = {
     "copy": ("data.train=200", "data.validation=50", "data.test=50"),
     "text": ("encoder.size=4", "data.max_vocabulary=500"),
 }
-"""What makes the data of a source smaller, beside what is done to every spec."""
+"""Settings that reduce the data of a source, in addition to those for every spec."""
 
 
 def needs_data(spec: Path) -> bool:
@@ -34,7 +34,7 @@ def needs_data(spec: Path) -> bool:
 @pytest.mark.parametrize("spec", ALL_SPECS, ids=lambda path: str(path.relative_to(ROOT / "specs")))
 def test_every_spec_builds_exports_and_is_proven(spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if needs_data(spec) and not DATA.is_dir():
-        pytest.skip(f"{DATA} is not there")
+        pytest.skip(f"{DATA} does not exist")
     monkeypatch.chdir(ROOT)
     written = fields(spec.read_text())
     width = min(4, written["architecture"]["hidden_size"])
@@ -57,34 +57,34 @@ def test_every_book_spec_is_in_the_plan_and_in_the_table() -> None:
     assert {spec for row in ROWS for spec in row.specs} == specs
 
 
-def test_the_table_is_that_of_the_results() -> None:
+def test_the_table_matches_the_results() -> None:
     page = PAGE.read_text()
     table = page.partition(BEGIN)[2].partition(END)[0].strip()
     assert table == render(json.loads(RESULTS.read_text()))
 
 
-# --- where the chapter's slides slip --------------------------------------------------------------------------------
+# --- errors in the chapter's slides ---------------------------------------------------------------------------------
 
 
-def first_step_and_second(kind: str) -> tuple[Any, torch.Tensor, torch.Tensor]:
-    """A cell in float64, and two steps of input (1, 3) for it."""
+def cell_and_two_steps(kind: str) -> tuple[Any, torch.Tensor, torch.Tensor]:
+    """Return a cell in float64, and the input of two steps, each (1, 3)."""
     cell = make_stack(kind, implementation="cell").ordered_layers[0].directed_cells[0]
     generator = torch.Generator().manual_seed(5)
-    one, two = (torch.randn(1, 3, generator=generator, dtype=torch.float64) for _ in range(2))
-    return cell, one, two
+    first, second = (torch.randn(1, 3, generator=generator, dtype=torch.float64) for _ in range(2))
+    return cell, first, second
 
 
 @torch.no_grad()
 def test_the_lstm_forgets_and_reads_its_new_cell_state() -> None:
-    cell, one, two = first_step_and_second("lstm")
-    state = cell.initial_state(1, one)
-    _, (h, c) = cell.step(cell.project(one), state)
-    _, (h_next, c_next) = cell.step(cell.project(two), (h, c))
-    i, f, g, o = (cell.x2h(two) + cell.h2h(h)).chunk(4, 1)
-    exact = 4 * torch.finfo(torch.float64).eps  # a few roundings of numbers below one
-    right = f.sigmoid() * c + i.sigmoid() * g.tanh()
-    assert (c_next - right).abs().max() <= exact
-    assert (h_next - o.sigmoid() * right.tanh()).abs().max() <= exact
+    cell, first, second = cell_and_two_steps("lstm")
+    state = cell.initial_state(1, first)
+    _, (h, c) = cell.step(cell.project(first), state)
+    _, (h_next, c_next) = cell.step(cell.project(second), (h, c))
+    i, f, g, o = (cell.x2h(second) + cell.h2h(h)).chunk(4, 1)
+    tolerance = 4 * torch.finfo(torch.float64).eps  # a few roundings of numbers below 1
+    expected = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    assert (c_next - expected).abs().max() <= tolerance
+    assert (h_next - o.sigmoid() * expected.tanh()).abs().max() <= tolerance
     without_forget_gate, of_old_state = c + i.sigmoid() * g.tanh(), o.sigmoid() * c.tanh()
     assert (c_next - without_forget_gate).abs().max() > 1e-3
     assert (h_next - of_old_state).abs().max() > 1e-3
@@ -92,15 +92,15 @@ def test_the_lstm_forgets_and_reads_its_new_cell_state() -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("reset", ["before", "after"])
-def test_the_reset_gate_acts_where_its_name_says(reset: str) -> None:
-    cell, one, two = first_step_and_second(f"gru_{reset}")
-    _, (h,) = cell.step(cell.project(one), cell.initial_state(1, one))
-    found, _ = cell.step(cell.project(two), (h,))
+def test_the_reset_gate_acts_before_or_after_the_product(reset: str) -> None:
+    cell, first, second = cell_and_two_steps(f"gru_{reset}")
+    _, (h,) = cell.step(cell.project(first), cell.initial_state(1, first))
+    actual, _ = cell.step(cell.project(second), (h,))
     weight, bias = cell.h2h.weight.chunk(3), cell.h2h.bias.chunk(3)
-    of_x = cell.x2h(two).chunk(3, 1)
+    of_x = cell.x2h(second).chunk(3, 1)
     r, z = ((of_x[gate] + h @ weight[gate].T + bias[gate]).sigmoid() for gate in (0, 1))
     products = {"before": (r * h) @ weight[2].T + bias[2], "after": r * (h @ weight[2].T + bias[2])}
     outputs = {name: (1 - z) * (of_x[2] + product).tanh() + z * h for name, product in products.items()}
-    assert (found - outputs.pop(reset)).abs().max() <= 8 * torch.finfo(torch.float64).eps
+    assert (actual - outputs.pop(reset)).abs().max() <= 8 * torch.finfo(torch.float64).eps
     (other,) = outputs.values()
-    assert (found - other).abs().max() > 1e-3
+    assert (actual - other).abs().max() > 1e-3

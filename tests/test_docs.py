@@ -1,4 +1,4 @@
-"""The documents do what they say: their commands run, their examples work, their tables are complete."""
+"""Documents: their commands run, their examples work, their links resolve and their tables are complete."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DOCUMENTS = sorted(
 
 
 def blocks(document: Path, language: str) -> list[str]:
-    """The fenced blocks of one language."""
+    """Return the fenced blocks of one language."""
     return re.findall(rf"^```{language}\n(.*?)^```", document.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
@@ -38,7 +38,7 @@ def blocks(document: Path, language: str) -> list[str]:
 def test_readme_commands_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every command of the transcript, in its order, in an empty folder; then the program below."""
+    """Every command of the transcript, in order, in an empty folder; then the program below it."""
     monkeypatch.chdir(tmp_path)
     commands = re.findall(r"^\$ zoo (.*)$", "\n".join(blocks(ROOT / "README.md", "console")), re.MULTILINE)
     assert len(commands) >= 5
@@ -46,13 +46,13 @@ def test_readme_commands_run(
         outcome = run_zoo(*shlex.split(command))
         assert outcome.exit_code == 0, f"zoo {command}: {outcome.stderr}"
     (program,) = blocks(ROOT / "README.md", "python")
-    exec(program)  # noqa: S102  (our own document)
+    exec(program)  # noqa: S102  (document of this repository)
     assert capsys.readouterr().out.strip() in {str(digit) for digit in range(10)}
 
 
 @pytest.mark.slow
 def test_the_commands_for_your_own_data_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A series of 200 rows, a few texts and a page of prose, where the commands of the page look for them."""
+    """With a series of 200 rows, a few texts and a page of prose under the names that the commands use."""
     monkeypatch.chdir(tmp_path)
     rows = [f"2026-01-01T{row // 60:02}:{row % 60:02},{100 + 10 * sin(row / 3):.3f}\n" for row in range(200)]
     Path("my.csv").write_text("time,sales\n" + "".join(rows))
@@ -67,15 +67,15 @@ def test_the_commands_for_your_own_data_run(tmp_path: Path, monkeypatch: pytest.
     header, *forecast = Path("forecast.csv").read_text().splitlines()
     assert header == "source,step,sales"
     assert [line.rpartition(",")[0] for line in forecast] == ["my.csv,1"]
-    assert 80 < float(forecast[0].rpartition(",")[2]) < 120  # in the units of the file
+    assert 80 < float(forecast[0].rpartition(",")[2]) < 120  # in the unit of the file
     chunks = {"chunk": np.array([[0, 1, 2]]), "next_chunk": np.array([[1]])}
     for program in blocks(ROOT / "exporters" / "README.md", "python"):
-        exec(program, chunks)  # noqa: S102  (our own document)
+        exec(program, chunks)  # noqa: S102  (document of this repository)
     assert chunks["then"].shape[:2] == (1, 1)
 
 
 def test_the_install_for_the_cpu_names_every_requirement() -> None:
-    """With the CPU's ONNX Runtime in place of the GPU's, which is why the list cannot be left to pip."""
+    """pip cannot resolve the list itself, since ONNX Runtime for the CPU replaces the required GPU package."""
     (block,) = (block for block in blocks(ROOT / "README.md", "sh") if "--no-deps" in block)
     words = [word for line in block.splitlines() for word in shlex.split(line)]
     options = {word for word in words if word.startswith("-")} | {"pip", "install", ".", "constraints.txt"}
@@ -104,10 +104,10 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 
 def test_tutorial_cell_trains_and_exports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The plugin page's cell and spec, word for word."""
+    """With the unchanged code and spec of the plugin page."""
     (source,) = blocks(ROOT / "plugins" / "README.md", "python")
     module = types.ModuleType("my_cells")
-    exec(compile(source, "my_cells.py", "exec"), module.__dict__)  # noqa: S102  (our own document)
+    exec(compile(source, "my_cells.py", "exec"), module.__dict__)  # noqa: S102  (document of this repository)
     monkeypatch.setitem(__import__("sys").modules, "my_cells", module)
     registry = build_registry([*entry_points(), EntryPoint("mgu", "my_cells", "my-cells 1.0")])
     assert registry.faults == []
@@ -143,7 +143,7 @@ def test_every_spec_is_in_the_spec_page() -> None:
         assert str(spec.relative_to(ROOT / "specs")) in page, spec
 
 
-def test_every_command_helps_itself() -> None:
+def test_every_command_has_help() -> None:
     for command in COMMANDS:
         outcome = run_zoo(command, "--help")
         assert outcome.exit_code == 0

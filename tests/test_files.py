@@ -1,4 +1,4 @@
-"""Writing files: whole or not at all, by any number of writers at once."""
+"""Atomic writing of files, by several writers at once and when a write fails."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_many_writers_at_once_leave_one_whole_file(tmp_path: Path) -> None:
-    """Each of a size of its own, so that a mixture or a rest of another would show; and none fails."""
+    """The sizes differ, so that mixed or left-over content would be detected. No write fails."""
     path, writers, rounds = tmp_path / "one", 8, 20
     contents = {letter: letter * (1000 + 5000 * number) for number, letter in enumerate("abcdefgh"[:writers])}
     together, faults, read = threading.Barrier(writers), [], set()
@@ -43,7 +43,7 @@ def test_many_writers_at_once_leave_one_whole_file(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are those of POSIX")
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
-def test_a_file_has_the_mode_that_any_program_gives(tmp_path: Path, umask: int) -> None:
+def test_a_file_has_the_default_mode(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
         write_atomically(tmp_path / "one", "content")
@@ -63,7 +63,7 @@ def test_a_name_as_long_as_the_file_system_takes(tmp_path: Path) -> None:
 def test_files_that_belong_together_are_all_new_or_all_old(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
-    """The second of them cannot be written, when the first one is on the disk already."""
+    """The second file cannot be written when the first one is already on disk."""
     files = [tmp_path / "one", tmp_path / "two"]
     write_together(dict.fromkeys(files, "old"))
     calls = iter(range(100))
@@ -85,7 +85,7 @@ def test_files_that_belong_together_are_all_new_or_all_old(
     assert {file: file.read_text() for file in tmp_path.iterdir()} == dict.fromkeys(files, "old")
 
 
-def test_what_killed_writers_left_is_removed_and_what_may_be_written_to_is_not(tmp_path: Path) -> None:
+def test_old_temporary_files_are_removed_and_recent_ones_stay(tmp_path: Path) -> None:
     old, new, other = (tmp_path / name for name in (f".a{PARTIAL}", f".b{PARTIAL}", "c"))
     for file in (old, new, other):
         file.touch()

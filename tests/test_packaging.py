@@ -1,4 +1,4 @@
-"""What a user installs: names, typing marker, entry points, and a command line that starts fast."""
+"""The installed package: names, typing marker, entry points, and a command line that starts fast."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STARTERS = {path.name for path in ROOT.glob("specs/*.yaml")}
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """The wheel, built with the backend that is already here, so that no network is needed."""
+    """The wheel, built with the installed backend, so that no network is needed."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True)
@@ -34,8 +34,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 
 def test_wheel_has_clean_top_level_names(wheel: zipfile.ZipFile) -> None:
-    found = {name.partition("/")[0] for name in wheel.namelist()}
-    assert {name for name in found if not name.endswith(".dist-info")} == TOP_LEVEL
+    names = {name.partition("/")[0] for name in wheel.namelist()}
+    assert {name for name in names if not name.endswith(".dist-info")} == TOP_LEVEL
 
 
 def test_wheel_holds_typing_marker_licence_and_no_tests(wheel: zipfile.ZipFile) -> None:
@@ -54,23 +54,23 @@ def test_wheel_holds_the_starter_specs_and_no_others(wheel: zipfile.ZipFile) -> 
 
 @pytest.fixture(scope="module")
 def installed(wheel: zipfile.ZipFile, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
-    """Runs a command of the unpacked wheel in a folder that has nothing of the clone, and gives what it printed."""
+    """Function that runs a command of the unpacked wheel outside the repository and returns what it printed."""
     site, here = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("here")
     wheel.extractall(site)
 
     def run(*arguments: str) -> str:
         command = [sys.executable, "-m", "zoo", *arguments]
-        done = subprocess.run(
+        process = subprocess.run(
             command, capture_output=True, text=True, cwd=here, env={**os.environ, "PYTHONPATH": str(site)}, check=False
         )
-        assert done.returncode == 0, done.stderr
-        return f"{done.stderr}{done.stdout}".replace(str(site), "SITE")
+        assert process.returncode == 0, process.stderr
+        return f"{process.stderr}{process.stdout}".replace(str(site), "SITE")
 
     return run
 
 
 def test_the_first_lines_of_help_work_from_a_wheel(installed: Callable[..., str]) -> None:
-    """With the starter spec of the package; the spec that it names is in the wheel."""
+    """The starter spec that the help names is in the wheel."""
     (first,) = re.findall(r"Start with: +zoo (build \w+) ", installed("--help"))
     printed = installed(*first.split(), "--set", "training.epochs=1")
     assert printed.startswith(f"{first.split()[1]}: the starter spec SITE/zoo/starter_specs/")
@@ -85,7 +85,7 @@ def test_init_writes_the_starter_specs_from_a_wheel(installed: Callable[..., str
     assert {Path(spec["path"]).parent.as_posix() for spec in listed} == {"SITE/zoo/starter_specs", "specs"}
 
 
-def test_wheel_brings_entry_points(wheel: zipfile.ZipFile) -> None:
+def test_wheel_has_entry_points(wheel: zipfile.ZipFile) -> None:
     (name,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     text = wheel.read(name).decode()
     installed = {point.name for point in metadata.entry_points(group="zoo")}
@@ -95,7 +95,7 @@ def test_wheel_brings_entry_points(wheel: zipfile.ZipFile) -> None:
 
 
 def test_constraints_pin_every_installed_dependency() -> None:
-    """Whatever the project's requirements pull in is pinned, at the version that is installed here."""
+    """The main requirements are pinned at their installed versions."""
     pins = dict(
         line.lower().split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line
     )
@@ -118,21 +118,21 @@ def test_light_commands_never_import_torch(arguments: list[str]) -> None:
 
 
 def test_no_help_and_no_completion_imports_torch() -> None:
-    """Of every command, in one process: what was imported first would hide nothing, since nothing heavy may come in."""
+    """For every command, in one process, in which no heavy package may be imported at any time."""
     code = (
         "import os, sys\n"
         "from zoo.cli.main import COMMANDS, main\n"
         "heavy = ['torch', 'numpy', 'onnxruntime', 'onnx', 'sklearn', 'matplotlib', 'pydantic', 'pluggy', 'rich']\n"
-        "def look(*arguments):\n"
+        "def run(*arguments):\n"
         "    sys.argv = ['zoo', *arguments]\n"
         "    try:\n        main()\n    except SystemExit as left:\n        assert not left.code, (arguments, left)\n"
         "    if imported := [name for name in heavy if name in sys.modules]:\n"
         "        sys.exit(f'{arguments} {os.environ.get(\"COMP_WORDS\")}: imported {imported}')\n"
-        "for name in COMMANDS:\n    look(name, '--help')\n"
+        "for name in COMMANDS:\n    run(name, '--help')\n"
         "os.environ['_ZOO_COMPLETE'] = 'bash_complete'\n"
         "for words, number in [('zoo ', 1), *((f'zoo {name} --', 2) for name in COMMANDS)]:\n"
         "    os.environ |= {'COMP_WORDS': words, 'COMP_CWORD': str(number)}\n"
-        "    look()\n"
+        "    run()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr

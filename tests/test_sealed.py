@@ -1,4 +1,4 @@
-"""Sealed files: what goes in comes out, and nothing else does."""
+"""Sealed files: the content is restored exactly, and any damage is detected."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ over_one_file = settings(deadline=None, max_examples=60, suppress_health_check=[
 
 @st.composite
 def tensors(draw: st.DrawFn) -> Tensor:
-    """Any bits in any dtype and shape, so that NaN of every kind, -0.0 and infinity are among them."""
+    """Draw tensors of any bits, dtype and shape, including every kind of NaN, -0.0 and infinity."""
     dtype = draw(st.sampled_from(DTYPES))
     shape = draw(st.lists(st.integers(0, 3), max_size=4))
     count = torch.Size(shape).numel()
@@ -52,12 +52,12 @@ def bits(tensor: Tensor) -> bytes:
     return tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
-def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    assert found.keys() == expected.keys()
+def assert_same(actual: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    assert actual.keys() == expected.keys()
     for name, tensor in expected.items():
-        assert found[name].dtype == tensor.dtype
-        assert found[name].shape == tensor.shape
-        assert bits(found[name]) == bits(tensor)
+        assert actual[name].dtype == tensor.dtype
+        assert actual[name].shape == tensor.shape
+        assert bits(actual[name]) == bits(tensor)
 
 
 @over_one_file
@@ -65,15 +65,15 @@ def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
     content=st.dictionaries(st.text(st.characters(codec="utf-8"), min_size=1).filter("__metadata__".__ne__), tensors()),
     state=st.dictionaries(st.text(), st.none() | st.integers() | st.floats(allow_nan=False) | st.text()),
 )
-def test_what_is_saved_comes_back(tmp_path: Path, content: dict[str, Tensor], state: dict[str, Any]) -> None:
+def test_saved_content_is_restored(tmp_path: Path, content: dict[str, Tensor], state: dict[str, Any]) -> None:
     path = tmp_path / "one.safetensors"
     save_sealed(path, content, state)
-    found, found_state = load_sealed(path)
-    assert_same(found, content)
-    assert found_state == state
+    actual, actual_state = load_sealed(path)
+    assert_same(actual, content)
+    assert actual_state == state
 
 
-def test_views_and_shared_memory_come_back(tmp_path: Path) -> None:
+def test_views_and_shared_memory_are_restored(tmp_path: Path) -> None:
     base = torch.arange(12.0).reshape(3, 4).requires_grad_()
     content = {"base": base, "same": base, "turned": base.T, "row": base[1], "every other": base[:, ::2]}
     save_sealed(tmp_path / "one", content)
@@ -86,23 +86,23 @@ def test_equal_content_gives_equal_files(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_what_is_loaded_outlives_the_file(tmp_path: Path) -> None:
+def test_loaded_tensors_outlive_the_file(tmp_path: Path) -> None:
     path = tmp_path / "one"
     save_sealed(path, {"x": torch.arange(1000)})
-    found, _ = load_sealed(path)
-    path.write_bytes(b"")  # a tensor that were a window on the file would now end the process with a bus error
-    assert torch.equal(found["x"], torch.arange(1000))
+    actual, _ = load_sealed(path)
+    path.write_bytes(b"")  # a view of the mapped file would now end the process with a bus error
+    assert torch.equal(actual["x"], torch.arange(1000))
 
 
 @pytest.fixture
 def sealed(tmp_path: Path) -> Path:
-    """A small file with all that a checkpoint has: a matrix, a scalar and a state."""
+    """A small file with the kinds of content of a checkpoint: a matrix, a scalar and a state."""
     path = tmp_path / "sealed.safetensors"
     save_sealed(path, {"w": torch.tensor([[1.0, -2.0]]), "n": torch.tensor(3)}, {"epoch": 7, "note": "é"})
     return path
 
 
-def test_any_flipped_bit_is_noticed(sealed: Path) -> None:
+def test_any_flipped_bit_is_detected(sealed: Path) -> None:
     content = sealed.read_bytes()
     for position in range(len(content)):
         for bit in range(8):
@@ -112,10 +112,10 @@ def test_any_flipped_bit_is_noticed(sealed: Path) -> None:
             with pytest.raises(RunError):
                 load_sealed(sealed)
     sealed.write_bytes(content)
-    load_sealed(sealed)  # the file itself is good
+    load_sealed(sealed)  # the unaltered file loads
 
 
-def test_any_truncation_is_noticed(sealed: Path) -> None:
+def test_any_truncation_is_detected(sealed: Path) -> None:
     content = sealed.read_bytes()
     for length in range(len(content)):
         sealed.write_bytes(content[:length])
@@ -123,8 +123,8 @@ def test_any_truncation_is_noticed(sealed: Path) -> None:
             load_sealed(sealed)
 
 
-def test_exchanged_tensors_are_noticed(tmp_path: Path) -> None:
-    """A valid file with a valid hash of something else."""
+def test_exchanged_tensors_are_detected(tmp_path: Path) -> None:
+    """The file is valid, and its hash is that of another file."""
     for name, value in (("a", 1.0), ("b", 2.0)):
         save_sealed(tmp_path / name, {"w": torch.tensor(value)})
     a, b = (tmp_path / name for name in "ab")
@@ -135,21 +135,21 @@ def test_exchanged_tensors_are_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n" * 20, b"{}" * 100, bytes(100)])
-def test_a_wrong_file_is_noticed(tmp_path: Path, content: bytes) -> None:
+def test_a_wrong_file_is_detected(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "wrong.safetensors"
     path.write_bytes(content)
     with pytest.raises(RunError, match=r"wrong\.safetensors: is truncated, altered or no safetensors file"):
         load_sealed(path)
 
 
-def test_a_file_without_a_seal_is_noticed(tmp_path: Path) -> None:
+def test_a_file_without_a_seal_is_detected(tmp_path: Path) -> None:
     path = tmp_path / "foreign.safetensors"
     safetensors.torch.save_file({"w": torch.ones(2)}, path)
     with pytest.raises(RunError, match="its hash does not match"):
         load_sealed(path)
 
 
-def test_no_file_and_no_file_at_all(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="does not exist"):
         load_sealed(tmp_path / "none")
     with pytest.raises(RunError, match="cannot be read"):
@@ -170,7 +170,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_place_that_is_no_folder_is_named(tmp_path: Path) -> None:
+def test_a_parent_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="file/one: cannot be written: "):
         write_atomically(tmp_path / "file" / "one", "content")

@@ -1,4 +1,4 @@
-"""Timing: what is measured, in which order, and what is made of it. The clock is a false one that each turn moves."""
+"""Timing: the measured rounds, their order and their ratios, with a fake clock that each turn advances."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo.timing import LEAST, Ratio, duration, interleave, quantiles
+from zoo.timing import MINIMUM_ROUNDS, Ratio, duration, interleave, quantiles
 
 
 class Clock:
-    """Time that passes only where somebody says so, and what happened meanwhile."""
+    """Fake clock, with a record of turns and rests."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -32,7 +32,7 @@ class Clock:
         self.rests.append(seconds)
 
     def candidate(self, name: str, *seconds: float) -> Callable[[], None]:
-        """Takes these seconds, one after the other and then again."""
+        """Return a candidate that takes the given seconds in turn, cyclically."""
 
         def turn() -> None:
             self.now += seconds[self.turns.count(name) % len(seconds)]
@@ -40,8 +40,9 @@ class Clock:
 
         return turn
 
-    def rounds(self, of: int) -> list[list[str]]:
-        return [self.turns[start : start + of] for start in range(0, len(self.turns), of)]
+    def rounds(self, size: int) -> list[list[str]]:
+        """Return the names of the candidates in each round, in order."""
+        return [self.turns[start : start + size] for start in range(0, len(self.turns), size)]
 
 
 def test_each_candidate_has_the_seconds_of_its_own_turns() -> None:
@@ -59,22 +60,22 @@ def test_all_take_part_in_each_round_in_an_order_that_changes() -> None:
     names = "abcde"
     interleave({name: clock.candidate(name, 1.0) for name in names}, 200, warmup=0, clock=clock)
     rounds = clock.rounds(5)
-    assert all(sorted(one) == list(names) for one in rounds)
-    before = Counter(pair for one in rounds for pair in pairwise(one))
-    assert len(before) == 20  # each after each other one
+    assert all(sorted(order) == list(names) for order in rounds)
+    pairs = Counter(pair for order in rounds for pair in pairwise(order))
+    assert len(pairs) == 20  # every ordered pair
     # Each pair 40 times on average, with a standard deviation of 6.
-    assert min(before.values()) > 0.5 * max(before.values())
+    assert min(pairs.values()) > 0.5 * max(pairs.values())
 
 
-def test_the_seconds_end_it() -> None:
+def test_the_time_limit_ends_the_measurement() -> None:
     clock = Clock()
     taken = interleave({"a": clock.candidate("a", 1.0)}, 100, warmup=2, seconds=10, clock=clock)
-    assert len(taken["a"]) == 8  # the two before count towards the seconds
+    assert len(taken["a"]) == 8  # the warm-up counts towards the time limit
 
 
-def test_a_few_rounds_are_measured_in_any_case() -> None:
+def test_a_minimum_of_rounds_is_measured() -> None:
     clock = Clock()
-    assert len(interleave({"a": clock.candidate("a", 99.0)}, 100, seconds=1, clock=clock)["a"]) == LEAST
+    assert len(interleave({"a": clock.candidate("a", 99.0)}, 100, seconds=1, clock=clock)["a"]) == MINIMUM_ROUNDS
     assert len(interleave({"a": clock.candidate("a", 99.0)}, 2, seconds=1, clock=clock)["a"]) == 2
 
 
@@ -92,7 +93,7 @@ def test_a_rest_before_each_turn_is_not_measured() -> None:
     assert taken == {"a": [1.0] * 3, "b": [2.0] * 3}
 
 
-def test_progress_goes_up_to_the_whole() -> None:
+def test_progress_ends_at_one() -> None:
     clock, shares = Clock(), list[float]()
     interleave({"a": clock.candidate("a", 1.0)}, 6, warmup=2, progress=shares.append, clock=clock)
     assert shares == [number / 8 for number in range(1, 9)]
@@ -101,10 +102,10 @@ def test_progress_goes_up_to_the_whole() -> None:
     assert shares == [number / 20 for number in range(1, 21)]
 
 
-def test_no_garbage_is_collected_meanwhile() -> None:
-    seen = []
-    interleave({"a": lambda: seen.append(gc.isenabled())}, 2, warmup=1)
-    assert seen == [False] * 3
+def test_garbage_collection_is_disabled_during_the_measurement() -> None:
+    enabled = []
+    interleave({"a": lambda: enabled.append(gc.isenabled())}, 2, warmup=1)
+    assert enabled == [False] * 3
     assert gc.isenabled()
 
     def fail() -> None:
@@ -116,7 +117,7 @@ def test_no_garbage_is_collected_meanwhile() -> None:
 
 
 def test_ratios_are_those_of_each_round() -> None:
-    """The machine becomes ten times slower in the middle; the ratio stays."""
+    """The machine becomes ten times slower halfway; the ratio is unchanged."""
     first, other = [2.0, 2.0, 20.0, 20.0, 22.0], [1.0, 1.0, 10.0, 10.0, 10.0]
     ratio = Ratio.of(first, other)
     assert (ratio.low, ratio.median, ratio.high) == (2.0, 2.0, 2.0)
@@ -127,13 +128,13 @@ def test_ratios_are_those_of_each_round() -> None:
 
 @given(st.lists(st.floats(1e-6, 10), min_size=1, max_size=50), st.floats(0, 1))
 def test_quantiles_are_numpys(values: list[float], share: float) -> None:
-    (found,) = quantiles(values, share)
-    # Both go along a line between two neighbours; a few roundings of float64 each.
-    assert math.isclose(found, float(np.quantile(values, share)), rel_tol=1e-9)
+    (actual,) = quantiles(values, share)
+    # Both interpolate linearly between two neighbours, with a few roundings of float64 each.
+    assert math.isclose(actual, float(np.quantile(values, share)), rel_tol=1e-9)
 
 
 def test_durations() -> None:
-    assert [duration(one) for one in (4.71e-5, 0.0123456, 0.999, 0.9996, 65.25)] == [
+    assert [duration(seconds) for seconds in (4.71e-5, 0.0123456, 0.999, 0.9996, 65.25)] == [
         "0.0471 ms",
         "12.3 ms",
         "999 ms",

@@ -1,7 +1,7 @@
-"""Recurrent Zoo: recurrent networks from a spec, with ONNX export that is proven.
+"""Recurrent Zoo: recurrent networks from a spec, with proven ONNX export.
 
-These are the public names: plugins and exporters import nothing else of this package. They are loaded when first used,
-so that ``import zoo`` costs nothing and commands that need no torch never load it.
+This module exports the public names, the only ones that plugins and exporters may import. A name is loaded on first
+use, so that ``import zoo`` is fast and commands that do not need torch never import it.
 """
 
 from __future__ import annotations
@@ -49,15 +49,13 @@ if TYPE_CHECKING:
 __version__ = metadata.version("recurrent-zoo")
 
 _HOME = {
-    "zoo.nn.cell": ("Cell", "CellConfig", "Kernel", "Operator", "State", "reset_uniform"),
-    "zoo.nn.cell_code": ("is_of_a_cell", "raised_at", "running_line"),
     "zoo.config": ("Config", "Fraction", "Size"),
     "zoo.data.csvfile": ("MISSING_MARKS", "cell_number", "csv_rows", "not_a_number", "show_cell", "text_lines"),
     "zoo.data.datafile": ("name_fault", "open_data"),
     "zoo.data.dataset": ("IGNORED", "Dataset", "DataSource", "Split", "standardisation"),
-    "zoo.exporting.dissection": ("Difference", "Dissection", "ModelValue", "Probe"),
-    "zoo.nn.encoder": ("Embedding", "Normaliser", "OneHot"),
-    "zoo.training.engine": ("EpochRecord",),
+    "zoo.data.idx": ("read_idx",),
+    "zoo.data.signature": ("Scale", "Signature"),
+    "zoo.data.tokens": ("UNKNOWN", "encode", "vocabulary", "words"),
     "zoo.errors": (
         "DataError",
         "ExportError",
@@ -70,10 +68,19 @@ _HOME = {
         "UsageError",
         "ZooError",
     ),
+    "zoo.exporting.dissection": ("Difference", "Dissection", "ModelValue", "Probe"),
     "zoo.exporting.exporter": ("ExportOptions", "Exporter", "GraphSummary", "Lowering", "PredictedNode"),
-    "zoo.plugins.hookspecs": ("hookimpl",),
-    "zoo.data.idx": ("read_idx",),
     "zoo.memory": ("require_memory",),
+    "zoo.nn.cell": ("Cell", "CellConfig", "Kernel", "Operator", "State", "reset_uniform"),
+    "zoo.nn.cell_code": ("is_of_a_cell", "raised_at", "running_line"),
+    "zoo.nn.encoder": ("Embedding", "Normaliser", "OneHot"),
+    "zoo.nn.model": ("Model",),
+    "zoo.nn.readout": ("RescaleReadout", "SigmoidReadout", "SoftmaxReadout"),
+    "zoo.nn.recurrent": ("Direction", "Layer", "Stack"),
+    "zoo.nn.states": ("StatePart",),
+    "zoo.plugins.hookspecs": ("hookimpl",),
+    "zoo.runtime.onnx_contents": ("onnx_fault",),
+    "zoo.runtime.onnx_seal": ("seal_onnx",),
     "zoo.tasks.metrics": (
         "CLASS_METRICS",
         "class_frequencies",
@@ -81,15 +88,8 @@ _HOME = {
         "class_statistics",
         "step_cross_entropy",
     ),
-    "zoo.nn.model": ("Model",),
-    "zoo.runtime.onnx_contents": ("onnx_fault",),
-    "zoo.runtime.onnx_seal": ("seal_onnx",),
-    "zoo.nn.readout": ("RescaleReadout", "SigmoidReadout", "SoftmaxReadout"),
-    "zoo.nn.recurrent": ("Direction", "Layer", "Stack"),
-    "zoo.data.signature": ("Scale", "Signature"),
-    "zoo.nn.states": ("StatePart",),
     "zoo.tasks.task": ("Answers", "Statistics", "Task", "TaskConfig"),
-    "zoo.data.tokens": ("UNKNOWN", "encode", "vocabulary", "words"),
+    "zoo.training.engine": ("EpochRecord",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

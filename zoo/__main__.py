@@ -1,4 +1,4 @@
-"""``python -m zoo``, which is also what ``torchrun -m zoo`` runs."""
+"""Entry point of ``python -m zoo`` and of ``torchrun -m zoo``."""
 
 from zoo.cli.main import main
 

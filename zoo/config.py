@@ -1,4 +1,4 @@
-"""The base of every part of a spec: immutable, strict about types, closed to unknown fields."""
+"""Base class and field types of the parts of a spec."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 Size = Annotated[int, Field(gt=0)]
-"""A count of something: a positive integer."""
+"""A positive integer."""
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-"""A share of something, from 0 up to but not including 1."""
+"""A number from 0 up to but not including 1."""
 
 
 class Config(BaseModel):
-    """A part of a spec. Subclass it and add typed fields; their descriptions appear in the JSON Schema."""
+    """Base class of every part of a spec: immutable, with strict types and without unknown fields.
+
+    Subclasses add typed fields. The string below a field is its description in the JSON Schema.
+    """
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True

@@ -1,4 +1,4 @@
-"""Which plugins are installed, as their entry points say it. Imports none of them, so listing them costs nothing."""
+"""Entry points of the installed plugins, read without importing any plugin."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from importlib import metadata
 
 GROUP = "zoo"
 KINDS = ("data", "task", "exporter", "observer")
+"""Prefixes of entry point names, as in ``data.csv``; a name without one of them is an architecture."""
 
 
 @dataclass(frozen=True)
 class EntryPoint:
-    """What a plugin's entry point says without importing the plugin."""
+    """Entry point of one plugin."""
 
     name: str
     value: str
     """The plugin's module."""
     distribution: str
-    """Name and version of the distribution that brings it, such as ``recurrent-zoo 0.1.0``."""
+    """Name and version of the distribution that contains the plugin, such as ``recurrent-zoo 0.1.0``."""
 
     @property
     def kind(self) -> str:
-        """architecture, data, task, exporter or observer."""
+        """Kind of plugin: architecture, data, task, exporter or observer."""
         head, dot, _ = self.name.partition(".")
         return head if dot and head in KINDS else "architecture"
 
     @property
     def label(self) -> str:
-        """The name as a spec or a command uses it."""
+        """Name in specs and commands."""
         return self.name if self.kind == "architecture" else self.name.partition(".")[2]
 
     def __str__(self) -> str:
@@ -35,12 +36,12 @@ class EntryPoint:
 
 
 def entry_points() -> list[EntryPoint]:
-    """All entry points of the group ``zoo``, by kind and name. Of two with one name, the core's own comes first."""
-    found = []
+    """Return all entry points of the group ``zoo``, sorted by kind and name; the core's own first among equal names."""
+    points = []
     for point in metadata.entry_points(group=GROUP):
         distribution = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown distribution"
-        found.append(EntryPoint(point.name, point.value, distribution))
-    return sorted(set(found), key=_order)
+        points.append(EntryPoint(point.name, point.value, distribution))
+    return sorted(set(points), key=_order)
 
 
 def _order(point: EntryPoint) -> tuple[object, ...]:

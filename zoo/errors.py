@@ -4,7 +4,7 @@
 
     ZooError                     1    anything below; the text is one line for a person
     ├── UsageError               2    the command was called wrongly
-    ├── SpecError                3    a spec does not say what it must; holds every fault at once
+    ├── SpecError                3    a spec is invalid; holds every fault at once
     ├── DataError                1    a data file cannot be read as what it claims to be
     ├── RunError                 1    a run directory lacks something or was altered
     ├── TrainingError            1    training cannot go on (a loss that is not finite)
@@ -24,12 +24,14 @@ from typing import ClassVar
 
 
 class ZooError(Exception):
-    """Base of all errors meant for the user. ``str(error)`` says what is wrong, where, and what to do."""
+    """Base of all errors meant for the user. ``str(error)`` states what is wrong, where, and what to do."""
 
     exit_code: ClassVar[int] = 1
 
 
 class UsageError(ZooError):
+    """An option, argument or combination of them is invalid."""
+
     exit_code = 2
 
 
@@ -44,38 +46,44 @@ class SpecError(ZooError):
 
 
 class DataError(ZooError):
-    pass
+    """A data file or an array does not have the required format or values."""
 
 
 class RunError(ZooError):
-    pass
+    """A run directory or one of its files is missing, altered or unusable."""
 
 
 class TrainingError(ZooError):
-    pass
+    """Training cannot continue, for example after a loss that is not finite."""
 
 
 class ExportError(ZooError):
-    pass
+    """A part of the model has no ONNX form that the exporter can write."""
 
 
 class ParityError(ZooError):
+    """The proof of an exported file did not pass."""
+
     exit_code = 4
 
 
-class ProviderUnavailable(ZooError):  # noqa: N818  (reads as what it says)
+class ProviderUnavailable(ZooError):  # noqa: N818  (describes a state, not a mistake)
+    """The libraries or the device of an execution provider are missing."""
+
     exit_code = 5
 
 
 class PluginError(ZooError):
+    """A required plugin cannot be loaded or registered."""
+
     exit_code = 6
 
 
 class CellError(PluginError):
-    pass
+    """A cell violates the contract of `zoo.Cell`: shapes, dtypes, state or gradients."""
 
 
-class Interrupted(ZooError):  # noqa: N818  (not an error of anybody's)
+class Interrupted(ZooError):  # noqa: N818  (not a mistake)
     """A signal arrived and the work was saved. The process leaves with 128 + the signal's number."""
 
     def __init__(self, signal_number: int, message: str) -> None:
@@ -84,5 +92,5 @@ class Interrupted(ZooError):  # noqa: N818  (not an error of anybody's)
 
     @property
     def process_exit_code(self) -> int:
-        """130 for Ctrl-C, 143 for SIGTERM."""
+        """Exit code of the process: 130 for Ctrl-C, 143 for SIGTERM."""
         return 128 + int(signal.Signals(self.signal_number))

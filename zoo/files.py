@@ -1,4 +1,4 @@
-"""Writing files so that a crash leaves the old one or the new one, never half of one."""
+"""Atomic writing of files: after a crash the old or the new content is there, never a part of it."""
 
 from __future__ import annotations
 
@@ -16,35 +16,38 @@ from typing import Any
 from zoo.errors import RunError
 
 PARTIAL = ".partial"
-"""How the name of a file ends while it is being written."""
+"""Suffix of the temporary file during a write."""
 STALE_SECONDS = 3600.0
-"""How old a partial file is, at least, when its writer is taken for dead: writing one takes seconds at most."""
+"""Minimum age of a temporary file that counts as left by a killed writer; a write takes seconds at most."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Write ``content`` to a temporary file beside ``path``, sync it to disk and rename it over ``path``.
 
-    Makes the folder where there is none. Several writers may write one file at once: each has a temporary file of its
-    own, and the last to end wins.
+    The folder is created if necessary. Concurrent writers of one file each have their own temporary file; the last one
+    to finish wins.
 
     Raises:
-        RunError: where it cannot be written (a full disk, say); an older file is then as it was.
+        RunError: if the file cannot be written, for example on a full disk; an older file is then unchanged.
     """
     write_together({path: content})
 
 
 def write_together(contents: Mapping[Path, bytes | str]) -> None:
-    """The same for several files, none of which is replaced before all are on the disk.
+    """Write several files atomically, and replace none of them before the contents of all are on disk.
+
+    Args:
+        contents: content by path; text is encoded as UTF-8.
 
     Raises:
-        RunError: where one cannot be written; the older files are then as they were.
+        RunError: if a file cannot be written; the older files are then unchanged.
     """
     written: dict[Path, Path] = {}
     try:
         for path, content in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Not tempfile's, whose files nobody else may read; "x" refuses a name that is taken.
+            # tempfile creates files that only their owner may read. Mode "x" fails if the name exists.
             written[path] = temporary = path.with_name(f".{secrets.token_hex(8)}{PARTIAL}")
             with temporary.open("xb") as file:
                 file.write(content.encode() if isinstance(content, str) else content)
@@ -62,13 +65,13 @@ def write_together(contents: Mapping[Path, bytes | str]) -> None:
 
 
 def unwritable(path: Path, error: OSError) -> RunError:
-    """The error for a file that cannot be written: why, and where the disk is full what to do."""
+    """Return the error for a failed write: the reason, and advice if the disk is full."""
     advice = "; free some space and do it again" if error.errno in _FULL else ""
     return RunError(f"{path}: cannot be written: {error.strerror or error}{advice}")
 
 
 def remove_stale(folder: Path) -> None:
-    """Remove what writers that were killed have left in a folder. What was written to of late may have a writer yet."""
+    """Remove temporary files that killed writers left in a folder; recent ones may still have a writer and stay."""
     for file in folder.glob(f".*{PARTIAL}"):
         with suppress(OSError):
             if time.time() - file.stat().st_mtime > STALE_SECONDS:
@@ -76,7 +79,7 @@ def remove_stale(folder: Path) -> None:
 
 
 def _sync_folder(path: Path) -> None:
-    """Make a rename in the folder survive a power cut."""
+    """Sync a folder to disk, so that a rename in it survives a power failure."""
     folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -85,17 +88,17 @@ def _sync_folder(path: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write one JSON object for people and programs, atomically. NaN and infinity become null: JSON has neither."""
+    """Write a value as indented JSON, atomically; NaN and infinity, which JSON lacks, become null."""
     write_atomically(path, json_text(value))
 
 
 def json_text(value: Any) -> str:
-    """What `write_json` writes."""
+    """Return the text that `write_json` writes."""
     return json.dumps(json_safe(value), indent=2, ensure_ascii=False) + "\n"
 
 
 def json_safe(value: Any) -> Any:
-    """The same value with every float that JSON cannot hold replaced by None."""
+    """Return a copy of the value with NaN and infinity replaced by None."""
     if isinstance(value, dict):
         return {key: json_safe(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

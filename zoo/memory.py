@@ -1,4 +1,4 @@
-"""How much memory there is, and the refusal of what cannot fit into it before any of it is taken. Needs no torch."""
+"""Memory of the machine, and the check of a spec against it before anything is allocated. Does not need torch."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 from zoo.errors import SpecError
 
 _CONTAINER = Path("/sys/fs/cgroup/memory.max")
-"""The limit of the container that the process runs in (Linux, cgroup 2); ``max`` where it has none."""
+"""Memory limit of the process's container in bytes (Linux, cgroup 2); ``max`` without a limit."""
 
 
 def machine_memory() -> int:
-    """Bytes of memory of this machine, or of the container where that has less.
+    """Return the memory of the machine, or of its container if that has less, in bytes.
 
-    All of it rather than what is free just now: whether a spec is accepted must not hang on what else runs.
+    This is the total and not the free memory: whether a spec is accepted must not depend on other processes.
     """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     with suppress(OSError, ValueError):
@@ -25,16 +25,16 @@ def machine_memory() -> int:
 
 
 def require_memory(size: int, what: str, fields: Mapping[str, int]) -> None:
-    """Refuse what takes more memory than there is.
+    """Raise an error if something takes more memory than the machine has.
 
     Args:
-        size: bytes that it takes at its peak, a lower bound.
-        what: what takes them, for the message; plural.
-        fields: the fields of the spec, such as ``data.time``, that this size follows from, and their values. The
-            message begins with the largest one.
+        size: lower bound of its peak memory, in bytes.
+        what: name of the thing for the message, plural.
+        fields: values by name of the spec fields that determine the size, such as ``data.time``. The message begins
+            with the one of the largest value.
 
     Raises:
-        SpecError: where ``size`` is more than `machine_memory`.
+        SpecError: if ``size`` exceeds `machine_memory`.
     """
     if size > (memory := machine_memory()):
         largest = max(fields, key=lambda name: fields[name])

@@ -1,28 +1,35 @@
-"""The rule of parity: how far a correct program may be from the exact result, and whether one is further. NumPy only.
+"""The rule of parity: the error bound of an exported output, and the verdict on it. Needs NumPy only.
 
-The exact result is the model in float64. Its sensitivity is how far it moves when every floating-point operation is
-disturbed by one rounding of the precision judged (Monte Carlo arithmetic: Parker 1997; see `zoo.proof.oracle`). For an
-output and a step t::
+The exact result is the output of the model in float64. Its sensitivity at a step is the largest change of the output at
+that step, over several draws, when the result of every floating-point operation is multiplied by 1 + u xi, with u the
+unit roundoff of the judged precision and xi random in [-1, 1]. This is Monte Carlo arithmetic; `zoo.proof.disturbed`
+implements it. The budget (error bound) of an output at step t is::
 
     budget(t) = 8 * max over s <= t of sensitivity(s)  +  4 * eps * scale
 
-with eps the spacing of the precision at 1 and scale the largest magnitude of the exact output. Where the sensitivity is
-more than 10,000 roundings of the output's usual size, or infinite because the model leaves the precision's range, the
-model amplifies noise so much that agreement means nothing; the verdict is then *ill-conditioned*, never *passed*. The
-same where 8 times the sensitivity reaches the output's usual size, so that any answer would be within the budget: which
-happens at coarse precisions long before the 10,000 roundings. Why this rule and not a fixed tolerance:
-exporters/PROOF.md.
+with eps = 2 u, the spacing of the precision at 1, and scale the largest magnitude of the exact output.
 
-A file of lower precision keeps weights in float16, bfloat16 or int8 and computes all else in float32. Its precision is
-called ``float32 with int8 weights``, say; `zoo.proof.disturbed` tells what is disturbed then. The roundings that are
-counted are those of the weights, the coarsest; eps stays that of float32, since that is what outputs are rounded to.
+An output is *ill-conditioned*, never *passed*, where agreement would be meaningless:
 
-Integers, such as a counter of steps, must be equal: their budget is 0. One that the disturbances move was made of
-rounded numbers and may be any, so that no verdict is possible on it.
+- the sensitivity exceeds 10,000 roundings of the output's usual magnitude;
+- the sensitivity is infinite, because the model leaves the range of the precision;
+- 8 times the sensitivity reaches the output's usual magnitude, so that any answer would be within the budget. Coarse
+  precisions get there long before 10,000 roundings.
 
-Where the exact answers to other inputs would pass as well, the output depends on its input by less than its budget,
-and a file that reads no input would agree. Then agreement proves nothing: the verdict on the output is *inconclusive*,
-never *passed*; see `tells_apart`. It follows from several inputs, so `compare` never gives it.
+An output is *inconclusive*, never *passed*, where the exact results of other inputs would pass as well: a file that
+ignores its input would agree too. This verdict needs several inputs; see `distinguishable`. `compare` never gives it.
+
+A file of lower precision stores weights in float16, bfloat16 or int8 and computes everything else in float32. The name
+of such a precision is, for example, ``float32 with int8 weights``. Its amplification counts roundings of the weights,
+the coarsest ones; eps stays that of float32, since outputs are rounded to float32.
+
+Integer outputs, such as a counter of steps, must be equal: their budget is 0. An integer that changes under the
+disturbances depends on rounded numbers, and is ill-conditioned.
+
+Sources: D. S. Parker, "Monte Carlo Arithmetic: exploiting randomness in floating-point arithmetic", UCLA CSD-970002,
+1997. C. Denis, P. de Oliveira Castro, E. Petit, "Verificarlo: checking floating point accuracy through Monte Carlo
+arithmetic", ARITH 2016, arXiv:1509.01347. The form of the budget and its constants are this project's;
+exporters/PROOF.md gives the measurements behind them and the case against a fixed tolerance.
 """
 
 from __future__ import annotations
@@ -38,50 +45,53 @@ Array = NDArray[Any]
 Status = Literal["passed", "failed", "ill-conditioned", "inconclusive"]
 
 SENSITIVITY_FACTOR = 8.0
-"""A few draws see a part of the spread only, and a correct program may sum in another order."""
+"""Covers the part of the spread that a few draws miss, and programs that sum in another order."""
 ROUNDING_FACTOR = 4.0
+"""Covers the rounding of the output itself, where the sensitivity is nearly zero."""
 AMPLIFICATION_LIMIT = 1e4
+"""Amplification above which an output is ill-conditioned, in roundings of its usual magnitude."""
 
 
-class Kept(NamedTuple):
-    """What weights are kept in, where that is coarser than what is computed in."""
+class WeightFormat(NamedTuple):
+    """Rounding errors of a storage format of weights that is coarser than the arithmetic."""
 
     unit_roundoff: float
-    """Largest error of a weight, in units of itself or, where there is a step, of the largest of its column."""
+    """Largest error of a weight: relative to the weight in a floating-point format, to the largest magnitude of its
+    column in int8."""
     smallest: float = 0.0
-    """Below this magnitude a number is rounded as this magnitude is: the smallest normal number of the format."""
+    """Smallest normal number. A smaller magnitude has the absolute rounding error of this one."""
     range_share: float = 0.0
-    """Largest error of an activation in units of its tensor's range; 0 where activations are not rounded."""
+    """Largest error of an activation, relative to the range of its tensor; 0 where activations are not rounded."""
 
 
-KEPT = {
-    "float16": Kept(2.0**-11, 2.0**-14),
-    "bfloat16": Kept(2.0**-8, 2.0**-126),
-    "int8": Kept(1 / 254, range_share=1 / 510),
+WEIGHT_FORMATS = {
+    "float16": WeightFormat(2.0**-11, 2.0**-14),
+    "bfloat16": WeightFormat(2.0**-8, 2.0**-126),
+    "int8": WeightFormat(1 / 254, range_share=1 / 510),
 }
-"""Half a step each. int8: a column's weights have 127 steps up to its largest magnitude; an activation has 255 over the
-range of its tensor, zero included (ONNX, DynamicQuantizeLinear: https://onnx.ai/onnx/operators/)."""
+"""Half a step each. int8: the weights of a column have 127 steps up to its largest magnitude; an activation has 255
+steps over the range of its tensor, zero included (ONNX, DynamicQuantizeLinear: https://onnx.ai/onnx/operators/)."""
 
 
 class Precision(NamedTuple):
-    """How coarse a floating-point format is, and how far it reaches."""
+    """Unit roundoff and range of the arithmetic, and the format of the weights."""
 
     unit_roundoff: float
     """Largest relative error of one rounding: half of the spacing at 1."""
     max_exponent: int
-    """Nothing from 2 to this power on is finite."""
+    """Magnitudes from 2 to this power on overflow."""
     weights: str | None = None
-    """A key of KEPT, where weights are kept in something coarser."""
+    """Key of WEIGHT_FORMATS; None where weights have the precision of the arithmetic."""
 
     @property
-    def coarsest(self) -> float:
-        """The unit roundoff of whatever is rounded most."""
-        return max(self.unit_roundoff, KEPT[self.weights].unit_roundoff if self.weights else 0.0)
+    def coarsest_roundoff(self) -> float:
+        """The larger unit roundoff of arithmetic and weights."""
+        return max(self.unit_roundoff, WEIGHT_FORMATS[self.weights].unit_roundoff if self.weights else 0.0)
 
 
-def with_weights(arithmetic: str, kept: str) -> str:
-    """The precision of a file whose weights are ``kept`` in float32 or in a key of KEPT, run in some arithmetic."""
-    return arithmetic if kept == "float32" else f"{arithmetic} with {kept} weights"
+def with_weights(arithmetic: str, weights: str) -> str:
+    """Return the key of ALL_PRECISIONS for an arithmetic and a weight format, float32 or a key of WEIGHT_FORMATS."""
+    return arithmetic if weights == "float32" else f"{arithmetic} with {weights} weights"
 
 
 PRECISIONS = {
@@ -90,190 +100,226 @@ PRECISIONS = {
     "float16": Precision(2.0**-11, 16),
     "bfloat16": Precision(2.0**-8, 128),
 }
+"""Precisions with weights and arithmetic in one format."""
 ALL_PRECISIONS = PRECISIONS | {
-    with_weights(arithmetic, kept): PRECISIONS[arithmetic]._replace(weights=kept)
+    with_weights(arithmetic, weights): PRECISIONS[arithmetic]._replace(weights=weights)
     for arithmetic in ("float32", "tf32")
-    for kept in KEPT
+    for weights in WEIGHT_FORMATS
 }
-"""Those in which everything is of one format, and those of files with weights in something coarser."""
+"""PRECISIONS, and those of files with weights in a coarser format."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What one output should be, and how surely that can be known."""
+    """Exact result of one output for one input, and its sensitivity to rounding."""
 
     exact: Array
-    """(batch, ...) or (batch, time, ...); float64, or the integer type that the output has."""
+    """(batch, ...) or (batch, time, ...); float64, or the integer type of the output."""
     sensitivity: Array
-    """(time,), or (1,) where the output has no steps: the largest move at each step under disturbed arithmetic."""
+    """(time,), or (1,) for an output without steps: the largest change at each step under disturbed arithmetic, in the
+    unit of the output."""
     precision: str = "float32"
-    """A key of ALL_PRECISIONS: the precision in which the judged program computes."""
+    """Key of ALL_PRECISIONS: the precision of the judged program."""
     usual_scale: float = 0.0
-    """The largest magnitude that the output has on any input of the proof. A single score may be near zero by chance,
-    and what it moves is then many roundings of itself, though nothing was amplified."""
+    """Largest magnitude of the output over all inputs of the proof. A single score may be near zero by chance; its
+    change is then many roundings of its own magnitude, although nothing was amplified."""
     padding: Array | None = None
-    """(batch, time), true beyond each length, where the output has steps and sequences have lengths."""
+    """(batch, time), true beyond each length; None for an output without steps and for sequences without lengths."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """What the judged program has to give: float32, or the integer type of the exact result."""
+        """Required dtype of the judged output: float32, or the integer type of the exact result."""
         return np.dtype(np.float32) if self.exact.dtype.kind == "f" else self.exact.dtype
 
     @property
     def steps(self) -> int:
+        """Number of steps; 1 for an output without steps."""
         return len(self.sensitivity)
 
     @property
     def unit_roundoff(self) -> float:
+        """Unit roundoff of the arithmetic."""
         return ALL_PRECISIONS[self.precision].unit_roundoff
 
     @property
     def scale(self) -> float:
-        """The largest finite magnitude."""
+        """Largest finite magnitude of the exact result."""
         return float(np.abs(self.exact[np.isfinite(self.exact)].astype(np.float64)).max(initial=0.0))
 
     @property
     def budget(self) -> Array:
-        """(time,) or (1,): the largest error of a correct program, by the rule above."""
+        """Error bound of each step, (time,) or (1,), by the rule of this module; 0 for integers."""
         if self.dtype.kind != "f":
             return np.zeros(self.steps)
         eps = 2 * self.unit_roundoff
         return SENSITIVITY_FACTOR * np.maximum.accumulate(self.sensitivity) + ROUNDING_FACTOR * eps * self.scale
 
     @property
-    def coarsest(self) -> float:
-        return ALL_PRECISIONS[self.precision].coarsest
-
-    @property
     def amplification(self) -> float:
-        """How many roundings of its usual size the output moves when each operation makes one."""
+        """Largest sensitivity, in roundings of the output's usual magnitude."""
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            ratio = self.sensitivity.max() / (self.coarsest * max(self.scale, self.usual_scale))
+            rounding = ALL_PRECISIONS[self.precision].coarsest_roundoff * max(self.scale, self.usual_scale)
+            ratio = self.sensitivity.max() / rounding
         return float(np.nan_to_num(ratio, nan=0.0, posinf=np.inf))
 
     @property
-    def judged(self) -> int:
-        """How many steps, from the first, a verdict is possible on."""
-        share = min(AMPLIFICATION_LIMIT * self.coarsest, 1 / SENSITIVITY_FACTOR)
-        limit = share * max(self.scale, self.usual_scale)
-        beyond = np.maximum.accumulate(self.sensitivity) > (limit if self.dtype.kind == "f" else 0)
+    def judged_steps(self) -> int:
+        """Number of steps, from the first, that are not ill-conditioned."""
+        share = min(AMPLIFICATION_LIMIT * ALL_PRECISIONS[self.precision].coarsest_roundoff, 1 / SENSITIVITY_FACTOR)
+        limit = share * max(self.scale, self.usual_scale) if self.dtype.kind == "f" else 0
+        beyond = np.maximum.accumulate(self.sensitivity) > limit
         return int(beyond.argmax()) if beyond.any() else self.steps
 
 
-def at_their_usual_scale(inputs: Sequence[Mapping[str, Expected]]) -> list[Mapping[str, Expected]]:
-    """The outputs of several inputs, each told the largest magnitude that it has on any of them."""
+def with_usual_scale(inputs: Sequence[Mapping[str, Expected]]) -> list[Mapping[str, Expected]]:
+    """Return the outputs of several inputs with ``usual_scale`` set to the largest magnitude over these inputs.
+
+    Args:
+        inputs: for each input, its outputs by name; all with the same names.
+    """
     usual = {name: max(outputs[name].scale for outputs in inputs) for name in inputs[0]}
-    return [{name: replace(one, usual_scale=usual[name]) for name, one in outputs.items()} for outputs in inputs]
+    return [
+        {name: replace(expected, usual_scale=usual[name]) for name, expected in outputs.items()} for outputs in inputs
+    ]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One output of one input, compared."""
+    """Verdict on one output of one input."""
 
     status: Status
     reason: str
-    """Empty when passed; else which gate failed and by how much."""
+    """Empty when passed; otherwise the gate or budget that was missed, or the cause of ill-conditioning."""
     max_error: float
+    """Largest absolute error, over all steps; infinite where a gate failed."""
     over_budget: float
-    """The largest error in units of its budget, over the steps that can be judged; above 1 is a failure."""
+    """Largest error in units of its budget, over the judged steps; above 1 is a failure."""
     amplification: float
+    """Amplification of the expected output; see `Expected.amplification`."""
     agreement: float
-    """Share of the rows whose largest entry is the same one."""
+    """Share of rows with the expected index of the largest entry, from 0 to 1; see `agreement`."""
     errors: Array
-    """(time,), or (1,) where the output has no steps: the largest error of each; empty where a gate was not passed."""
+    """Largest absolute error of each step: (time,), or (1,) for an output without steps; empty where a gate failed."""
 
 
-def compare(expected: Expected, found: Array) -> Comparison:
-    """Judge one output: the hard gates first, then the budget.
+def compare(expected: Expected, actual: Array) -> Comparison:
+    """Judge one output of one input: first the gates, then the budget.
 
-    The gates: the shape, the dtype, NaN and infinities exactly where the exact result has them; and exactly 0 where it
-    is 0 beyond a length, as scores are. What follows from scores, such as the softmax of zeros, has a budget like any
-    other number, since a correct program may round a third in more than one way.
+    The gates, which have no tolerance:
+
+    - the shape and the dtype;
+    - NaN and infinities at exactly the places where the exact result has them, over the judged steps;
+    - exactly 0 beyond the length of a sequence where the exact result is 0, as for scores. Values computed from scores,
+      such as the softmax of zeros, have a budget, since correct programs may round 1/3 differently.
+
+    Args:
+        expected: the exact result, its sensitivity and the precision to judge by.
+        actual: the output to judge, of the shape of ``expected.exact`` and the dtype ``expected.dtype``.
+
+    Returns:
+        The verdict: *failed* where a gate or the budget of a judged step is missed, *ill-conditioned* where some steps
+        cannot be judged and nothing else failed, else *passed*.
     """
-    if found.shape != expected.exact.shape:
-        return _refused(f"shape {found.shape} instead of {expected.exact.shape}", expected)
-    if found.dtype != expected.dtype:
-        return _refused(f"dtype {found.dtype} instead of {expected.dtype}", expected)
-    if expected.padding is not None and found[expected.padding][expected.exact[expected.padding] == 0].any():
-        return _refused("numbers beyond the lengths of sequences, where exactly 0 is due", expected)
-    judged = expected.judged
-    exact, answer = _by_step(expected.exact, expected.steps), _by_step(found, expected.steps)
-    if not np.array_equal(_not_finite(exact[:judged]), _not_finite(answer[:judged]), equal_nan=True):
-        return _refused("NaN or infinity where the exact result has a number, or the other way round", expected)
-    error = _errors(exact, answer).max(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):  # no error, or some, where none is allowed
-        over = np.where(error[:judged] > 0, error[:judged] / expected.budget[:judged], 0.0)
+    if actual.shape != expected.exact.shape:
+        return _gate_failure(f"shape {actual.shape} instead of {expected.exact.shape}", expected)
+    if actual.dtype != expected.dtype:
+        return _gate_failure(f"dtype {actual.dtype} instead of {expected.dtype}", expected)
+    if expected.padding is not None and actual[expected.padding][expected.exact[expected.padding] == 0].any():
+        return _gate_failure("numbers beyond the lengths of sequences, where exactly 0 is expected", expected)
+    judged = expected.judged_steps
+    exact_rows, actual_rows = _by_step(expected.exact, expected.steps), _by_step(actual, expected.steps)
+    if not np.array_equal(_only_nonfinite(exact_rows[:judged]), _only_nonfinite(actual_rows[:judged]), equal_nan=True):
+        return _gate_failure("NaN or infinity where the exact result has a number, or the other way round", expected)
+    errors = _errors(exact_rows, actual_rows).max(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):  # a budget may be 0
+        over = np.where(errors[:judged] > 0, errors[:judged] / expected.budget[:judged], 0.0)
     over_budget = float(over.max(initial=0.0))
     status: Status = "passed"
     reason = ""
     if over_budget > 1:
-        status, reason = "failed", _over(float(error[:judged].max()), over_budget)
+        status, reason = "failed", _budget_reason(float(errors[:judged].max()), over_budget)
     elif judged < expected.steps:
-        status, reason = "ill-conditioned", _ill_conditioned(expected)
-    labels = agreement(expected.exact, found)
-    return Comparison(status, reason, float(error.max()), over_budget, expected.amplification, labels, error)
+        status, reason = "ill-conditioned", _ill_conditioned_reason(expected)
+    share = agreement(expected.exact, actual)
+    return Comparison(status, reason, float(errors.max()), over_budget, expected.amplification, share, errors)
 
 
-def judge(expected: Mapping[str, Expected], found: Mapping[str, Array]) -> Mapping[str, Comparison]:
-    """Judge every output of one input, by name.
+def judge(expected: Mapping[str, Expected], actual: Mapping[str, Array]) -> Mapping[str, Comparison]:
+    """Judge all outputs of one input.
 
-    Outputs follow from each other, and a saturated softmax hides from a few draws how unsure its scores are. So where
-    one output is ill-conditioned, another one over its budget is no proof of a fault, and is ill-conditioned too.
+    Outputs are computed from each other, and a few draws of a saturated softmax do not show how uncertain its scores
+    are. So where one output is ill-conditioned, another one over its budget is no proof of a fault: it is
+    ill-conditioned too, for the same reason. A failed gate stays a failure.
+
+    Args:
+        expected: the exact outputs by name.
+        actual: the outputs to judge by name; names that ``expected`` lacks are not judged.
+
+    Returns:
+        The verdict on each output of ``expected``, by name.
+
+    Raises:
+        KeyError: if ``actual`` lacks an output.
     """
-    each = {name: compare(wanted, found[name]) for name, wanted in expected.items()}
-    unsure = next((one.reason for one in each.values() if one.status == "ill-conditioned"), None)
-    if unsure is None:
-        return each
+    results = {name: compare(output, actual[name]) for name, output in expected.items()}
+    reason = next((result.reason for result in results.values() if result.status == "ill-conditioned"), None)
+    if reason is None:
+        return results
     return {
-        name: replace(one, status="ill-conditioned", reason=unsure) if 1 < one.over_budget < np.inf else one
-        for name, one in each.items()
+        name: replace(result, status="ill-conditioned", reason=reason) if 1 < result.over_budget < np.inf else result
+        for name, result in results.items()
     }
 
 
-def tells_apart(expected: Expected, other: Array) -> bool:
-    """Whether the answer to another input, of the same shape and lengths, would fail in place of what is expected."""
-    with np.errstate(over="ignore"):  # an exact result may be beyond float32
+def distinguishable(expected: Expected, other: Array) -> bool:
+    """Return whether the rule rejects the exact result of another input in place of the expected one.
+
+    Args:
+        expected: the exact result of one input.
+        other: the exact result of the other input, of the same shape and with the same lengths.
+    """
+    with np.errstate(over="ignore"):  # an exact result may exceed the range of float32
         return compare(expected, other.astype(expected.dtype)).over_budget > 1
 
 
 def _by_step(array: Array, steps: int) -> Array:
-    """(batch, time, ...) -> (time, everything else); (batch, ...) without steps -> (1, everything)."""
+    """Reshape (batch, time, ...) to (time, values), and (batch, ...) without steps to (1, values)."""
     return array.swapaxes(0, 1).reshape(steps, -1) if steps > 1 else array.reshape(1, -1)
 
 
-def _not_finite(array: Array) -> Array:
-    """NaN and infinities as they are, every number as 0."""
+def _only_nonfinite(array: Array) -> Array:
+    """Replace every finite number by 0."""
     return np.where(np.isfinite(array), 0.0, array)
 
 
-def _errors(exact: Array, answer: Array) -> Array:
-    """By how much each number is off; 0 where it is equal or the exact one is not finite."""
-    with np.errstate(invalid="ignore"):  # infinity less itself
-        off = np.abs(answer.astype(np.float64) - exact)
-    if exact.dtype.kind != "f":  # of the largest integers float64 does not tell neighbours apart
-        off = np.maximum(off, 1.0)
-    return np.where(np.isfinite(exact) & (answer != exact), off, 0.0)
+def _errors(exact: Array, actual: Array) -> Array:
+    """Return the absolute errors, 0 where the numbers are equal or the exact one is not finite."""
+    with np.errstate(invalid="ignore"):  # infinity minus infinity
+        errors = np.abs(actual.astype(np.float64) - exact)
+    if exact.dtype.kind != "f":  # float64 rounds large integers, so unequal ones may have the difference 0
+        errors = np.maximum(errors, 1.0)
+    return np.where(np.isfinite(exact) & (actual != exact), errors, 0.0)
 
 
-def _over(error: float, over_budget: float) -> str:
+def _budget_reason(error: float, over_budget: float) -> str:
     if np.isinf(over_budget):
         return f"error {error:.2e} where it must be equal"
     return f"error {error:.2e} is {over_budget:.3g} times its budget"
 
 
-def _ill_conditioned(expected: Expected) -> str:
-    place = f" from step {expected.judged} on" if expected.judged else ""
+def _ill_conditioned_reason(expected: Expected) -> str:
+    steps = f" from step {expected.judged_steps} on" if expected.judged_steps else ""
     if np.isinf(expected.sensitivity).any():
-        return f"the model leaves the range of {expected.precision}{place}"
+        return f"the model leaves the range of {expected.precision}{steps}"
     if expected.amplification <= AMPLIFICATION_LIMIT:
-        return f"at {expected.precision} the budget is as large as the output itself{place}"
-    return f"the model amplifies rounding {expected.amplification:,.0f} times{place}"
+        return f"at {expected.precision} the budget is as large as the output itself{steps}"
+    return f"the model amplifies rounding {expected.amplification:,.0f} times{steps}"
 
 
-def _refused(reason: str, expected: Expected) -> Comparison:
+def _gate_failure(reason: str, expected: Expected) -> Comparison:
     return Comparison("failed", reason, float("inf"), float("inf"), expected.amplification, 0.0, np.empty(0))
 
 
-def agreement(exact: Array, found: Array) -> float:
-    """Share of the rows (last axis) whose largest entry is the same one."""
-    return float((exact.argmax(-1) == found.argmax(-1)).mean())
+def agreement(exact: Array, actual: Array) -> float:
+    """Return the share of rows (last axis) with the same index of the largest entry, from 0 to 1."""
+    return float((exact.argmax(-1) == actual.argmax(-1)).mean())

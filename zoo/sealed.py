@@ -1,7 +1,7 @@
-"""Tensors on disk with a seal: safetensors files that carry a hash of all they hold.
+"""Sealed tensor files: safetensors files with a hash of their whole content.
 
-Neither safetensors nor torch notices a flipped bit in a payload; the seal does. The seal covers names, types, shapes,
-values and the state; safetensors itself refuses a header that is damaged in any other way.
+Neither safetensors nor torch detects a flipped bit in a payload; the seal does. It covers names, dtypes, shapes, values
+and the state. Any other damage to the header is detected by safetensors.
 """
 
 from __future__ import annotations
@@ -21,17 +21,22 @@ from zoo.errors import RunError
 from zoo.files import write_atomically
 
 ENTRY = "zoo"
-"""The metadata entry that holds hash and state. It is the only one, for safetensors writes several in random order, and
-equal content must give equal files."""
+"""Metadata entry with hash and state. It is the only entry: safetensors writes several in random order, and equal
+content must give equal files."""
 
 
 def save_sealed(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any] | None = None) -> None:
-    """Write tensors, and a JSON-able ``state`` beside them, atomically.
+    """Write tensors and a state to one file, atomically.
+
+    Args:
+        path: the file.
+        tensors: tensors by name, on any device; they may share memory.
+        state: values that JSON can represent.
 
     Raises:
-        RunError: where the file cannot be written.
+        RunError: if the file cannot be written.
     """
-    # Copies, since safetensors refuses tensors that share memory.
+    # safetensors rejects tensors that share memory, hence the copies.
     plain = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
     }
@@ -40,15 +45,15 @@ def save_sealed(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, A
 
 
 def load_sealed(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `save_sealed` wrote.
+    """Read tensors and state from a file that `save_sealed` wrote.
 
     Raises:
-        RunError: where the file is missing, truncated or altered.
+        RunError: if the file is missing, truncated or altered.
     """
     try:
         with safetensors.safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            # Copies, since these are windows on the file, at addresses that torch would never give a tensor.
+            # These tensors are views of the mapped file, without the alignment of torch's own; hence the copies.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118  (not a mapping)
     except FileNotFoundError as error:
         raise RunError(f"{path}: does not exist") from error
@@ -64,10 +69,11 @@ def load_sealed(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
+    """Return the SHA-256 of the state's text and of name, dtype, shape and values of each tensor, in hexadecimal."""
     digest = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        # A scalar has no dimension that could be seen as bytes.
+        # A scalar has no dimension to view as bytes.
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

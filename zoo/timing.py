@@ -1,4 +1,4 @@
-"""Fair timing on a machine that others use too: the candidates take turns, and each round is compared with itself."""
+"""Fair timing on a shared machine: candidates take turns, and ratios are formed within each round."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from typing import Self, TypeVar
 K = TypeVar("K")
 
 WARMUP = 10
-"""Rounds before the first that counts. With a new shape ONNX Runtime's arena grows, and torch's kernels are chosen: in
-an LSTM of 128, batch 32, 32 steps, run 1 took 2.6 times the later ones and run 3 was steady for ONNX Runtime's own
-operator; the graph of 32 unrolled steps had its 3,000 buffers after run 8."""
-LEAST = 5
-"""Rounds that are measured even where the seconds are over before."""
+"""Unmeasured rounds at the start. On a new shape ONNX Runtime's arena grows and torch selects kernels. With an LSTM of
+hidden size 128, batch 32 and 32 steps, run 1 took 2.6 times as long as later ones; ONNX Runtime's own operator was
+steady from run 3, the graph of 32 unrolled steps had its 3,000 buffers after run 8."""
+MINIMUM_ROUNDS = 5
+"""Measured rounds even when the time limit is exceeded."""
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times one candidate takes what another takes."""
+    """Time of one candidate relative to another."""
 
     median: float
-    """Of the ratios within each round: drift of the machine falls out."""
+    """Median of the ratios within each round, in which a drift of the machine's speed cancels."""
     low: float
-    """The quarter point of those ratios."""
+    """First quartile of these ratios."""
     high: float
-    """The three-quarter point."""
+    """Third quartile of these ratios."""
 
     @classmethod
     def of(cls, seconds: Sequence[float], others: Sequence[float]) -> Self:
-        """That of two candidates that took turns, round by round."""
-        ratios = [one / other for one, other in zip(seconds, others, strict=True)]
+        """Return the ratio of two candidates, given the seconds of both in the same rounds."""
+        ratios = [numerator / denominator for numerator, denominator in zip(seconds, others, strict=True)]
         low, median, high = quantiles(ratios, 0.25, 0.5, 0.75)
         return cls(median, low, high)
 
@@ -44,18 +44,18 @@ class Ratio:
 
 
 def quantiles(values: Sequence[float], *shares: float) -> list[float]:
-    """The values below which these shares of all lie, with a straight line between neighbours."""
+    """Return the quantiles at the given shares, from 0 to 1, with linear interpolation between neighbours."""
     ordered = sorted(values)
-    found = []
+    results = []
     for share in shares:
         below, part = divmod(share * (len(ordered) - 1), 1)
         low, high = ordered[int(below)], ordered[math.ceil(below + part)]
-        found.append(low + part * (high - low))
-    return found
+        results.append(low + part * (high - low))
+    return results
 
 
 def duration(seconds: float) -> str:
-    """A time for people: 0.0471 ms, 312 ms, 1.05 s."""
+    """Return a time as text, such as 0.0471 ms, 312 ms or 1.05 s."""
     return f"{1e3 * seconds:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"
 
 
@@ -70,29 +70,30 @@ def interleave(
     clock: Callable[[], float] = time.perf_counter,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[K, list[float]]:
-    """Time functions that take turns, in an order that is drawn anew for each round, the collector of garbage at rest.
+    """Time functions that take turns, in a new random order each round, with garbage collection disabled.
 
-    What a candidate leaves behind, in the caches of the processor say, so meets each of the others alike.
+    The random order spreads the after-effects of a candidate, such as the content of the processor's caches, evenly
+    over the others.
 
     Args:
-        candidates: by any name.
-        rounds: in how many rounds to time each, at most.
-        warmup: rounds before, whose times are thrown away.
-        seconds: after which to begin no further round, once there have been `LEAST`.
-        rest: seconds to wait before each turn, where threads of the candidate before may still be spinning.
-        progress: told after each round which share of the work is done, from 0 to 1.
-        clock: seconds.
-        sleep: waits that many.
+        candidates: functions by name.
+        rounds: maximum number of measured rounds.
+        warmup: number of unmeasured rounds at the start.
+        seconds: time limit; no round starts after it once `MINIMUM_ROUNDS` are measured. The warm-up counts.
+        rest: seconds to wait before each turn, while threads of the previous candidate may still be spinning.
+        progress: called after each round with the finished share of the work, from 0 to 1.
+        clock: returns the current time in seconds.
+        sleep: waits for the given number of seconds.
 
     Returns:
-        The seconds that each candidate took, in the order of the rounds, as many for each.
+        For each candidate its seconds in each round, in order; the same number for all.
     """
     order, generator = list(candidates), random.Random(0)  # noqa: S311  (chance, not secrets)
     times: dict[K, list[float]] = {key: [] for key in order}
     with _no_garbage_collection():
         began = clock()
         for number in range(-warmup, rounds):
-            if number >= min(rounds, LEAST) and clock() - began >= seconds:
+            if number >= min(rounds, MINIMUM_ROUNDS) and clock() - began >= seconds:
                 break
             generator.shuffle(order)
             for key in order:
@@ -109,7 +110,7 @@ def interleave(
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """It would run in the middle of whichever candidate has filled the measure."""
+    """Collect garbage, then disable the collector, which would otherwise run during an arbitrary candidate."""
     was_on = gc.isenabled()
     gc.collect()
     gc.disable()

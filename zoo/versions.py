@@ -1,4 +1,4 @@
-"""The versions of everything that a result depends on."""
+"""Versions of the packages that a result depends on."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ PACKAGES = ("torch", "onnx", "onnx-ir", "onnxruntime-gpu", "onnxruntime", "numpy
 
 
 def versions() -> dict[str, str]:
-    """Python, the packages that compute, and every distribution that brings a plugin."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python, of the installed PACKAGES and of every distribution with a plugin, by name."""
+    result = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            result[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
     for point in entry_points():
         name, _, version = point.distribution.partition(" ")
-        found[name] = version
-    return found
+        result[name] = version
+    return result

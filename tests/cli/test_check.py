@@ -150,14 +150,20 @@ def damaged(content: bytes, how: str) -> bytes:
 @pytest.mark.parametrize(
     ("how", "reason"),
     [
-        ("weight", "was altered since it was exported: its hash does not match; take the file as it was, or export"),
-        ("label", "was altered since it was exported: its hash does not match; take the file as it was, or export"),
-        ("unsealed", "carries no seal, so Recurrent Zoo did not write it, or an older one did; export the run again"),
-        ("empty", "is not an ONNX file, or only a part of one (it holds no graph); export the run again"),
-        ("text", "is not an ONNX file, or only a part of one (field 13 is of an unknown kind); export the run again"),
+        ("weight", "was altered since it was exported: its hash does not match; take the original file, or export"),
+        ("label", "was altered since it was exported: its hash does not match; take the original file, or export"),
+        (
+            "unsealed",
+            "carries no seal, so Recurrent Zoo did not write it, or an older version did; export the run again",
+        ),
+        ("empty", "is not an ONNX file, or only a part of one (it contains no graph); export the run again"),
+        (
+            "text",
+            "is not an ONNX file, or only a part of one (field 13 has an unknown wire type); export the run again",
+        ),
         (
             "truncated",
-            "is not an ONNX file, or only a part of one (field 14 ends beyond the end); export the run",
+            "is not an ONNX file, or only a part of one (field 14 extends past the end); export the run",
         ),
         ("invalid", "is not a valid ONNX file: "),
     ],

@@ -166,7 +166,7 @@ def test_a_text_without_a_known_word_is_reported(sentiment: Path, tmp_path: Path
     path = tmp_path / "texts.txt"
     path.write_text("xyzzy\nthe plot was awful\nqwertz qwertz\n")
     outcome = run_zoo("predict", sentiment, "--input", path, "--json")
-    note = "holds no word that the model knows; the answer follows from the number of words alone"
+    note = "contains no word that the model knows; the prediction depends on the number of words alone"
     predictions = json.loads(outcome.stdout)["predictions"]
     assert [prediction["note"] for prediction in predictions] == [note, "", note]
     assert outcome.stderr == f"warning: {path}:1: {note} (and 1 more)\n"

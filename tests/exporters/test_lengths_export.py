@@ -293,7 +293,9 @@ def test_numbers_beyond_a_length_fail(tmp_path: Path) -> None:
     masked.op_type, masked.input[:] = "Identity", [masked.input[1]]
     onnx.save(file, path)
     report = prove(model, path, sequences(draw(20, 8), [8] * 20), ["cpu"], [], lambda _: None)
-    assert report["reasons"][0].startswith("cpu: y: numbers beyond the lengths of sequences, where exactly 0 is due")
+    assert report["reasons"][0].startswith(
+        "cpu: y: numbers beyond the lengths of sequences, where exactly 0 is expected"
+    )
 
 
 def test_no_horizon_after_each_step() -> None:

@@ -19,7 +19,14 @@ from zoo.cli.verdict import _observations
 from zoo.parity import Expected
 from zoo.proof.observed import COPIES, apart, copies, copies_in, largest_over, middling, repeats
 from zoo.proof.prove import Wanted, prove
-from zoo.runtime.placement import add_differences, describe, insist_on_placement, nodes_of, placement_fault, recurrent
+from zoo.runtime.placement import (
+    add_unpredicted,
+    nodes_of,
+    placement_fault,
+    placement_summary,
+    recurrent_nodes,
+    require_placement,
+)
 from zoo.runtime.providers import PlacedNode
 from zoo.runtime.session import OnnxSession
 from zoo_onnx import OnnxExporter
@@ -56,7 +63,7 @@ def test_bodies_are_read_from_the_bytes(scan: Path) -> None:
 
 def test_onnx_runtime_records_nodes_in_bodies(scan: Path) -> None:
     """Every one that it does not merge, under its own name: so bodies are part of the proof."""
-    found = {node.name for node in recurrent(scan.read_bytes(), OnnxSession(scan).placement())}
+    found = {node.name for node in recurrent_nodes(scan.read_bytes(), OnnxSession(scan).placement())}
     inside = {node.name for node in nodes_of(scan.read_bytes()) if node.in_body and node.operator != "Identity"}
     assert "layer_0/lstm" in found
     assert found >= inside
@@ -67,10 +74,10 @@ def test_onnx_runtime_records_nodes_in_bodies(scan: Path) -> None:
 def test_one_recurrent_node_elsewhere_is_named(moved: str, scan: Path) -> None:
     placed = [PlacedNode(node.name, node.operator, CUDA) for node in OnnxSession(scan).placement()]
     content = scan.read_bytes()
-    assert describe(content, placed, "cuda")["elsewhere"] == []
+    assert placement_summary(content, placed, "cuda")["elsewhere"] == []
     operator = "Scan" if moved == "layer_0/lstm" else "Tanh"
     wrong = [*(node for node in placed if node.name != moved), PlacedNode(moved, operator, CPU)]
-    assert describe(content, wrong, "cuda")["elsewhere"] == [f"{moved} ({operator})"]
+    assert placement_summary(content, wrong, "cuda")["elsewhere"] == [f"{moved} ({operator})"]
 
 
 def test_what_is_not_recurrent_may_be_anywhere_and_what_is_has_to_be_seen(scan: Path) -> None:
@@ -79,9 +86,9 @@ def test_what_is_not_recurrent_may_be_anywhere_and_what_is_has_to_be_seen(scan: 
         for node in OnnxSession(scan).placement()
         if "/step/" not in node.name
     ]
-    assert describe(scan.read_bytes(), placed, "cuda")["elsewhere"] == []
+    assert placement_summary(scan.read_bytes(), placed, "cuda")["elsewhere"] == []
     unseen = [node for node in placed if node.operator != "Scan"]
-    assert describe(scan.read_bytes(), unseen, "cuda")["elsewhere"] == ["layer_0/lstm"]
+    assert placement_summary(scan.read_bytes(), unseen, "cuda")["elsewhere"] == ["layer_0/lstm"]
 
 
 # --- when a proof fails for it ----------------------------------------------------------------------------------------
@@ -131,7 +138,7 @@ def test_what_is_as_it_should_be(change: dict[str, Any]) -> None:
 
 def test_another_failure_keeps_its_reason() -> None:
     judged = report(result(**OFF, status="failed", reason="numbers"))
-    insist_on_placement(judged, ["cuda"])
+    require_placement(judged, ["cuda"])
     assert judged["providers"][0]["reason"] == "numbers"
 
 
@@ -279,7 +286,7 @@ def test_what_is_seen_is_compared_with_what_was_predicted() -> None:
     ]
     seen = [{"name": name, "operator": "?", "provider": CUDA} for name in "abcd"]
     judged = report(result(placement=seen))
-    add_differences(judged, predicted)
+    add_unpredicted(judged, predicted)
     assert judged["providers"][0]["unpredicted"] == [
         {"name": "b", "operator": "?", "provider": CUDA, "predicted": "cpu"},
         {"name": "c", "operator": "?", "provider": CUDA, "predicted": "unknown"},

@@ -230,7 +230,7 @@ def test_a_file_that_does_not_tell_of_its_states_fails(tmp_path: Path) -> None:
     path = write(model, tmp_path, states=True)
     OnnxExporter().annotate(path, {"states": "[]"})
     assert proof(model, path)["reasons"] == [
-        f"cpu: {path}: has other inputs or outputs than its metadata say; export the run again"
+        f"cpu: {path}: has inputs or outputs that differ from its metadata; export the run again"
     ]
 
 

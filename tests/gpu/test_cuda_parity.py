@@ -14,7 +14,7 @@ from zoo.exporting.exporter import SHORT, Precision
 from zoo.proof.expectations import Expectations
 from zoo.proof.prove import Made, cases_for, prove_against
 from zoo.proof.prove import prove as prove_file
-from zoo.runtime.placement import add_differences, insist_on_placement
+from zoo.runtime.placement import add_unpredicted, require_placement
 from zoo.runtime.providers import unavailable
 from zoo_onnx import OnnxExporter
 
@@ -52,9 +52,9 @@ def test_nodes_run_on_the_predicted_provider(kind: str, lowering: str, tmp_path:
     model = make_model(kind, hidden_size=HIDDEN_SIZE, takes_lengths=True, pooling=None)
     file = write(model, tmp_path, lowering=lowering, target="cuda")
     report = prove_file(model, file, sequences(draw(64, 8)), ["cpu", "cuda"], [], lambda _: None)
-    insist_on_placement(report, ["cuda"])
+    require_placement(report, ["cuda"])
     assert report["verdict"] == "passed", report["reasons"]
-    add_differences(report, OnnxExporter().placement(file))
+    add_unpredicted(report, OnnxExporter().placement(file))
     on_cuda = [result for result in report["providers"] if result["provider"] == "cuda"]
     assert [result["unpredicted"] for result in on_cuda] == [[], []]
     assert all(result["against_cpu"] <= 2 for result in on_cuda if result["name"] == "cuda strict")

@@ -16,7 +16,7 @@ from tests.support.runs import build_run
 from zoo.cli.export import PRECISIONS as FLAGS
 from zoo.exporting.exporter import SHORT
 from zoo.jobs.precision import verdict
-from zoo.parity import ALL_PRECISIONS, KEPT, PRECISIONS, Expected, compare, with_weights
+from zoo.parity import ALL_PRECISIONS, PRECISIONS, WEIGHT_FORMATS, Expected, compare, with_weights
 from zoo.proof.golden_oracle import golden
 from zoo.runtime import OnnxModel
 from zoo.runtime.golden import PRECISION, Golden
@@ -27,20 +27,20 @@ def test_what_the_formats_are() -> None:
     """As NumPy and ml_dtypes have them; of 8 bits half a step of 127 up to the largest, and of 255 over the range."""
     for name, dtype in (("float16", np.float16), ("bfloat16", ml_dtypes.bfloat16)):
         format_ = ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
-        assert 2 * KEPT[name].unit_roundoff == float(format_.eps)
-        assert KEPT[name].smallest == float(format_.smallest_normal)
-        assert KEPT[name].unit_roundoff == PRECISIONS[name].unit_roundoff
-    assert (KEPT["int8"].unit_roundoff, KEPT["int8"].range_share) == (0.5 / STEPS, 0.5 / 255)
+        assert 2 * WEIGHT_FORMATS[name].unit_roundoff == float(format_.eps)
+        assert WEIGHT_FORMATS[name].smallest == float(format_.smallest_normal)
+        assert WEIGHT_FORMATS[name].unit_roundoff == PRECISIONS[name].unit_roundoff
+    assert (WEIGHT_FORMATS["int8"].unit_roundoff, WEIGHT_FORMATS["int8"].range_share) == (0.5 / STEPS, 0.5 / 255)
 
 
 def test_the_names_that_commands_have() -> None:
     assert {flag: kept for flag, kept in FLAGS.items() if flag} == {short: kept for kept, short in SHORT.items()}
-    assert set(SHORT) == set(KEPT)
+    assert set(SHORT) == set(WEIGHT_FORMATS)
     assert with_weights("tf32", "float32") == "tf32"
     assert ALL_PRECISIONS[with_weights("tf32", "int8")].unit_roundoff == PRECISIONS["tf32"].unit_roundoff
 
 
-@pytest.mark.parametrize("precision", ["tf32", *(with_weights("float32", kept) for kept in KEPT)])
+@pytest.mark.parametrize("precision", ["tf32", *(with_weights("float32", kept) for kept in WEIGHT_FORMATS)])
 @pytest.mark.parametrize(("share", "status"), [(0.124, "passed"), (0.126, "ill-conditioned")])
 def test_a_budget_as_large_as_the_output_proves_nothing(precision: str, share: float, status: str) -> None:
     expected = Expected(np.array([[2.0, -1.0]]), np.array([2 * share]), precision)

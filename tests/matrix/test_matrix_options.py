@@ -152,7 +152,7 @@ def test_options_that_do_not_go_together(arguments: list[str], fault: str) -> No
 @pytest.mark.usefixtures("_small")
 def test_a_matrix_in_which_nothing_passed_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """It leaves with 4 and says why; 0 of 36 once left with 0."""
-    monkeypatch.setattr("zoo.matrix.prove.tells_apart", lambda *_: False)
+    monkeypatch.setattr("zoo.matrix.prove.distinguishable", lambda *_: False)
     outcome = run_zoo("check", "rnn", "--matrix", "--provider", "cpu")
     assert outcome.exit_code == 4
     assert outcome.stderr.startswith("error: rnn: 0 of ")

@@ -15,7 +15,7 @@ from torch import nn
 
 import zoo
 from tests.support.models import FEATURES, draw, make_model, sequences, write
-from zoo.parity import Expected, tells_apart
+from zoo.parity import Expected, distinguishable
 from zoo.proof.outcomes import SAME, ZERO, overall
 from zoo.proof.prove import prove
 
@@ -139,9 +139,9 @@ def test_a_usual_model_is_told_apart_from_its_input(tmp_path: Path) -> None:
 def test_what_tells_two_answers_apart() -> None:
     """The other answer has to be outside the budget: 8 times the sensitivity, and 4 spacings of float32."""
     expected = Expected(np.array([[1.0, 2.0]]), np.array([1e-6]))
-    assert not tells_apart(expected, expected.exact)
-    assert not tells_apart(expected, expected.exact + 8e-6)
-    assert tells_apart(expected, expected.exact + 1e-5)
+    assert not distinguishable(expected, expected.exact)
+    assert not distinguishable(expected, expected.exact + 8e-6)
+    assert distinguishable(expected, expected.exact + 1e-5)
 
 
 def test_which_verdict_outweighs_which() -> None:

@@ -295,8 +295,8 @@ def test_overflow_is_seen() -> None:
     assert np.isfinite(expected.exact).all()
     assert expected.scale > 2.0**128
     assert np.isinf(expected.sensitivity).all()
-    assert expected.judged == 0
-    assert replace(expected, sensitivity=np.zeros(1)).judged == 1
+    assert expected.judged_steps == 0
+    assert replace(expected, sensitivity=np.zeros(1)).judged_steps == 1
 
 
 @pytest.mark.parametrize("time_first", [True, False])

@@ -15,7 +15,7 @@ import zoo
 from tests.proof.mutants import Graph
 from tests.support.builders import make_stack
 from tests.support.models import FEATURES, draw, make_model, sequences, write
-from zoo.parity import Comparison, Expected, Status, at_their_usual_scale, judge
+from zoo.parity import Comparison, Expected, Status, judge, with_usual_scale
 from zoo.proof.cases import SHAPES, Case, draw_cases
 from zoo.proof.expectations import Expectations
 from zoo.proof.oracle import Input, Oracle
@@ -156,7 +156,7 @@ def test_cuda_is_run_in_both_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("zoo.proof.prove.OnnxSession", StandIn)
     monkeypatch.setattr("zoo.proof.prove.unavailable", lambda _: None)
     monkeypatch.setattr("zoo.proof.prove.copies", lambda *_: [{"steps": 1, "nodes": 2}, {"steps": 200, "nodes": 2}])
-    monkeypatch.setattr("zoo.proof.prove.refusal_alone", lambda *_: None)
+    monkeypatch.setattr("zoo.proof.prove.refusal_without_cpu", lambda *_: None)
     model = make_model("gru_after")
     report = prove(model, write(model, tmp_path), SAMPLE, ["cuda"], [], lambda _: None)
     assert asked == [("cpu", True), ("cuda", True), ("cuda", False)]  # the first one to read what the file says
@@ -246,7 +246,7 @@ def test_the_report_tells_the_worst_of_all_inputs(tmp_path: Path) -> None:
     oracle, session = Oracle(model), OnnxSession(path)
     cases = list(draw_cases(draw(64, 8)))
     judged, own = [], []
-    wanted = at_their_usual_scale(oracle.expect_each([Input(case.x) for case in cases], "float32"))
+    wanted = with_usual_scale(oracle.expect_each([Input(case.x) for case in cases], "float32"))
     for case, expected in zip(cases, wanted, strict=True):
         with torch.inference_mode():
             outputs = {name: value.numpy() for name, value in model.outputs(torch.from_numpy(case.x)).items()}

@@ -254,12 +254,12 @@ def test_a_token_that_is_unknown_changes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("states", "reason"),
     [
-        ("hello", "its metadata tell of its states in a way that cannot be understood; export the run again"),
-        ("[{}]", "its metadata tell of its states in a way that cannot be understood; export the run again"),
-        ("[]", "has other inputs or outputs than its metadata say; export the run again"),
+        ("hello", "its metadata entry 'states' is malformed; export the run again"),
+        ("[{}]", "its metadata entry 'states' is malformed; export the run again"),
+        ("[]", "has inputs or outputs that differ from its metadata; export the run again"),
         (
             '[{"input": "a", "output": "b", "shape": ["batch", 5], "dtype": "float32", "initial": 0}]',
-            "has other inputs or outputs than its metadata say; export the run again",
+            "has inputs or outputs that differ from its metadata; export the run again",
         ),
     ],
 )
@@ -280,5 +280,5 @@ def test_a_file_for_whole_sequences(tmp_path: Path) -> None:
     with pytest.raises(zoo.RunError) as caught:
         OnnxStream(OnnxSession(path))
     assert str(caught.value) == (
-        f"{path}: is for whole sequences, not for chunks; 'zoo export --onnx --streaming' makes one that is"
+        f"{path}: is for whole sequences, not for chunks; 'zoo export --onnx --streaming' writes one for chunks"
     )

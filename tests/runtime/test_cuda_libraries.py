@@ -1,4 +1,4 @@
-"""Which libraries of CUDA are missing, and what brings them."""
+"""Missing libraries of CUDA, and the packages that contain them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 
 from tests.support.paths import ROOT
 from zoo.runtime import cuda_libraries
-from zoo.runtime.cuda_libraries import DRIVER, INSTALL, NO_DRIVER, missing_libraries, not_found, remedies
+from zoo.runtime.cuda_libraries import DRIVER, INSTALL, NO_DRIVER, missing_libraries, remedies, unresolved_libraries
 
 LDD = """\
 \tlinux-vdso.so.1 (0x00007ffd)
@@ -29,13 +29,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_ldd_does_not_find() -> None:
-    assert not_found(LDD) == ["libcublasLt.so.13", "libcublas.so.13", "libcuda.so.1", "libwhat.so.1"]
-    assert not_found("\tnot a dynamic executable\n") == []
+def test_libraries_that_ldd_does_not_find() -> None:
+    assert unresolved_libraries(LDD) == ["libcublasLt.so.13", "libcublas.so.13", "libcuda.so.1", "libwhat.so.1"]
+    assert unresolved_libraries("\tnot a dynamic executable\n") == []
 
 
-def test_each_with_what_brings_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not what another package has loaded; and cuDNN, which ldd does not name."""
+def test_each_missing_library_has_its_source(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Libraries that another package has loaded are left out; cuDNN, which ldd does not list, is included."""
     monkeypatch.setattr(cuda_libraries, "_ldd", lambda _: LDD)
     monkeypatch.setattr(cuda_libraries, "_loads", lambda name: name == "libcublas.so.13")
     assert missing_libraries(folder) == {
@@ -53,7 +53,7 @@ def test_each_with_what_brings_it(folder: Path, monkeypatch: pytest.MonkeyPatch)
         (13, ["nvidia-cublas", "nvidia-cublas", DRIVER, "?", "nvidia-cudnn-cu13"]),
     ],
 )
-def test_packages_are_those_of_the_cuda_that_is_linked(
+def test_packages_match_the_linked_version_of_cuda(
     folder: Path, monkeypatch: pytest.MonkeyPatch, cuda: int, packages: list[str]
 ) -> None:
     monkeypatch.setattr(cuda_libraries, "_ldd", lambda _: LDD.replace(".so.13", f".so.{cuda}"))
@@ -71,21 +71,19 @@ def test_packages_are_those_of_the_cuda_that_is_linked(
         ({"libcuda.so.1": DRIVER, "libcudnn.so.9": "nvidia-cudnn-cu13"}, [INSTALL, NO_DRIVER]),
     ],
 )
-def test_nothing_is_to_be_installed_where_the_driver_alone_is_missing(
-    missing: dict[str, str], advice: list[str]
-) -> None:
+def test_no_package_is_advised_for_the_driver(missing: dict[str, str], advice: list[str]) -> None:
     assert remedies(missing) == advice
 
 
-def test_what_is_to_be_installed_is_what_the_project_itself_asks_for() -> None:
-    """Neither this project's own name, which no index has, nor an extra that onnxruntime-gpu has not."""
+def test_the_advised_install_is_a_requirement_of_the_project() -> None:
+    """Not this project itself, which is in no index, and no extra that onnxruntime-gpu lacks."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     (cuda,) = project["optional-dependencies"]["cuda"]
-    wanted = Requirement(INSTALL.removeprefix("pip install ").strip('"'))
-    assert (wanted.name, wanted.extras) == (Requirement(cuda).name, Requirement(cuda).extras)
+    advised = Requirement(INSTALL.removeprefix("pip install ").strip('"'))
+    assert (advised.name, advised.extras) == (Requirement(cuda).name, Requirement(cuda).extras)
 
 
-def test_without_ldd_only_what_loads_late_is_known(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ldd_only_late_libraries_are_checked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda _: None)
     monkeypatch.setattr(cuda_libraries, "_loads", lambda _: False)
     assert missing_libraries(folder) == {"libcudnn.so.9": "nvidia-cudnn-cu13"}
@@ -96,6 +94,6 @@ def test_a_build_without_cuda_lacks_nothing(tmp_path: Path) -> None:
 
 
 def test_the_c_library_is_found() -> None:
-    """The loader itself, and not only the text that stands for it above."""
+    """With the real loader, which the other tests replace."""
     assert cuda_libraries._loads("libc.so.6")
-    assert not cuda_libraries._loads("libnobody.so.1")
+    assert not cuda_libraries._loads("libmissing.so.1")

@@ -1,4 +1,4 @@
-"""What is told of an ONNX file from its bytes alone: its seal, other files, custom operators; no bytes upset it."""
+"""Checks of an ONNX file from its bytes: seal, other files, custom operators, and arbitrary or damaged bytes."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return write(make_model("lstm"), tmp_path_factory.mktemp("file")).read_bytes()
 
 
-# --- the wire -------------------------------------------------------------------------------------------------------
+# --- the wire format ------------------------------------------------------------------------------------------------
 
 
 @given(st.integers(1, 2**29 - 1), st.binary(max_size=300))
-def test_what_is_written_is_read(number: int, value: bytes) -> None:
+def test_written_fields_are_read(number: int, value: bytes) -> None:
     (field,) = fields(memoryview(write_bytes(number, value)))
     assert (field.number, bytes(field.value)) == (number, value)
 
@@ -38,9 +38,9 @@ def test_what_is_written_is_read(number: int, value: bytes) -> None:
 @given(st.integers(-(2**63), 2**63 - 1), st.integers(0, 2**63 - 1))
 def test_numbers_are_read_as_protobuf_writes_them(version: int, axis: int) -> None:
     message = onnx.AttributeProto(i=version).SerializeToString()
-    assert [one.value for one in fields(memoryview(message))] == [version % 2**64]  # two's complement
+    assert [field.value for field in fields(memoryview(message))] == [version % 2**64]  # two's complement
     message = onnx.TensorShapeProto.Dimension(dim_value=axis).SerializeToString()
-    assert [one.value for one in fields(memoryview(message))] == [axis]
+    assert [field.value for field in fields(memoryview(message))] == [axis]
 
 
 @given(st.binary(max_size=200))
@@ -48,18 +48,18 @@ def test_numbers_are_read_as_protobuf_writes_them(version: int, axis: int) -> No
 @example(b"\xff" * 11)
 @example(b"\x00\x00")
 def test_any_bytes_are_read_or_refused(message: bytes) -> None:
-    """Nothing but this one error, and nothing beyond the end."""
+    """No other error occurs, and no field extends past the end."""
     try:
-        found = list(fields(memoryview(message)))
+        parts = list(fields(memoryview(message)))
     except MalformedError:
         return
-    assert sum(len(field.value) for field in found if isinstance(field.value, memoryview)) < max(len(message), 1)
+    assert sum(len(field.value) for field in parts if isinstance(field.value, memoryview)) < max(len(message), 1)
 
 
 @given(st.binary(max_size=200))
 @example(b"")
 def test_any_bytes_as_a_file(message: bytes) -> None:
-    """Protobuf reads some of them, such as none at all, as a model with nothing in it."""
+    """Protobuf reads some of them, for example no bytes at all, as an empty model."""
     fault = onnx_fault(message)
     assert fault is not None
     assert "\n" not in fault
@@ -71,8 +71,8 @@ def test_any_part_of_a_file(content: bytes, data: st.DataObject) -> None:
     assert onnx_fault(content[:end]) is not None
 
 
-def test_parts_within_parts_without_end() -> None:
-    """A graph in an attribute of a node of a graph …, each written by its number in onnx.proto."""
+def test_too_deeply_nested_parts() -> None:
+    """A graph in an attribute of a node of a graph, 200 times, written by the field numbers of onnx.proto."""
     graph = b""
     for _ in range(200):
         graph = write_bytes(1, write_bytes(5, write_bytes(6, graph)))
@@ -91,34 +91,34 @@ def test_an_exported_file_is_whole(content: bytes) -> None:
 
 
 @given(st.data())
-def test_any_bit_that_is_flipped(content: bytes, data: st.DataObject) -> None:
+def test_any_flipped_bit(content: bytes, data: st.DataObject) -> None:
     altered = bytearray(content)
     altered[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     assert onnx_fault(bytes(altered)) is not None
 
 
-def test_what_an_altered_file_is_told(content: bytes) -> None:
-    place = content.index(b"layer_0/lstm/W")
-    altered = content[:place] + b"L" + content[place + 1 :]
+def test_the_faults_of_an_altered_and_an_unsealed_file(content: bytes) -> None:
+    position = content.index(b"layer_0/lstm/W")
+    altered = content[:position] + b"L" + content[position + 1 :]
     assert onnx_fault(altered) == (
-        "was altered since it was exported: its hash does not match; take the file as it was, or export the run again"
+        "was altered since it was exported: its hash does not match; take the original file, or export the run again"
     )
     assert onnx_fault(content[:-76]) == (
-        "carries no seal, so Recurrent Zoo did not write it, or an older one did; export the run again"
+        "carries no seal, so Recurrent Zoo did not write it, or an older version did; export the run again"
     )
 
 
-def test_metadata_are_added_without_reading_the_rest(content: bytes) -> None:
-    """The same bytes, then the entry, then the seal, as often as one likes; onnx and ONNX Runtime see one seal."""
+def test_metadata_are_added_without_parsing_the_rest(content: bytes) -> None:
+    """The unchanged bytes, the entry and the seal, any number of times; onnx reads one seal."""
     once = seal_onnx(content, {"note": "ü" * 200})
     twice = seal_onnx(once, {"more": ""})
     assert once.startswith(content[:-76])
     assert twice.startswith(once[:-76])
     assert seal_fault(twice) is None
     file = onnx.load_from_string(twice)
-    onnx.checker.check_model(file, full_check=True)  # which refuses an entry that is there twice
-    found = {entry.key: entry.value for entry in file.metadata_props}
-    assert (found["note"], found["more"], list(found)[-1]) == ("ü" * 200, "", "sha256")
+    onnx.checker.check_model(file, full_check=True)  # which rejects duplicate keys
+    metadata = {entry.key: entry.value for entry in file.metadata_props}
+    assert (metadata["note"], metadata["more"], list(metadata)[-1]) == ("ü" * 200, "", "sha256")
 
 
 # --- other files and libraries --------------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ def as_constant(file: ModelProto, tensor: TensorProto) -> None:
     file.graph.node.append(helper.make_node("Constant", [], ["c"], value=tensor))
 
 
-def as_one_of_several(file: ModelProto, tensor: TensorProto) -> None:
+def as_an_element_of_a_list(file: ModelProto, tensor: TensorProto) -> None:
     file.graph.node.append(helper.make_node("Strange", [], ["c"], values=[tensor]))
 
 
@@ -199,7 +199,7 @@ def in_the_training(file: ModelProto, tensor: TensorProto) -> None:
         as_sparse_weight,
         as_sparse_indices,
         as_constant,
-        as_one_of_several,
+        as_an_element_of_a_list,
         in_a_body,
         in_a_function,
         in_a_function_default,
@@ -209,7 +209,7 @@ def in_the_training(file: ModelProto, tensor: TensorProto) -> None:
 def test_weights_in_another_file(
     put: Callable[[ModelProto, TensorProto], None], tensor: TensorProto, content: bytes
 ) -> None:
-    """Wherever a file may have a tensor, and even under a good seal."""
+    """Wherever a file may have a tensor, even with a valid seal."""
     file = onnx.load_from_string(content)
     put(file, tensor)
     assert onnx_fault(seal_onnx(file.SerializeToString(), {})) == EXTERNAL
@@ -224,13 +224,13 @@ def test_a_custom_operator(content: bytes) -> None:
     function.functions.append(helper.make_function("mine", "F", ["x"], ["y"], [custom()], []))
     for file in (graph, body, function):
         assert contents_fault(file.SerializeToString()) == (
-            "has the operator my.ops.Mine, which only a library of custom operators brings, and none is loaded; export "
-            "the run again"
+            "has the operator my.ops.Mine, which only a library of custom operators provides, and none is loaded; "
+            "export the run again"
         )
 
 
 def test_operators_that_need_no_library(content: bytes) -> None:
-    """ONNX Runtime's own, and functions that the file brings."""
+    """Operators of ONNX Runtime, and functions that the file defines."""
     file = onnx.load_from_string(content)
     file.graph.node.append(helper.make_node("DynamicQuantizeLSTM", ["x"], ["y"], domain="com.microsoft"))
     file.functions.append(
@@ -240,7 +240,7 @@ def test_operators_that_need_no_library(content: bytes) -> None:
     assert contents_fault(file.SerializeToString()) is None
 
 
-def test_a_good_file_of_somebody_else(tmp_path: Path) -> None:
+def test_a_valid_file_of_another_program(tmp_path: Path) -> None:
     content = foreign_file(tmp_path / "a.onnx").read_bytes()
     assert contents_fault(content) is None
     assert onnx_fault(content) is not None

@@ -1,6 +1,6 @@
-"""How ONNX Runtime is asked, above all for CUDA, which most machines that run this have not.
+"""Requests to ONNX Runtime for a provider, and its availability, mostly for CUDA on machines without a GPU.
 
-CUDA itself is proven in tests/gpu; here a stand-in for ONNX Runtime's session tells what it was asked.
+CUDA itself is proven in tests/gpu. Here a fake of ONNX Runtime's session records its arguments.
 """
 
 from __future__ import annotations
@@ -19,57 +19,59 @@ from zoo.runtime.providers import PlacedNode, unavailable
 from zoo.runtime.session import OnnxSession
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-Asked = list[dict[str, Any]]
+Calls = list[dict[str, Any]]
 
 
-class Session:
-    """Says which providers it got."""
+class FakeSession:
+    """Session of ONNX Runtime with given providers."""
 
-    def __init__(self, got: list[str]) -> None:
-        self.get_providers = lambda: got
+    def __init__(self, providers: list[str]) -> None:
+        self.get_providers = lambda: providers
 
 
-def stand_in(asked: Asked, got: list[str]) -> Callable[..., Session]:
-    def start(model: object, options: ort.SessionOptions, **arguments: Any) -> Session:
-        asked.append(arguments)
-        return Session(got)
+def fake_session(calls: Calls, providers: list[str]) -> Callable[..., FakeSession]:
+    """Return a replacement for ``InferenceSession`` that records its arguments in ``calls``."""
+
+    def start(model: object, options: ort.SessionOptions, **arguments: Any) -> FakeSession:
+        calls.append(arguments)
+        return FakeSession(providers)
 
     return start
 
 
 @pytest.mark.parametrize(("strict", "tf32"), [(True, "0"), (False, "1")])
-def test_cuda_is_asked_for_and_may_not_fall_back(strict: bool, tf32: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """TF32 off in the strict mode and on as by itself in the other; nodes that CUDA lacks may run on the CPU."""
-    asked: Asked = []
+def test_cuda_is_requested_without_fallback(strict: bool, tf32: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TF32 is disabled in strict mode only; nodes that CUDA does not support may run on the CPU."""
+    calls: Calls = []
     monkeypatch.setattr(providers, "unavailable", lambda _: None)
-    monkeypatch.setattr(ort, "InferenceSession", stand_in(asked, [CUDA, CPU]))
+    monkeypatch.setattr(ort, "InferenceSession", fake_session(calls, [CUDA, CPU]))
     providers.start(b"", Path("model.onnx"), "cuda", strict=strict, threads=None)
-    assert asked == [{"providers": [(CUDA, {"use_tf32": tf32}), CPU], "enable_fallback": 0}]
+    assert calls == [{"providers": [(CUDA, {"use_tf32": tf32}), CPU], "enable_fallback": 0}]
 
 
-def test_a_provider_that_is_left_out_in_silence_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """ONNX Runtime logs a line and goes on with the CPU alone."""
+def test_a_silently_dropped_provider_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime logs a line and continues with the CPU only."""
     monkeypatch.setattr(providers, "unavailable", lambda _: None)
-    monkeypatch.setattr(ort, "InferenceSession", stand_in([], [CPU]))
+    monkeypatch.setattr(ort, "InferenceSession", fake_session([], [CPU]))
     with pytest.raises(zoo.RunError, match=f"ONNX Runtime could not start {CUDA}"):
         providers.start(b"", Path("model.onnx"), "cuda", strict=True, threads=None)
 
 
-# --- why a provider is not there ------------------------------------------------------------------------------------
+# --- unavailable providers ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def asked_anew(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The answer is kept for the process; here it is worked out again, with CUDA compiled in."""
+def uncached(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Patch that bypasses the cache of `unavailable`, in a build with CUDA and without missing libraries."""
     monkeypatch.setattr(providers, "unavailable", unavailable.__wrapped__)
     monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, CPU])
-    monkeypatch.setattr(ort, "preload_dlls", lambda: print("what it does not find"))
+    monkeypatch.setattr(ort, "preload_dlls", lambda: print("a missing library"))
     monkeypatch.setattr(providers, "missing_libraries", lambda _: {})
     return monkeypatch
 
 
 def missing_library(path: str, mode: int) -> None:
-    """Of one that another library needs, where there is no ``ldd`` to name it."""
+    """Fail for a library that another one needs, as without ``ldd``."""
     raise OSError("libcudnn.so.9: cannot open shared object file: No such file or directory")
 
 
@@ -92,9 +94,9 @@ def no_device(model: object, options: object, **arguments: object) -> None:
     ],
 )
 def test_a_library_that_does_not_load(
-    library: Callable[..., None], reason: str, asked_anew: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    library: Callable[..., None], reason: str, uncached: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked_anew.setattr("zoo.runtime.providers.ctypes.CDLL", library)
+    uncached.setattr("zoo.runtime.providers.ctypes.CDLL", library)
     assert providers.unavailable("cuda") == reason
     assert capsys.readouterr().out == ""
 
@@ -106,43 +108,43 @@ def test_a_library_that_does_not_load(
         (["libcublas.so.13", "libcurand.so.10", "libcudnn.so.9"], "libcublas.so.13 not found, and 2 more"),
     ],
 )
-def test_libraries_that_are_missing(missing: list[str], reason: str, asked_anew: pytest.MonkeyPatch) -> None:
-    asked_anew.setattr(providers, "missing_libraries", lambda _: dict.fromkeys(missing, "a package"))
+def test_libraries_that_are_missing(missing: list[str], reason: str, uncached: pytest.MonkeyPatch) -> None:
+    uncached.setattr(providers, "missing_libraries", lambda _: dict.fromkeys(missing, "a package"))
     assert providers.unavailable("cuda") == reason
 
 
-def test_alone_means_without_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: Asked = []
-    monkeypatch.setattr(ort, "InferenceSession", stand_in(asked, [CUDA]))
-    assert providers.refusal_alone(b"", "cuda") is None
-    assert asked == [{"providers": [(CUDA, {})], "enable_fallback": 0}]
+def test_the_cpu_can_be_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: Calls = []
+    monkeypatch.setattr(ort, "InferenceSession", fake_session(calls, [CUDA]))
+    assert providers.refusal_without_cpu(b"", "cuda") is None
+    assert calls == [{"providers": [(CUDA, {})], "enable_fallback": 0}]
     monkeypatch.setattr(ort, "InferenceSession", no_device)
-    assert providers.refusal_alone(b"", "cuda") == "CUDA failure 100: no CUDA-capable device is detected"
+    assert providers.refusal_without_cpu(b"", "cuda") == "CUDA failure 100: no CUDA-capable device is detected"
 
 
 def test_onnx_runtime_knows_the_option_that_forbids_the_cpu(tmp_path: Path) -> None:
-    """It refuses every file then, since here the CPU is all there is; its words are what the report tells."""
-    refusal = providers.refusal_alone(write(make_model("lstm"), tmp_path).read_bytes(), "cpu")
+    """On the CPU provider it then refuses every file; the report contains its message."""
+    refusal = providers.refusal_without_cpu(write(make_model("lstm"), tmp_path).read_bytes(), "cpu")
     assert refusal is not None
     assert "disabled fallback to the CPU EP" in refusal
 
 
-def test_a_machine_without_a_gpu(asked_anew: pytest.MonkeyPatch) -> None:
-    """With every library there, as in a container: the model of one node tells."""
-    asked_anew.setattr("zoo.runtime.providers.ctypes.CDLL", lambda *_, **__: None)
-    asked_anew.setattr(ort, "InferenceSession", no_device)
+def test_a_machine_without_a_gpu(uncached: pytest.MonkeyPatch) -> None:
+    """All libraries exist, as in a container; running the model of one node fails."""
+    uncached.setattr("zoo.runtime.providers.ctypes.CDLL", lambda *_, **__: None)
+    uncached.setattr(ort, "InferenceSession", no_device)
     assert providers.unavailable("cuda") == "CUDA failure 100: no CUDA-capable device is detected"
 
 
-def test_a_build_without_cuda(asked_anew: pytest.MonkeyPatch) -> None:
-    asked_anew.setattr(ort, "get_available_providers", lambda: [CPU])
+def test_a_build_without_cuda(uncached: pytest.MonkeyPatch) -> None:
+    uncached.setattr(ort, "get_available_providers", lambda: [CPU])
     assert providers.unavailable("cuda") == (
         f"this build of ONNX Runtime has no {CUDA}; install onnxruntime-gpu in place of onnxruntime"
     )
     assert providers.unavailable("cpu") is None
 
 
-def test_one_node_runs_where_the_provider_does() -> None:
+def test_the_model_of_one_node_runs_on_the_cpu() -> None:
     assert providers._start_fault("cpu") is None
 
 
@@ -152,11 +154,11 @@ def test_placement_names_every_node(tmp_path: Path) -> None:
     assert {node.provider for node in placement} == {CPU}
 
 
-# --- what a file is read as -----------------------------------------------------------------------------------------
+# --- the format of a file -------------------------------------------------------------------------------------------
 
 
-def test_the_other_format_of_onnx_runtime_is_never_read(tmp_path: Path) -> None:
-    """A flatbuffer, which no check here looks into; ONNX Runtime left to itself takes it by its 4th to 7th byte."""
+def test_the_flatbuffer_format_of_onnx_runtime_is_never_read(tmp_path: Path) -> None:
+    """No check here parses it; by default ONNX Runtime recognises it by bytes 4 to 7, from 0."""
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.optimized_model_filepath = str(tmp_path / "model.ort")
@@ -170,7 +172,7 @@ def test_the_other_format_of_onnx_runtime_is_never_read(tmp_path: Path) -> None:
 
 
 def test_every_session_begins_with_the_same_options() -> None:
-    """But for the script that bisect leaves, which names a file by its path and needs no zoo."""
+    """Except in the script that bisect writes, which does not import zoo."""
     root = Path(zoo.__file__).parent
     makers = {str(path.relative_to(root)) for path in root.rglob("*.py") if ".SessionOptions(" in path.read_text()}
     assert makers == {"runtime/providers.py", "bisect/folder.py"}

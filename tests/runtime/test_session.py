@@ -1,4 +1,4 @@
-"""A session: lengths, states and fixed steps, as a program gives them."""
+"""`OnnxSession`: lengths, states and a fixed number of steps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def refused(session: OnnxSession, *arguments: Any) -> str:
     return str(caught.value)
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_file(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     with pytest.raises(zoo.RunError) as caught:
         OnnxSession(path)
@@ -35,8 +35,8 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_lengths_of_any_integer_dtype(dtype: str, tmp_path: Path) -> None:
     session = OnnxSession(write(make_model("lstm", takes_lengths=True), tmp_path))
     lengths = np.array([2, 5, 1])
-    wanted, found = (session.run(draw(3, 5), lengths.astype(kind)) for kind in ("int64", dtype))
-    assert all(np.array_equal(wanted[name], found[name]) for name in wanted)
+    expected, actual = (session.run(draw(3, 5), lengths.astype(kind)) for kind in ("int64", dtype))
+    assert all(np.array_equal(expected[name], actual[name]) for name in expected)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bool", "complex64", "str"])
@@ -49,7 +49,7 @@ def test_lengths_that_are_no_integers(dtype: str, tmp_path: Path) -> None:
 
 
 def test_tokens_that_are_no_integers(tmp_path: Path) -> None:
-    """A number with a fraction would be cut, and a text is no number."""
+    """Conversion would truncate fractions; texts are never converted."""
     session = OnnxSession(write(make_model("lstm", encoder=zoo.OneHot(4)), tmp_path))
     assert refused(session, np.array([[0.5, 1.0]])) == (
         "model.onnx: x: contains values of type float64, expected integers, one per token; convert whole numbers with "
@@ -66,25 +66,25 @@ def test_tokens_that_are_no_integers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("initial", [7, [7]])
-def test_states_that_are_not_given_start_as_the_file_says(initial: object, tmp_path: Path) -> None:
+def test_missing_states_have_the_initial_value_of_the_file(initial: object, tmp_path: Path) -> None:
     session = OnnxSession(counting_file(tmp_path / "a.onnx", initial))
     x = np.ones((2, 3, 2), np.float32)
-    found = session.run(x)
-    assert found["y"].tolist() == [[13.0], [13.0]]
-    assert found["next_state_0_steps"].tolist() == [[10], [10]]
+    outputs = session.run(x)
+    assert outputs["y"].tolist() == [[13.0], [13.0]]
+    assert outputs["next_state_0_steps"].tolist() == [[10], [10]]
     again = session.run(x, states={"state_0_steps": np.array([[0], [100]])})
     assert again["y"].tolist() == [[6.0], [106.0]]
     assert session.run(x)["y"].tolist() == [[13.0], [13.0]]
 
 
 def test_any_subset_of_the_states(tmp_path: Path) -> None:
-    """Of an LSTM's two, whose file starts them with 0."""
+    """One of the two states of an LSTM; the file initialises both with 0."""
     session = OnnxSession(write(make_model("lstm", pooling=None), tmp_path, streaming=True))
     x, h, zero = draw(2, 3), np.full((2, 5), 0.5, np.float32), np.zeros((2, 5), np.float32)
     both = session.run(x, states={"state_0_h": h, "state_0_c": zero})
-    one = session.run(x, states={"state_0_h": h})
-    assert all(np.array_equal(both[name], one[name]) for name in both)
-    assert not np.array_equal(session.run(x)["logits"], one["logits"])
+    partial = session.run(x, states={"state_0_h": h})
+    assert all(np.array_equal(both[name], partial[name]) for name in both)
+    assert not np.array_equal(session.run(x)["logits"], partial["logits"])
 
 
 @pytest.mark.parametrize(
@@ -103,20 +103,20 @@ def test_states_that_do_not_fit(states: dict[str, Any], reason: str, tmp_path: P
     assert refused(session, np.ones((2, 3, 2), np.float32), None, states) == f"a.onnx: {reason}"
 
 
-def test_states_of_a_file_that_has_none(tmp_path: Path) -> None:
+def test_states_for_a_file_without_states(tmp_path: Path) -> None:
     session = OnnxSession(write(make_model("lstm"), tmp_path))
     states = {"state_0_h": np.zeros((1, 5), np.float32)}
     assert refused(session, draw(1, 2), None, states) == "model.onnx: takes no state 'state_0_h'; its states are: none"
 
 
 @pytest.mark.parametrize(("initial", "dtype"), [([1, 2], "int64"), ("a", "int64"), (0, "int65"), (0, "str"), (0, "O")])
-def test_contracts_that_cannot_be_understood(initial: object, dtype: str, tmp_path: Path) -> None:
-    with pytest.raises(zoo.RunError, match="tell of its states in a way that cannot be understood; export the run"):
+def test_malformed_entries_for_states(initial: object, dtype: str, tmp_path: Path) -> None:
+    with pytest.raises(zoo.RunError, match="its metadata entry 'states' is malformed; export the run"):
         OnnxSession(counting_file(tmp_path / "a.onnx", initial, dtype))
 
 
-def test_a_contract_of_another_type_than_the_input(tmp_path: Path) -> None:
-    with pytest.raises(zoo.RunError, match="has other inputs or outputs than its metadata say; export the run again"):
+def test_an_entry_with_another_dtype_than_the_input(tmp_path: Path) -> None:
+    with pytest.raises(zoo.RunError, match="has inputs or outputs that differ from its metadata; export the run again"):
         OnnxSession(counting_file(tmp_path / "a.onnx", 0, "float32"))
 
 
@@ -130,7 +130,7 @@ def test_a_fixed_number_of_steps(steps: int, tmp_path: Path) -> None:
     file.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 8
     session = OnnxSession(rewrite(path, file))
     assert refused(session, draw(2, steps)) == (
-        f"model.onnx: takes exactly 8 steps, since it was exported so, got {steps}; give that many, or export the run "
-        "with another lowering"
+        f"model.onnx: takes exactly 8 steps, the number it was exported for, got {steps}; give that many, or export "
+        "the run with another lowering"
     )
     assert session.run(draw(2, 8))["logits"].shape == (2, 10)

@@ -1,4 +1,4 @@
-"""`zoo verify`: a file on another machine, where there is neither torch nor onnx."""
+"""`zoo verify`: verification of a file on a machine without torch and onnx."""
 
 from __future__ import annotations
 
@@ -22,54 +22,54 @@ from zoo.runtime.verify import verify
 from zoo_onnx import OnnxExporter
 
 
-def made(folder: Path, *, streaming: bool = False, change: float = 0.0, proof: str | None = None) -> Path:
-    """A file with its golden output, of a model whose head has been changed since; and with the verdict of a proof."""
+def make_file(folder: Path, *, streaming: bool = False, change: float = 0.0, proof: str | None = None) -> Path:
+    """Write a file with golden outputs; ``change`` is added to a weight afterwards, ``proof`` is the stored verdict."""
     model = make_model("lstm", hidden_size=8, pooling=None)
     example = golden(model, sequences(draw(2, 6)))
     if change:
         next(model.head.parameters()).data[0, 0] += change
     path = write(model, folder, streaming=streaming)
-    said = {"name": "small", "lowering": "auto", "versions": json.dumps({"torch": "1.0", "python": "3.9"})}
+    metadata = {"name": "small", "lowering": "auto", "versions": json.dumps({"torch": "1.0", "python": "3.9"})}
     verdict = {} if proof is None else {"parity": json.dumps({"verdict": proof})}
-    OnnxExporter().annotate(path, {**said, **verdict, **example.to_metadata()})
+    OnnxExporter().annotate(path, {**metadata, **verdict, **example.to_metadata()})
     return path
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made(tmp_path_factory.mktemp("verify"))
+    return make_file(tmp_path_factory.mktemp("verify"))
 
 
 @pytest.mark.parametrize("streaming", [False, True])
 def test_a_whole_file(streaming: bool, tmp_path: Path) -> None:
-    found = verify(made(tmp_path, streaming=streaming))
-    assert (found["verdict"], found["reasons"]) == ("verified", [])
-    assert found["checks"] == dict.fromkeys(("stands alone", "seal", "loads", "golden output"), "ok")
-    assert [(one["name"], one["status"]) for one in found["outputs"]] == [
+    report = verify(make_file(tmp_path, streaming=streaming))
+    assert (report["verdict"], report["reasons"]) == ("verified", [])
+    assert report["checks"] == dict.fromkeys(("stands alone", "seal", "loads", "golden output"), "ok")
+    assert [(output["name"], output["status"]) for output in report["outputs"]] == [
         ("logits", "passed"),
         ("probabilities", "passed"),
     ]
-    assert all(0 <= one["over_budget"] <= 1 for one in found["outputs"])
-    assert (found["opset"], found["name"], found["precision"]) == ("20", "small", "float32")
-    assert found.get("takes") == ("chunks" if streaming else None)
-    assert found["versions"]["file"]["torch"] == "1.0"
-    assert found["recurrent"] == {"CPUExecutionProvider": 1}
+    assert all(0 <= output["over_budget"] <= 1 for output in report["outputs"])
+    assert (report["opset"], report["name"], report["precision"]) == ("20", "small", "float32")
+    assert report.get("takes") == ("chunks" if streaming else None)
+    assert report["versions"]["file"]["torch"] == "1.0"
+    assert report["recurrent"] == {"CPUExecutionProvider": 1}
 
 
-def test_one_flipped_bit_anywhere_is_found(file: Path) -> None:
-    """400 places drawn over the whole file, its ends and the seal included."""
+def test_one_flipped_bit_is_detected(file: Path) -> None:
+    """At 400 positions drawn over the whole file, including both ends and the seal."""
     content = bytearray(file.read_bytes())
     generator = np.random.default_rng(0)
     ends = [*range(8), *range(len(content) - 80, len(content))]
-    for place in [*ends, *generator.integers(len(content), size=400 - len(ends))]:
+    for position in [*ends, *generator.integers(len(content), size=400 - len(ends))]:
         bit = 1 << int(generator.integers(8))
-        content[place] ^= bit
-        assert onnx_fault(bytes(content)) is not None, place
-        content[place] ^= bit
+        content[position] ^= bit
+        assert onnx_fault(bytes(content)) is not None, position
+        content[position] ^= bit
     assert onnx_fault(bytes(content)) is None
 
 
-def test_a_flipped_bit_in_the_command(file: Path, tmp_path: Path) -> None:
+def test_the_command_reports_a_flipped_bit(file: Path, tmp_path: Path) -> None:
     content = bytearray(file.read_bytes())
     content[content.index(b"layer_0") + 400] ^= 1
     path = tmp_path / "flipped.onnx"
@@ -81,34 +81,34 @@ def test_a_flipped_bit_in_the_command(file: Path, tmp_path: Path) -> None:
     assert outcome.stderr.count("\n") == 1
 
 
-def test_a_file_that_computes_something_else(tmp_path: Path) -> None:
-    """Sealed as it is: the golden output tells."""
-    found = verify(made(tmp_path, change=1e-3))
-    assert found["verdict"] == "not verified"
-    assert found["checks"]["seal"] == "ok"
-    assert found["checks"]["golden output"].startswith("logits: error ")
-    assert found["outputs"][0]["over_budget"] > 1
+def test_a_file_with_wrong_golden_outputs(tmp_path: Path) -> None:
+    """The seal is valid; only the golden outputs differ."""
+    report = verify(make_file(tmp_path, change=1e-3))
+    assert report["verdict"] == "not verified"
+    assert report["checks"]["seal"] == "ok"
+    assert report["checks"]["golden output"].startswith("logits: error ")
+    assert report["outputs"][0]["over_budget"] > 1
 
 
-def test_a_file_that_wants_another_file_is_not_run(file: Path, tmp_path: Path) -> None:
+def test_a_file_that_needs_another_file_is_not_run(file: Path, tmp_path: Path) -> None:
     model = onnx.load(file)
     path = tmp_path / "outside.onnx"
     onnx.save(model, path, save_as_external_data=True, size_threshold=0, location="weights.bin")
-    found = verify(path)
-    assert found["verdict"] == "not verified"
-    assert list(found["checks"]) == ["stands alone"]
-    assert "keeps the weight" in found["reasons"][0]
+    report = verify(path)
+    assert report["verdict"] == "not verified"
+    assert list(report["checks"]) == ["stands alone"]
+    assert "keeps the weight" in report["reasons"][0]
 
 
 def test_a_file_that_passed_its_proof(tmp_path: Path) -> None:
-    found = verify(made(tmp_path, proof="passed"))
-    assert (found["verdict"], found["checks"]["proof"], found["notes"]) == ("verified", "ok", {})
+    report = verify(make_file(tmp_path, proof="passed"))
+    assert (report["verdict"], report["checks"]["proof"], report["notes"]) == ("verified", "ok", {})
 
 
 @pytest.mark.parametrize("verdict", ["failed", "ill-conditioned", "inconclusive"])
 def test_a_file_that_did_not_pass_its_proof(verdict: str, tmp_path: Path) -> None:
-    """Everything else about it is right: it is as it was written, and computes here what its golden output says."""
-    path = made(tmp_path, proof=verdict)
+    """The seal is valid and the golden outputs are correct; only the verdict is not *passed*."""
+    path = make_file(tmp_path, proof=verdict)
     outcome = run_zoo("verify", path)
     assert outcome.exit_code == 4
     assert outcome.stdout.startswith(f"{path}: not verified\n")
@@ -116,20 +116,20 @@ def test_a_file_that_did_not_pass_its_proof(verdict: str, tmp_path: Path) -> Non
     assert f"  proof          FAILED  {reason}\n" in outcome.stdout
     assert outcome.stderr == f"error: {path}: proof: {reason}\n"
     report = json.loads(run_zoo("verify", path, "--json").stdout)
-    assert {name: said for name, said in report["checks"].items() if said != "ok"} == {"proof": reason}
+    assert {name: result for name, result in report["checks"].items() if result != "ok"} == {"proof": reason}
     allowed = run_zoo("verify", path, "--rejected")
     assert allowed.exit_code == 0
-    assert f"  proof          the verdict in the file is {verdict!r}, and --rejected lets it pass\n" in allowed.stdout
+    assert f"  proof          the verdict in the file is {verdict!r}, and --rejected accepts it\n" in allowed.stdout
 
 
 def test_a_file_without_a_verdict_is_no_fault(file: Path) -> None:
-    """An exporter called from Python writes none."""
+    """An exporter that is called from Python writes no verdict."""
     outcome = run_zoo("verify", file)
     assert outcome.exit_code == 0
     assert "  proof          no verdict in the file\n" in outcome.stdout
-    found = verify(file)
-    assert found["notes"] == {"proof": "no verdict in the file"}
-    assert "proof" not in found["checks"]
+    report = verify(file)
+    assert report["notes"] == {"proof": "no verdict in the file"}
+    assert "proof" not in report["checks"]
 
 
 @pytest.mark.parametrize("sealed", [True, False])
@@ -138,12 +138,12 @@ def test_a_file_without_a_golden_output(sealed: bool, tmp_path: Path) -> None:
     if not sealed:
         rewrite(path, onnx.load(path))
         onnx.save(onnx.load(path), path)
-    found = verify(path)
-    assert found["verdict"] == "not verified"
-    assert found["checks"]["golden output"].startswith("cannot be worked out: ")
+    report = verify(path)
+    assert report["verdict"] == "not verified"
+    assert report["checks"]["golden output"].startswith("cannot be computed: ")
 
 
-def test_what_is_no_model(tmp_path: Path) -> None:
+def test_files_that_are_no_models(tmp_path: Path) -> None:
     path = tmp_path / "a.onnx"
     path.write_bytes(b"hello")
     assert run_zoo("verify", path).exit_code == 4
@@ -160,7 +160,7 @@ def test_a_provider_that_cannot_run(file: Path) -> None:
 
 
 def test_the_command_needs_neither_torch_nor_onnx(file: Path) -> None:
-    """In a process of its own, where both cannot be imported."""
+    """In a separate process in which neither can be imported."""
     program = (
         "import sys\n"
         "sys.modules['torch'] = sys.modules['onnx'] = sys.modules['onnx_ir'] = None\n"
@@ -168,9 +168,9 @@ def test_the_command_needs_neither_torch_nor_onnx(file: Path) -> None:
         "from zoo.cli.main import main\n"
         "main()\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["verdict"] == "verified"
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    assert json.loads(process.stdout)["verdict"] == "verified"
 
 
 def test_the_table(file: Path) -> None:

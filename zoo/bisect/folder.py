@@ -66,7 +66,7 @@ def _expected(model: Model, bad: Seen, view: View) -> tuple[Array, Array]:
     """The exact value and its budget in the layout of the file; infinite where nothing is judged."""
     expected, probe = bad.expected, bad.probe
     exact = expected.exact.astype(np.float64)
-    each = np.where(np.arange(expected.steps) < expected.judged, expected.budget, np.inf)
+    each = np.where(np.arange(expected.steps) < expected.judged_steps, expected.budget, np.inf)
     by_step = has_steps(model, probe.value)
     budget = np.zeros_like(exact) + (each.reshape(-1, *(1,) * (exact.ndim - 2)) if by_step else each)
     if expected.padding is not None:

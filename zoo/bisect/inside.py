@@ -181,7 +181,7 @@ def first_wrong(expected: Expected, found: Array, *, timed: bool) -> Moment | No
     by_step = (
         error.reshape(len(error), steps, -1).max(2, initial=0.0) if timed else error.reshape(len(error), 1, -1).max(2)
     )
-    over = (by_step > expected.budget[None]).any(0)[: expected.judged]
+    over = (by_step > expected.budget[None]).any(0)[: expected.judged_steps]
     if not over.any():
         return None
     place = int(over.argmax())

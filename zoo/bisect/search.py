@@ -23,7 +23,7 @@ from zoo.errors import ParityError
 from zoo.exporting.dissection import Difference, Dissection, Probe
 from zoo.exporting.exporter import Exporter, ExportOptions, Lowering, Precision
 from zoo.nn.model import Model
-from zoo.parity import KEPT, judge, with_weights
+from zoo.parity import WEIGHT_FORMATS, judge, with_weights
 from zoo.proof.cases import Case
 from zoo.proof.expectations import Expectations
 from zoo.proof.oracle import Oracle
@@ -55,7 +55,7 @@ class Suspect:
     def precision(self) -> str:
         """Whose roundings the file may make, by what it says that it keeps its weights in."""
         told = self.session.metadata.get(PRECISION, "float32")
-        return with_weights("float32", told if told in KEPT else "float32")
+        return with_weights("float32", told if told in WEIGHT_FORMATS else "float32")
 
     @property
     def options(self) -> ExportOptions:

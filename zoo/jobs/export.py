@@ -25,7 +25,7 @@ from zoo.run.lock import locked
 from zoo.run.model_card import write_card
 from zoo.run.run import Run
 from zoo.runtime.golden import PRECISION
-from zoo.runtime.placement import add_differences
+from zoo.runtime.placement import add_unpredicted
 from zoo.versions import versions
 
 REJECTED = "rejected"
@@ -64,7 +64,7 @@ class ExportedFile:
         compare = prove_streaming if self.streaming else prove
         report = compare(model, path, sample, providers, self.exporter.faults(path), progress)
         if any(one["provider"] != "cpu" and one["status"] != "unavailable" for one in report["providers"]):
-            add_differences(report, self.exporter.placement(path))
+            add_unpredicted(report, self.exporter.placement(path))
         return report
 
     def beside_float32(

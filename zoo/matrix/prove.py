@@ -18,7 +18,7 @@ from zoo.exporting.exporter import Exporter, ExportOptions
 from zoo.matrix.points import OPSETS, Point, Subject, Variant, draw_points, left_out
 from zoo.nn.cell_checks import check_cells
 from zoo.nn.model import Model
-from zoo.parity import Array, judge, tells_apart
+from zoo.parity import Array, distinguishable, judge
 from zoo.proof.cases import torch_outputs
 from zoo.proof.expectations import Expectations
 from zoo.proof.outcomes import SAME, overall, whose_fault
@@ -205,7 +205,7 @@ def _compare(
     if status != "passed":
         own = judge(wanted, expectations.torch[number])[name]
         return status, over_budget, f"{name}: {worst.reason}{whose_fault(worst, own)}"
-    if any(tells_apart(expected, other[name]) for name, expected in wanted.items()):
+    if any(distinguishable(expected, other[name]) for name, expected in wanted.items()):
         return status, over_budget, ""
     return "inconclusive", over_budget, f"{next(iter(wanted))}: {SAME}"
 

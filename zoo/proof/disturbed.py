@@ -12,11 +12,11 @@ cancelling. So in some of the draws the functions of a library, and whatever giv
 by the full u, to one side for each kind of operation; equal products of n terms by as many u as pairwise summation has
 roundings, 1 + log2 n (the same, section 4.2).
 
-Where weights are kept in something coarser than what is computed in (`zoo.parity.KEPT`), the operands of products with
-weights are disturbed too. A weight is off by up to half a step, by the same at every step of a sequence, as a rounded
-one is, and by another in each draw. An activation that is made into 8 bits is off by up to half a step of its tensor's
-range, anew each time. What is looked up in a table of embeddings is off as a weight is in a half format; int8 leaves it
-alone.
+Where weights are kept in something coarser than what is computed in (`zoo.parity.WEIGHT_FORMATS`), the operands of
+products with weights are disturbed too. A weight is off by up to half a step, by the same at every step of a sequence,
+as a rounded one is, and by another in each draw. An activation that is made into 8 bits is off by up to half a step of
+its tensor's range, anew each time. What is looked up in a table of embeddings is off as a weight is in a half format;
+int8 leaves it alone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from zoo.parity import ALL_PRECISIONS, KEPT
+from zoo.parity import ALL_PRECISIONS, WEIGHT_FORMATS
 
 PRODUCTS = {"mm": 0, "addmm": 1}
 """The products that a weight can be the right side of, as in ``x @ W``, and the place of their left side. torch makes
@@ -99,7 +99,7 @@ class DisturbedArithmetic(TorchDispatchMode):
     def __init__(self, precision: str, seed: int, draws: int = 1, batch: int = 1, one_sided: int = 0) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.unit_roundoff = ALL_PRECISIONS[precision].unit_roundoff
-        self.kept = KEPT.get(ALL_PRECISIONS[precision].weights or "")
+        self.kept = WEIGHT_FORMATS.get(ALL_PRECISIONS[precision].weights or "")
         self.draws, self.batch, self.one_sided = draws, batch, one_sided
         self._sides: dict[str, Tensor] = {}
         self._errors: dict[tuple[object, ...], Tensor] = {}

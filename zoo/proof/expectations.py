@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from zoo.nn.model import Model
-from zoo.parity import Expected, at_their_usual_scale
+from zoo.parity import Expected, with_usual_scale
 from zoo.proof.cases import Case, torch_outputs
 from zoo.proof.oracle import Input, Oracle
 
@@ -37,7 +37,7 @@ class Expectations:
         """For each case, each output by name, as a program of a precision may give it."""
         if precision not in self._known:
             inputs = [Input(case.x, case.lengths, case.states) for case in self._inputs.values()]
-            expected = at_their_usual_scale(self._oracle.expect_each(inputs, precision, self._progress))
+            expected = with_usual_scale(self._oracle.expect_each(inputs, precision, self._progress))
             judged = dict(zip(self._inputs, expected, strict=True))
             self._known[precision] = [judged[key] for key in self._order]
         return self._known[precision]

@@ -21,7 +21,7 @@ def golden(model: Model, sample: Split, steps: int | None = None, kept: str = "f
         model: the trained model, float32 on the CPU.
         sample: sequences from the data, in the user's units; without lengths for a file that takes none.
         steps: how many steps the file takes, where that is fixed: sequences are cut, or repeated and then cut.
-        kept: what the file keeps its weights in: float32, or a key of `zoo.parity.KEPT`.
+        kept: what the file keeps its weights in: float32, or a key of `zoo.parity.WEIGHT_FORMATS`.
     """
     x = sample.x[:SEQUENCES].numpy()
     width = steps or min(x.shape[1], LONGEST)

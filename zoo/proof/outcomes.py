@@ -8,7 +8,7 @@ from itertools import permutations
 from typing import Any
 
 from zoo.nn.readout import CLASS_OUTPUTS
-from zoo.parity import SENSITIVITY_FACTOR, Comparison, Expected, tells_apart
+from zoo.parity import SENSITIVITY_FACTOR, Comparison, Expected, distinguishable
 from zoo.proof.cases import Case
 
 LOOK_AT_THE_CELL = "torch's own float32 error is as large: look at the cell, not at the file"
@@ -119,7 +119,7 @@ def whose_fault(file: Comparison, torch: Comparison) -> str:
 def _proves_nothing(outcomes: Sequence[Outcome]) -> str:
     """Why agreement on an output is no evidence, and what to do: it is zero, or other inputs' answers would pass."""
     pairs = list(_other_inputs(outcomes))
-    if not pairs or any(tells_apart(one.expected, other.expected.exact) for one, other in pairs):
+    if not pairs or any(distinguishable(one.expected, other.expected.exact) for one, other in pairs):
         return ""
     zero = max(one.expected.scale for one in outcomes) == 0
     return ZERO if zero else SAME

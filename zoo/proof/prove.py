@@ -19,8 +19,8 @@ from zoo.proof.expectations import Expectations
 from zoo.proof.observed import apart, copies, largest_over, middling, repeats
 from zoo.proof.outcomes import Outcome, judged_steps, overall, summary, why_not_beyond
 from zoo.runtime.golden import PRECISION
-from zoo.runtime.placement import describe, insist_on_placement
-from zoo.runtime.providers import PROVIDERS, PlacedNode, refusal_alone, unavailable
+from zoo.runtime.placement import placement_summary, require_placement
+from zoo.runtime.providers import PROVIDERS, PlacedNode, refusal_without_cpu, unavailable
 from zoo.runtime.session import OnnxSession, read_onnx
 from zoo.versions import versions
 
@@ -59,7 +59,7 @@ class Made:
     states: bool = False
     """Whether it takes the states before the first step and gives those after the last one."""
     precision: str = "float32"
-    """What it keeps its weights in; see `zoo.parity.KEPT`."""
+    """What it keeps its weights in; see `zoo.parity.WEIGHT_FORMATS`."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -213,7 +213,7 @@ class Wanted(NamedTuple):
             needed = result["provider"] in self.required or report["verdict"] == "unavailable"
             if needed and result["status"] == "unavailable":
                 raise ProviderUnavailable(f"{result['name']}: unavailable: {result['reason']}")
-        insist_on_placement(report, self.asked)
+        require_placement(report, self.asked)
 
 
 def _prove_on(
@@ -258,7 +258,7 @@ def _seen(mode: Mode, path: Path, cases: Sequence[Case], answers: Answers) -> di
     content = read_onnx(path)
     seen = {
         "placement": [{"name": n.name, "operator": n.operator, "provider": n.provider} for n in answers.placement],
-        **describe(content, answers.placement, mode.provider),
+        **placement_summary(content, answers.placement, mode.provider),
         "repeats": answers.repeats,
     }
     if mode.provider == "cpu" or not mode.strict:  # the nodes are placed in the same way in every mode
@@ -267,7 +267,7 @@ def _seen(mode: Mode, path: Path, cases: Sequence[Case], answers: Answers) -> di
     return {
         **seen,
         "memcpy": copies(path, mode.provider, longest.x),
-        "alone": refusal_alone(content, mode.provider) or "starts",
+        "alone": refusal_without_cpu(content, mode.provider) or "starts",
     }
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from zoo.errors import RunError
 from zoo.exporting.exporter import Exporter
 from zoo.files import unwritable
-from zoo.runtime.onnx_seal import gains_metadata_alone
+from zoo.runtime.onnx_seal import only_adds_metadata
 from zoo.runtime.session import read_onnx
 
 _PREFIX = ".export-"
@@ -83,7 +83,7 @@ class Candidate:
             file.write(self.content)
         exporter.annotate(fresh, metadata)
         content = read_onnx(fresh)
-        return content if gains_metadata_alone(self.content, content) else None
+        return content if only_adds_metadata(self.content, content) else None
 
     def placed(self, value: Any, place: Path) -> Any:
         """What a report says, with the place that the file is kept at for its own, which will be gone."""

@@ -1,4 +1,4 @@
-"""Exported models in use, for programs that have neither torch nor onnx: NumPy and ONNX Runtime are all it takes.
+"""Use of exported models in programs with only NumPy and ONNX Runtime; neither torch nor onnx is needed.
 
 ::
 

@@ -1,4 +1,4 @@
-"""What a model says, in the user's units and with the labels' names, from the numbers of its graph. NumPy only."""
+"""Predictions with label names and in the user's units, decoded from the outputs of a graph. Needs NumPy only."""
 
 from __future__ import annotations
 
@@ -13,44 +13,47 @@ from zoo.data.signature import Signature
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model says of one thing: a sequence, or one of its steps."""
+    """Prediction for one sequence or for one step: a class, or the values of the targets."""
 
     step: int | None
-    """Counted from 1: of the sequence, or of the future in a forecast; None where it is about the whole."""
+    """Step of the sequence, or step of the horizon in a forecast, from 1; None for the whole sequence."""
     label: str | None = None
+    """Most probable class; None where the model predicts values."""
     probabilities: Mapping[str, float] = field(default_factory=dict)
-    """By label, in the order of the classes."""
+    """Probability by label, in the order of the classes; empty where the model predicts values."""
     numbers: Mapping[str, float] = field(default_factory=dict)
-    """By target, in the user's units."""
+    """Predicted value by target, in the user's units; empty where the model predicts a class."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answers for one sequence."""
+    """Predictions for one sequence."""
 
     source: str
-    """Where the sequence is from: the file, and the number of the sequence or line where the file holds several; of
-    sequences in memory its number, such as ``[0]``."""
+    """Origin of the sequence. For a file: its path, and the number of the sequence or line if it has several. For
+    sequences in memory: the index, such as ``[0]``."""
     answers: tuple[Answer, ...]
+    """One for the whole sequence, or one for each step, in order."""
     note: str = ""
-    """What makes the answers worth less than others, in words: a text without a word that the model knows. Mostly
-    empty."""
+    """Reason to trust the answers less, such as a text without a known word; usually empty."""
 
 
-def answers(outputs: Mapping[str, NDArray[np.float32]], signature: Signature, valid: int) -> Iterator[Answer]:
-    """The answers for one sequence.
+def decode_outputs(outputs: Mapping[str, NDArray[np.float32]], signature: Signature, length: int) -> Iterator[Answer]:
+    """Yield the answers for one sequence.
 
     Args:
-        outputs: its row of each of the graph's outputs.
-        signature: of the file.
-        valid: how many steps of the sequence count.
+        outputs: the sequence's row of each output of the graph, by name. The row of ``y`` has the shape (targets,) or
+            (horizon, targets), that of ``probabilities`` (classes,) or (time, classes).
+        signature: the signature in the file.
+        length: number of steps of the sequence, without padding.
     """
     if not signature.labels:
-        numbers = outputs["y"].reshape(-1, len(signature.targets))
-        for step, row in enumerate(numbers, 1):
-            named = dict(zip(signature.targets, map(float, row), strict=True))
-            yield Answer(step if signature.horizon else None, numbers=named)
+        values = outputs["y"].reshape(-1, len(signature.targets))
+        for step, row in enumerate(values, 1):
+            numbers = dict(zip(signature.targets, map(float, row), strict=True))
+            yield Answer(step if signature.horizon else None, numbers=numbers)
         return
-    for step, row in enumerate(np.atleast_2d(outputs["probabilities"])[: valid if signature.by_step else None], 1):
+    steps = length if signature.by_step else None
+    for step, row in enumerate(np.atleast_2d(outputs["probabilities"])[:steps], 1):
         probabilities = dict(zip(signature.labels, map(float, row), strict=True))
         yield Answer(step if signature.by_step else None, signature.labels[int(row.argmax())], probabilities)

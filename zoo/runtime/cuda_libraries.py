@@ -1,4 +1,4 @@
-"""The libraries that ONNX Runtime's CUDA provider needs: which are missing, and what brings each. No torch needed."""
+"""Missing libraries of ONNX Runtime's CUDA provider, and the packages that contain them. Does not need torch."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 CUDA_LIBRARY = "libonnxruntime_providers_cuda.so"
+"""File name of the CUDA provider."""
 LATE = ("libcudnn.so.9",)
-"""Loaded when the first operator wants it, and so not among those that the provider's file names. Without cuDNN the
-provider starts, takes RNN, LSTM and GRU, and then fails on them:
+"""Libraries that are loaded with the first operator that needs them, so that the provider's file is not linked to them.
+Without cuDNN the provider starts, is assigned RNN, LSTM and GRU, and then fails on them:
 https://github.com/microsoft/onnxruntime/pull/29252 (ONNX Runtime 1.31)."""
 
 DRIVER = "NVIDIA's driver"
@@ -26,25 +27,31 @@ PACKAGES = {
     "libcurand": "nvidia-curand",
     "libnvrtc": "nvidia-cuda-nvrtc",
 }
-"""What brings a library, by the start of its name: a package of PyPI without what stands for CUDA's version, or the
+"""Source of a library, by its name up to the first dot: a PyPI package without the suffix for CUDA's version, or the
 driver."""
 UNVERSIONED = 13
-"""The CUDA from which on only cuDNN's package has it in its name: nvidia-cublas and nvidia-cudnn-cu13, but
-nvidia-cublas-cu12 (the extras cuda and cudnn of onnxruntime-gpu 1.31: https://pypi.org/project/onnxruntime-gpu/)."""
+"""First major version of CUDA whose packages, except cuDNN's, have no version in their names: nvidia-cublas and
+nvidia-cudnn-cu13, but nvidia-cublas-cu12 (extras cuda and cudnn of onnxruntime-gpu 1.31:
+https://pypi.org/project/onnxruntime-gpu/)."""
 INSTALL = 'pip install "onnxruntime-gpu[cuda,cudnn]"'
-"""Installs all of them, but for the driver, for the CUDA that the installed onnxruntime-gpu is built for."""
-NO_DRIVER = "an NVIDIA GPU with NVIDIA's driver; no Python package brings either"
+"""Command that installs all of them except the driver, for the CUDA version of the installed onnxruntime-gpu."""
+NO_DRIVER = "an NVIDIA GPU with NVIDIA's driver; no Python package contains either"
+"""Advice where the driver is missing."""
 
 _CUBLAS = re.compile(r"^\s*libcublas\.so\.(\d+)", re.MULTILINE)
 _NOT_FOUND = re.compile(r"^\s*(\S+) => not found", re.MULTILINE)
 
 
 def missing_libraries(folder: Path) -> dict[str, str]:
-    """Each library that is needed and not found, and what brings it; nothing where that cannot be told.
+    """Find the libraries that the CUDA provider needs and the system cannot load.
 
     Args:
-        folder: where the provider's own library is. What other packages bring has to be loaded before, as
-            ``onnxruntime.preload_dlls()`` does, since no search path leads to it.
+        folder: folder of the provider's own library. Libraries of other packages are on no search path, so they must be
+            loaded first, for example by ``onnxruntime.preload_dlls()``.
+
+    Returns:
+        For each missing library its package, the driver, or ``?`` where the source is unknown. Empty where ONNX Runtime
+        has no CUDA provider. Without ``ldd`` only the libraries in LATE are checked.
     """
     library = folder / CUDA_LIBRARY
     if not library.is_file():
@@ -52,35 +59,35 @@ def missing_libraries(folder: Path) -> dict[str, str]:
     linked = _ldd(library)
     version = _CUBLAS.search(linked)
     cuda = int(version[1]) if version else UNVERSIONED
-    return {name: _bringer(name, cuda) for name in (*not_found(linked), *LATE) if not _loads(name)}
+    return {name: _source(name, cuda) for name in (*unresolved_libraries(linked), *LATE) if not _loads(name)}
 
 
 def remedies(missing: Mapping[str, str]) -> list[str]:
-    """What a machine needs that lacks these libraries, as `missing_libraries` gives them, before it can use a GPU."""
-    install = [INSTALL] if any(bringer != DRIVER for bringer in missing.values()) else []
+    """Return what to install so that CUDA can run, given the result of `missing_libraries`."""
+    install = [INSTALL] if any(source != DRIVER for source in missing.values()) else []
     return [*install, NO_DRIVER] if DRIVER in missing.values() else install
 
 
-def _bringer(library: str, cuda: int) -> str:
-    """What brings a library for a version of CUDA; ``?`` where that is not known."""
+def _source(library: str, cuda: int) -> str:
+    """Return the package of a library for a major version of CUDA, or the driver; ``?`` where it is unknown."""
     package = PACKAGES.get(library.partition(".")[0], "?")
-    plain = package in ("?", DRIVER) or (cuda >= UNVERSIONED and package != "nvidia-cudnn")
-    return package if plain else f"{package}-cu{cuda}"
+    unversioned = package in ("?", DRIVER) or (cuda >= UNVERSIONED and package != "nvidia-cudnn")
+    return package if unversioned else f"{package}-cu{cuda}"
 
 
-def not_found(told: str) -> Sequence[str]:
-    """The libraries that ``ldd`` does not find, in its order."""
-    return _NOT_FOUND.findall(told)
+def unresolved_libraries(ldd_output: str) -> Sequence[str]:
+    """Return the libraries that ``ldd`` reports as not found, in its order."""
+    return _NOT_FOUND.findall(ldd_output)
 
 
 def _ldd(library: Path) -> str:
-    """What ``ldd`` says, in no language but C; nothing where there is none, as outside Linux."""
+    """Return the untranslated output of ``ldd`` for a library; empty where there is no ``ldd``, as outside Linux."""
     program = shutil.which("ldd")
     if program is None:
         return ""
-    # ldd and the file are this machine's own, and no shell is in between.
-    done = subprocess.run([program, library], capture_output=True, text=True, check=False, env={"LC_ALL": "C"})  # noqa: S603
-    return done.stdout
+    # Both paths come from this machine, and no shell interprets them.
+    process = subprocess.run([program, library], capture_output=True, text=True, check=False, env={"LC_ALL": "C"})  # noqa: S603
+    return process.stdout
 
 
 def _loads(name: str) -> bool:

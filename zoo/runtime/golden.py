@@ -1,7 +1,7 @@
-"""The golden input of an exported file and what it must give for it: whether a machine computes the same. NumPy only.
+"""Golden input of an exported file and its exact outputs, which show whether a machine computes the model correctly.
 
-`zoo.proof.golden_oracle` works it out. What is written is the exact result and its sensitivity to rounding, and not
-what some machine gave: so every machine is judged by the rule of `zoo.parity` alone.
+`zoo.proof.golden_oracle` computes them. The file stores the exact outputs and their sensitivity to rounding, not the
+outputs of some machine, so that `zoo.parity` judges every machine by the same rule. Needs NumPy only.
 """
 
 from __future__ import annotations
@@ -14,42 +14,41 @@ from typing import Self
 
 import numpy as np
 
-from zoo.parity import KEPT, PRECISIONS, Array, Comparison, Expected, judge, with_weights
+from zoo.parity import PRECISIONS, WEIGHT_FORMATS, Array, Comparison, Expected, judge, with_weights
 
 PRECISION = "precision"
-"""The entry of a file's metadata that says what it keeps its weights in, a key of `zoo.parity.KEPT`; float32 where
-there is none."""
+"""Metadata entry with the format of the weights, a key of `zoo.parity.WEIGHT_FORMATS`; float32 where it is absent."""
 _INPUT, _LENGTHS = "golden_input", "golden_lengths"
 
 
 @dataclass(frozen=True)
 class Golden:
-    """An input, and what each output should be."""
+    """Golden input and the expected outputs."""
 
     x: Array
     """(batch, time, features) float32, or (batch, time) tokens int64."""
     lengths: Array | None
-    """(batch,) int64, where the model takes lengths."""
+    """(batch,) int64; None where the model takes no lengths."""
     expected: Mapping[str, Expected]
-    """By the name of the output: at float32, or for a file of lower precision as `golden_precision` says."""
+    """Expected output by name, at the precision that `golden_precision` gives for the file."""
 
     def to_metadata(self) -> dict[str, str]:
-        """Text for a file's metadata: each array as the base64 of a ``.npy`` file; two an output."""
+        """Return metadata entries: the input, and two arrays for each output, each as a ``.npy`` file in base64."""
         arrays = {_INPUT: self.x} | ({} if self.lengths is None else {_LENGTHS: self.lengths})
-        for name, one in self.expected.items():
-            arrays |= {f"golden_{name}": one.exact, f"golden_{name}_sensitivity": one.sensitivity}
+        for name, output in self.expected.items():
+            arrays |= {f"golden_{name}": output.exact, f"golden_{name}_sensitivity": output.sensitivity}
         return {name: _encode(array) for name, array in arrays.items()}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], outputs: Sequence[str]) -> Self:
-        """What `to_metadata` gave.
+        """Read the entries that `to_metadata` wrote.
 
         Args:
-            metadata: of a file.
-            outputs: the names of the file's outputs; those that are states have no golden value.
+            metadata: metadata of a file, text by name.
+            outputs: names of the file's outputs except states, which have no golden value.
 
         Raises:
-            ValueError: where it is missing or damaged.
+            ValueError: if an entry is missing or damaged, or the weight format is unknown.
         """
         try:
             precision = golden_precision(metadata.get(PRECISION, "float32"))
@@ -57,51 +56,64 @@ class Golden:
                 name: [_decode(metadata[key]) for key in (f"golden_{name}", f"golden_{name}_sensitivity")]
                 for name in outputs
             }
-            expected = {name: _expected(exact, moves, precision) for name, (exact, moves) in arrays.items()}
+            expected = {name: _expected(exact, sensitivity, precision) for name, (exact, sensitivity) in arrays.items()}
             lengths = _decode(metadata[_LENGTHS]) if _LENGTHS in metadata else None
             return cls(_decode(metadata[_INPUT]), lengths, expected)
         except (KeyError, OSError, EOFError, MemoryError) as error:
             raise ValueError(f"{error!r}") from error
 
-    def compare(self, found: Mapping[str, Array], precision: str) -> Mapping[str, Comparison]:
-        """Each output judged; the arguments and the rule are those of `fault`."""
-        ratio = PRECISIONS[precision].unit_roundoff / PRECISIONS["float32"].unit_roundoff
-        wanted = {
-            name: replace(one, sensitivity=one.sensitivity * ratio, precision=precision)
-            if one.precision == "float32"
-            else one
-            for name, one in self.expected.items()
-        }
-        return judge(wanted, found)
+    def compare(self, actual: Mapping[str, Array], precision: str) -> Mapping[str, Comparison]:
+        """Judge the outputs of a machine for the golden input by the rule of `zoo.parity`.
 
-    def fault(self, found: Mapping[str, Array], precision: str) -> str | None:
-        """Which output is further from the exact one than a correct program's of a precision may be; None if none is.
-
-        The sensitivity is that of float32. It grows in proportion to the unit roundoff as long as the disturbances are
-        small (to first order), which is how that of another precision is had from it; how near that comes is shown in
-        tests/proof/test_golden.py. Where the model amplifies noise so much that no verdict is possible, none is given.
-        The sensitivity of a file of lower precision is taken as it is.
+        The stored sensitivity of a file with float32 weights is that of float32. To first order in the disturbances it
+        is proportional to the unit roundoff, so it is scaled to the given precision; tests/proof/test_golden.py
+        measures the deviation. The sensitivity of a file with coarser weights is used unscaled.
 
         Args:
-            found: each output by name.
-            precision: what the file was run in, ``float32`` or ``tf32``.
+            actual: output by name.
+            precision: arithmetic of the run, ``float32`` or ``tf32``.
+
+        Returns:
+            The verdict on each output, by name.
         """
-        failed = ((name, one) for name, one in self.compare(found, precision).items() if one.status == "failed")
-        return next((f"{name}: {one.reason}" for name, one in failed), None)
+        ratio = PRECISIONS[precision].unit_roundoff / PRECISIONS["float32"].unit_roundoff
+        expected = {
+            name: replace(output, sensitivity=output.sensitivity * ratio, precision=precision)
+            if output.precision == "float32"
+            else output
+            for name, output in self.expected.items()
+        }
+        return judge(expected, actual)
+
+    def fault(self, actual: Mapping[str, Array], precision: str) -> str | None:
+        """Return the name of the first failed output and the reason, or None if no output failed.
+
+        An ill-conditioned output is no fault. The arguments are those of `compare`.
+        """
+        return first_failure(self.compare(actual, precision))
 
 
-def golden_precision(kept: str) -> str:
-    """The precision at which the golden output of a file is judged whose weights are ``kept`` in something.
+def first_failure(comparisons: Mapping[str, Comparison]) -> str | None:
+    """Return the name of the first failed output and the reason, or None if no output failed."""
+    failed = (f"{name}: {output.reason}" for name, output in comparisons.items() if output.status == "failed")
+    return next(failed, None)
 
-    With lower ones it is the coarser arithmetic, TF32, wherever the file runs: what that adds to the roundings of the
-    weights cannot be had by scaling.
+
+def golden_precision(weights: str) -> str:
+    """Return the precision by which the golden output of a file is judged, a key of `zoo.parity.ALL_PRECISIONS`.
+
+    For weights coarser than float32 the arithmetic is always TF32, the coarser one, also on a provider that computes
+    in float32: its contribution on top of the rounding of the weights cannot be obtained by scaling.
+
+    Args:
+        weights: format of the weights, float32 or a key of `zoo.parity.WEIGHT_FORMATS`.
 
     Raises:
-        ValueError: where that is not known.
+        ValueError: if the format is unknown.
     """
-    if kept != "float32" and kept not in KEPT:
-        raise ValueError(f"unknown precision {kept!r}")
-    return kept if kept == "float32" else with_weights("tf32", kept)
+    if weights != "float32" and weights not in WEIGHT_FORMATS:
+        raise ValueError(f"unknown precision {weights!r}")
+    return weights if weights == "float32" else with_weights("tf32", weights)
 
 
 def _expected(exact: Array, sensitivity: Array, precision: str) -> Expected:

@@ -1,4 +1,4 @@
-"""An exported file, verified and ready to answer."""
+"""Exported model, verified and ready to predict."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo.data.arrays import as_array, require_finite, require_kind, to_float32, 
 from zoo.data.texts import text_ids
 from zoo.data.tokens import UNKNOWN
 from zoo.errors import DataError, RunError
-from zoo.runtime.answers import Prediction, answers
+from zoo.runtime.answers import Prediction, decode_outputs
 from zoo.runtime.golden import Golden
 from zoo.runtime.onnx_contents import onnx_fault
 from zoo.runtime.proof_verdict import proof_fault
@@ -22,30 +22,37 @@ from zoo.runtime.state_inputs import ALLOW
 from zoo.runtime.streaming import CHUNKS, CHUNKS_KEY, OnnxStream
 
 BATCH = 64
-"""Sequences that are answered together."""
+"""Maximum number of sequences in one batch of `OnnxModel.predict`."""
 Steps = NDArray[Any]
-"""(time, features) float32, or (time,) tokens int64: a sequence."""
+"""One sequence: (time, features) float32, or (time,) tokens int64."""
 
 
 class OnnxModel:
-    """A file that ``zoo export --onnx`` wrote, verified and ready to answer.
+    """Model in a file that ``zoo export --onnx`` wrote, verified when it is loaded.
 
-    Verified means: the file is as it was written, to the byte; it needs no other file and no library; it carries no
-    verdict of a proof that it did not pass; and this machine gives for the golden input that it carries what it must.
-    It holds nothing that changes, so that any number of
-    threads may use it at once.
+    The constructor verifies that every byte of the file is unaltered (the seal); that the file needs no other file and
+    no custom library; that the proof passed, if the file has a verdict; and that this machine computes the golden
+    outputs in the file from its golden input, within the error bound of `zoo.parity`. It does not authenticate the
+    author: take files from sources you trust.
+
+    A model has no mutable state, so any number of threads may share it.
 
     Args:
         path: the ``.onnx`` file.
-        provider: ``cpu`` or ``cuda``.
-        threads: of the CPU, for one call; as many as ONNX Runtime likes when None.
-        strict: keep float32 products in float32; otherwise as ONNX Runtime does by itself, which on CUDA means TF32.
-        allow_unproven: take a file that carries a verdict other than *passed* too, to look into it. One that carries
-            none, since an exporter wrote it in a program, is always taken.
+        provider: execution provider, ``cpu`` or ``cuda``.
+        threads: number of CPU threads for one call; ONNX Runtime's default when None.
+        strict: whether float32 products are computed in float32. If false, ONNX Runtime's default applies, which on
+            CUDA is TF32.
+        allow_unproven: whether a file with a verdict other than *passed* is accepted, for analysis. A file without a
+            verdict, which a program wrote through an exporter, is always accepted.
+
+    Attributes:
+        signature: features, vocabulary, labels, targets and other properties of the data; a `zoo.Signature`.
 
     Raises:
-        ProviderUnavailable: where the provider cannot run here.
-        RunError: with the reason, where the file is not what it is to be, or this machine computes something else.
+        ProviderUnavailable: if the provider cannot run on this machine.
+        RunError: if the file does not exist, is altered or lacks an entry that ``zoo export`` writes; if its proof did
+            not pass; or if this machine does not reproduce the golden outputs. The message gives the reason.
     """
 
     def __init__(
@@ -61,9 +68,8 @@ class OnnxModel:
         content = read_onnx(path)
         if fault := onnx_fault(content):
             raise RunError(f"{path}: {fault}")
-        # ONNX Runtime gets the bytes that were looked at, and not a path that may lead elsewhere by now.
+        # ONNX Runtime gets the verified bytes, since the file at the path may change in the meantime.
         self._session = OnnxSession(path, provider, strict=strict, threads=threads, content=content)
-        self._for_chunks = self.metadata.get(CHUNKS_KEY) == CHUNKS
         if self._session.signature is None:
             raise RunError(f"{path}: carries no signature, so 'zoo export' did not write it; export the run again")
         self.signature = self._session.signature
@@ -73,20 +79,22 @@ class OnnxModel:
 
     @property
     def path(self) -> Path:
+        """Path of the file."""
         return self._session.path
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        """What the file says of itself, text by name: the spec, the versions, the verdict of its proof."""
+        """Metadata of the file, text by key: spec, versions, a summary of the proof, and others."""
         return self._session.metadata
 
     @property
     def takes_lengths(self) -> bool:
-        """Whether sequences of one batch may have different lengths."""
+        """Whether the sequences of a batch may have different lengths."""
         return self._session.takes_lengths
 
     @property
     def output_names(self) -> Sequence[str]:
+        """Names of the outputs, including those of the states after the last step."""
         return self._session.output_names
 
     def run(
@@ -97,21 +105,24 @@ class OnnxModel:
         *,
         allow_nonfinite: bool = False,
     ) -> dict[str, NDArray[Any]]:
-        """A batch in the user's units -> each output by name.
+        """Run the model on one batch.
 
         Args:
-            x: (batch, time, features) numbers or (batch, time) tokens.
-            lengths: (batch,) valid steps of each sequence, where the model takes them; all are full when None. What
-                stands behind a length is not read, and may be anything.
-            states: (batch, n) by name, where the model takes them; what is not given is as at a sequence's start.
-            allow_nonfinite: whether numbers and states may be NaN, infinite, or more than float32 can hold. They are
-                refused otherwise, since ONNX Runtime's recurrent operators turn NaN into answers that look like any
-                other.
+            x: (batch, time, features) numbers in the user's units, or (batch, time) tokens.
+            lengths: (batch,) integers from 1 to time, the valid steps of each sequence, if the model takes lengths;
+                None if all steps are valid. Values beyond a length have no effect and are not checked.
+            states: (batch, n) by name, if the model takes states; a missing one has its initial value.
+            allow_nonfinite: whether NaN, infinity and numbers beyond the range of float32 are accepted in x and states.
+                They are rejected by default, since ONNX Runtime's recurrent operators return finite, plausible outputs
+                for NaN.
+
+        Returns:
+            Each output by name, in the user's units: (batch, ...), or (batch, time, ...) if the model predicts each
+            step; float32. The states after the last step are (batch, n), in their own dtypes.
 
         Raises:
-            DataError: where a shape, a dtype, a length or a state's name does not fit, or a value is not what the model
-                takes; with its place.
-            RunError: where the file is for chunks, or ONNX Runtime fails.
+            DataError: if a shape, dtype, length, token, value or state name is invalid; with the position of a value.
+            RunError: if the file is for chunks, or ONNX Runtime fails.
         """
         self._refuse_chunks()
         return self._session.run(x, lengths, states, allow_nonfinite=allow_nonfinite)
@@ -119,24 +130,27 @@ class OnnxModel:
     def predict(
         self, sequences: str | Iterable[str | NDArray[Any]], *, allow_nonfinite: bool = False
     ) -> list[Prediction]:
-        """Answer for sequences of any lengths, in the user's units and with the names of the labels.
+        """Predict labels or target values for sequences of any lengths.
+
+        Sequences are batched by `BATCH`: with lengths if the model takes them, else in groups of equal length.
 
         Args:
-            sequences: each (time, features) numbers, (time,) tokens, or a text where the model has a tokenizer. An
-                array (sequences, time, features) is as many sequences, and one text is one.
-            allow_nonfinite: as of `run`.
+            sequences: each (time, features) numbers in the user's units, (time,) tokens, or a text if the model has a
+                tokenizer. An array (sequences, time, features) is accepted as a list of sequences, and a single text as
+                a list of one.
+            allow_nonfinite: whether NaN, infinity and numbers beyond the range of float32 are accepted; see `run`.
 
         Returns:
-            The answers for each sequence, in their order.
+            One `Prediction` for each sequence, in the order of the sequences, with label names and in the user's units.
 
         Raises:
-            DataError: with the number of the sequence, from 0, and the place in it, where one is not what the model
-                takes.
-            RunError: where the file is for chunks, or ONNX Runtime fails.
+            DataError: if a sequence is invalid; with its index, from 0, and the position of the value.
+            RunError: if the file is for chunks, or ONNX Runtime fails.
         """
         self._refuse_chunks()
-        given = [sequences] if isinstance(sequences, str) else sequences
-        steps = [self._steps(sequence, f"[{number}]", allow_nonfinite) for number, sequence in enumerate(given)]
+        if isinstance(sequences, str):
+            sequences = [sequences]
+        steps = [self._steps(sequence, f"[{number}]", allow_nonfinite) for number, sequence in enumerate(sequences)]
         predictions: dict[int, Prediction] = {}
         for numbers in self._batches(steps):
             lengths = np.array([len(steps[number]) for number in numbers])
@@ -145,27 +159,30 @@ class OnnxModel:
             outputs = self._session.run(x, lengths if self.takes_lengths else None)
             for row, number in enumerate(numbers):
                 rows = {name: value[row] for name, value in outputs.items()}
-                found = tuple(answers(rows, self.signature, int(lengths[row])))
-                predictions[number] = Prediction(f"[{number}]", found, self._note(steps[number]))
+                answers = tuple(decode_outputs(rows, self.signature, int(lengths[row])))
+                predictions[number] = Prediction(f"[{number}]", answers, self._note(steps[number]))
         return [predictions[number] for number in range(len(steps))]
 
     def stream(self) -> OnnxStream:
-        """A new stream, which takes chunks and keeps its own states; only of a file for chunks.
+        """Create a stream, which processes sequences chunk by chunk and keeps their states.
+
+        Returns:
+            A stream with initial states. Streams of one model are independent of each other.
 
         Raises:
-            RunError: where the file is for whole sequences.
+            RunError: if the file is for whole sequences.
         """
         return OnnxStream(self._session)
 
     def _refuse_chunks(self) -> None:
-        if self._for_chunks:
+        if self.metadata.get(CHUNKS_KEY) == CHUNKS:
             raise RunError(
                 f"{self.path}: is for chunks, not for whole sequences; call stream(), or name a file that "
                 "'zoo export --onnx' made without --streaming"
             )
 
     def _steps(self, sequence: str | NDArray[Any], number: str, allow_nonfinite: bool) -> Steps:
-        """The numbers or tokens of a sequence, checked."""
+        """Check a sequence and convert it to numbers or tokens."""
         where = f"{self.path.name}: sequence {number}"
         if isinstance(sequence, str):
             if not self.signature.tokenizer:
@@ -187,15 +204,15 @@ class OnnxModel:
         return narrow
 
     def _note(self, steps: Steps) -> str:
-        """What is to be known about the answers for a sequence."""
+        """Return the note on the prediction for a sequence; empty if a token is in the vocabulary."""
         unknown = self.signature.ids.get(UNKNOWN)
         if unknown is None or not (steps == unknown).all():
             return ""
         token = self.signature.tokenizer.removesuffix("s") or "token"
-        return f"holds no {token} that the model knows; the answer follows from the number of {token}s alone"
+        return f"contains no {token} that the model knows; the prediction depends on the number of {token}s alone"
 
     def _batches(self, sequences: Sequence[Steps]) -> Iterator[Sequence[int]]:
-        """The numbers of the sequences that are answered together: of one length where the model takes no lengths."""
+        """Yield the indices of the sequences of each batch, which have equal length if the model takes no lengths."""
         groups: dict[int, list[int]] = {}
         for number, sequence in enumerate(sequences):
             groups.setdefault(0 if self.takes_lengths else len(sequence), []).append(number)
@@ -204,7 +221,7 @@ class OnnxModel:
 
 
 def _padded(sequences: Sequence[Steps], width: int) -> NDArray[Any]:
-    """Sequences as one batch with zeros behind, at least ``width`` steps long."""
+    """Return sequences as one batch, (batch, time, ...), padded with zeros to at least ``width`` steps."""
     width = max(width, *map(len, sequences))
     x = np.zeros((len(sequences), width, *sequences[0].shape[1:]), sequences[0].dtype)
     for row, sequence in enumerate(sequences):
@@ -213,18 +230,17 @@ def _padded(sequences: Sequence[Steps], width: int) -> NDArray[Any]:
 
 
 def _verify_golden(session: OnnxSession, precision: str) -> None:
-    """Raise a `RunError` unless the session gives for the golden input what it must."""
-    states = {one.next_name for one in session.states}
+    """Raise a `RunError` unless the session reproduces the golden outputs of its file."""
     try:
-        golden = Golden.from_metadata(session.metadata, [name for name in session.output_names if name not in states])
-        found = session.run(golden.x, golden.lengths)
+        golden = Golden.from_metadata(session.metadata, session.result_names)
+        outputs = session.run(golden.x, golden.lengths)
     except (ValueError, DataError) as error:
         raise RunError(
             f"{session.path}: carries no golden input and output, so 'zoo export' did not write it; export the run "
             "again"
         ) from error
-    if fault := golden.fault(found, precision):
+    if fault := golden.fault(outputs, precision):
         raise RunError(
-            f"{session.path}: does not give its golden output on this machine: {fault}; 'zoo check' tells where it "
+            f"{session.path}: does not give its golden output on this machine: {fault}; 'zoo check' shows where it "
             "differs; take another provider or another ONNX Runtime"
         )

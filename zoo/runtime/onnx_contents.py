@@ -1,8 +1,8 @@
-"""What an ONNX file would have a runtime fetch from elsewhere, told from its bytes alone. Needs neither torch nor onnx.
+"""Check that an ONNX file needs no other file and no library, from its bytes. Needs neither torch nor onnx.
 
-A file may keep its weights in other files, by any path that it likes, and may name operators that only a library
-brings. ONNX Runtime must never get to see such a file, since it opens what it is told to. So the few parts that can say
-such a thing are looked into, by the numbers that onnx.proto gives to their fields.
+An ONNX file may refer to weights in other files, at any path, and to operators of a custom library. ONNX Runtime opens
+whatever a file refers to, so it must never receive such a file. This module therefore parses the few parts that can
+contain such references, by their field numbers in onnx.proto.
 """
 
 from __future__ import annotations
@@ -23,77 +23,81 @@ _INSIDE = {
     "sparse tensor": {1: "tensor", 2: "tensor"},
     "tensor": {},
 }
-"""The parts of each part that have to be looked into, by the number of their field."""
+"""For each kind of part, the kinds of parts inside it to check, by field number."""
 _GRAPH = 7
 _NODE_OPERATOR, _NODE_DOMAIN, _FUNCTION_DOMAIN = 4, 7, 10
 _TENSOR_NAME, _EXTERNAL_DATA, _DATA_LOCATION = 8, 13, 14
 
 BUILT_IN = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
-"""The domains whose operators ONNX Runtime has by itself."""
+"""Domains of the operators that are part of ONNX Runtime."""
 DEPTH = 100
-"""Parts within parts, which is as deep as protobuf's own readers go."""
+"""Maximum depth of nested parts, the limit of protobuf's own readers."""
 
 
 class _Part(NamedTuple):
-    """A part of the file."""
+    """Part of a file, such as a graph or a node."""
 
     kind: str
     fields: list[Field]
 
     def text(self, number: int) -> str:
-        """A field that holds a text, as the last one of that number says; empty where there is none."""
-        found = [field.value for field in self.fields if field.number == number]
-        return str(found[-1], "utf-8", "replace") if found and isinstance(found[-1], memoryview) else ""
+        """Return the text of a field, the last one of its number as in protobuf; empty if there is none."""
+        values = [field.value for field in self.fields if field.number == number]
+        return str(values[-1], "utf-8", "replace") if values and isinstance(values[-1], memoryview) else ""
 
 
 def onnx_fault(content: bytes) -> str | None:
-    """What is wrong with the bytes of an ONNX file that Recurrent Zoo is said to have written, and what to do.
+    """Check an ONNX file that Recurrent Zoo wrote: its format, its independence of other files, and its seal.
 
-    That it is no ONNX file, that it needs something from elsewhere, or that its seal is missing or broken. None where
-    all is well.
+    Args:
+        content: the bytes of the file.
+
+    Returns:
+        The fault and what to do, as one line without the file's name; None if there is none. Faults are: it is not an
+        ONNX file, it needs another file or a library of custom operators, its seal is missing, or its seal is broken.
     """
     return contents_fault(content) or seal_fault(content)
 
 
 def contents_fault(content: bytes) -> str | None:
-    """The same, whoever wrote it: the seal is left out."""
+    """Check an ONNX file of any origin as `onnx_fault` does, but without the seal."""
     try:
         model, *others = _parts(content)
         if not any(field.number == _GRAPH for field in model.fields):
-            raise MalformedError("it holds no graph")
+            raise MalformedError("it contains no graph")
         return _foreign_fault(others)
     except MalformedError as error:
         return f"is not an ONNX file, or only a part of one ({error}); export the run again"
 
 
 def _parts(content: bytes) -> Iterator[_Part]:
-    """The model, and then every part within it that has to be looked into."""
-    waiting = [("model", memoryview(content), 0)]
-    while waiting:
-        kind, message, depth = waiting.pop()
+    """Yield the model, then every part inside it to check."""
+    pending = [("model", memoryview(content), 0)]
+    while pending:
+        kind, message, depth = pending.pop()
         if depth > DEPTH:
             raise MalformedError(f"it is nested more than {DEPTH} times")
         part = _Part(kind, list(fields(message)))
         yield part
         for field in part.fields:
-            inside = _INSIDE[kind].get(field.number)
-            if inside is not None and isinstance(field.value, memoryview):
-                waiting.append((inside, field.value, depth + 1))
+            inner_kind = _INSIDE[kind].get(field.number)
+            if inner_kind is not None and isinstance(field.value, memoryview):
+                pending.append((inner_kind, field.value, depth + 1))
 
 
 def _foreign_fault(parts: list[_Part]) -> str | None:
-    """Which weight or operator has to come from elsewhere."""
-    known = BUILT_IN | {part.text(_FUNCTION_DOMAIN) for part in parts if part.kind == "function"}
+    """Return the first weight in another file or operator of a custom library, as a fault; None if there is none."""
+    domains = BUILT_IN | {part.text(_FUNCTION_DOMAIN) for part in parts if part.kind == "function"}
     for part in parts:
         if part.kind == "tensor" and _is_external(part):
             return (
                 f"keeps the weight {part.text(_TENSOR_NAME)!r} in another file, which is not read; Recurrent Zoo "
                 "writes one file, so export the run again"
             )
-        if part.kind == "node" and (domain := part.text(_NODE_DOMAIN)) not in known:
+        if part.kind == "node" and (domain := part.text(_NODE_DOMAIN)) not in domains:
             return (
                 f"has the operator {domain}.{part.text(_NODE_OPERATOR)}, which only a library of custom operators "
-                "brings, and none is loaded; export the run again"
+                "provides, and none is loaded; export the run again"
             )
     return None
 

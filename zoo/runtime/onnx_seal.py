@@ -1,12 +1,12 @@
-"""The seal of an ONNX file: a hash over every byte of it, kept in the file itself. Needs neither torch nor onnx.
+"""Seal of an ONNX file: a hash of all its bytes, stored in the file itself. Needs neither torch nor onnx.
 
-It is the last entry of the file's metadata, always equally long, and stands at the very end::
+The seal is a metadata entry of fixed length, the last bytes of the file::
 
     72 4a | 0a 06 "sha256" | 12 40 <64 hexadecimal digits>
 
-which is SHA-256 over all the bytes before it. Protocol Buffers let the parts of a list be added at the end of a file,
-so that sealing and adding metadata need not understand the rest. A program that reads the file and writes it again may
-put the parts in another order, or write them in another way: that breaks the seal, even if the model is the same.
+The digits are the SHA-256 of all bytes before the entry. Protocol Buffers allow elements of a list to be appended to
+the file, so that sealing and adding metadata need not parse the rest. A program that reads and rewrites the file may
+order or encode the parts differently. That breaks the seal, even if the model is the same.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from collections.abc import Mapping
 from zoo.runtime.protobuf import Field, MalformedError, fields, write_bytes
 
 METADATA = 14
-"""The field of an ONNX model that holds its metadata: an entry each, of a key and a value (onnx.proto, ModelProto)."""
+"""Field number of metadata_props in ModelProto (onnx.proto); it occurs once for each entry."""
 KEY, VALUE = 1, 2
+"""Field numbers in StringStringEntryProto (onnx.proto)."""
 SEAL = "sha256"
+"""Key of the metadata entry with the seal."""
 _DIGITS = 64
 
 
@@ -33,11 +35,14 @@ _SEAL_KEY = write_bytes(KEY, SEAL.encode())
 
 
 def seal_onnx(content: bytes, metadata: Mapping[str, str]) -> bytes:
-    """An ONNX file with further entries in its metadata and a new seal.
+    """Add entries to the metadata of an ONNX file, and seal it.
 
     Args:
-        content: the bytes of the file, sealed or not.
-        metadata: text by name; the file has none of these names yet.
+        content: the bytes of the file, with or without a seal.
+        metadata: text by key; the file must have none of these keys.
+
+    Returns:
+        The bytes of the new file: the old ones without their seal, the entries, and a new seal.
     """
     if _ends_with_seal(content):
         content = content[:-_SEALED]
@@ -46,24 +51,24 @@ def seal_onnx(content: bytes, metadata: Mapping[str, str]) -> bytes:
 
 
 def seal_fault(content: bytes) -> str | None:
-    """What the seal says against an ONNX file, and what to do; None where it is whole."""
+    """Return what is wrong with the seal of an ONNX file, and what to do; None if the file is intact."""
     if not _ends_with_seal(content):
         if _HEAD in content:
             return (
                 "was altered since it was exported, or another program saved it again: its seal is not at its end; "
-                "take the file as it was, or export the run again"
+                "take the original file, or export the run again"
             )
-        return "carries no seal, so Recurrent Zoo did not write it, or an older one did; export the run again"
+        return "carries no seal, so Recurrent Zoo did not write it, or an older version did; export the run again"
     if content[-_DIGITS:] != hashlib.sha256(memoryview(content)[:-_SEALED]).hexdigest().encode():
         return (
-            "was altered since it was exported: its hash does not match; take the file as it was, or export the run "
+            "was altered since it was exported: its hash does not match; take the original file, or export the run "
             "again"
         )
     return None
 
 
-def gains_metadata_alone(before: bytes, after: bytes) -> bool:
-    """Whether an ONNX file became another by gaining entries of its metadata, and a new seal, and in no other way."""
+def only_adds_metadata(before: bytes, after: bytes) -> bool:
+    """Return whether two ONNX files differ only by metadata entries added to the second, and by their seals."""
     try:
         (parts, entries), (new_parts, new_entries) = _split(before), _split(after)
     except MalformedError:
@@ -72,10 +77,10 @@ def gains_metadata_alone(before: bytes, after: bytes) -> bool:
 
 
 def _split(content: bytes) -> tuple[list[Field], list[Field]]:
-    """The fields of a file that are no metadata, and the entries of its metadata but the seal."""
-    found = list(fields(memoryview(content)))
-    entries = [field for field in found if field.number == METADATA and not _is_seal(field)]
-    return [field for field in found if field.number != METADATA], entries
+    """Return the fields of a file other than metadata, and the metadata entries other than the seal."""
+    parts = list(fields(memoryview(content)))
+    entries = [field for field in parts if field.number == METADATA and not _is_seal(field)]
+    return [field for field in parts if field.number != METADATA], entries
 
 
 def _is_seal(entry: Field) -> bool:

@@ -1,7 +1,7 @@
-"""Whether what recurs ran where it was asked to: recurrent nodes, and every node in the body of a loop.
+"""Placement of the recurrent part of a graph: recurrent operators, and every node in the body of a loop.
 
-ONNX Runtime's record of placement lists nodes in bodies beside all others, by their names and without the loop that
-they are in (seen with 1.31.1). So the file tells which they are, from its bytes alone: no torch and no onnx is needed.
+ONNX Runtime's record of placement lists the nodes of bodies among all others, by name and without the enclosing loop
+(observed with 1.31.1). So this module reads the bodies from the file's bytes. It needs neither torch nor onnx.
 """
 
 from __future__ import annotations
@@ -17,79 +17,79 @@ if TYPE_CHECKING:
     from zoo.exporting.exporter import PredictedNode
 
 RECURRENT = frozenset({"RNN", "LSTM", "GRU", "DynamicQuantizeLSTM", "Scan", "Loop"})
+"""Operators with a loop over the steps."""
 _GRAPH, _NODE, _NAME, _OPERATOR, _ATTRIBUTE, _BODY = 7, 1, 3, 4, 5, 6
-"""Numbers of fields, of which part of a file each (onnx.proto)."""
+"""Field numbers (onnx.proto): of ModelProto, GraphProto, NodeProto (three) and AttributeProto."""
 NAMED = 3
-"""As many nodes are named in a reason; the others are counted."""
+"""Number of nodes that a reason lists by name; it counts the others."""
 
 
 class FileNode(NamedTuple):
-    """A node as it stands in a file."""
+    """Node of a graph in a file."""
 
     name: str
     operator: str
     in_body: bool
-    """Whether it is in the body of a loop or a branch."""
+    """Whether the node is in the body of a loop or branch."""
 
 
 def nodes_of(content: bytes) -> Iterator[FileNode]:
-    """Every node of an ONNX file, those in bodies included."""
-    waiting = [(graph, False) for graph in _parts(memoryview(content), _GRAPH)]
-    while waiting:
-        graph, in_body = waiting.pop()
+    """Yield every node of an ONNX file, including the nodes of bodies."""
+    pending = [(graph, False) for graph in _parts(memoryview(content), _GRAPH)]
+    while pending:
+        graph, in_body = pending.pop()
         for node in _parts(graph, _NODE):
             name, operator = (b"".join(map(bytes, _parts(node, number))).decode() for number in (_NAME, _OPERATOR))
             yield FileNode(name, operator, in_body)
-            waiting += [(body, True) for one in _parts(node, _ATTRIBUTE) for body in _parts(one, _BODY)]
+            pending += [(body, True) for attribute in _parts(node, _ATTRIBUTE) for body in _parts(attribute, _BODY)]
 
 
 def _parts(message: memoryview, number: int) -> list[memoryview]:
-    return [one.value for one in fields(message) if one.number == number and isinstance(one.value, memoryview)]
+    values = (field.value for field in fields(message) if field.number == number)
+    return [value for value in values if isinstance(value, memoryview)]
 
 
-def recurrent(content: bytes, placed: Sequence[PlacedNode]) -> list[PlacedNode]:
-    """Those of the nodes that were placed which run once a step, or once for all steps."""
+def recurrent_nodes(content: bytes, placed: Sequence[PlacedNode]) -> list[PlacedNode]:
+    """Return the placed nodes that are recurrent operators or stem from a node in a body."""
     inside = {node.name for node in nodes_of(content) if node.in_body and node.name}
-    made_of = tuple(f"{name}/" for name in inside)  # how ONNX Runtime names what it merges nodes into
-    return [one for one in placed if one.operator in RECURRENT or one.name in inside or one.name.startswith(made_of)]
+    merged = tuple(f"{name}/" for name in inside)  # ONNX Runtime's names for merged nodes
+    return [
+        node for node in placed if node.operator in RECURRENT or node.name in inside or node.name.startswith(merged)
+    ]
 
 
-def unobserved(content: bytes, placed: Sequence[PlacedNode]) -> list[str]:
-    """The names of recurrent nodes of a file that ONNX Runtime placed nowhere."""
-    seen = {one.name for one in placed}
-    return [node.name for node in nodes_of(content) if node.operator in RECURRENT and node.name not in seen]
-
-
-def describe(content: bytes, placed: Sequence[PlacedNode], provider: str) -> dict[str, Any]:
-    """What a report says of it.
+def placement_summary(content: bytes, placed: Sequence[PlacedNode], provider: str) -> dict[str, Any]:
+    """Return the report's entries on the placement of recurrent nodes.
 
     Args:
-        content: the file.
-        placed: where its nodes were placed.
-        provider: a key of `PROVIDERS`.
+        content: the bytes of the file.
+        placed: ONNX Runtime's record of placement.
+        provider: the requested provider, a key of `PROVIDERS`.
 
     Returns:
-        ``recurrent``: how many recurrent nodes each provider has; ``elsewhere``: the names of those that another
-        provider has than the one that was meant, or none.
+        ``recurrent``: number of recurrent nodes by ONNX Runtime's name of the provider; ``elsewhere``: names of the
+        recurrent nodes that are on another provider than the requested one, or in no record.
     """
-    found = recurrent(content, placed)
-    wrong = [f"{one.name} ({one.operator})" for one in found if one.provider != PROVIDERS[provider]]
+    nodes = recurrent_nodes(content, placed)
+    misplaced = [f"{node.name} ({node.operator})" for node in nodes if node.provider != PROVIDERS[provider]]
+    names = {node.name for node in placed}
+    unplaced = [node.name for node in nodes_of(content) if node.operator in RECURRENT and node.name not in names]
     return {
-        "recurrent": dict(Counter(one.provider for one in found)),
-        "elsewhere": [*wrong, *unobserved(content, placed)],
+        "recurrent": dict(Counter(node.provider for node in nodes)),
+        "elsewhere": [*misplaced, *unplaced],
     }
 
 
 def placement_fault(result: Mapping[str, Any]) -> str | None:
-    """Why one provider's result does not hold for that provider; None where it does, or nothing ran."""
+    """Return why the result of a provider was computed partly on another one; None if it was not, or nothing ran."""
     elsewhere: list[str] = result.get("elsewhere", [])
     if elsewhere:
         more = f" and {len(elsewhere) - NAMED} more" if elsewhere[NAMED:] else ""
         others = [name for name in result["recurrent"] if name != PROVIDERS[result["provider"]]]
-        where = " and ".join(name.removesuffix("ExecutionProvider") for name in others) or "no provider that was seen"
+        where = " and ".join(name.removesuffix("ExecutionProvider") for name in others) or "no recorded provider"
         return (
             f"not on {result['provider']} but on {where}: {', '.join(elsewhere[:NAMED])}{more}; "
-            f"export with --lowering scan --target {result['provider']}; 'zoo inspect --placement' tells the reason"
+            f"export with --lowering scan --target {result['provider']}; 'zoo inspect --placement' shows the reason"
         )
     copies: list[dict[str, int]] = result.get("memcpy", [])
     if copies and copies[-1]["nodes"] > copies[0]["nodes"]:
@@ -101,13 +101,17 @@ def placement_fault(result: Mapping[str, Any]) -> str | None:
     return None
 
 
-def insist_on_placement(report: dict[str, Any], asked: Sequence[str]) -> None:
-    """Let a report fail where a provider was asked for and recurrent nodes ran elsewhere, or copies grow with time.
+def require_placement(report: dict[str, Any], requested: Sequence[str]) -> None:
+    """Mark a report as failed if recurrent nodes ran on another provider than requested, or copies grow with time.
 
-    A provider that nobody named, since all of them are tried then, is reported as it is.
+    The report is changed in place. Providers that were only tried, because the user named none, do not fail it.
+
+    Args:
+        report: report of a proof.
+        requested: names of the providers that the user requested, keys of `PROVIDERS`.
     """
     for result in report["providers"]:
-        if result["provider"] in asked and result["status"] in ("passed", "ill-conditioned", "inconclusive"):
+        if result["provider"] in requested and result["status"] in ("passed", "ill-conditioned", "inconclusive"):
             reason = placement_fault(result)
             if reason is not None:
                 result.update(status="failed", reason=reason)
@@ -115,16 +119,20 @@ def insist_on_placement(report: dict[str, Any], asked: Sequence[str]) -> None:
                 report["reasons"].append(f"{result['name']}: {reason}")
 
 
-def add_differences(report: dict[str, Any], predicted: Sequence[PredictedNode]) -> None:
-    """Put beside each provider but the CPU the nodes that ran elsewhere than the exporter predicted.
+def add_unpredicted(report: dict[str, Any], predicted: Sequence[PredictedNode]) -> None:
+    """Add ``unpredicted`` to each provider of a report except the CPU: nodes that ran elsewhere than predicted.
 
-    What ONNX Runtime merged or dropped has no prediction, and is left out.
+    Nodes that ONNX Runtime merged or dropped have no prediction and are left out. The report is changed in place.
+
+    Args:
+        report: report of a proof.
+        predicted: the exporter's prediction for the nodes of the file.
     """
-    known = {one.name: one for one in predicted}
+    predictions = {node.name: node.provider for node in predicted}
     for result in report["providers"]:
         if result["provider"] != "cpu" and result.get("placement"):
             result["unpredicted"] = [
-                {**node, "predicted": known[node["name"]].provider}
+                {**node, "predicted": predictions[node["name"]]}
                 for node in result["placement"]
-                if node["name"] in known and PROVIDERS.get(known[node["name"]].provider) != node["provider"]
+                if node["name"] in predictions and PROVIDERS.get(predictions[node["name"]]) != node["provider"]
             ]

@@ -1,4 +1,4 @@
-"""What a file carries of its own proof: whether it passed. Needs the standard library alone."""
+"""Verdict of the proof in a file's metadata. Needs the standard library only."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import json
 from collections.abc import Mapping
 
 KEY = "parity"
-"""The entry of a file's metadata that holds the verdict of its proof, as JSON. A file that an exporter wrote in a
-program has none."""
+"""Metadata entry with a summary of the proof, as JSON. A file that a program wrote through an exporter lacks it."""
 PASSED = "passed"
 
 
 def proof_verdict(metadata: Mapping[str, str]) -> str | None:
-    """The verdict of a file's proof; None where it carries none, ``unreadable`` where the entry is no verdict."""
+    """Return the verdict of a file's proof; None without an entry, ``unreadable`` if the entry is malformed."""
     if KEY not in metadata:
         return None
     try:
@@ -24,11 +23,11 @@ def proof_verdict(metadata: Mapping[str, str]) -> str | None:
 
 
 def proof_fault(metadata: Mapping[str, str]) -> str | None:
-    """What a file's own proof holds against using it, and what to do; None where it passed, or there is no verdict."""
+    """Return why the proof forbids the use of a file, with advice; None if it passed or the file has no verdict."""
     verdict = proof_verdict(metadata)
     if verdict in (None, PASSED):
         return None
     return (
         f"did not pass its proof, whose verdict is {verdict!r}; take a file that passed, look into this one with 'zoo "
-        "bisect', or use it all the same with allow_unproven=True or 'zoo predict --rejected'"
+        "bisect', or use it anyway with allow_unproven=True or 'zoo predict --rejected'"
     )

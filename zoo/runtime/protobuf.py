@@ -1,6 +1,6 @@
-"""Protocol Buffers on the wire, as far as it takes to look into a file without a library and without trusting it.
+"""Reader and writer of the Protocol Buffers wire format, for untrusted files and without the protobuf library.
 
-A message is a row of fields: a key (the field's number and how its value is written), then the value.
+A message is a sequence of fields. Each is a key, with the field's number and wire type, followed by the value.
 Source: https://protobuf.dev/programming-guides/encoding.
 """
 
@@ -10,65 +10,65 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-"""How a value is written. What is missing, 3 and 4, are groups, which no file since 2008 has."""
+"""Wire types. The missing ones, 3 and 4, delimit groups, which are deprecated and rejected here."""
 _WIDTH = {FIXED64: 8, FIXED32: 4}
 
 
 class MalformedError(ValueError):
-    """The bytes are no message, or only a part of one."""
+    """Bytes that are no message, or only a part of one."""
 
 
 class Field(NamedTuple):
-    """A field of a message."""
+    """Field of a message."""
 
     number: int
     value: int | memoryview
-    """A number where it is written as a varint; otherwise the bytes, which may be a text or another message."""
+    """Number for the wire type VARINT; otherwise the bytes, which may be a text or another message."""
 
 
 def fields(message: memoryview) -> Iterator[Field]:
-    """The fields of a message, in their order.
+    """Yield the fields of a message in order.
 
     Raises:
-        MalformedError: where it does not end with the end of a field, or has a field that nobody writes.
+        MalformedError: if the last field is incomplete, or a field has an invalid number or wire type.
     """
-    place = 0
-    while place < len(message):
-        key, place = _varint(message, place)
-        number, kind = key >> 3, key & 7
+    position = 0
+    while position < len(message):
+        key, position = _varint(message, position)
+        number, wire_type = key >> 3, key & 7
         if not 0 < number < 2**29:
             raise MalformedError(f"a field has the number {number}")
-        if kind == VARINT:
-            value, place = _varint(message, place)
+        if wire_type == VARINT:
+            value, position = _varint(message, position)
             yield Field(number, value)
             continue
-        if kind == BYTES:
-            size, place = _varint(message, place)
-        elif kind in _WIDTH:
-            size = _WIDTH[kind]
+        if wire_type == BYTES:
+            size, position = _varint(message, position)
+        elif wire_type in _WIDTH:
+            size = _WIDTH[wire_type]
         else:
-            raise MalformedError(f"field {number} is of an unknown kind")
-        if size > len(message) - place:
-            raise MalformedError(f"field {number} ends beyond the end")
-        yield Field(number, message[place : place + size])
-        place += size
+            raise MalformedError(f"field {number} has an unknown wire type")
+        if size > len(message) - position:
+            raise MalformedError(f"field {number} extends past the end")
+        yield Field(number, message[position : position + size])
+        position += size
 
 
-def _varint(message: memoryview, place: int) -> tuple[int, int]:
-    """The number that begins at a place, seven bits a byte, lowest first; and the place after it."""
+def _varint(message: memoryview, position: int) -> tuple[int, int]:
+    """Return the number at a position, seven bits a byte with the lowest first, and the position after it."""
     value = 0
-    for index in range(10):  # ten times seven bits hold the largest number, of 64 bits
-        if place + index >= len(message):
-            raise MalformedError("a number ends beyond the end")
-        byte = message[place + index]
+    for index in range(10):  # ten groups of seven bits hold 64 bits
+        if position + index >= len(message):
+            raise MalformedError("a number extends past the end")
+        byte = message[position + index]
         value |= (byte & 0x7F) << (7 * index)
         if byte < 0x80:
-            return value, place + index + 1
+            return value, position + index + 1
     raise MalformedError("a number has more than 64 bits")
 
 
 def write_bytes(number: int, value: bytes) -> bytes:
-    """A field with bytes, a text or a message in it."""
+    """Return an encoded field whose value is bytes, a text or a message."""
     return _write_varint(number << 3 | BYTES) + _write_varint(len(value)) + value
 
 

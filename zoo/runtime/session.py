@@ -1,4 +1,4 @@
-"""A session: an exported file, loaded on a provider, that answers for one batch. Does not need torch."""
+"""Session: an exported file loaded on a provider, which computes one batch at a time. Does not need torch."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ from zoo.runtime.providers import PlacedNode, compute, placement, start
 from zoo.runtime.state_inputs import ALLOW, read_states
 
 INPUT, LENGTHS = "x", "lengths"
+"""Names of the inputs with the sequences and their lengths."""
 _ONNX_TYPES = {
     "float32": "tensor(float)",
     "float64": "tensor(double)",
     **{name: f"tensor({name})" for name in ("bool", "float16", "int8", "int16", "int32", "int64", "uint8")},
 }
-"""What ONNX Runtime calls the types that a state may have."""
+"""ONNX Runtime's name of each dtype that a state may have."""
 
 
 def read_onnx(path: Path) -> bytes:
-    """The bytes of a file, for ONNX Runtime and whoever looks into them before.
+    """Read the bytes of a file.
 
     Raises:
-        RunError: where there is none, or it cannot be read.
+        RunError: if the name is invalid, the file does not exist, or it cannot be read.
     """
     if fault := name_fault(path):
         raise RunError(fault)
@@ -46,28 +47,33 @@ def read_onnx(path: Path) -> bytes:
 
 @dataclass(frozen=True)
 class StepsInput:
-    """The input ``x`` of a file that Recurrent Zoo wrote."""
+    """Shape and value range of the input ``x`` of an exported file."""
 
     file: str
-    """The file's name, for errors."""
+    """Name of the file, for errors."""
     features: int
-    """Numbers in a step; 0 where steps are tokens."""
+    """Number of features; 0 where steps are tokens."""
     steps: int | None = None
-    """How many steps it takes, where that is fixed."""
+    """Number of steps where it is fixed, else None."""
     tokens: int = 0
-    """How many tokens the model knows; 0 where steps are numbers, or the file does not say."""
+    """Size of the vocabulary; 0 where steps are numbers, or the file does not state it."""
 
     @classmethod
     def of(cls, session: Any, path: Path, tokens: int) -> Self:
-        """That of ONNX Runtime's session, of a model that knows so many ``tokens``.
+        """Read the input from an ONNX Runtime session.
+
+        Args:
+            session: ONNX Runtime's session.
+            path: path of the file, for errors.
+            tokens: size of the vocabulary; 0 where it is unknown.
 
         Raises:
-            RunError: where it has none.
+            RunError: if the file has no such input.
         """
-        found: Any = next((one for one in session.get_inputs() if one.name == INPUT), None)
-        shape = [] if found is None else found.shape
+        x: Any = next((node for node in session.get_inputs() if node.name == INPUT), None)
+        shape = [] if x is None else x.shape
         steps = shape[1] if len(shape) > 1 and isinstance(shape[1], int) else None
-        if len(shape) == 2 and found.type == "tensor(int64)":
+        if len(shape) == 2 and x.type == "tensor(int64)":
             return cls(path.name, 0, steps, tokens)
         if len(shape) == 3 and isinstance(shape[2], int):
             return cls(path.name, shape[2], steps)
@@ -79,16 +85,17 @@ class StepsInput:
     def feed(
         self, x: NDArray[Any], lengths: NDArray[Any] | None = None, *, allow_nonfinite: bool
     ) -> NDArray[np.float32] | NDArray[np.int64]:
-        """x as ONNX Runtime is to be given it: float32, or int64 where steps are tokens.
+        """Check the values of x and convert them to float32, or to int64 where steps are tokens.
+
+        ONNX Runtime would accept the token -1 as the last one of the vocabulary.
 
         Args:
-            x: (batch, time, features) numbers or (batch, time) tokens, of a shape that `require_shape` passes.
-            lengths: (batch,) from 1 to time. What stands behind one is not read, and so may be anything.
-            allow_nonfinite: whether numbers may be NaN or infinite.
+            x: (batch, time, features) numbers or (batch, time) tokens, of a shape that `require_shape` accepts.
+            lengths: (batch,), from 1 to time. Values beyond a length are not checked.
+            allow_nonfinite: whether NaN, infinity and numbers beyond the range of float32 are accepted.
 
         Raises:
-            DataError: where the kind does not fit, or a value is not what the model takes; with its place. ONNX Runtime
-                takes the token -1 for the last one.
+            DataError: if the kind of dtype or a value is invalid; with the position of the value.
         """
         require_kind(x.dtype, f"{self.file}: x", tokens=not self.features)
         valid = None if lengths is None else np.arange(x.shape[1]) < lengths[:, None]
@@ -101,44 +108,47 @@ class StepsInput:
 
     def _place(self, index: tuple[int, ...]) -> str:
         names = ("sequence", "step", "feature")
-        return f"{self.file}: " + ", ".join(f"{name} [{one}]" for name, one in zip(names, index, strict=False))
+        return f"{self.file}: " + ", ".join(f"{name} [{number}]" for name, number in zip(names, index, strict=False))
 
     def require_shape(self, x: NDArray[Any]) -> None:
-        """Raise a `DataError` where the shape of x does not fit.
+        """Check the shape of x.
 
-        ONNX Runtime aborts the whole process on an empty batch and on no steps.
+        ONNX Runtime would abort the whole process on an empty batch and on sequences without steps.
+
+        Raises:
+            DataError: if the shape does not match the input.
         """
         shape = tuple(x.shape)
-        wanted = f"(batch, time, {self.features})" if self.features else "(batch, time)"
+        expected = f"(batch, time, {self.features})" if self.features else "(batch, time)"
         if len(shape) != (3 if self.features else 2) or (self.features and shape[2] != self.features):
-            raise DataError(f"{self.file}: takes {wanted}, got {shape}; reshape the input")
+            raise DataError(f"{self.file}: takes {expected}, got {shape}; reshape the input")
         if 0 in shape:
             raise DataError(f"{self.file}: needs at least one sequence and one step, got {shape}")
         if self.steps is not None and shape[1] != self.steps:
             raise DataError(
-                f"{self.file}: takes exactly {self.steps} steps, since it was exported so, got {shape[1]}; give that "
-                "many, or export the run with another lowering"
+                f"{self.file}: takes exactly {self.steps} steps, the number it was exported for, got {shape[1]}; give "
+                "that many, or export the run with another lowering"
             )
 
 
 class OnnxSession:
-    """An exported file, for whole sequences or for chunks, loaded on one provider. Many threads may run it at once.
+    """Exported file, for whole sequences or for chunks, loaded on one provider. Threads may share it.
 
-    Nothing of it is verified but that it needs no other file and no library: the seal and the golden output are
-    `zoo.runtime.OnnxModel`'s.
+    The session checks that the file needs no other file and no custom library. It does not check the seal and the
+    golden output; `zoo.runtime.OnnxModel` does.
 
     Args:
         path: the ``.onnx`` file.
         provider: ``cpu`` or ``cuda``.
-        strict: keep float32 products in float32; otherwise as ONNX Runtime does by itself, which on CUDA means TF32.
-        threads: of the CPU; as many as ONNX Runtime likes when None.
-        content: the bytes of the file, where they have been read before.
-        profile: where ONNX Runtime is to write what it runs and how long that takes, the start of a file's path; see
-            `end_profile`.
+        strict: whether float32 products are computed in float32. If false, ONNX Runtime's default applies, which on
+            CUDA is TF32.
+        threads: number of CPU threads; ONNX Runtime's default when None.
+        content: the bytes of the file, if they have already been read.
+        profile: prefix of the path of ONNX Runtime's profile; None for no profile. See `end_profile`.
 
     Raises:
-        ProviderUnavailable: where the provider cannot run here.
-        RunError: where the file is not a model that ONNX Runtime takes, or has other inputs than Recurrent Zoo writes.
+        ProviderUnavailable: if the provider cannot run on this machine.
+        RunError: if ONNX Runtime cannot load the file, or its inputs are not those that Recurrent Zoo writes.
     """
 
     def __init__(
@@ -161,12 +171,15 @@ class OnnxSession:
         self.input = StepsInput.of(self._session, path, len(self.signature.vocabulary) if self.signature else 0)
         self.output_names = [output.name for output in self._session.get_outputs()]
         self.states = read_states(self.metadata, path)
-        types = {one.name: one.type for one in self._session.get_inputs()}
+        next_states = {state.next_name for state in self.states}
+        self.result_names = [name for name in self.output_names if name not in next_states]
+        """Names of the outputs that are not states."""
+        types = {node.name: node.type for node in self._session.get_inputs()}
         self.takes_lengths = LENGTHS in types
-        told = {one.name: _ONNX_TYPES.get(str(one.initial.dtype)) for one in self.states}
-        found = {name: kind for name, kind in types.items() if name not in (INPUT, LENGTHS)}
-        if told != found or not {one.next_name for one in self.states} <= set(self.output_names):
-            raise RunError(f"{path}: has other inputs or outputs than its metadata say; export the run again")
+        expected = {state.name: _ONNX_TYPES.get(str(state.initial.dtype)) for state in self.states}
+        actual = {name: kind for name, kind in types.items() if name not in (INPUT, LENGTHS)}
+        if expected != actual or not next_states <= set(self.output_names):
+            raise RunError(f"{path}: has inputs or outputs that differ from its metadata; export the run again")
 
     def run(
         self,
@@ -176,44 +189,42 @@ class OnnxSession:
         *,
         allow_nonfinite: bool = True,
     ) -> dict[str, NDArray[Any]]:
-        """Sequences in the user's units -> each output by name, the states after the last step among them.
+        """Run the model on one batch.
 
         Args:
-            x: (batch, time, features) numbers or (batch, time) tokens.
-            lengths: (batch,) valid steps of each sequence, of any integer dtype, where the model takes them; all are
-                full when None.
-            states: (batch, n) by name, where the model takes them; what is not given is as at a sequence's start.
-            allow_nonfinite: whether numbers and states may be NaN or infinite. They may here, since a proof is to show
-                what a file makes of them; a user's go through `zoo.runtime.OnnxModel`, which refuses them.
+            x: (batch, time, features) numbers in the user's units, or (batch, time) tokens.
+            lengths: (batch,) valid steps of each sequence, of any integer dtype, if the model takes lengths; None if
+                all steps are valid.
+            states: (batch, n) by name, if the model takes states; a missing one has its initial value.
+            allow_nonfinite: whether NaN, infinity and numbers beyond the range of float32 are accepted in x and states.
+                They are by default, unlike in `zoo.runtime.OnnxModel`, since a proof must run on such values too.
+
+        Returns:
+            Each output by name, including the states after the last step.
 
         Raises:
-            DataError: where a shape, a dtype, a length, a token or a state's name does not fit, or what must be finite
-                is not; with the place.
-            RunError: where ONNX Runtime fails.
+            DataError: if a shape, dtype, length, token, value or state name is invalid; with the position of a value.
+            RunError: if ONNX Runtime fails.
         """
         x = as_array(x, f"{self.path.name}: x")
         self.input.require_shape(x)
         lengths = None if lengths is None else as_array(lengths, f"{self.path.name}: lengths")
-        self._refuse(x.shape, lengths)
+        self._require_lengths(x.shape, lengths)
         feeds: dict[str, NDArray[Any]] = {INPUT: self.input.feed(x, lengths, allow_nonfinite=allow_nonfinite)}
         if self.takes_lengths:
             feeds[LENGTHS] = np.full(len(x), x.shape[1]) if lengths is None else lengths.astype(np.int64)
-        given = states or {}
-        if unknown := sorted(given.keys() - {one.name for one in self.states}):
-            names = ", ".join(one.name for one in self.states) or "none"
+        states = states or {}
+        if unknown := sorted(states.keys() - {state.name for state in self.states}):
+            names = ", ".join(state.name for state in self.states) or "none"
             raise DataError(f"{self.path.name}: takes no state {unknown[0]!r}; its states are: {names}")
-        for one in self.states:
-            value = given.get(one.name)
-            feeds[one.name] = (
-                one.at_start(len(x))
-                if value is None
-                else one.feed(value, len(x), self.path.name, allow_nonfinite=allow_nonfinite)
-            )
+        for state in self.states:
+            value = states.get(state.name)
+            feeds[state.name] = state.feed(value, len(x), self.path.name, allow_nonfinite=allow_nonfinite)
         values = compute(self._session, self.path, self.output_names, feeds)
         return dict(zip(self.output_names, values, strict=True))
 
-    def _refuse(self, shape: tuple[int, ...], lengths: NDArray[Any] | None) -> None:
-        """Raise a `DataError` for lengths that do not fit: ONNX Runtime would read what it likes."""
+    def _require_lengths(self, shape: tuple[int, ...], lengths: NDArray[Any] | None) -> None:
+        """Raise a `DataError` for invalid lengths, which ONNX Runtime does not reject."""
         if lengths is None:
             return
         if not self.takes_lengths:
@@ -224,16 +235,16 @@ class OnnxSession:
             raise DataError(f"{self.path.name}: needs a length from 1 to {shape[1]} for each of {shape[0]} sequences")
 
     def placement(self) -> list[PlacedNode]:
-        """Every node that ran and the provider that ran it."""
+        """Return every node of the optimised graph with its provider."""
         return placement(self._session)
 
     def end_profile(self) -> Path:
-        """Stop profiling; returns the file that was written. Only of a session that was told to profile."""
+        """Stop profiling and return the path of the profile. The session must have been created with ``profile``."""
         return Path(self._session.end_profiling())
 
 
 def _read_signature(metadata: Mapping[str, str]) -> Signature | None:
-    """The signature that an exported file carries; None where it carries none."""
+    """Return the signature in the metadata of a file; None if it is missing or malformed."""
     try:
         return Signature.from_dict(json.loads(metadata["signature"]))
     except (KeyError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""The states that an exported file takes before the first step and gives after the last one. Does not need torch."""
+"""State inputs of an exported file, and the state outputs that continue them. Does not need torch."""
 
 from __future__ import annotations
 
@@ -14,38 +14,46 @@ from numpy.typing import NDArray
 from zoo.data.arrays import as_array, require_finite
 from zoo.errors import DataError, RunError
 
-ALLOW = "replace it, or let it through with allow_nonfinite=True"
-"""What to do with a number that is not finite, in a program."""
+ALLOW = "replace it, or allow it with allow_nonfinite=True"
+"""Advice to a program for a value that is not finite."""
 KEY = "states"
-"""The entry of a file's metadata that tells of its states."""
+"""Metadata entry that lists the states: a JSON array of objects."""
 
 
 @dataclass(frozen=True)
 class StateInput:
-    """One state, as the metadata tell of it."""
+    """Names and initial value of one state."""
 
     name: str
-    """Of the input, such as ``state_0_h``."""
+    """Name of the input, such as ``state_0_h``."""
     next_name: str
-    """Of the output that the input of the following steps is to be."""
+    """Name of the output with the state after the last step, the input for the steps that follow."""
     initial: NDArray[Any]
-    """(n,): what every sequence starts with, in the dtype of the input."""
+    """(n,), in the dtype of the input: the state at the start of every sequence."""
 
     def at_start(self, batch: int) -> NDArray[Any]:
-        """(batch, n)"""
+        """Return the initial state of a batch, (batch, n)."""
         return np.repeat(self.initial[None], batch, axis=0)
 
     def feed(self, value: Any, batch: int, file: str, *, allow_nonfinite: bool) -> NDArray[Any]:
-        """A state as ONNX Runtime is to be given it.
+        """Check a state and return it as a contiguous array for ONNX Runtime.
+
+        Args:
+            value: (batch, n), in the dtype of the input; None for the initial state.
+            batch: number of sequences.
+            file: name of the file, for errors.
+            allow_nonfinite: whether NaN and infinity are accepted.
 
         Raises:
-            DataError: where shape or dtype is another, or a number is not finite.
+            DataError: if the shape or dtype differs, or a value is not finite.
         """
+        if value is None:
+            return self.at_start(batch)
         value = as_array(value, f"{file}: {self.name}")
-        wanted = (batch, len(self.initial))
-        if value.shape != wanted or value.dtype != self.initial.dtype:
+        shape = (batch, len(self.initial))
+        if value.shape != shape or value.dtype != self.initial.dtype:
             raise DataError(
-                f"{file}: takes {self.name} as {wanted} of {self.initial.dtype}, got {value.shape} of {value.dtype}"
+                f"{file}: takes {self.name} as {shape} of {self.initial.dtype}, got {value.shape} of {value.dtype}"
             )
         if not allow_nonfinite:
             require_finite(value, value, lambda index: f"{file}: {self.name}{list(index)}", advice=ALLOW)
@@ -53,22 +61,20 @@ class StateInput:
 
 
 def read_states(metadata: Mapping[str, str], path: Path) -> tuple[StateInput, ...]:
-    """The states that a file tells of; none where it tells nothing.
+    """Read the states from the metadata of a file; none where the entry is absent.
 
     Raises:
-        RunError: where it cannot be understood.
+        RunError: if the entry is malformed.
     """
     try:
-        return tuple(_state(one) for one in json.loads(metadata.get(KEY, "[]")))
+        return tuple(_state(entry) for entry in json.loads(metadata.get(KEY, "[]")))
     except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
-        raise RunError(
-            f"{path}: its metadata tell of its states in a way that cannot be understood; export the run again"
-        ) from error
+        raise RunError(f"{path}: its metadata entry 'states' is malformed; export the run again") from error
 
 
-def _state(told: Mapping[str, Any]) -> StateInput:
-    dtype = np.dtype(told["dtype"])
+def _state(entry: Mapping[str, Any]) -> StateInput:
+    dtype = np.dtype(entry["dtype"])
     if dtype.kind not in "biuf":
         raise TypeError(dtype)
-    initial = np.array(np.broadcast_to(np.asarray(told["initial"]), (int(told["shape"][1]),)), dtype)
-    return StateInput(str(told["input"]), str(told["output"]), initial)
+    initial = np.array(np.broadcast_to(np.asarray(entry["initial"]), (int(entry["shape"][1]),)), dtype)
+    return StateInput(str(entry["input"]), str(entry["output"]), initial)

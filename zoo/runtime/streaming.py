@@ -1,4 +1,4 @@
-"""Running an exported model chunk by chunk, with what it remembers carried over. Does not need torch."""
+"""Streaming: an exported model run chunk by chunk, with its states carried over. Does not need torch."""
 
 from __future__ import annotations
 
@@ -13,63 +13,63 @@ from zoo.errors import DataError, RunError
 from zoo.runtime.session import OnnxSession
 
 CHUNKS_KEY, CHUNKS = "takes", "chunks"
-"""The entry of a file's metadata that tells what it is for, and what it says of a file for chunks. The states alone do
-not tell: a file for whole sequences may have them too, and one that reads backward could not go on in a next chunk."""
+"""Metadata entry with the use of a file, and its value for chunks. States alone do not show it: a file for whole
+sequences may have them too, and one with a reverse direction cannot continue in a next chunk."""
 
 
 class OnnxStream:
-    """A model that was exported with ``--streaming``, and the states of the sequences that it is reading.
+    """Model exported with ``--streaming``, and the states of its current sequences.
 
     ::
 
         stream = OnnxModel("runs/shakespeare/onnx/model.stream.onnx").stream()
         first = stream.push(chunk)   # (batch, any number of steps, …)
-        second = stream.push(next)   # goes on where the first one ended
+        second = stream.push(next)   # continues where the first chunk ended
         stream.reset()               # new sequences
 
-    Several streams may share a session, each with states of its own. Where threads share a stream their chunks follow
-    each other, in whatever order they come.
+    Several streams may share a session; each has its own states. Several threads may share a stream; their chunks are
+    processed one after another, in the order of the calls.
 
     Args:
-        session: of a file for chunks.
+        session: session of a file for chunks.
 
     Raises:
-        RunError: where the file is not for chunks, or tells of no states.
+        RunError: if the file is not for chunks, or has no states.
     """
 
     def __init__(self, session: OnnxSession) -> None:
         if session.metadata.get(CHUNKS_KEY) != CHUNKS:
             raise RunError(
-                f"{session.path}: is for whole sequences, not for chunks; 'zoo export --onnx --streaming' makes one "
-                "that is"
+                f"{session.path}: is for whole sequences, not for chunks; 'zoo export --onnx --streaming' writes one "
+                "for chunks"
             )
         if not session.states:
             raise RunError(
-                f"{session.path}: tells of no states, so nothing could be carried over; export the run again"
+                f"{session.path}: has no states in its metadata, so none could be carried over; export the run again"
             )
         self._session = session
         self._lock = Lock()
         self._states: Mapping[str, NDArray[Any]] = {}
 
     def push(self, chunk: NDArray[Any], *, allow_nonfinite: bool = False) -> dict[str, NDArray[Any]]:
-        """The next steps of every sequence -> each output by name, for these steps.
+        """Run the model on the next steps of every sequence, and update the states.
 
         Args:
-            chunk: (batch, time, features) numbers in the user's units or (batch, time) tokens. Any number of steps;
-                the batch is that of the first chunk until `reset`.
-            allow_nonfinite: whether numbers of this chunk may be NaN or infinite, as of `OnnxModel.run`. It is asked
-                for with each chunk, since who pushes one knows where its numbers are from.
+            chunk: (batch, time, features) numbers in the user's units, or (batch, time) tokens. The number of steps is
+                free; the batch is that of the first chunk since the last `reset`.
+            allow_nonfinite: whether this chunk may contain NaN, infinity and numbers beyond the range of float32.
+
+        Returns:
+            Each output by name, for the steps of this chunk; without the states.
 
         Raises:
-            DataError: where the shape does not fit, or a value is not what the model takes; with its place in the
-                chunk.
-            RunError: where ONNX Runtime fails. The states are then as they were, as after a `DataError`.
+            DataError: if the shape does not match, or a value is invalid; with its position in the chunk.
+            RunError: if ONNX Runtime fails. After both errors the states are unchanged.
         """
         with self._lock:
-            steps = self._session.input
             x = as_array(chunk, f"{self._session.path.name}: x")
-            steps.require_shape(x)
-            x = steps.feed(x, allow_nonfinite=allow_nonfinite)
+            self._session.input.require_shape(x)
+            x = self._session.input.feed(x, allow_nonfinite=allow_nonfinite)
             carried = len(next(iter(self._states.values()), x))
             if carried != len(x):
                 raise DataError(
@@ -77,10 +77,10 @@ class OnnxStream:
                     "call reset() before other sequences"
                 )
             values = self._session.run(x, states=self._states)
-            self._states = {one.name: values.pop(one.next_name) for one in self._session.states}
+            self._states = {state.name: values.pop(state.next_name) for state in self._session.states}
             return values
 
     def reset(self) -> None:
-        """Forget everything: the next chunk begins new sequences."""
+        """Discard the states, so that the next chunk begins new sequences."""
         with self._lock:
             self._states = {}

@@ -32,7 +32,8 @@ Matrix = NDArray[np.float32]
 MICROSOFT = "com.microsoft"
 QUANTISED = frozenset({"MatMulInteger", "DynamicQuantizeLSTM"})
 STEPS = 127
-"""Of a weight, up to the largest magnitude of its column. `zoo.parity.KEPT` counts half of one as a rounding."""
+"""Of a weight, up to the largest magnitude of its column. `zoo.parity.WEIGHT_FORMATS` counts half of one as a
+rounding."""
 ZERO_POINT = 128
 """What a weight of 0 is kept as."""
 
