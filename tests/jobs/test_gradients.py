@@ -21,7 +21,7 @@ from tests.support.paths import SPECS
 from tests.support.runs import build_run
 from tests.support.trainings import classification
 from zoo.jobs.build import prepare
-from zoo.jobs.gradients import Curve, Reach, reach
+from zoo.jobs.gradients import Curve, StateGradients, state_gradients
 from zoo.plots.gradients import plot_gradients
 from zoo.plugins.registry import load_registry
 from zoo.run.run import Run
@@ -90,7 +90,7 @@ def norms_by_hand(model: zoo.Model, x: Tensor, loss: Callable[[Tensor, Tensor], 
     return [(norm.flip(0) if reverse else norm).tolist() for norm, reverse in zip(norms, reversals, strict=True)]
 
 
-def assert_curves(found: Reach, wanted: list[list[list[float]]], ends: list[int]) -> None:
+def assert_curves(found: StateGradients, wanted: list[list[list[float]]], ends: list[int]) -> None:
     """``wanted``: norms by sequence, then by state, then by step."""
     for index, curve in enumerate(found.curves):
         rows = [norms[index] for norms in wanted]
@@ -110,7 +110,7 @@ def test_the_derivatives_are_those_by_hand(kind: str, direction: str, pooling: s
     """Each sequence alone, without padding; the loss of the last state or of the mean of all outputs."""
     lengths = (7, 2, 5, 1)
     model, data = make_model(kind, direction=direction, pooling=pooling, takes_lengths=True), sample(*lengths)
-    found = reach(model, classification(), data)
+    found = state_gradients(model, classification(), data)
     assert {curve.state for curve in found.curves} == {
         f"{part}{f' {way}' if direction == 'bidirectional' else ''}"
         for part in ("hc" if kind == "lstm" else "h")
@@ -134,7 +134,7 @@ def test_where_steps_have_answers_the_last_one_is_asked(direction: str) -> None:
     data = sample(6, 3, 5, 4, by_step=True)
     data.y[2, 3:], data.y[3] = zoo.IGNORED, zoo.IGNORED
     ends = [5, 2, 2]
-    found = reach(make_model("lstm", direction=direction, pooling=None, takes_lengths=True), tagging(), data)
+    found = state_gradients(make_model("lstm", direction=direction, pooling=None, takes_lengths=True), tagging(), data)
     assert found.sequences == 3
     exact = make_model("lstm", direction=direction, pooling=None).double()
 
@@ -151,7 +151,7 @@ def test_the_loss_is_the_tasks_own() -> None:
     model, data = make_model("gru_after", takes_lengths=True), sample(*([5] * 70))
     with torch.inference_mode():
         loss = classification().loss(model(data.x), data.y)
-    found = reach(model, classification(), data)
+    found = state_gradients(model, classification(), data)
     assert found.loss == pytest.approx(float(loss), rel=1e-5)
     assert found.sequences == 70  # more than one batch, the last one smaller
 
@@ -159,7 +159,7 @@ def test_the_loss_is_the_tasks_own() -> None:
 def test_a_model_is_left_as_it_was() -> None:
     model = make_model("gru_after", num_layers=2, dropout=0.5)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    found = [reach(model, classification(), sample(4, 4)).curves for _ in range(2)]
+    found = [state_gradients(model, classification(), sample(4, 4)).curves for _ in range(2)]
     assert found[0] == found[1]  # no dropout
     assert [curve.state for curve in found[0]] == ["layer 1 h", "layer 2 h"]
     assert all(layer.fused for layer in model.layers())
@@ -186,7 +186,7 @@ def test_a_strangers_state() -> None:
     model = make_model("rnn_tanh", hidden_size=4)
     model.layers()[0].cells[0] = CountingCell()
     model.layers()[0].fused = False
-    curves = reach(model, classification(), sample(3, 3)).curves
+    curves = state_gradients(model, classification(), sample(3, 3)).curves
     assert [curve.state for curve in curves] == ["h", "c", "state 3"]
     assert min(curves[0].norms) > 0
     assert min(curves[1].norms[:-1]) > 0
@@ -205,7 +205,7 @@ def test_an_rnns_gradient_decays_geometrically() -> None:
         for parameter in cell.parameters():
             parameter.zero_()
         cell.get_parameter("h2h.weight").copy_(0.5 * torch.linalg.qr(torch.randn(8, 8, dtype=torch.float64))[0])
-    (curve,) = reach(model, classification(), sample(100)).curves
+    (curve,) = state_gradients(model, classification(), sample(100)).curves
     steps = np.array(curve.norms)
     assert steps[:-1] / steps[1:] == pytest.approx(0.5, rel=1e-6)
     assert curve.ratio == pytest.approx(0.5**99, rel=1e-5)  # 1.6e-30: no float32 arithmetic would get there
@@ -219,7 +219,7 @@ def test_it_flows_uninterrupted_through_an_open_cell() -> None:
         cell.get_parameter("h2h.weight").zero_()
         cell.get_parameter("x2h.weight").mul_(0.02)
         cell.get_parameter("x2h.bias")[8:16] = 1000.0
-    hidden, memory = reach(model, classification(), sample(60, 60, 60)).curves
+    hidden, memory = state_gradients(model, classification(), sample(60, 60, 60)).curves
     assert memory.state == "c"
     assert memory.norms == pytest.approx([memory.last] * 60, rel=1e-12)
     assert memory.last > 0
@@ -268,7 +268,7 @@ def test_several_runs_as_json(runs: dict[str, Path], tmp_path: Path, monkeypatch
     assert [(run["name"], run["sequences"]) for run in report["runs"]] == [("rnn", 256), ("lstm", 256)]
     for run in report["runs"]:
         _, task, model = Run(Path(run["run"])).load(load_registry())
-        curves = reach(model, task, Run(Path(run["run"])).sample()).curves
+        curves = state_gradients(model, task, Run(Path(run["run"])).sample()).curves
         assert run["states"] == [curve.to_dict() for curve in curves]
         assert {len(state["norms"]) for state in run["states"]} == {8}
 
@@ -288,7 +288,7 @@ def test_the_weights_that_training_began_with(runs: dict[str, Path]) -> None:
     report = json.loads(outcome.stdout)
     assert report["weights"] == "untrained"
     assert report["picture"] == str(runs["lstm"] / "gradients-untrained.png")
-    curves = reach(plan.model, plan.task, Run(runs["lstm"]).sample()).curves
+    curves = state_gradients(plan.model, plan.task, Run(runs["lstm"]).sample()).curves
     assert report["runs"][0]["states"] == [curve.to_dict() for curve in curves]
     trained = json.loads(run_zoo("gradients", runs["lstm"], "--json").stdout)
     assert trained["runs"][0]["loss"] < report["runs"][0]["loss"]

@@ -124,17 +124,17 @@ def test_a_file_that_changes_after_its_proof_makes_no_difference(
     run: Path, other: bytes, verdict: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proven: list[bytes] = []
-    insist = Candidate.insist
+    require_unchanged = Candidate.require_unchanged
 
     def overwriting(self: Candidate) -> None:
-        insist(self)
+        require_unchanged(self)
         proven.append(self.path.read_bytes())
         self.path.write_bytes(other)
 
     def judged(*arguments: Any) -> dict[str, Any]:
         return {**prove(*arguments), "verdict": verdict}
 
-    monkeypatch.setattr(Candidate, "insist", overwriting)
+    monkeypatch.setattr(Candidate, "require_unchanged", overwriting)
     monkeypatch.setattr(export_module, "prove", judged)
     assert export(run).exit_code == (0 if verdict == "passed" else 4)
     path = run / "onnx" / ("rejected" if verdict == "failed" else ".") / "model.onnx"
@@ -229,7 +229,7 @@ def test_where_nothing_was_judged_the_file_says_that(run: Path, monkeypatch: pyt
         return [f"{path}: is strange"]
 
     monkeypatch.setattr(OnnxExporter, "faults", renamed)
-    monkeypatch.setattr("zoo.run.candidate.Candidate.insist", lambda _: None)
+    monkeypatch.setattr("zoo.run.candidate.Candidate.require_unchanged", lambda _: None)
     rejected = run / "onnx" / "rejected" / "model.onnx"
     assert_one_line(export(run), 4, f"{rejected}: failed: {rejected}: is strange")
     assert parity_of(rejected)["over_budget"] is None

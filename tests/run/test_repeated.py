@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import run_zoo
-from zoo.run.model_card import in_two_parts
+from zoo.run.model_card import repeated_sentence
 
 SIZES = {"train": 8_000, "validation": 1_066, "test": 1_067}
 
@@ -31,10 +31,10 @@ SENTENCE = "1 of 2 validation sequences and 1 of 2 test sequences stand in the t
 
 
 def test_they_are_counted_in_words() -> None:
-    assert in_two_parts({"validation": 0, "test": 3}, SIZES) == (
+    assert repeated_sentence({"validation": 0, "test": 3}, SIZES) == (
         "0 of 1,066 validation sequences and 3 of 1,067 test sequences stand in the training part too"
     )
-    assert in_two_parts({}, SIZES) == ""
+    assert repeated_sentence({}, SIZES) == ""
 
 
 def test_a_dry_run_warns(spec: Path) -> None:

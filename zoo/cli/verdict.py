@@ -67,9 +67,9 @@ def _is_wrong(result: Mapping[str, Any]) -> bool:
 
 def _show(report: Mapping[str, Any], path: str) -> None:
     """The verdict: a block for each provider, a line for each output; 80 columns wide."""
-    from zoo.run.model_card import up_to
+    from zoo.run.model_card import judged_steps_text
 
-    limits = [limit for result in report["providers"] if (limit := up_to(result, report))]
+    limits = [limit for result in report["providers"] if (limit := judged_steps_text(result, report))]
     verdict = f"{report['verdict']} {limits[0]}" if limits and report["verdict"] == "passed" else report["verdict"]
     click.echo(output.styled(f"parity of {path}: {verdict}", bold=True))
     if report.get("lowering", "auto") != "auto":

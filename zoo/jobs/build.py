@@ -15,12 +15,12 @@ import torch
 from zoo.data.dataset import Dataset, Split
 from zoo.errors import RunError, TrainingError, UsageError
 from zoo.files import json_safe, remove_stale, unwritable, write_atomically
-from zoo.jobs.pictures import draw
+from zoo.jobs.pictures import draw_pictures
 from zoo.memory import require_memory
 from zoo.nn.cell_checks import check_cells
 from zoo.nn.model import Model
 from zoo.plugins.registry import Registry
-from zoo.run.baselines import answers_never_change, naive_metrics, not_beaten
+from zoo.run.baselines import has_constant_output, naive_metrics, not_beaten
 from zoo.run.lock import LOCK, locked
 from zoo.run.model_card import write_card
 from zoo.run.run import Run, first_model, next_run, runs_named
@@ -273,14 +273,14 @@ def _finish(plan: Plan, run: Run, engine: Engine, warn: Callable[[str], None]) -
         "repeated": dict(dataset.repeated),
         "metric": engine.metric,
         **_outcome(plan, history, metrics),
-        "constant": answers_never_change(model, sample),
+        "constant": has_constant_output(model, sample),
         "device": str(model.device),
         "threads": torch.get_num_threads(),
         "versions": versions(),
     }
     _write_history(run, history)  # once more, safe from a power cut
     run.save_model(model, sample)
-    draw(run, model, dataset, history, engine.metric, statistics)
+    draw_pictures(run, model, dataset, history, engine.metric, statistics)
     run.write_config(values)
     write_card(run)
     if values["constant"]:

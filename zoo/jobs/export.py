@@ -188,7 +188,7 @@ def _export(
             report = file.prove(model, path, sample, wanted.providers, progress)
             wanted.insist(report)
             report |= file.beside_float32(Trained(run, spec, task, model), registry, report, path, progress)
-            candidate.insist()
+            candidate.require_unchanged()
             results.append(_put_in_place(file, candidate, report))
         if report["verdict"] != "passed":
             break
@@ -247,7 +247,7 @@ def _put_in_place(file: ExportedFile, candidate: Candidate, report: dict[str, An
             f"{file.exporter.name}: annotate() changed more of {file.path.name} than its metadata, so it is not the "
             "file that was proven; correct the exporter"
         )
-    report = candidate.placed(report, place.path)
+    report = candidate.with_path(report, place.path)
     # One that is rejected may be no such file at all, and is kept as it is.
     write_together({place.path: content or candidate.content, place.report: json_text(report)})
     if passed:
@@ -284,7 +284,7 @@ def check(
         report = file.prove(model, file.path, file.run.sample(), wanted.providers, progress)
         wanted.insist(report)
         report |= file.beside_float32(Trained(file.run, spec, task, model), registry, report, file.path, progress)
-        proven.insist()
+        proven.require_unchanged()
         write_json(file.report, report)
         if not file.rejected:  # of which the card has nothing
             write_card(file.run)

@@ -63,7 +63,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Reach:
+class StateGradients:
     """What a model's loss at the end owes to every step."""
 
     curves: list[Curve]
@@ -94,17 +94,17 @@ class _Watched(Cell):
         return output, proposed
 
 
-def run_reach(run: Run, registry: Registry, *, untrained: bool = False) -> Reach:
-    """`reach` of a run's model, or of the weights that its training began with, over the run's own sample.
+def run_state_gradients(run: Run, registry: Registry, *, untrained: bool = False) -> StateGradients:
+    """`state_gradients` of a run's model, or of the weights that its training began with, over the run's own sample.
 
     Raises:
         RunError: where the run is not finished, or a file is missing or altered.
     """
     spec, task, model = run.load(registry)
-    return reach(first_model(spec, task, registry) if untrained else model, task, run.sample())
+    return state_gradients(first_model(spec, task, registry) if untrained else model, task, run.sample())
 
 
-def reach(model: Model, task: Task, sample: Split) -> Reach:
+def state_gradients(model: Model, task: Task, sample: Split) -> StateGradients:
     """How much the state after each step matters to the end, in float64 and without dropout.
 
     The loss is the task's loss of a whole sequence; where each step has an answer, that of the last such step alone.
@@ -142,7 +142,7 @@ def reach(model: Model, task: Task, sample: Split) -> Reach:
         norms[:, np.arange(norms.shape[2]) >= asked.lengths.numpy()[:, None]] = np.nan
     names = [_name(directed, place, part, len(exact.layers())) for place, part in parts]
     curves = [_curve(name, own, ends) for name, own in zip(names, norms, strict=True)]
-    return Reach(curves, len(asked), loss / len(asked))
+    return StateGradients(curves, len(asked), loss / len(asked))
 
 
 def _asked(sample: Split, *, by_step: bool) -> tuple[Split, Array]:

@@ -16,7 +16,7 @@ from zoo.training.batches import evaluation_batches
 from zoo.training.engine import EVALUATION_BATCH, EpochRecord
 
 
-def draw(
+def draw_pictures(
     run: Run,
     model: Model,
     dataset: Dataset,
@@ -42,16 +42,16 @@ def draw(
         return
     if signature.ordered:
         parts = {"training": dataset.train, "validation": dataset.validation, "test": dataset.test}
-        series = {name: (_first(part.y.numpy()), _first(answers(model, part))) for name, part in parts.items()}
+        series = {name: (_first(part.y.numpy()), _first(predictions(model, part))) for name, part in parts.items()}
         ahead = "one step ahead" if signature.horizon else "the same step"
         plot_series(series, f"{signature.targets[0]}, {ahead}", run.predictions_file)
     else:
-        true, predicted = _first(dataset.test.y.numpy()), _first(answers(model, dataset.test))
+        true, predicted = _first(dataset.test.y.numpy()), _first(predictions(model, dataset.test))
         plot_scatter(true, predicted, signature.targets[0], run.predictions_file)
 
 
 @torch.inference_mode()
-def answers(model: Model, part: Split) -> Array:
+def predictions(model: Model, part: Split) -> Array:
     """What the model says of each sequence in the user's units: the output ``y``, shaped as the part's y."""
     model.eval()
     found = np.empty(part.y.shape, np.float32)

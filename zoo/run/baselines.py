@@ -35,7 +35,7 @@ def not_beaten(
 
 
 @torch.inference_mode()
-def answers_never_change(model: Model, sample: Split) -> bool:
+def has_constant_output(model: Model, sample: Split) -> bool:
     """Whether the model says the same of every sequence: a ReLU behind which nothing moves any more, for one."""
     scores = model(sample.x.to(model.device), None if sample.lengths is None else sample.lengths.to(model.device))
     return len(scores) > 1 and bool((scores == scores[:1]).all())

@@ -68,7 +68,7 @@ class Candidate:
         self.path = path
         self.content = read_onnx(path)
 
-    def insist(self) -> None:
+    def require_unchanged(self) -> None:
         """Raise a `RunError` unless the file still has the same bytes."""
         if read_onnx(self.path) != self.content:
             raise RunError(
@@ -85,10 +85,10 @@ class Candidate:
         content = read_onnx(fresh)
         return content if gains_metadata_alone(self.content, content) else None
 
-    def placed(self, value: Any, place: Path) -> Any:
+    def with_path(self, value: Any, place: Path) -> Any:
         """What a report says, with the place that the file is kept at for its own, which will be gone."""
         if isinstance(value, dict):
-            return {key: self.placed(item, place) for key, item in value.items()}
+            return {key: self.with_path(item, place) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.placed(item, place) for item in value]
+            return [self.with_path(item, place) for item in value]
         return value.replace(str(self.path), str(place)) if isinstance(value, str) else value

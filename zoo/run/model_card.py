@@ -62,7 +62,7 @@ The weights are those of epoch {config["best_epoch"]} of {config["epochs"]}, the
 {config["data"]}
 
 Parts: {sizes["train"]:,} sequences to train, {sizes["validation"]:,} to choose the weights (validation), \
-{sizes["test"]:,} for the test alone. {sequences(config)}
+{sizes["test"]:,} for the test alone. {sequence_sentence(config)}
 
 ## Export and parity
 
@@ -79,7 +79,7 @@ Everything that was chosen, the seed too, stands in [{spec}]({spec}). Built with
 """
 
 
-def worth(config: Mapping[str, Any]) -> str:
+def baseline_sentence(config: Mapping[str, Any]) -> str:
     """What the result is worth beside naive predictors; empty where there is none."""
     if config["constant"]:
         return "The model gives the same answer for every test sequence: it has learnt nothing."
@@ -90,20 +90,22 @@ def worth(config: Mapping[str, Any]) -> str:
 
 def _stressed(config: Mapping[str, Any]) -> str:
     """The same, in bold where it is bad."""
-    return f"**{worth(config)}**" if config["constant"] or config["not_beaten"] else worth(config)
+    return (
+        f"**{baseline_sentence(config)}**" if config["constant"] or config["not_beaten"] else baseline_sentence(config)
+    )
 
 
-def sequences(config: Mapping[str, Any]) -> str:
+def sequence_sentence(config: Mapping[str, Any]) -> str:
     """What a sequence of the run's data is, and how many stand in two parts, where that was counted."""
     signature = config["signature"]
     tokens = len(signature["vocabulary"])
     step = f"one of {tokens:,} tokens" if tokens else f"{signature['features']} numbers"
     most = "up to " if signature["lengths"] else ""
-    shared = f" {text}." if (text := in_two_parts(config.get("repeated", {}), config["sizes"])) else ""
+    shared = f" {text}." if (text := repeated_sentence(config.get("repeated", {}), config["sizes"])) else ""
     return f"A step is {step}; the model was trained with {most}{config['time']} steps and takes any number.{shared}"
 
 
-def in_two_parts(repeated: Mapping[str, int], sizes: Mapping[str, int]) -> str:
+def repeated_sentence(repeated: Mapping[str, int], sizes: Mapping[str, int]) -> str:
     """How many sequences of each other part stand in the training part too; empty where nobody counted.
 
     Args:
@@ -146,12 +148,12 @@ def _cell(report: dict[str, Any], mode: str) -> str:
     if result is None:
         return ""
     shares = [output["over_budget"] for output in result["outputs"] if output["over_budget"] is not None]
-    limit = up_to(result, report)
+    limit = judged_steps_text(result, report)
     verdict = f"{result['status']} {limit}" if limit else str(result["status"])
     return f"{verdict}, {max(shares):.2f} of its budget" if shares else verdict
 
 
-def up_to(result: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+def judged_steps_text(result: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     """Up to how many steps a verdict is possible on a provider's result, where it is not at every number of them."""
     if "judged_steps" not in result:
         return ""
