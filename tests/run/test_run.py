@@ -352,7 +352,8 @@ def test_without_a_terminal_there_is_a_line_per_epoch(built: Path, tmp_path: Pat
         best = ", best" if entry["best"] else ""
         assert line == (
             f"epoch {entry['epoch']}/2: loss {entry['train_loss']:.4g}, "
-            f"validation loss {entry['validation']['loss']:.4g}, accuracy {entry['validation']['accuracy']:.4g}, {entry['seconds']:.2f} s{best}"
+            f"validation loss {entry['validation']['loss']:.4g}, accuracy {entry['validation']['accuracy']:.4g}, "
+            f"{entry['seconds']:.2f} s{best}"
         )
     assert last == f"next: zoo export --onnx {tmp_path / 'run'}"
     assert outcome.stdout.startswith(f"{tmp_path / 'run'}: test loss {config['test']['loss']:.4g}, accuracy ")
