@@ -192,7 +192,7 @@ def test_a_file_outside_a_run(run: Path, tmp_path: Path) -> None:
 def test_another_file_of_the_run(run: Path) -> None:
     copy = run / "onnx" / "copy.onnx"
     shutil.copy(run / "onnx" / "model.onnx", copy)
-    assert_one_line(run_zoo("check", copy), 1, f"{copy}: is not the file that the run {run} was exported to")
+    assert_one_line(run_zoo("check", copy), 1, f"{copy}: is not an exported file of the run {run}")
 
 
 @pytest.mark.parametrize("command", ["export", "check"])

@@ -43,12 +43,12 @@ def test_missing_libraries_are_a_fault_only_beside_a_gpu(monkeypatch: pytest.Mon
     assert doctor._installation_faults() == []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert doctor._installation_faults() == [
-        "torch sees a GPU and ONNX Runtime cannot use it: libcublas.so.13 (nvidia-cublas), libcudnn.so.9 "
+        "torch finds a GPU and ONNX Runtime cannot use it: libcublas.so.13 (nvidia-cublas), libcudnn.so.9 "
         '(nvidia-cudnn-cu13); pip install "onnxruntime-gpu[cuda,cudnn]"'
     ]
     monkeypatch.setattr(doctor, "missing_libraries", lambda _: {})
     monkeypatch.setattr(doctor, "unavailable", lambda _: "the driver is too old")
-    assert doctor._installation_faults() == ["torch sees a GPU and ONNX Runtime cannot use it: the driver is too old"]
+    assert doctor._installation_faults() == ["torch finds a GPU and ONNX Runtime cannot use it: the driver is too old"]
 
 
 def test_the_command_names_each(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ from tests.support.driver import command, environment
 from tests.support.models import make_model, write
 from tests.support.runs import build_exported_run
 from zoo.jobs import export as export_module
-from zoo.jobs.export import ExportedFile, _short
+from zoo.jobs.export import ExportedFile, _summary
 from zoo.proof.prove import prove
 from zoo.run.candidate import Candidate
 from zoo.run.lock import LOCK, locked
@@ -220,7 +220,7 @@ def test_a_rejected_file_says_so_itself(run: Path) -> None:
 
 def test_where_nothing_was_judged_the_file_says_that(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file with other outputs than its model's; the report names the place where the file is kept."""
-    assert _short({"verdict": "failed", "providers": []})["over_budget"] is None
+    assert _summary({"verdict": "failed", "providers": []})["over_budget"] is None
 
     def renamed(_: OnnxExporter, path: Path) -> list[str]:
         model = onnx.load(path)

@@ -99,7 +99,7 @@ def test_the_borders_of_chance() -> None:
 
 
 def test_scores_that_are_no_numbers() -> None:
-    with pytest.raises(zoo.RunError, match="the model's scores are no numbers"):
+    with pytest.raises(zoo.RunError, match="the model's scores are not finite"):
         write(stand_in("ab", "ab", [0, float("nan")]))
 
 
@@ -194,8 +194,7 @@ def test_without_the_file_it_goes_through_torch(exported: Path, tmp_path: Path) 
     )
     refused(
         run_zoo("sample", run, "--through", "onnx"),
-        f"{run}: has no onnx/model.stream.onnx; 'zoo export --onnx --streaming {run}' makes it, or take "
-        "--through torch",
+        f"{run}: has no onnx/model.stream.onnx; 'zoo export --onnx --streaming {run}' makes it; or add --through torch",
     )
 
 
@@ -235,7 +234,7 @@ def test_models_that_write_nothing(tmp_path: Path) -> None:
     masked = build(tmp_path, "gru-masked", "tagging", "masked")
     for run, task in ((digits, "classification"), (masked, "tagging of characters")):
         line = (
-            f"{run}: is a model for {task}, which writes no text; name a run with task.name=language_modelling on "
+            f"{run}: is a model for {task}, which generates no text; name a run with task.name=language_modelling on "
             "data.name=characters"
         )
         refused(run_zoo("sample", run), line)
@@ -247,8 +246,7 @@ def test_a_model_that_reads_backward(tmp_path: Path) -> None:
     run = build(tmp_path, "rnn-backward", more=", direction: bidirectional")
     refused(
         run_zoo("sample", run),
-        f"{run}: is a bidirectional model, which needs a text's end to tell its beginning; name a run that reads "
-        "forward",
+        f"{run}: is a bidirectional model, which needs the whole text at every step; name a run of direction forward",
     )
 
 

@@ -245,7 +245,7 @@ def test_a_changed_spec_is_refused(half: Path, spec: Path) -> None:
     assert outcome.exit_code == 1
     (line,) = outcome.stderr.splitlines()
     assert line.startswith(f"error: {half / 'spec.yaml'}:")
-    assert "has 'epochs: 4' where the spec given has 'epochs: 5'" in line
+    assert "has 'epochs: 4' where the given spec has 'epochs: 5'" in line
     assert contents(half) == before
 
 
