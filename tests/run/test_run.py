@@ -208,11 +208,7 @@ def test_runs_of_a_name_are_numbered(tmp_path: Path) -> None:
         touch(folder / f"a-{number}", 0)
     for other in ("ab", "a-x", "b-2", "a-2-3", "a.2"):
         touch(folder / other, 0)
-    assert [run.path.name for run in runs_named("a", folder)] == [
-        "a-2",
-        "a-9",
-        "a-10",
-    ]  # the folder 'a' has no spec yet
+    assert [run.path.name for run in runs_named("a", folder)] == ["a-2", "a-9", "a-10"]  # 'a' has no spec yet
     assert [next_run("a", folder).path.name for _ in range(3)] == ["a-3", "a-4", "a-5"]
 
 
@@ -278,7 +274,7 @@ def test_the_card_describes_the_run(built: Path) -> None:
         f"with {config['parameters']:,} parameters",
         "E. Alpaydin and C. Kaynak",  # the data and their source
         "Parts: 1,078 sequences for training, 359 for validation, which selects the weights, and 360 for the test.",
-        "Each step has 8 features; the training sequences have 8 steps, and the model accepts any number of steps.",
+        "Each step has 8 features. Training sequences have 8 steps; the model accepts any number.",
         f"| accuracy | {config['validation']['accuracy']:.4g} | {config['test']['accuracy']:.4g} |",
         f"The saved weights are from epoch {config['best_epoch']} of 2, the best by validation accuracy",
         "![learning curves](curves.png)",

@@ -65,12 +65,6 @@ def _names(runs: list[Run]) -> list[str]:
     return names if len(set(names)) == len(names) else [str(run.path) for run in runs]
 
 
-def _entry(run: Run, name: str, gradients: StateGradients) -> dict[str, object]:
-    states = [curve.to_dict() for curve in gradients.curves]
-    return {
-        "run": str(run.path),
-        "name": name,
-        "sequences": gradients.sequences,
-        "loss": gradients.loss,
-        "states": states,
-    }
+def _entry(run: Run, name: str, result: StateGradients) -> dict[str, object]:
+    states = [curve.to_dict() for curve in result.curves]
+    return {"run": str(run.path), "name": name, "sequences": result.sequences, "loss": result.loss, "states": states}

@@ -20,7 +20,7 @@ from zoo.memory import require_memory
 from zoo.nn.cell_checks import check_cells
 from zoo.nn.model import Model
 from zoo.plugins.registry import Registry
-from zoo.run.baselines import has_constant_output, naive_metrics, not_beaten
+from zoo.run.baselines import compared_metric, has_constant_output, naive_metrics, not_beaten
 from zoo.run.lock import LOCK, locked
 from zoo.run.model_card import write_card
 from zoo.run.run import Run, first_model, next_run, runs_named
@@ -61,8 +61,8 @@ class Plan:
 
     @property
     def reported(self) -> str:
-        """Metric for the comparison with naive predictors: `metric`, or the task's first if it is ``train_loss``."""
-        return self.metric if self.metric in self.task.better else next(iter(self.task.better))
+        """The metric for the comparison with naive predictors."""
+        return compared_metric(self.metric, self.task.better)
 
 
 def prepare(spec: Spec, registry: Registry) -> Plan:

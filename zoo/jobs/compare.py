@@ -14,6 +14,7 @@ from zoo.errors import UsageError
 from zoo.parity import Array
 from zoo.plugins.registry import Registry
 from zoo.proof.cases import draw_cases
+from zoo.run.baselines import compared_metric
 from zoo.run.run import Run
 from zoo.runtime.providers import PROVIDERS, unavailable
 from zoo.runtime.session import OnnxSession
@@ -131,9 +132,7 @@ def compare(runs: Sequence[Run], registry: Registry) -> Comparison:
     members = [_Member(run, reader.read(run.spec_file).to_dict(), run.config()) for run in dict.fromkeys(runs)]
     task = _common(members, "task", lambda member: str(member.spec["task"]["name"]))
     better = registry.tasks[task].better
-    # The metric that selected the weights, unless it is the training loss.
-    first = next(iter(better))
-    metric = _common(members, "metric", lambda m: m.config["metric"] if m.config["metric"] in better else first)
+    metric = _common(members, "metric", lambda member: compared_metric(member.config["metric"], better))
     grouped: dict[str, list[_Member]] = {}
     for member in members:
         grouped.setdefault(_identity(member.spec), []).append(member)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,6 @@ from zoo.errors import PluginError, RunError, UsageError
 from zoo.exporting.exporter import SHORT, Exporter, ExportOptions, Precision
 from zoo.files import json_safe, json_text, remove_stale, write_json, write_together
 from zoo.jobs.precision import Trained, against_float32
-from zoo.nn.model import Model
 from zoo.plugins.registry import Registry
 from zoo.proof.golden_oracle import golden
 from zoo.proof.prove import LOWERING, STEPS, Wanted, prove
@@ -61,25 +60,38 @@ class ExportedFile:
         return (folder / REJECTED if self.rejected else folder) / f"{stem}{kind}{suffix}"
 
     def prove(
-        self, model: Model, path: Path, sample: Split, providers: Sequence[str], progress: Callable[[str], None]
-    ) -> dict[str, Any]:
-        """Compare the file at ``path``, this file or a candidate for it, with the run's model and return the report.
+        self,
+        path: Path,
+        trained: Trained,
+        registry: Registry,
+        wanted: Wanted,
+        progress: Callable[[str], None],
+    ) -> tuple[Candidate, dict[str, Any]]:
+        """Compare the file at ``path``, this file or a candidate for it, with the run's model.
 
         Args:
-            model: the trained model, float32 on the CPU.
             path: the file to compare.
-            sample: sequences from the run's data, in the user's units.
-            providers: keys of `zoo.proof.prove.MODES`.
+            trained: the run.
+            registry: gives the data source of the run's data.
+            wanted: the providers to prove on, and those that are required.
             progress: called with a few words at the start of each step of the proof.
 
         Returns:
-            The report, ready for JSON; see `zoo.proof.prove.prove`.
+            The bytes of the file, and the report; see `zoo.proof.prove.prove`.
+
+        Raises:
+            ProviderUnavailable: where a required provider cannot run here.
+            RunError: where the file cannot be read, or was changed during the proof.
         """
+        candidate, sample, faults = Candidate(path), trained.run.sample(), self.exporter.faults(path)
         compare = prove_streaming if self.streaming else prove
-        report = compare(model, path, sample, providers, self.exporter.faults(path), progress)
+        report = compare(trained.model, path, sample, wanted.providers, faults, progress)
         if any(result["provider"] != "cpu" and result["status"] != "unavailable" for result in report["providers"]):
             add_differences(report, self.exporter.placement(path))
-        return report
+        wanted.insist(report)
+        report |= self.beside_float32(trained, registry, report, path, progress)
+        candidate.require_unchanged()
+        return candidate, report
 
     def beside_float32(
         self,
@@ -210,7 +222,7 @@ def export(
                 path = folder / file.path.name
                 with writing(file.path):
                     exporter.export(trained.model, path, metadata, own)
-                candidate, report = _prove(file, path, trained, registry, wanted, progress)
+                candidate, report = file.prove(path, trained, registry, wanted, progress)
                 results.append(_put_in_place(file, candidate, report))
             if report["verdict"] != "passed":
                 break
@@ -244,23 +256,6 @@ def _metadata(trained: Trained, sample: Split, options: ExportOptions) -> dict[s
         **({} if options.precision == "float32" else {PRECISION: options.precision}),
         **example.to_metadata(),
     }
-
-
-def _prove(
-    file: ExportedFile,
-    path: Path,
-    trained: Trained,
-    registry: Registry,
-    wanted: Wanted,
-    progress: Callable[[str], None],
-) -> tuple[Candidate, dict[str, Any]]:
-    """Prove the file at ``path``; return its bytes, unchanged by the end of the proof, and the report."""
-    candidate = Candidate(path)
-    report = file.prove(trained.model, path, trained.run.sample(), wanted.providers, progress)
-    wanted.insist(report)
-    report |= file.beside_float32(trained, registry, report, path, progress)
-    candidate.require_unchanged()
-    return candidate, report
 
 
 def _files(run: Run, exporter: Exporter, options: ExportOptions) -> list[ExportedFile]:
@@ -367,7 +362,7 @@ def check(
     with locked(file.run.path, "zoo check"):
         trained = Trained(file.run, *file.run.load(registry))
         check_trained(file.run, trained.model)
-        _, report = _prove(file, file.path, trained, registry, wanted, progress)
+        _, report = file.prove(file.path, trained, registry, wanted, progress)
         write_json(file.report, report)
         if not file.rejected:  # the card does not list rejected files
             write_card(file.run)

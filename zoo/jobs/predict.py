@@ -71,9 +71,8 @@ def predict(
     sequences = [pair for path in inputs for pair in _read(path, signature)]
     sequences += [(text, text_ids(text, signature, f"--text {number}")) for number, text in enumerate(texts, 1)]
     predictions = model.predict([sequence for _, sequence in sequences])
-    return signature, [
-        replace(prediction, source=source) for prediction, (source, _) in zip(predictions, sequences, strict=True)
-    ]
+    sources = [source for source, _ in sequences]
+    return signature, [replace(answer, source=source) for answer, source in zip(predictions, sources, strict=True)]
 
 
 def _read(path: Path, signature: Signature) -> Iterator[tuple[str, NDArray[Any]]]:

@@ -1,8 +1,9 @@
-"""Quality of a result: metrics of naive predictors, and models whose output is constant."""
+"""Quality of a result: the metric to compare by, naive predictors, and models whose output is constant."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +12,16 @@ from zoo.data.dataset import Split
 from zoo.nn.model import Model
 from zoo.tasks.task import Task
 from zoo.training.engine import score
+
+
+def compared_metric(metric: str, better: Mapping[str, Any]) -> str:
+    """Return the metric to compare results by: ``metric``, or the task's first if it is ``train_loss``.
+
+    Args:
+        metric: the metric that selected the weights.
+        better: the metrics of the task; see `zoo.Task.better`.
+    """
+    return metric if metric in better else next(iter(better))
 
 
 def naive_metrics(task: Task, train: Split, part: Split) -> dict[str, dict[str, float]]:

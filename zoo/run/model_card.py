@@ -107,12 +107,9 @@ def sequence_sentence(config: Mapping[str, Any]) -> str:
     signature = config["signature"]
     features, tokens = signature["features"], len(signature["vocabulary"])
     step = f"is one of {tokens:,} tokens" if tokens else f"has {features} feature{'' if features == 1 else 's'}"
-    most = "up to " if signature["lengths"] else ""
+    steps = f"up to {config['time']}" if signature["lengths"] else config["time"]
     repeated = f" {text}." if (text := repeated_sentence(config.get("repeated", {}), config["sizes"])) else ""
-    return (
-        f"Each step {step}; the training sequences have {most}{config['time']} steps, and the model accepts any number "
-        f"of steps.{repeated}"
-    )
+    return f"Each step {step}. Training sequences have {steps} steps; the model accepts any number.{repeated}"
 
 
 def repeated_sentence(repeated: Mapping[str, int], sizes: Mapping[str, int]) -> str:
@@ -186,14 +183,11 @@ def _reasons(reports: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return the reasons for missing and limited verdicts as list items, after an empty line; empty without reasons."""
     items = []
     for report in reports:
-        missing = [
-            f"{result['name']}: {result['reason']}"
-            for result in report["providers"]
-            if result["status"] == "unavailable"
-        ]
+        results = report["providers"]
+        missing = [f"{result['name']}: {result['reason']}" for result in results if result["status"] == "unavailable"]
         beyond = [
             f"{result['name']}: no verdict is possible beyond {result['judged_steps']} steps: {result['beyond']}"
-            for result in report["providers"]
+            for result in results
             if "beyond" in result
         ]
         reasons = dict.fromkeys([*report["reasons"], *beyond, *missing])
