@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 import zoo
-from tests.support.command import Outcome, run_zoo
+from tests.support.command import assert_one_line, contents, run_zoo
 from tests.support.runs import build_exported_run, build_run
 from zoo.proof.cases import SHAPES
 from zoo.runtime.providers import unavailable
@@ -29,19 +29,6 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(exported: Path, tmp_path: Path) -> Path:
     """A copy of an exported run, to do with as one likes."""
     return Path(shutil.copytree(exported, tmp_path / "lstm"))
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
-
-
-def assert_one_line(outcome: Outcome, exit_code: int, *parts: str) -> None:
-    """One line on stderr that holds all the parts, and the exit code."""
-    assert outcome.exit_code == exit_code, outcome
-    assert outcome.stderr.startswith("error: ")
-    assert outcome.stderr.count("\n") == 1
-    for part in parts:
-        assert part in outcome.stderr
 
 
 # --- an absent provider ---------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import onnx_ir as ir
 import pytest
 
 import zoo
-from tests.support.command import Outcome, run_zoo
+from tests.support.command import Outcome, contents, run_zoo
 from tests.support.models import draw
 from tests.support.runs import build_run
 from zoo.runtime import OnnxModel
@@ -34,10 +34,6 @@ def run(exported: Path, tmp_path: Path) -> Path:
 
 def export(run: Path, *options: str) -> Outcome:
     return run_zoo("export", run, "--onnx", "--streaming", "--provider", "cpu", *options)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 def test_export_and_check_tell_of_both_files(run: Path) -> None:

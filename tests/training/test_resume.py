@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.command import Outcome, run_zoo
+from tests.support.command import Outcome, contents, run_zoo
 from tests.support.driver import STEP, command, environment
 from zoo.training.interrupts import Interrupts
 
@@ -233,10 +233,6 @@ def test_epochs_after_the_newest_checkpoint_are_not_listed_twice(half: Path, spe
     code, stderr = stopped("SIGTERM", STEP, 1, "never", spec, half, "--resume")
     assert code == 143, stderr
     assert history(half) == history(unbroken)[:2]
-
-
-def contents(run: Path) -> dict[str, bytes]:
-    return {str(file.relative_to(run)): file.read_bytes() for file in run.glob("**/*") if file.is_file()}
 
 
 def test_a_changed_spec_is_refused(half: Path, spec: Path) -> None:
