@@ -72,6 +72,9 @@ def prepare(spec: Spec, registry: Registry) -> Plan:
         spec: a validated spec.
         registry: gives the data source, the task and the architecture that the spec names.
 
+    Returns:
+        The input of `build`, whose cells have passed the checks of the contract of `zoo.Cell`.
+
     Raises:
         DataError: where the data cannot be read.
         SpecError: where the options do not fit each other.

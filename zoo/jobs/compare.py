@@ -124,6 +124,9 @@ def compare(runs: Sequence[Run], registry: Registry) -> Comparison:
         runs: finished runs; a repeated run counts once.
         registry: gives the runs' tasks.
 
+    Returns:
+        A group for each kind of model, in the order of the runs.
+
     Raises:
         RunError: where a run is not finished, or its exported file does not load.
         UsageError: where the runs do not have the same task and the same metric.

@@ -202,6 +202,8 @@ def export(
         ProviderUnavailable: where a required provider cannot run here.
         ExportError: where the model has a part that the exporter cannot express, or cannot be streamed.
         UsageError: where the options are not compatible.
+        PluginError: where the exporter changes more than the metadata of a proven file, or a cell does not keep the
+            contract of `zoo.Cell`.
         RunError: where another process works on the run, something cannot be written, or the file was changed during
             its proof.
     """

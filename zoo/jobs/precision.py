@@ -68,7 +68,7 @@ def against_float32(
     trained: Trained,
     registry: Registry,
     providers: Sequence[str],
-    progress: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str], None],
 ) -> dict[str, Any]:
     """Compare the file at ``path`` with the float32 file of the same run.
 
