@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 import zoo
-from tests.support.command import Outcome, run_zoo
+from tests.support.command import assert_one_line, contents, run_zoo
 from tests.support.runs import build_exported_run, build_run
 from zoo.proof.cases import SHAPES
 from zoo.runtime.providers import unavailable
@@ -29,19 +29,6 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(exported: Path, tmp_path: Path) -> Path:
     """A copy of an exported run, free to be changed."""
     return Path(shutil.copytree(exported, tmp_path / "lstm"))
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
-
-
-def assert_one_line(outcome: Outcome, exit_code: int, *parts: str) -> None:
-    """Assert the exit code, and one line on stderr that contains all the parts."""
-    assert outcome.exit_code == exit_code, outcome
-    assert outcome.stderr.startswith("error: ")
-    assert outcome.stderr.count("\n") == 1
-    for part in parts:
-        assert part in outcome.stderr
 
 
 # --- an absent provider ---------------------------------------------------------------------------------------------
@@ -197,7 +184,7 @@ def test_a_file_outside_a_run(run: Path, tmp_path: Path) -> None:
 def test_another_file_of_the_run(run: Path) -> None:
     copy = run / "onnx" / "copy.onnx"
     shutil.copy(run / "onnx" / "model.onnx", copy)
-    assert_one_line(run_zoo("check", copy), 1, f"{copy}: is not the file that the run {run} was exported to")
+    assert_one_line(run_zoo("check", copy), 1, f"{copy}: is not an exported file of the run {run}")
 
 
 @pytest.mark.parametrize("command", ["export", "check"])

@@ -12,8 +12,7 @@ import onnx_ir as ir
 import pytest
 
 import zoo
-from tests.cli.test_check import contents
-from tests.support.command import Outcome, run_zoo
+from tests.support.command import Outcome, contents, run_zoo
 from tests.support.models import draw
 from tests.support.runs import build_run
 from zoo.runtime import OnnxModel

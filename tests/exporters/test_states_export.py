@@ -308,12 +308,12 @@ def test_states_and_a_stream_of_the_same_lowering(run: Path) -> None:
             ("--steps", "4"),
             2,
             "error: --steps: only an unrolled graph takes a fixed number of steps, and the lowering is 'auto', which "
-            "takes any; add --lowering unrolled, or leave --steps out\n",
+            "takes any number; add --lowering unrolled, or leave --steps out\n",
         ),
         (
             ("--lowering", "unrolled", "--streaming"),
             2,
-            "error: --streaming: an unrolled graph takes one fixed number of steps, and chunks come in any; use "
+            "error: --streaming: an unrolled graph takes one fixed number of steps, and chunks have any number; use "
             "another --lowering, or leave --streaming out\n",
         ),
         (("--lowering", "unrolled", "--steps", "0"), 2, "0 is not in the range x>=1"),

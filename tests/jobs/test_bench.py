@@ -1,4 +1,4 @@
-"""`zoo bench`: what is measured against what, and how it is told. No time is asserted: only what must hold of any."""
+"""`zoo bench`: the candidates, the results and their display. No test depends on a measured time."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def gru(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def strangers() -> Registry:
-    """The built-in plugins and a stranger's, with a cell that equals no operator."""
+    """The built-in plugins and a third-party plugin, with a cell that has no equal ONNX operator."""
     own = [EntryPoint(name, module, "stranger 1.2.3") for name, module in stranger.ENTRY_POINTS.items()]
     return build_registry([*entry_points(), *own])
 
@@ -110,7 +110,7 @@ def names(block: Mapping[str, Any]) -> list[str]:
     return [row["name"] for row in block["rows"]]
 
 
-def test_what_is_measured(gru: Path) -> None:
+def test_candidates_and_results(gru: Path) -> None:
     outcome = run_zoo("bench", gru, *FEW, "--batch", 1, "--batch", 3, "--time", 4, "--time", 9, "--json")
     assert outcome.exit_code == 0, outcome.stderr
     report = json.loads(outcome.stdout)
@@ -137,7 +137,7 @@ def test_what_is_measured(gru: Path) -> None:
     assert width > height > 400
 
 
-def test_nothing_else_is_left_in_the_run(gru: Path) -> None:
+def test_the_run_gets_no_other_file(gru: Path) -> None:
     before = {path.name for path in gru.iterdir()}
     assert run_zoo("bench", gru, *FEW, "--batch", 1, "--time", 2, "--lowering", "native").exit_code == 0
     assert {path.name for path in gru.iterdir()} - before <= {"bench.json", "bench.png"}
@@ -148,30 +148,30 @@ def test_without_options_the_times_are_those_of_the_data_and_longer(gru: Path) -
     assert [(block.batch, block.time) for block in result.blocks] == [(1, 8), (32, 8), (1, 32), (32, 32)]
 
 
-def test_the_lowerings_that_are_named_in_their_order(gru: Path) -> None:
+def test_the_given_lowerings_are_measured_in_order(gru: Path) -> None:
     named = ("--lowering", "scan", "--lowering", "auto")
     outcome = run_zoo("bench", gru, *FEW, "--batch", 1, "--time", 3, *named, "--json")
     (block,) = json.loads(outcome.stdout)["blocks"]
     assert names(block) == ["onnx scan", "onnx auto", "torch fused", "torch cell"]
 
 
-def test_an_unrolled_file_of_many_steps_is_made_when_asked_only(gru: Path) -> None:
+def test_an_unrolled_file_of_many_steps_is_measured_only_on_request(gru: Path) -> None:
     steps = LONGEST_UNROLLED + 1
     plan = Plan(providers=["cpu"], batches=[1], times=[2, steps], rounds=1)
     result = bench(Run(gru), load_registry(), plan, silent)
     short, long = ([row.name for row in block.rows] for block in result.blocks)
     assert set(short) - set(long) == {"onnx unrolled"}
-    assert [one.name for one in result.left_out] == [f"onnx unrolled, {steps} steps"]
+    assert [candidate.name for candidate in result.left_out] == [f"onnx unrolled, {steps} steps"]
     assert f"beyond {LONGEST_UNROLLED} steps" in result.left_out[0].reason
-    asked = bench(Run(gru), load_registry(), replace(plan, times=[steps], lowerings=["unrolled"]), silent)
-    assert [row.name for row in asked.blocks[0].rows] == ["onnx unrolled", "torch fused", "torch cell"]
+    requested = bench(Run(gru), load_registry(), replace(plan, times=[steps], lowerings=["unrolled"]), silent)
+    assert [row.name for row in requested.blocks[0].rows] == ["onnx unrolled", "torch fused", "torch cell"]
 
 
-def test_a_cell_that_equals_no_operator(mgu: Path, strangers: Registry) -> None:
+def test_a_cell_without_an_equal_operator(mgu: Path, strangers: Registry) -> None:
     plan = Plan(providers=["cpu"], batches=[2], times=[3], rounds=1)
     result = bench(Run(mgu), strangers, plan, silent)
     assert [row.name for row in result.blocks[0].rows] == ["onnx auto = scan", "onnx unrolled", "torch cell"]
-    left_out = {one.name: one.reason for one in result.left_out}
+    left_out = {candidate.name: candidate.reason for candidate in result.left_out}
     assert list(left_out) == ["onnx native", "torch fused"]
     assert "names no ONNX operator that it equals" in left_out["onnx native"]
     assert left_out["torch fused"] == "the cell 'mgu' has no fused kernel with these options"
@@ -188,7 +188,7 @@ def test_tokens_with_and_without_lengths(spec: str, tmp_path: Path) -> None:
 
 
 class WrongScan(OnnxExporter):
-    """Exports another model than it is given, where it is to write the cell's own step."""
+    """Exporter that changes the model for the lowering ``scan``."""
 
     def export(self, model: zoo.Model, path: Path, metadata: Mapping[str, str], options: zoo.ExportOptions) -> None:
         if options.lowering == "scan":
@@ -198,20 +198,20 @@ class WrongScan(OnnxExporter):
         super().export(model, path, metadata, options)
 
 
-def test_a_file_that_answers_otherwise_is_not_measured(gru: Path) -> None:
+def test_a_file_with_a_wrong_output_is_not_measured(gru: Path) -> None:
     wrong = replace(load_registry(), exporters={"onnx": WrongScan})
-    with pytest.raises(ParityError, match=r"onnx scan on cpu: does not answer as the model does: logits: error "):
+    with pytest.raises(ParityError, match=r"onnx scan on cpu: the output differs from the model's: logits: error "):
         bench(Run(gru), wrong, Plan(providers=["cpu"], rounds=1, lowerings=["native", "scan"]), silent)
 
 
 # threads
 
 
-def test_threads_are_those_of_both_sides(gru: Path) -> None:
-    before, seen = torch.get_num_threads(), set[int]()
+def test_onnx_runtime_and_torch_get_the_same_number_of_threads(gru: Path) -> None:
+    before, counts = torch.get_num_threads(), set[int]()
     plan = Plan(providers=["cpu"], batches=[1], times=[2], rounds=1, threads=2, lowerings=["native"])
-    result = bench(Run(gru), load_registry(), plan, lambda *_: seen.add(torch.get_num_threads()))
-    assert seen == {2}
+    result = bench(Run(gru), load_registry(), plan, lambda *_: counts.add(torch.get_num_threads()))
+    assert counts == {2}
     assert torch.get_num_threads() == before
     assert result.threads == 2
 
@@ -220,7 +220,7 @@ def test_threads_are_those_of_both_sides(gru: Path) -> None:
 
 
 @pytest.mark.skipif(unavailable("cuda") is None, reason="CUDA can run here")
-def test_a_provider_that_is_not_there_is_told(gru: Path) -> None:
+def test_an_unavailable_provider_is_reported(gru: Path) -> None:
     arguments = ("--rounds", 1, "--batch", 1, "--time", 2, "--lowering", "native")
     outcome = run_zoo("bench", gru, *arguments)
     assert outcome.exit_code == 0, outcome.stderr
@@ -232,11 +232,11 @@ def test_a_provider_that_is_not_there_is_told(gru: Path) -> None:
     assert alone.stderr == f"error: cuda: unavailable: {unavailable('cuda')}\n"
 
 
-# how it is told
+# the display
 
 
 def row(name: str, **changes: Any) -> Row:
-    """A row with numbers as long as they may become."""
+    """Return a row with the longest possible numbers."""
     values: dict[str, Any] = {
         "p50": 0.123456,
         "p95": 0.234567,
@@ -268,7 +268,7 @@ def test_the_table_fits_a_hundred_columns(capsys: pytest.CaptureFixture[str]) ->
         assert text in other
 
 
-def test_notes_tell_what_the_table_does_not() -> None:
+def test_the_notes_below_the_table() -> None:
     nodes = {"CUDAExecutionProvider": 6, "CPUExecutionProvider": 2}
     notes = _notes(
         result(
@@ -292,7 +292,7 @@ def test_notes_tell_what_the_table_does_not() -> None:
         [row("onnx native")],
         [row(f"onnx {number}", p50=1e-5 * 8**number, p95=1.2e-5 * 8**number) for number in range(6)],
     ],
-    ids=["one", "far apart"],
+    ids=["single", "far apart"],
 )
 def test_any_rows_can_be_drawn(rows: list[Row], tmp_path: Path) -> None:
     plot_bench(result(*rows), tmp_path / "bench.png")
@@ -318,18 +318,18 @@ def test_the_bar_is_drawn_between_measurements(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_lowerings_are_the_exporters() -> None:
-    """The commands' choices stand apart, since --help is to import none of what knows them."""
+    """The choices of the commands are written out there, so that --help imports no torch."""
     assert CHOICES == LOWERINGS
 
 
 # the table of exporters/README.md
 
 
-def test_the_page_has_a_place_for_the_table() -> None:
+def test_the_table_is_written_between_the_marks_of_the_page() -> None:
     page = lowering.PAGE.read_text(encoding="utf-8")
-    taken = {"native": [1e-3, 2e-3, 4e-3]} | {name: [2e-3, 4e-3, 8e-3] for name in ("scan", "unrolled")}
-    taken |= {name: [3e-3, 6e-3, 12e-3] for name in ("torch fused", "torch cell")}
-    made = lowering.with_table(page, {("gru", 1, 32): taken, ("lstm", 32, 8): taken}, date(2026, 1, 2))
+    seconds = {"native": [1e-3, 2e-3, 4e-3]} | {name: [2e-3, 4e-3, 8e-3] for name in ("scan", "unrolled")}
+    seconds |= {name: [3e-3, 6e-3, 12e-3] for name in ("torch fused", "torch cell")}
+    made = lowering.with_table(page, {("gru", 1, 32): seconds, ("lstm", 32, 8): seconds}, date(2026, 1, 2))
     assert made.partition(lowering.BEGIN)[0] == page.partition(lowering.BEGIN)[0]
     assert "Measured on 2026-01-02 (" in made
     rows = [line for line in made.splitlines() if line.startswith(("| LSTM |", "| GRU |", "| RNN |"))]
@@ -340,21 +340,21 @@ def test_the_page_has_a_place_for_the_table() -> None:
         lowering.with_table("no marks", {}, date(2026, 1, 2))
 
 
-# what is refused
+# errors
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "words"),
+    ("arguments", "code", "message"),
     [
         (["no"], 1, "no: is not a run; 'zoo build SPEC' makes one"),
         (["--batch", "0"], 2, "0 is not in the range x>=1"),
         (["--lowering", "best"], 2, "'best' is not one of"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(
-    arguments: list[str], code: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_errors_are_one_line(
+    arguments: list[str], code: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     outcome = run_zoo("bench", *arguments)
     assert (outcome.exit_code, outcome.stdout) == (code, "")
-    assert words in outcome.stderr.splitlines()[-1]
+    assert message in outcome.stderr.splitlines()[-1]

@@ -1,4 +1,4 @@
-"""`zoo compare`: which runs make a row, what stands in it, and how it is shown."""
+"""`zoo compare`: the grouping of runs, the fields of a group, and the display."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from zoo.run.run import Run
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Two architectures of two seeds each, one of them exported, and one with another size."""
+    """Runs by name: a GRU with two seeds, a GRU of another size, and an LSTM; some of them exported."""
     folder = tmp_path_factory.mktemp("runs")
     return {
         "gru": build_run(folder / "first", "gru"),
@@ -58,12 +58,12 @@ def test_runs_that_differ_in_the_seed_are_one_row(runs: dict[str, Path], here: P
     assert gru["runs"] == [str(runs["gru"]), str(runs["gru again"])]
     assert gru["seeds"] == [0, 1]
     configs = [config(runs["gru"]), config(runs["gru again"])]
-    accuracies = [one["test"]["accuracy"] for one in configs]
+    accuracies = [values["test"]["accuracy"] for values in configs]
     assert gru["values"] == accuracies
     assert gru["mean"] == mean(accuracies)
     assert (gru["min"], gru["max"]) == (min(accuracies), max(accuracies))
     assert gru["parameters"] == configs[0]["parameters"]
-    assert gru["training_seconds"] == median(one["training_seconds"] for one in configs)
+    assert gru["training_seconds"] == median(values["training_seconds"] for values in configs)
     assert gru["weights_bytes"] == (runs["gru"] / "model.safetensors").stat().st_size
     assert (gru["baseline"], gru["baseline_value"]) == ("majority", configs[0]["baselines"]["majority"]["accuracy"])
     # The first seed is not exported, the second is.
@@ -77,7 +77,7 @@ def test_runs_that_differ_in_the_seed_are_one_row(runs: dict[str, Path], here: P
     assert width > height > 400
 
 
-def test_labels_say_what_differs(runs: dict[str, Path], here: Path) -> None:
+def test_labels_contain_the_differences(runs: dict[str, Path], here: Path) -> None:
     small, large = compared(runs["gru"], runs["gru large"])["groups"]
     assert small["differences"] == {"architecture.hidden_size": 12}
     assert (small["label"], large["label"]) == ("gru, hidden_size 12", "gru, hidden_size 20")
@@ -86,7 +86,7 @@ def test_labels_say_what_differs(runs: dict[str, Path], here: Path) -> None:
 
 
 def variant(run: Path, folder: Path, *changes: tuple[str, str]) -> Run:
-    """A copy of a run with changes in its spec."""
+    """Return a copy of a run with replacements in its spec."""
     copy = Run(shutil.copytree(run, folder))
     text = copy.spec_file.read_text()
     for old, new in changes:
@@ -100,8 +100,8 @@ def labels(runs: Sequence[Run]) -> list[str]:
     return [group.label for group in compare(runs, load_registry()).groups]
 
 
-def test_what_one_has_and_another_has_not(runs: dict[str, Path], tmp_path: Path) -> None:
-    """A GRU has a way to reset, which its name says; two GRUs may differ in it."""
+def test_a_field_is_compared_only_between_specs_that_have_it(runs: dict[str, Path], tmp_path: Path) -> None:
+    """Only a GRU has ``reset``: it differs between two GRUs, and not between a GRU and an LSTM."""
     lstm, gru = Run(runs["lstm"]), Run(runs["gru"])
     before = variant(runs["gru"], tmp_path / "before", ("reset: after", "reset: before"))
     assert labels([lstm, gru]) == ["lstm", "gru"]
@@ -122,9 +122,9 @@ def test_parts_that_are_missing_or_of_another_kind(runs: dict[str, Path], tmp_pa
     ]
 
 
-def test_a_description_makes_no_other_model(runs: dict[str, Path], tmp_path: Path) -> None:
-    told = variant(runs["gru"], tmp_path / "told", ("description: ", "description: By me. "))
-    (group,) = compare([Run(runs["gru"]), told], load_registry()).groups
+def test_runs_with_different_descriptions_are_one_group(runs: dict[str, Path], tmp_path: Path) -> None:
+    described = variant(runs["gru"], tmp_path / "described", ("description: ", "description: By me. "))
+    (group,) = compare([Run(runs["gru"]), described], load_registry()).groups
     assert (group.seeds, len(group.runs)) == ([0], 2)
 
 
@@ -153,7 +153,7 @@ def test_the_table(runs: dict[str, Path], here: Path) -> None:
 
 
 def group(**changes: Any) -> Group:
-    """A row with numbers as long as they may become."""
+    """Return a group with the longest possible numbers."""
     values: dict[str, Any] = {
         "architecture": "bilstm",
         "differences": {"architecture.hidden_size": 1024, "data.file": "../shared/data/a_file_with_a_long_name.csv"},
@@ -189,7 +189,7 @@ def test_the_table_fits_a_hundred_columns(capsys: pytest.CaptureFixture[str]) ->
         assert text in joined
 
 
-def test_notes_tell_what_the_numbers_do_not() -> None:
+def test_the_notes_below_the_table() -> None:
     notes = _notes(
         Comparison(
             "regression",
@@ -235,17 +235,17 @@ def test_sizes() -> None:
         [group(values=[1e-4, 1.0], parameters=1), group(values=[0.3])],
         [group(parameters=10**number, architecture="a $long_ name " * 5) for number in range(1, 10)],
     ],
-    ids=["one", "not exported", "all zero", "two", "far apart", "many"],
+    ids=["single", "not exported", "all zero", "two", "far apart", "many"],
 )
 def test_any_rows_can_be_drawn(groups: list[Group], tmp_path: Path) -> None:
     plot_comparison(comparison(*groups), tmp_path / "compare.png")
     assert imread(tmp_path / "compare.png").std() > 0
 
 
-# what cannot be compared
+# errors
 
 
-def test_runs_of_two_tasks_are_refused(runs: dict[str, Path], here: Path) -> None:
+def test_runs_of_two_tasks_are_an_error(runs: dict[str, Path], here: Path) -> None:
     small = ["--set", "training.epochs=1", "--set", "data.train=64", "--set", "architecture.hidden_size=4"]
     assert run_zoo("build", SPECS / "adding.yaml", "--out", here / "adding", *small).exit_code == 0
     outcome = run_zoo("compare", runs["gru"], here / "adding")
@@ -257,7 +257,7 @@ def test_runs_of_two_tasks_are_refused(runs: dict[str, Path], here: Path) -> Non
     assert not (here / "compare.png").exists()
 
 
-def test_runs_of_two_metrics_are_refused(runs: dict[str, Path], tmp_path: Path, here: Path) -> None:
+def test_runs_of_two_metrics_are_an_error(runs: dict[str, Path], tmp_path: Path, here: Path) -> None:
     other = shutil.copytree(runs["lstm"], tmp_path / "other")
     (other / "config.json").write_text(json.dumps({**config(other), "metric": "macro_f1"}))
     outcome = run_zoo("compare", runs["gru"], other)
@@ -267,13 +267,13 @@ def test_runs_of_two_metrics_are_refused(runs: dict[str, Path], tmp_path: Path, 
     )
 
 
-def test_the_training_loss_chooses_weights_and_is_not_compared(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_runs_with_the_training_loss_are_compared_by_accuracy(runs: dict[str, Path], tmp_path: Path) -> None:
     other = shutil.copytree(runs["lstm"], tmp_path / "other")
     (other / "config.json").write_text(json.dumps({**config(other), "metric": "train_loss"}))
     assert compare([Run(runs["gru"]), Run(other)], load_registry()).metric == "accuracy"
 
 
-def test_what_is_wrong_is_said_in_one_line(runs: dict[str, Path], tmp_path: Path, here: Path) -> None:
+def test_errors_are_one_line(runs: dict[str, Path], tmp_path: Path, here: Path) -> None:
     unfinished = shutil.copytree(runs["gru"], tmp_path / "unfinished")
     (unfinished / "config.json").unlink()
     for arguments, code, line in (
@@ -294,7 +294,7 @@ def test_what_is_wrong_is_said_in_one_line(runs: dict[str, Path], tmp_path: Path
 
 @pytest.mark.parametrize("name", ["sentiment", "characters", "forecast"])
 def test_every_kind_of_data(name: str, here: Path) -> None:
-    """Tokens with and without lengths, and a forecast: their exported files take what the run's sample has."""
+    """Tokens with and without lengths, and a forecast: their exported files run on the run's sample."""
     small = {"characters": ["data.window=20"], "forecast": ["data.window=7"]}
     changes = ["architecture.hidden_size=6", "training.epochs=1", *small.get(name, [])]
     arguments = [part for change in changes for part in ("--set", change)]
@@ -302,8 +302,8 @@ def test_every_kind_of_data(name: str, here: Path) -> None:
     assert run_zoo("build", SPECS / f"{name}.yaml", "--out", run, *arguments).exit_code == 0
     outcome = run_zoo("export", run, "--onnx", "--provider", "cpu")
     assert outcome.exit_code == 0, outcome.stderr
-    (found,) = compared(run)["groups"]
-    assert found["latency"]["cpu"] > 0
-    assert found["time"] == config(run)["time"]
+    (row,) = compared(run)["groups"]
+    assert row["latency"]["cpu"] > 0
+    assert row["time"] == config(run)["time"]
     own = [metrics[config(run)["metric"]] for metrics in config(run)["baselines"].values()]
-    assert found["baseline_value"] == (max(own) if name == "sentiment" else min(own))
+    assert row["baseline_value"] == (max(own) if name == "sentiment" else min(own))

@@ -1,4 +1,4 @@
-"""What is wrong with a machine, by its versions; the command itself is in tests/cli/test_predict.py."""
+"""Faults of a machine that `zoo doctor` reports; the command itself is tested in tests/cli/test_predict.py."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ FINE: dict[str, Any] = {"onnxruntime_for": "13.0", "torch_for": "13.2", "torch_c
         ({"torch_for": "12.8", "torch_cudnn": 8}, 2),
     ],
 )
-def test_torch_and_onnx_runtime_may_be_built_for_different_ones(change: dict[str, Any], faults: int) -> None:
-    found = mismatches({**FINE, **change})
-    assert len(found) == faults
-    assert all("install a" in fault for fault in found)
+def test_different_major_versions_are_faults(change: dict[str, Any], faults: int) -> None:
+    lines = mismatches({**FINE, **change})
+    assert len(lines) == faults
+    assert all("install a" in line for line in lines)
 
 
 @pytest.mark.parametrize(("version", "major"), [(8902, 8), (90100, 9), (91002, 9), (100000, 10)])
@@ -36,22 +36,22 @@ def test_the_major_version_of_cudnn(version: int, major: int) -> None:
     assert _cudnn_major(version) == major
 
 
-def test_missing_libraries_are_a_fault_only_beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_libraries_are_a_fault_only_with_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     missing = {"libcublas.so.13": "nvidia-cublas", "libcudnn.so.9": "nvidia-cudnn-cu13"}
     monkeypatch.setattr(doctor, "missing_libraries", lambda _: missing)
     monkeypatch.setattr(doctor, "unavailable", lambda _: "libcublas.so.13 not found, and 1 more")
     assert doctor._installation_faults() == []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert doctor._installation_faults() == [
-        "torch sees a GPU and ONNX Runtime cannot use it: libcublas.so.13 (nvidia-cublas), libcudnn.so.9 "
+        "torch finds a GPU and ONNX Runtime cannot use it: libcublas.so.13 (nvidia-cublas), libcudnn.so.9 "
         '(nvidia-cudnn-cu13); pip install "onnxruntime-gpu[cuda,cudnn]"'
     ]
     monkeypatch.setattr(doctor, "missing_libraries", lambda _: {})
     monkeypatch.setattr(doctor, "unavailable", lambda _: "the driver is too old")
-    assert doctor._installation_faults() == ["torch sees a GPU and ONNX Runtime cannot use it: the driver is too old"]
+    assert doctor._installation_faults() == ["torch finds a GPU and ONNX Runtime cannot use it: the driver is too old"]
 
 
-def test_the_command_names_each(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_lists_missing_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "missing_libraries", lambda _: {"libcurand.so.10": "nvidia-curand"})
     monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
     lines = [" ".join(line.split()) for line in run_zoo("doctor").stdout.splitlines()]
@@ -60,7 +60,7 @@ def test_the_command_names_each(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "TF32 override NVIDIA_TF32_OVERRIDE=0: no TF32 anywhere" in lines
 
 
-def test_the_driver_alone_is_nothing_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_driver_recommends_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "missing_libraries", lambda _: {"libcuda.so.1": DRIVER})
     outcome = run_zoo("doctor")
     lines = [" ".join(line.split()) for line in outcome.stdout.splitlines()]

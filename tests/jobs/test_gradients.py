@@ -1,4 +1,4 @@
-"""`zoo gradients`: the derivatives are right, and tell what the textbooks say of vanishing gradients."""
+"""`zoo gradients`: the derivatives are correct, and show vanishing gradients as in the textbooks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.paths import SPECS
 from tests.support.runs import build_run
 from tests.support.trainings import classification
 from zoo.jobs.build import prepare
-from zoo.jobs.gradients import Curve, Reach, reach
+from zoo.jobs.gradients import Curve, StateGradients, state_gradients
 from zoo.plots.gradients import plot_gradients
 from zoo.plugins.registry import load_registry
 from zoo.run.run import Run
@@ -36,7 +36,7 @@ def tagging() -> zoo.Task:
 
 
 def sample(*lengths: int, by_step: bool = False) -> zoo.Split:
-    """Random sequences of these lengths, padded with NaN, with random answers."""
+    """Return random sequences of these lengths, padded with NaN, with random targets."""
     generator = torch.Generator().manual_seed(3)
     time = max(lengths)
     x = torch.rand(len(lengths), time, FEATURES, generator=generator) * 16
@@ -52,8 +52,10 @@ def sample(*lengths: int, by_step: bool = False) -> zoo.Split:
 
 
 def by_hand(cell: zoo.Cell, x: Tensor, bumps: list[Tensor]) -> Tensor:
-    """The equations of an RNN or an LSTM over x (time, features), a bump of zero added to each new part of the state:
-    the derivative with respect to a bump is the total one with respect to what it is added to."""
+    """Compute an RNN or an LSTM from its equations over x (time, features), with zeros added to each new state.
+
+    The derivative with respect to an added zero is the total derivative with respect to that part of the state.
+    """
     x2h, h2h = cell.x2h, cell.h2h
     assert isinstance(x2h, torch.nn.Linear)
     assert isinstance(h2h, torch.nn.Linear)
@@ -72,28 +74,28 @@ def by_hand(cell: zoo.Cell, x: Tensor, bumps: list[Tensor]) -> Tensor:
 
 
 def norms_by_hand(model: zoo.Model, x: Tensor, loss: Callable[[Tensor, Tensor], Tensor]) -> list[list[float]]:
-    """For each direction and part of a one-layer model, the norms of one whole sequence (time, features)."""
+    """Return the norms at each step of one sequence (time, features), by direction and part of a one-layer model."""
     (layer,) = model.layers()
     outputs, bumps, reversals = [], [], []
     for cell, reverse in zip(
         layer.directed_cells, {"forward": [False], "reverse": [True]}.get(layer.direction, [False, True]), strict=True
     ):
         own = [x.new_zeros(len(x), size, requires_grad=True) for size in cell.state_sizes]
-        seen = model.encoder(x)
-        found = by_hand(cell, seen.flip(0) if reverse else seen, own)
-        outputs.append(found.flip(0) if reverse else found)
+        encoded = model.encoder(x)
+        output = by_hand(cell, encoded.flip(0) if reverse else encoded, own)
+        outputs.append(output.flip(0) if reverse else output)
         bumps += own
         reversals += [reverse] * len(own)
-    last = [found[0 if reverse else -1] for found, reverse in zip(outputs, dict.fromkeys(reversals), strict=True)]
+    last = [output[0 if reverse else -1] for output, reverse in zip(outputs, dict.fromkeys(reversals), strict=True)]
     gradients = torch.autograd.grad(loss(torch.cat(outputs, 1), torch.cat(last)), bumps)
     norms = [gradient.norm(dim=1) for gradient in gradients]
     return [(norm.flip(0) if reverse else norm).tolist() for norm, reverse in zip(norms, reversals, strict=True)]
 
 
-def assert_curves(found: Reach, wanted: list[list[list[float]]], ends: list[int]) -> None:
-    """``wanted``: norms by sequence, then by state, then by step."""
-    for index, curve in enumerate(found.curves):
-        rows = [norms[index] for norms in wanted]
+def assert_curves(result: StateGradients, expected: list[list[list[float]]], ends: list[int]) -> None:
+    """Check the curves against expected norms by sequence, then by state, then by step."""
+    for index, curve in enumerate(result.curves):
+        rows = [norms[index] for norms in expected]
         means = [np.mean([row[t] for row in rows if t < len(row)]) for t in range(max(map(len, rows)))]
         assert curve.norms == pytest.approx(means, rel=1e-9)
         assert curve.first == pytest.approx(np.mean([row[0] for row in rows]), rel=1e-9)
@@ -106,12 +108,12 @@ def assert_curves(found: Reach, wanted: list[list[list[float]]], ends: list[int]
 @pytest.mark.parametrize("pooling", ["last", "mean"])
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("kind", ["rnn_tanh", "lstm"])
-def test_the_derivatives_are_those_by_hand(kind: str, direction: str, pooling: str) -> None:
-    """Each sequence alone, without padding; the loss of the last state or of the mean of all outputs."""
+def test_the_derivatives_equal_those_by_hand(kind: str, direction: str, pooling: str) -> None:
+    """The reference computes each sequence alone, without padding, for the last state or the mean of all outputs."""
     lengths = (7, 2, 5, 1)
     model, data = make_model(kind, direction=direction, pooling=pooling, takes_lengths=True), sample(*lengths)
-    found = reach(model, classification(), data)
-    assert {curve.state for curve in found.curves} == {
+    result = state_gradients(model, classification(), data)
+    assert {curve.state for curve in result.curves} == {
         f"{part}{f' {way}' if direction == 'bidirectional' else ''}"
         for part in ("hc" if kind == "lstm" else "h")
         for way in ("forward", "reverse")
@@ -125,17 +127,17 @@ def test_the_derivatives_are_those_by_hand(kind: str, direction: str, pooling: s
 
         return norms_by_hand(exact, data.x[row, : lengths[row]].double(), loss)
 
-    assert_curves(found, [norms(row) for row in range(len(lengths))], [length - 1 for length in lengths])
+    assert_curves(result, [norms(row) for row in range(len(lengths))], [length - 1 for length in lengths])
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
-def test_where_steps_have_answers_the_last_one_is_asked(direction: str) -> None:
-    """The third sequence's last two steps have none, and the fourth has none at all and is left out."""
+def test_targets_by_step_use_the_last_target(direction: str) -> None:
+    """The third sequence has no target at its last two steps; the fourth has none at all and is left out."""
     data = sample(6, 3, 5, 4, by_step=True)
     data.y[2, 3:], data.y[3] = zoo.IGNORED, zoo.IGNORED
     ends = [5, 2, 2]
-    found = reach(make_model("lstm", direction=direction, pooling=None, takes_lengths=True), tagging(), data)
-    assert found.sequences == 3
+    result = state_gradients(make_model("lstm", direction=direction, pooling=None, takes_lengths=True), tagging(), data)
+    assert result.sequences == 3
     exact = make_model("lstm", direction=direction, pooling=None).double()
 
     def norms(row: int) -> list[list[float]]:
@@ -144,24 +146,24 @@ def test_where_steps_have_answers_the_last_one_is_asked(direction: str) -> None:
 
         return norms_by_hand(exact, data.x[row, : (6, 3, 5)[row]].double(), loss)
 
-    assert_curves(found, [norms(row) for row in range(3)], ends)
+    assert_curves(result, [norms(row) for row in range(3)], ends)
 
 
-def test_the_loss_is_the_tasks_own() -> None:
+def test_the_loss_is_that_of_the_task() -> None:
     model, data = make_model("gru_after", takes_lengths=True), sample(*([5] * 70))
     with torch.inference_mode():
         loss = classification().loss(model(data.x), data.y)
-    found = reach(model, classification(), data)
-    assert found.loss == pytest.approx(float(loss), rel=1e-5)
-    assert found.sequences == 70  # more than one batch, the last one smaller
+    result = state_gradients(model, classification(), data)
+    assert result.loss == pytest.approx(float(loss), rel=1e-5)
+    assert result.sequences == 70  # more than one batch, the last one smaller
 
 
-def test_a_model_is_left_as_it_was() -> None:
+def test_the_model_is_not_changed() -> None:
     model = make_model("gru_after", num_layers=2, dropout=0.5)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    found = [reach(model, classification(), sample(4, 4)).curves for _ in range(2)]
-    assert found[0] == found[1]  # no dropout
-    assert [curve.state for curve in found[0]] == ["layer 1 h", "layer 2 h"]
+    results = [state_gradients(model, classification(), sample(4, 4)).curves for _ in range(2)]
+    assert results[0] == results[1]  # no dropout
+    assert [curve.state for curve in results[0]] == ["layer 1 h", "layer 2 h"]
     assert all(layer.fused for layer in model.layers())
     assert all(
         value.dtype == torch.float32 and torch.equal(value, before[n]) for n, value in model.state_dict().items()
@@ -169,7 +171,7 @@ def test_a_model_is_left_as_it_was() -> None:
 
 
 class CountingCell(zoo.Cell):
-    """A cell with a part of the state that no weight has to do with."""
+    """Cell with a part of the state that depends on no weight."""
 
     def __init__(self) -> None:
         super().__init__(FEATURES, state_sizes=(4, 1, 4), output_size=4)
@@ -181,12 +183,12 @@ class CountingCell(zoo.Cell):
         return h, (h, count + 1, other)
 
 
-def test_a_strangers_state() -> None:
-    """A part that counts steps and has a gradient, and one that nothing depends on."""
+def test_states_of_a_third_party_cell() -> None:
+    """A counter of steps has a gradient; a part that the loss does not depend on has gradients of zero."""
     model = make_model("rnn_tanh", hidden_size=4)
     model.layers()[0].cells[0] = CountingCell()
     model.layers()[0].fused = False
-    curves = reach(model, classification(), sample(3, 3)).curves
+    curves = state_gradients(model, classification(), sample(3, 3)).curves
     assert [curve.state for curve in curves] == ["h", "c", "state 3"]
     assert min(curves[0].norms) > 0
     assert min(curves[1].norms[:-1]) > 0
@@ -194,44 +196,44 @@ def test_a_strangers_state() -> None:
     assert np.isnan(curves[2].ratio)
 
 
-# what the textbooks say
+# the results of the textbooks
 
 
 def test_an_rnns_gradient_decays_geometrically() -> None:
-    """With a state of zero tanh is the identity, so each step multiplies by the recurrent weights: half a rotation."""
+    """At a state of zero tanh has slope 1, so each step multiplies by the recurrent weights, half a rotation."""
     model = make_model("rnn_tanh", hidden_size=8)
     (cell,) = model.layers()[0].directed_cells
     with torch.no_grad():
         for parameter in cell.parameters():
             parameter.zero_()
         cell.get_parameter("h2h.weight").copy_(0.5 * torch.linalg.qr(torch.randn(8, 8, dtype=torch.float64))[0])
-    (curve,) = reach(model, classification(), sample(100)).curves
+    (curve,) = state_gradients(model, classification(), sample(100)).curves
     steps = np.array(curve.norms)
     assert steps[:-1] / steps[1:] == pytest.approx(0.5, rel=1e-6)
-    assert curve.ratio == pytest.approx(0.5**99, rel=1e-5)  # 1.6e-30: no float32 arithmetic would get there
+    assert curve.ratio == pytest.approx(0.5**99, rel=1e-5)  # 1.6e-30, which float32 arithmetic could not reach
 
 
-def test_it_flows_uninterrupted_through_an_open_cell() -> None:
-    """A forget gate that is open, and no other way from step to step."""
+def test_an_lstm_with_an_open_forget_gate_keeps_the_gradient() -> None:
+    """The cell state is the only path from step to step."""
     model = make_model("lstm", hidden_size=8)
     (cell,) = model.layers()[0].directed_cells
     with torch.no_grad():
         cell.get_parameter("h2h.weight").zero_()
         cell.get_parameter("x2h.weight").mul_(0.02)
         cell.get_parameter("x2h.bias")[8:16] = 1000.0
-    hidden, memory = reach(model, classification(), sample(60, 60, 60)).curves
+    hidden, memory = state_gradients(model, classification(), sample(60, 60, 60)).curves
     assert memory.state == "c"
     assert memory.norms == pytest.approx([memory.last] * 60, rel=1e-12)
     assert memory.last > 0
-    assert hidden.norms[:-1] == [0] * 59  # nothing goes through h
+    assert hidden.norms[:-1] == [0] * 59  # no path through h
 
 
 # the picture and the command
 
 
 def test_gradients_of_zero_can_be_drawn(tmp_path: Path) -> None:
-    dead, one = Curve("h", [0.0, 0.0], 0.0, 0.0, 0.0), Curve("c", [1e-300], 1e-300, 1e-300, 1e-300)
-    for curves in ([dead], [dead, one], [one]):
+    zero, tiny = Curve("h", [0.0, 0.0], 0.0, 0.0, 0.0), Curve("c", [1e-300], 1e-300, 1e-300, 1e-300)
+    for curves in ([zero], [zero, tiny], [tiny]):
         plot_gradients({"a $run_": curves}, "untrained", tmp_path / "picture.png")
         assert imread(tmp_path / "picture.png").std() > 0
 
@@ -258,7 +260,7 @@ def test_one_run(runs: dict[str, Path]) -> None:
 
 
 def test_several_runs_as_json(runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that is named twice stands there once."""
+    """A run that is given twice is reported once."""
     monkeypatch.chdir(tmp_path)
     outcome = run_zoo("gradients", runs["rnn"], runs["lstm"], runs["rnn"], "--json")
     assert outcome.exit_code == 0, outcome.stderr
@@ -268,18 +270,18 @@ def test_several_runs_as_json(runs: dict[str, Path], tmp_path: Path, monkeypatch
     assert [(run["name"], run["sequences"]) for run in report["runs"]] == [("rnn", 256), ("lstm", 256)]
     for run in report["runs"]:
         _, task, model = Run(Path(run["run"])).load(load_registry())
-        curves = reach(model, task, Run(Path(run["run"])).sample()).curves
+        curves = state_gradients(model, task, Run(Path(run["run"])).sample()).curves
         assert run["states"] == [curve.to_dict() for curve in curves]
         assert {len(state["norms"]) for state in run["states"]} == {8}
 
 
-def test_runs_of_one_name_are_told_apart(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_runs_of_the_same_name_are_shown_by_their_paths(runs: dict[str, Path], tmp_path: Path) -> None:
     other = shutil.copytree(runs["rnn"], tmp_path / "rnn")
     outcome = run_zoo("gradients", runs["rnn"], other, "--out", tmp_path / "both.png", "--json")
     assert [run["name"] for run in json.loads(outcome.stdout)["runs"]] == [str(runs["rnn"]), str(other)]
 
 
-def test_the_weights_that_training_began_with(runs: dict[str, Path]) -> None:
+def test_the_initial_weights(runs: dict[str, Path]) -> None:
     registry = load_registry()
     reader = SpecReader.of(registry)
     spec = reader.read(runs["lstm"] / "spec.yaml")
@@ -288,7 +290,7 @@ def test_the_weights_that_training_began_with(runs: dict[str, Path]) -> None:
     report = json.loads(outcome.stdout)
     assert report["weights"] == "untrained"
     assert report["picture"] == str(runs["lstm"] / "gradients-untrained.png")
-    curves = reach(plan.model, plan.task, Run(runs["lstm"]).sample()).curves
+    curves = state_gradients(plan.model, plan.task, Run(runs["lstm"]).sample()).curves
     assert report["runs"][0]["states"] == [curve.to_dict() for curve in curves]
     trained = json.loads(run_zoo("gradients", runs["lstm"], "--json").stdout)
     assert trained["runs"][0]["loss"] < report["runs"][0]["loss"]
@@ -296,7 +298,7 @@ def test_the_weights_that_training_began_with(runs: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize("name", ["characters", "sentiment", "copy", "adding"])
 def test_every_kind_of_data(name: str, tmp_path: Path) -> None:
-    """Tokens, lengths, an answer for each step, numbers."""
+    """Tokens, lengths, a target for each step, numbers."""
     changes = ["architecture.hidden_size=6", "training.epochs=1"]
     small = {"characters": ["data.window=32"], "copy": ["data.train=64"], "adding": ["data.train=64"]}
     arguments = [part for change in (*changes, *small.get(name, [])) for part in ("--set", change)]
@@ -307,9 +309,7 @@ def test_every_kind_of_data(name: str, tmp_path: Path) -> None:
     assert all(min(state["norms"]) > 0 for state in run["states"])
 
 
-def test_the_latest_run_when_none_is_named(
-    runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_latest_run_is_the_default(runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     outcome = run_zoo("gradients")
     assert (outcome.exit_code, outcome.stderr) == (1, "error: there is no run in runs/; 'zoo build SPEC' makes one\n")
@@ -317,7 +317,7 @@ def test_the_latest_run_when_none_is_named(
     assert "newest" in run_zoo("gradients").stdout
 
 
-def test_what_is_wrong_is_said_in_one_line(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_errors_are_one_line(runs: dict[str, Path], tmp_path: Path) -> None:
     unfinished = tmp_path / "unfinished"
     unfinished.mkdir()
     shutil.copy(runs["rnn"] / "spec.yaml", unfinished)

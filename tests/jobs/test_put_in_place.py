@@ -1,4 +1,4 @@
-"""What an export puts in place is what was proven; what it rejects stays for whoever looks into it; nothing is lost."""
+"""Export puts the proven bytes in place, keeps rejected files, and never leaves partial or older files damaged."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ import onnx
 import pytest
 
 import zoo
-from tests.support.command import Outcome, run_zoo
+from tests.support.command import Outcome, assert_one_line, contents, run_zoo
 from tests.support.driver import command, environment
 from tests.support.models import make_model, write
 from tests.support.runs import build_exported_run
 from zoo.jobs import export as export_module
-from zoo.jobs.export import ExportedFile, _short
+from zoo.jobs.export import ExportedFile, _summary
 from zoo.proof.prove import prove
 from zoo.run.candidate import Candidate
 from zoo.run.lock import LOCK, locked
@@ -51,27 +51,15 @@ def export(run: Path, *options: object) -> Outcome:
     return run_zoo("export", run, "--onnx", "--provider", "cpu", *options)
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
-
-
-def assert_one_line(outcome: Outcome, exit_code: int, *parts: str) -> None:
-    assert outcome.exit_code == exit_code, outcome
-    assert outcome.stderr.startswith("error: ")
-    assert outcome.stderr.count("\n") == 1
-    for part in parts:
-        assert part in outcome.stderr
-
-
 def parity_of(path: Path) -> dict[str, Any]:
-    """The verdict that a file carries."""
+    """Return the verdict in the metadata of a file."""
     (entry,) = [entry for entry in onnx.load(path).metadata_props if entry.key == "parity"]
     values: dict[str, Any] = json.loads(entry.value)
     return values
 
 
 def reject(run: Path, *options: object) -> Outcome:
-    """An export of wrong gates, whose proof fails."""
+    """Export with the gates in a wrong order, so that the proof fails."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(GATES, "LSTM", "ifoc")
         outcome = export(run, *options)
@@ -80,7 +68,7 @@ def reject(run: Path, *options: object) -> Outcome:
 
 
 def fail_on(patch: pytest.MonkeyPatch, owner: Any, name: str, error: BaseException, *, call: int = 1) -> None:
-    """Let a function fail at the given call (from 1) and after."""
+    """Let a function fail from the given call on, counted from 1."""
     calls, original = iter(range(1, 10**6)), getattr(owner, name)
 
     def failing(*arguments: Any, **options: Any) -> Any:
@@ -96,7 +84,7 @@ def fail_on(patch: pytest.MonkeyPatch, owner: Any, name: str, error: BaseExcepti
 
 @pytest.fixture
 def other(tmp_path: Path) -> bytes:
-    """A good file of another model."""
+    """The bytes of a valid file of another model."""
     (tmp_path / "other").mkdir()
     return write(make_model("lstm"), tmp_path / "other").read_bytes()
 
@@ -120,21 +108,21 @@ def test_a_file_that_changes_during_its_proof_has_no_verdict(
 
 
 @pytest.mark.parametrize("verdict", ["passed", "failed"])
-def test_a_file_that_changes_after_its_proof_makes_no_difference(
+def test_a_change_of_the_file_after_its_proof_has_no_effect(
     run: Path, other: bytes, verdict: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proven: list[bytes] = []
-    insist = Candidate.insist
+    require_unchanged = Candidate.require_unchanged
 
     def overwriting(self: Candidate) -> None:
-        insist(self)
+        require_unchanged(self)
         proven.append(self.path.read_bytes())
         self.path.write_bytes(other)
 
     def judged(*arguments: Any) -> dict[str, Any]:
         return {**prove(*arguments), "verdict": verdict}
 
-    monkeypatch.setattr(Candidate, "insist", overwriting)
+    monkeypatch.setattr(Candidate, "require_unchanged", overwriting)
     monkeypatch.setattr(export_module, "prove", judged)
     assert export(run).exit_code == (0 if verdict == "passed" else 4)
     path = run / "onnx" / ("rejected" if verdict == "failed" else ".") / "model.onnx"
@@ -142,26 +130,26 @@ def test_a_file_that_changes_after_its_proof_makes_no_difference(
     assert parity_of(path)["verdict"] == verdict
 
 
-def test_an_exporter_that_changes_more_than_metadata_is_refused(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exporter_that_changes_more_than_metadata_is_rejected(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = contents(run)
     annotate = OnnxExporter.annotate
 
-    def meddling(self: OnnxExporter, path: Path, metadata: Mapping[str, str]) -> None:
+    def overreaching(self: OnnxExporter, path: Path, metadata: Mapping[str, str]) -> None:
         model = onnx.load(path)
         model.graph.initializer[0].raw_data = bytes(len(model.graph.initializer[0].raw_data))
         onnx.save(model, path)
         annotate(self, path, metadata)
 
-    monkeypatch.setattr(OnnxExporter, "annotate", meddling)
+    monkeypatch.setattr(OnnxExporter, "annotate", overreaching)
     assert_one_line(export(run), 6, "onnx: annotate() changed more of model.onnx than its metadata")
     assert contents(run) == before
 
 
-# --- what is rejected -----------------------------------------------------------------------------------------------
+# --- rejected files -------------------------------------------------------------------------------------------------
 
 
-def test_what_a_failure_recommends_works(run: Path) -> None:
-    """Also after another export, one that is refused; and what the commands say is of that file."""
+def test_the_command_that_a_failure_recommends_works(run: Path) -> None:
+    """Also after another export that is a usage error. The commands report on the rejected file."""
     outcome = reject(run)
     rejected = run / "onnx" / "rejected" / "model.onnx"
     (hint,) = re.findall(r"; '(zoo bisect .*)' names the first wrong node\n", outcome.stderr)
@@ -186,41 +174,41 @@ def test_a_rejected_file_stays_until_its_own_kind_is_exported_with_a_verdict(
     rejected = {name: content for name, content in contents(run).items() if name.startswith("onnx/rejected/")}
     assert rejected.keys() == {"onnx/rejected/model.onnx", "onnx/rejected/parity.json"}
 
-    def there() -> bool:
+    def kept() -> bool:
         return rejected.items() <= contents(run).items()
 
-    assert export(run, "--opset", 3).exit_code == 2  # refused
-    assert there()
+    assert export(run, "--opset", 3).exit_code == 2
+    assert kept()
     with monkeypatch.context() as patch:
         fail_on(patch, export_module, "prove", KeyboardInterrupt())
         assert export(run).exit_code == 130
-    assert there()
-    monkeypatch.setattr(ExportedFile, "beside_float32", lambda *_: {})  # what it is worth is not asked here
+    assert kept()
+    monkeypatch.setattr(ExportedFile, "beside_float32", lambda *_: {})  # this test does not compare it with float32
     fp16 = {"onnx/rejected/model.fp16.onnx", "onnx/rejected/parity.fp16.json"}
-    with monkeypatch.context() as patch:  # another kind fails, and later passes
+    with monkeypatch.context() as patch:  # a file of another precision fails, and later passes
         patch.setattr(export_module, "prove", lambda *arguments: {**prove(*arguments), "verdict": "failed"})
         assert export(run, "--precision", "fp16").exit_code == 4
-    assert there()
+    assert kept()
     assert fp16 <= contents(run).keys()
     with monkeypatch.context() as patch:
         patch.setattr(export_module, "prove", lambda *arguments: {**prove(*arguments), "verdict": "passed"})
         assert export(run, "--precision", "fp16").exit_code == 0
-    assert there()
+    assert kept()
     assert not fp16 & contents(run).keys()
     assert export(run).exit_code == 0
     assert not (run / "onnx" / "rejected").exists()
 
 
-def test_a_rejected_file_says_so_itself(run: Path) -> None:
+def test_a_rejected_file_contains_its_verdict(run: Path) -> None:
     reject(run)
     parity = parity_of(run / "onnx" / "rejected" / "model.onnx")
     assert (parity["verdict"], parity["providers"]) == ("failed", {"cpu": "failed"})
     assert parity["over_budget"] > 1
 
 
-def test_where_nothing_was_judged_the_file_says_that(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file with other outputs than its model's; the report names the place where the file is kept."""
-    assert _short({"verdict": "failed", "providers": []})["over_budget"] is None
+def test_a_file_without_judged_outputs_has_no_largest_error(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The outputs have other names than the model's. The report contains the final path of the file."""
+    assert _summary({"verdict": "failed", "providers": []})["over_budget"] is None
 
     def renamed(_: OnnxExporter, path: Path) -> list[str]:
         model = onnx.load(path)
@@ -229,26 +217,26 @@ def test_where_nothing_was_judged_the_file_says_that(run: Path, monkeypatch: pyt
         return [f"{path}: is strange"]
 
     monkeypatch.setattr(OnnxExporter, "faults", renamed)
-    monkeypatch.setattr("zoo.run.candidate.Candidate.insist", lambda _: None)
+    monkeypatch.setattr("zoo.run.candidate.Candidate.require_unchanged", lambda _: None)
     rejected = run / "onnx" / "rejected" / "model.onnx"
     assert_one_line(export(run), 4, f"{rejected}: failed: {rejected}: is strange")
     assert parity_of(rejected)["over_budget"] is None
     assert ".export-" not in (rejected.parent / "parity.json").read_text()
 
 
-# --- on every way out -----------------------------------------------------------------------------------------------
+# --- after errors ----------------------------------------------------------------------------------------------------
 
 
 def half_written(patch: pytest.MonkeyPatch) -> None:
     def save(_: object, path: Path) -> None:
         path.write_bytes(b"half")
-        Path("/dev/full").write_bytes(b"the other half")  # what a full disk says, from the system itself
+        Path("/dev/full").write_bytes(b"the other half")  # raises the system's own error for a full disk
 
     patch.setattr("zoo_onnx.file.ir.save", save)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-@pytest.mark.parametrize("passes", [True, False], ids=["of one that passes", "of one that fails"])
+@pytest.mark.parametrize("passes", [True, False], ids=["passes", "fails"])
 @pytest.mark.parametrize(
     ("break_", "name"),
     [
@@ -277,7 +265,7 @@ def test_a_full_disk_is_one_line(
 
 
 def test_a_full_disk_leaves_a_proven_file_with_its_report(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When only the card cannot be written any more."""
+    """The disk becomes full when only the model card remains to be written."""
     before = contents(run)
     for name in ("onnx/model.onnx", "onnx/parity.json"):
         (run / name).write_bytes(b"older")
@@ -293,7 +281,9 @@ def test_a_full_disk_leaves_a_proven_file_with_its_report(run: Path, monkeypatch
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(9), zoo.ExportError("no")])
-def test_nothing_is_left_on_any_way_out(run: Path, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_file_is_left_after_any_kind_of_error(
+    run: Path, error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = contents(run)
     folders = sorted(run.rglob("*/"))
     fail_on(monkeypatch, export_module, "prove", error)
@@ -305,25 +295,27 @@ def test_nothing_is_left_on_any_way_out(run: Path, error: BaseException, monkeyp
 # --- two at once ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no locks")
-@pytest.mark.parametrize("words", ["export", "check", "build"])
-def test_a_run_in_use_is_left_alone(run: Path, words: str) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no locks")
+@pytest.mark.parametrize("subcommand", ["export", "check", "build"])
+def test_a_locked_run_is_not_changed(run: Path, subcommand: str) -> None:
     with locked(run, "zoo something"):
         before = contents(run)
-        if words == "build":
+        if subcommand == "build":
             outcome = run_zoo("build", run / "spec.yaml", "--out", run, "--resume", "--device", "cpu")
         else:
-            outcome = run_zoo(words, run, "--provider", "cpu")
+            outcome = run_zoo(subcommand, run, "--provider", "cpu")
         *_, line = outcome.stderr.splitlines()
         assert outcome.exit_code == 1
         assert line.startswith(f"error: {run}: is in use by 'zoo something' (process {os.getpid()} on ")
         assert contents(run) == before
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no locks")
-def test_of_two_exports_at_once_one_is_refused(run: Path, tmp_path: Path) -> None:
-    """The first one, a process of its own, stands still when it has written the file and not yet proven it. Then it is
-    killed, and what it leaves is in nobody's way."""
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no locks")
+def test_a_second_export_at_the_same_time_is_an_error(run: Path, tmp_path: Path) -> None:
+    """The first export, in its own process, waits between writing the file and proving it, and then is killed.
+
+    The files that it leaves behind do not affect the next export.
+    """
     before = contents(run)
     arguments = command("wait", "zoo_onnx.file:write", 1, "export", run, "--onnx", "--provider", "cpu")
     process = subprocess.Popen([sys.executable, *arguments], cwd=tmp_path, env=environment("never"))

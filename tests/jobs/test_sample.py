@@ -31,7 +31,7 @@ training: {{epochs: 2}}
 
 
 def build(folder: Path, name: str, task: str = "language_modelling", predict: str = "next", more: str = "") -> Path:
-    """A small trained run on a small text."""
+    """Train a small run on a small text and return its folder."""
     (folder / "text.txt").write_text(TEXT)
     file, spec, run = folder / "text.txt", folder / f"{name}.yaml", folder / f"{name}-run"
     architecture = name.partition("-")[0]
@@ -50,7 +50,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def stand_in(vocabulary: str | Sequence[str], labels: Sequence[str], scores: Sequence[float]) -> LanguageModel:
-    """A model that always gives the same scores."""
+    """Return a model that always gives the same scores."""
     signature = zoo.Signature(vocabulary=tuple(vocabulary), tokenizer="characters", labels=tuple(labels), by_step=True)
     return LanguageModel(signature, lambda _: np.array(scores, np.float32))
 
@@ -59,11 +59,11 @@ def write(model: LanguageModel, prompt: str = "", length: int = 20, temperature:
     return "".join(sample(model, prompt, length=length, temperature=temperature, seed=seed))
 
 
-# --- what is drawn --------------------------------------------------------------------------------------------------
+# --- the draws ------------------------------------------------------------------------------------------------------
 
 
-def test_characters_are_drawn_as_often_as_the_softmax_says() -> None:
-    """Of 4,000 draws with probability p, at most five standard deviations from 4,000 p: a chance of 1 in 10^6."""
+def test_characters_have_the_frequencies_of_the_softmax() -> None:
+    """The counts of 4,000 draws lie within five standard deviations of 4,000 p; chance fails this 1 time in 10^6."""
     logs = np.log([0.5, 0.3, 0.2]).tolist()
     for temperature, shares in ((1.0, np.array([0.5, 0.3, 0.2])), (0.5, np.array([0.25, 0.09, 0.04]) / 0.38)):
         text = write(stand_in("abc", "abc", logs), length=4000, temperature=temperature)
@@ -78,14 +78,14 @@ def test_temperature_zero_takes_the_most_probable() -> None:
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_marks_are_never_written(temperature: float) -> None:
-    """However probable; nor a label that cannot be read back."""
+def test_marks_are_never_generated(temperature: float) -> None:
+    """Marks are left out at any probability, and so is a label that is not in the vocabulary."""
     model = stand_in(["a", "b", "<unk>", "<mask>"], ["a", "<unk>", "b", "<mask>", "z"], [1, 50, 2, 50, 50])
     assert set(write(model, temperature=temperature, length=100)) <= {"a", "b"}
 
 
-def test_the_borders_of_chance() -> None:
-    class Chance(np.random.Generator):
+def test_random_numbers_at_the_bounds() -> None:
+    class Fixed(np.random.Generator):
         def __init__(self, value: float) -> None:
             super().__init__(np.random.PCG64(0))
             self.value = value
@@ -94,12 +94,12 @@ def test_the_borders_of_chance() -> None:
             return self.value
 
     scores = np.array([-np.inf, 0.0, -np.inf, 0.0, -np.inf])
-    for value, wanted in ((0.0, 1), (0.4999, 1), (0.5, 3), (1 - 2.0**-53, 3), (1.0, 3)):
-        assert draw(scores, 1.0, Chance(value)) == wanted
+    for value, expected in ((0.0, 1), (0.4999, 1), (0.5, 3), (1 - 2.0**-53, 3), (1.0, 3)):
+        assert draw(scores, 1.0, Fixed(value)) == expected
 
 
-def test_scores_that_are_no_numbers() -> None:
-    with pytest.raises(zoo.RunError, match="the model's scores are no numbers"):
+def test_scores_that_are_not_finite() -> None:
+    with pytest.raises(zoo.RunError, match="the model's scores are not finite"):
         write(stand_in("ab", "ab", [0, float("nan")]))
 
 
@@ -108,11 +108,11 @@ def test_seeds() -> None:
     assert write(model, seed=1) == write(model, seed=1) != write(model, seed=2)
 
 
-# --- what it starts from --------------------------------------------------------------------------------------------
+# --- the start of the text ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("vocabulary", "prompt", "seen"),
+    ("vocabulary", "prompt", "expected"),
     [
         (["a", "\n", "b"], "", [1]),
         (["<unk>", "a", "b"], "", [1]),
@@ -120,8 +120,8 @@ def test_seeds() -> None:
         (["a", "b", "<unk>"], "a?b", [0, 2, 1]),
     ],
 )
-def test_the_model_reads_the_prompt(vocabulary: list[str], prompt: str, seen: list[int]) -> None:
-    """One token after the other, and then what it wrote itself."""
+def test_the_model_reads_the_prompt(vocabulary: list[str], prompt: str, expected: list[int]) -> None:
+    """It reads the tokens of the prompt one by one, and then its own characters."""
     read: list[int] = []
 
     def step(token: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
@@ -132,35 +132,35 @@ def test_the_model_reads_the_prompt(vocabulary: list[str], prompt: str, seen: li
         vocabulary=tuple(vocabulary), tokenizer="characters", labels=tuple(vocabulary), by_step=True
     )
     assert write(LanguageModel(signature, step), prompt, length=3, temperature=0) == "aaa"
-    assert read == [*seen, vocabulary.index("a"), vocabulary.index("a")]
+    assert read == [*expected, vocabulary.index("a"), vocabulary.index("a")]
 
 
 # --- onnx and torch -------------------------------------------------------------------------------------------------
 
 
 def test_both_ways_write_the_same(exported: Path) -> None:
-    """600 characters: that one number falls between two borders that differ by 1e-6 has a chance of about 1 in 200."""
+    """At bounds that differ by 1e-6 the texts of 600 characters differ with a probability of about 1 in 200."""
     for prompt, seed, temperature in (("", 1, 0.8), ("abba", 2, 1.5), ("cd", 3, 0.0)):
-        one, other = onnx_model(exported), torch_model(Run(exported), load_registry())
-        texts = {write(model, prompt, length=600, temperature=temperature, seed=seed) for model in (one, other)}
+        models = onnx_model(exported), torch_model(Run(exported), load_registry())
+        texts = {write(model, prompt, length=600, temperature=temperature, seed=seed) for model in models}
         assert len(texts) == 1
 
 
-def test_states_are_carried_over(exported: Path) -> None:
-    """Each character's scores are what the whole model gives for all of the text at once."""
+def test_states_are_kept_between_steps(exported: Path) -> None:
+    """The scores of each step equal those of the model for the whole text at once."""
     run = Run(exported)
     _, task, model = run.load(load_registry())
     ids = {character: number for number, character in enumerate(task.signature.vocabulary)}
     tokens = [ids[character] for character in "abba cd.\nab"]
     with torch.inference_mode():
         whole = model(torch.tensor([tokens]))[0].numpy()
-    for found in (onnx_model(exported), torch_model(run, load_registry())):
-        scores = np.array([found.step(token) for token in tokens])
+    for stepper in (onnx_model(exported), torch_model(run, load_registry())):
+        scores = np.array([stepper.step(token) for token in tokens])
         assert np.abs(scores - whole).max() < 1e-5 < np.abs(scores[9] - scores[0]).max()
 
 
 def test_command(exported: Path) -> None:
-    """The prompt and the text, and nothing else; what computes is told on stderr, with the way to the other."""
+    """stdout contains only the prompt and the text; stderr names the runtime and the option for the other one."""
     outcomes = [run_zoo("sample", exported, "--prompt", "ab", "--length", 50, *more) for more in ([], ["--seed", 1])]
     assert outcomes[0] == outcomes[1]
     outcome = outcomes[0]
@@ -177,14 +177,14 @@ def test_command(exported: Path) -> None:
 
 def test_command_as_json(exported: Path) -> None:
     outcome = run_zoo("sample", exported, "--prompt", "ab", "--length", 50, "--temperature", 0.5, "--json")
-    found = json.loads(outcome.stdout)
-    text = found.pop("text")
-    assert found == {"schema_version": 1, "prompt": "ab", "temperature": 0.5, "seed": 1, "through": "onnx"}
+    report = json.loads(outcome.stdout)
+    text = report.pop("text")
+    assert report == {"schema_version": 1, "prompt": "ab", "temperature": 0.5, "seed": 1, "through": "onnx"}
     plain = run_zoo("sample", exported, "--prompt", "ab", "--length", 50, "--temperature", 0.5)
     assert plain.stdout == "ab" + text
 
 
-def test_without_the_file_it_goes_through_torch(exported: Path, tmp_path: Path) -> None:
+def test_without_an_exported_file_torch_is_used(exported: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(exported, tmp_path / "run"))
     (run / "onnx" / "model.stream.onnx").unlink()
     outcome = run_zoo("sample", run, "--length", 50)
@@ -192,10 +192,9 @@ def test_without_the_file_it_goes_through_torch(exported: Path, tmp_path: Path) 
     assert outcome.stderr == (
         f"through torch; 'zoo export --onnx --streaming {run}' and --through onnx takes ONNX Runtime\n"
     )
-    refused(
+    assert_error(
         run_zoo("sample", run, "--through", "onnx"),
-        f"{run}: has no onnx/model.stream.onnx; 'zoo export --onnx --streaming {run}' makes it, or take "
-        "--through torch",
+        f"{run}: has no onnx/model.stream.onnx; 'zoo export --onnx --streaming {run}' makes it; or add --through torch",
     )
 
 
@@ -205,53 +204,52 @@ def test_no_torch_is_imported(exported: Path) -> None:
     assert (outcome.returncode, len(outcome.stdout)) == (0, 400)
 
 
-# --- what is refused ------------------------------------------------------------------------------------------------
+# --- errors ---------------------------------------------------------------------------------------------------------
 
 
-def refused(outcome: Outcome, line: str, exit_code: int = 1) -> None:
+def assert_error(outcome: Outcome, line: str, exit_code: int = 1) -> None:
     assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (exit_code, "", f"error: {line}\n")
 
 
 @pytest.mark.parametrize("through", ["onnx", "torch"])
-def test_a_character_that_is_unknown(exported: Path, through: str) -> None:
-    refused(
+def test_an_unknown_character_in_the_prompt(exported: Path, through: str) -> None:
+    assert_error(
         run_zoo("sample", exported, "--prompt", "abé", "--through", through),
         "--prompt:3: 'é' is not in the vocabulary of the model; replace it or leave it out",
     )
 
 
 @pytest.mark.parametrize("temperature", [-0.1, "nan", "inf"])
-def test_temperatures_that_are_none(exported: Path, temperature: object) -> None:
-    refused(
+def test_invalid_temperatures(exported: Path, temperature: object) -> None:
+    assert_error(
         run_zoo("sample", exported, "--temperature", temperature),
         f"--temperature {temperature}: must be 0 or more; 0 takes the most probable character",
         2,
     )
 
 
-def test_models_that_write_nothing(tmp_path: Path) -> None:
-    """Another task; a task on characters that tells what is hidden; and each through ONNX Runtime too."""
+def test_models_that_generate_no_text(tmp_path: Path) -> None:
+    """A classifier, and a task that predicts masked characters; each in torch and in ONNX Runtime."""
     digits = build_run(tmp_path, "lstm", "training.epochs=1")
     masked = build(tmp_path, "gru-masked", "tagging", "masked")
     for run, task in ((digits, "classification"), (masked, "tagging of characters")):
         line = (
-            f"{run}: is a model for {task}, which writes no text; name a run with task.name=language_modelling on "
+            f"{run}: is a model for {task}, which generates no text; name a run with task.name=language_modelling on "
             "data.name=characters"
         )
-        refused(run_zoo("sample", run), line)
+        assert_error(run_zoo("sample", run), line)
         assert run_zoo("export", run, "--onnx", "--streaming", "--provider", "cpu").exit_code == 0
-        refused(run_zoo("sample", run), line)
+        assert_error(run_zoo("sample", run), line)
 
 
 def test_a_model_that_reads_backward(tmp_path: Path) -> None:
     run = build(tmp_path, "rnn-backward", more=", direction: bidirectional")
-    refused(
+    assert_error(
         run_zoo("sample", run),
-        f"{run}: is a bidirectional model, which needs a text's end to tell its beginning; name a run that reads "
-        "forward",
+        f"{run}: is a bidirectional model, which needs the whole text at every step; name a run of direction forward",
     )
 
 
 def test_no_run(tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere"
-    refused(run_zoo("sample", nowhere), f"{nowhere}: is not a run; 'zoo build SPEC' makes one")
+    assert_error(run_zoo("sample", nowhere), f"{nowhere}: is not a run; 'zoo build SPEC' makes one")

@@ -1,4 +1,4 @@
-"""One writer at a time in a folder."""
+"""The lock of a folder: one writer at a time, and released when its process ends."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ import zoo.run.lock
 from zoo.errors import RunError
 from zoo.run.lock import LOCK, locked
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
 
 
-def test_the_second_is_refused_with_who_the_first_is(tmp_path: Path) -> None:
+def test_a_second_process_is_rejected_with_the_name_of_the_holder(tmp_path: Path) -> None:
     with locked(tmp_path, "zoo export") as held, pytest.raises(RunError) as caught, locked(tmp_path, "zoo build"):
         pass
     assert held
     assert re.fullmatch(
         rf"{re.escape(str(tmp_path))}: is in use by 'zoo export' \(process {os.getpid()} on "
-        rf"{re.escape(platform.node())}, since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d\); wait until that has "
-        "ended, or end it",
+        rf"{re.escape(platform.node())}, since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d\); wait until it ends, "
+        "or stop it",
         str(caught.value),
     )
 
 
-def test_the_lock_ends_with_its_block_and_leaves_nothing(tmp_path: Path) -> None:
+def test_the_lock_ends_with_its_block_and_leaves_no_file(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "run"
 
     def interrupted() -> None:
@@ -47,7 +47,7 @@ def test_the_lock_ends_with_its_block_and_leaves_nothing(tmp_path: Path) -> None
 
 
 def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
-    """However that ends; the file that it leaves means nothing."""
+    """Also when the process is killed; the file that it leaves does not lock the folder."""
     code = (
         "import sys, pathlib, zoo.run.lock\n"
         "with zoo.run.lock.locked(pathlib.Path(sys.argv[1]), 'zoo build'):\n"
@@ -69,8 +69,8 @@ def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_lock_on_a_file_that_was_removed_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between opening the file and locking it here, the first one ends, which removes it, and a second one begins."""
+def test_a_lock_on_a_removed_file_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between opening and locking the file, the first holder ends and removes it, and a second holder begins."""
     first, second = ExitStack(), ExitStack()
     first.enter_context(locked(tmp_path, "the first"))
     real, calls = zoo.run.lock._lock, iter(range(100))
@@ -88,25 +88,25 @@ def test_a_lock_on_a_file_that_was_removed_is_none(tmp_path: Path, monkeypatch: 
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("words", [b"", b"\x1b[2J\xff\nsecond line", b"x" * 10_000])
-def test_words_of_any_kind_make_one_line(tmp_path: Path, words: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"\x1b[2J\xff\nsecond line", b"x" * 10_000])
+def test_any_content_of_the_lock_file_makes_one_line(tmp_path: Path, content: bytes) -> None:
     with locked(tmp_path, "zoo build"):
-        (tmp_path / LOCK).write_bytes(words)
+        (tmp_path / LOCK).write_bytes(content)
         with pytest.raises(RunError) as caught, locked(tmp_path, "zoo build"):
             pass
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 500
-    assert ("in use by another process;" in str(caught.value)) == (not words)
+    assert ("in use by another process;" in str(caught.value)) == (not content)
 
 
-def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="cannot be written: "), locked(tmp_path / "file", "zoo build"):
         pass
 
 
-def test_where_there_are_no_locks_work_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on some network file systems."""
+def test_without_locks_the_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some network file systems have no locks."""
 
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")

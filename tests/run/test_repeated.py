@@ -1,4 +1,4 @@
-"""Texts that stand in two parts: what a build, its config.json, its model card and its page say of them."""
+"""Texts in two parts of the data: the warning of a build, and their numbers in config.json, the card and the page."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import run_zoo
-from zoo.run.model_card import in_two_parts
+from zoo.run.model_card import repeated_sentence
 
 SIZES = {"train": 8_000, "validation": 1_066, "test": 1_067}
 
 
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """10 texts of each of two labels; those of one are all the same."""
+    """A spec on 10 texts for each of two labels; the texts of the second label are identical."""
     folder = tmp_path_factory.mktemp("repeated")
     rows = [f"text {'abcdefghij'[number]} of a,a\nthe same,b\n" for number in range(10)]
     (folder / "x.csv").write_text("text,label\n" + "".join(rows))
@@ -27,14 +27,14 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-SENTENCE = "1 of 2 validation sequences and 1 of 2 test sequences stand in the training part too"
+SENTENCE = "1 of 2 validation sequences and 1 of 2 test sequences also occur in the training part"
 
 
-def test_they_are_counted_in_words() -> None:
-    assert in_two_parts({"validation": 0, "test": 3}, SIZES) == (
-        "0 of 1,066 validation sequences and 3 of 1,067 test sequences stand in the training part too"
+def test_the_sentence_states_the_numbers() -> None:
+    assert repeated_sentence({"validation": 0, "test": 3}, SIZES) == (
+        "0 of 1,066 validation sequences and 3 of 1,067 test sequences also occur in the training part"
     )
-    assert in_two_parts({}, SIZES) == ""
+    assert repeated_sentence({}, SIZES) == ""
 
 
 def test_a_dry_run_warns(spec: Path) -> None:
@@ -48,13 +48,13 @@ def test_a_dry_run_warns(spec: Path) -> None:
     assert "# x.csv: 20 texts of 2 labels. A fixed random split" in run_zoo("build", spec, "--dry-run").stdout
 
 
-def test_texts_that_all_differ_need_no_warning(spec: Path, tmp_path: Path) -> None:
+def test_distinct_texts_give_no_warning(spec: Path) -> None:
     outcome = run_zoo("build", spec, "--dry-run", "--json", "--set", "data={name: text}")
     assert outcome.stderr == ""
     assert json.loads(outcome.stdout)["repeated"] == {"validation": 0, "test": 0}
 
 
-def test_a_run_keeps_the_counts(spec: Path, tmp_path: Path) -> None:
+def test_a_run_records_the_numbers(spec: Path, tmp_path: Path) -> None:
     outcome = run_zoo("build", spec, "--out", tmp_path / "run", "--device", "cpu")
     assert outcome.exit_code == 0, outcome
     assert f"warning: {SENTENCE}: " in outcome.stderr

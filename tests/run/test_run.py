@@ -1,4 +1,4 @@
-"""What a build leaves on disk, how it is found again, and how training shows."""
+"""The run folder: its files, how it is found and loaded, its pictures, and the display of training progress."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(built: Path, tmp_path: Path) -> Run:
-    """A copy that a test may damage."""
+    """A copy of the run that a test may change."""
     return Run(shutil.copytree(built, tmp_path / "gru"))
 
 
-def test_a_run_holds_all_that_it_promises(built: Path) -> None:
+def test_a_run_contains_exactly_its_files(built: Path) -> None:
     assert {path.name for path in built.iterdir()} == {
         "README.md",
         "checkpoint",
@@ -66,7 +66,7 @@ def test_the_spec_is_resolved_and_builds_the_same_run(built: Path, tmp_path: Pat
     assert (tmp_path / "again" / "model.safetensors").read_bytes() == (built / "model.safetensors").read_bytes()
 
 
-def test_the_config_says_how_it_went(built: Path) -> None:
+def test_the_config_records_the_training(built: Path) -> None:
     config = json.loads((built / "config.json").read_text())
     lines = [json.loads(line) for line in (built / "metrics.jsonl").read_text().splitlines()]
     best = lines[config["best_epoch"] - 1]
@@ -119,7 +119,7 @@ def flip(path: Path) -> None:
         (lambda run: flip(run.weights_file), r"model\.safetensors: was altered"),
         (lambda run: run.weights_file.unlink(), r"model\.safetensors: does not exist"),
         (lambda run: run.config_file.unlink(), r"is not a finished run; finish it with 'zoo build SPEC --resume'"),
-        (lambda run: run.config_file.write_text("{"), r"config\.json: is not JSON any more: .*; build the run again"),
+        (lambda run: run.config_file.write_text("{"), r"config\.json: is not valid JSON: .*; build the run again"),
         (lambda run: run.config_file.write_text("[]"), r"config\.json: expected schema_version 1"),
         (
             lambda run: run.config_file.write_text('{"schema_version": 2}'),
@@ -128,9 +128,9 @@ def flip(path: Path) -> None:
         (
             lambda run: run.config_file.write_text('{"schema_version": 2, "versions": {"recurrent-zoo": "9.1.0"}}'),
             r"config\.json: expected schema_version 1, got 2, as Recurrent Zoo 9\.1\.0 writes it; install that version "
-            r"to use the run, or build it again with this one$",
+            r"to use the run, or build the run again with this version$",
         ),
-        (  # whoever altered that does not speak to the user
+        (  # altered text does not reach the terminal
             lambda run: run.config_file.write_text('{"schema_version": 2, "versions": {"recurrent-zoo": "9;\\nx"}}'),
             r"config\.json: expected schema_version 1; build the run again$",
         ),
@@ -148,8 +148,8 @@ def flip(path: Path) -> None:
         "half a config",
         "a list",
         "another version",
-        "a named one",
-        "an altered one",
+        "a named version",
+        "an altered version",
         "altered spec",
     ],
 )
@@ -160,7 +160,7 @@ def test_a_damaged_run_is_not_loaded(run: Run, damage: Any, message: str) -> Non
     assert "\n" not in str(caught.value)
 
 
-def test_an_altered_sample_is_noticed(run: Run) -> None:
+def test_an_altered_sample_is_detected(run: Run) -> None:
     flip(run.sample_file)
     with pytest.raises(RunError, match=r"sample\.safetensors: was altered"):
         run.sample()
@@ -191,7 +191,7 @@ def test_resuming_makes_a_run_the_latest(built: Path, tmp_path: Path) -> None:
     assert Run.find(None, tmp_path).path == run
 
 
-def test_what_is_no_run_is_named_with_what_to_do(tmp_path: Path) -> None:
+def test_the_error_names_a_path_that_is_not_a_run(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="file: is not a run; name the run's folder"):
         Run.find(tmp_path / "file")
@@ -208,7 +208,7 @@ def test_runs_of_a_name_are_numbered(tmp_path: Path) -> None:
         touch(folder / f"a-{number}", 0)
     for other in ("ab", "a-x", "b-2", "a-2-3", "a.2"):
         touch(folder / other, 0)
-    assert [run.path.name for run in runs_named("a", folder)] == ["a-2", "a-9", "a-10"]  # 'a' itself has no spec yet
+    assert [run.path.name for run in runs_named("a", folder)] == ["a-2", "a-9", "a-10"]  # 'a' has no spec yet
     assert [next_run("a", folder).path.name for _ in range(3)] == ["a-3", "a-4", "a-5"]
 
 
@@ -228,9 +228,9 @@ def test_builds_at_the_same_time_get_folders_of_their_own(tmp_path: Path) -> Non
     assert sorted(path.name for path in taken) == ["a", *[f"a-{number}" for number in range(2, 9)]]
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_folder_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "runs").touch()
-    with pytest.raises(RunError, match=r"runs/a: cannot be made: .*; choose another place with --out"):
+    with pytest.raises(RunError, match=r"runs/a: cannot be created: .*; choose another folder with --out"):
         next_run("a", tmp_path / "runs")
 
 
@@ -251,7 +251,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "command", [("build", "{spec}"), ("predict", "{run}", "--input", "x.csv"), ("report", "{run}")]
 )
-def test_a_place_that_no_system_takes_is_wrong_usage(
+def test_an_impossible_path_is_a_usage_error(
     built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], out: str, fault: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -265,28 +265,29 @@ def test_a_place_that_no_system_takes_is_wrong_usage(
     assert not list(tmp_path.iterdir())
 
 
-def test_the_card_says_what_a_person_asks(built: Path) -> None:
+def test_the_card_describes_the_run(built: Path) -> None:
     card = (built / "README.md").read_text()
     config = json.loads((built / "config.json").read_text())
     for line in (
         "# gru",
         "Ten digits.",
         f"with {config['parameters']:,} parameters",
-        "E. Alpaydin and C. Kaynak",  # the data and where they come from
-        "Parts: 1,078 sequences to train, 359 to choose the weights (validation), 360 for the test alone.",
+        "E. Alpaydin and C. Kaynak",  # the data and their source
+        "Parts: 1,078 sequences for training, 359 for validation, which selects the weights, and 360 for the test.",
+        "Each step has 8 features. Training sequences have 8 steps; the model accepts any number.",
         f"| accuracy | {config['validation']['accuracy']:.4g} | {config['test']['accuracy']:.4g} |",
-        f"epoch {config['best_epoch']} of 2, the best by validation accuracy",
+        f"The saved weights are from epoch {config['best_epoch']} of 2, the best by validation accuracy",
         "![learning curves](curves.png)",
         "![confusion matrix](confusion.png)",
-        "Not exported yet: `zoo export --onnx`.",
+        "Not exported yet. Export the run with `zoo export --onnx`.",
         f"zoo build {built / 'spec.yaml'}\n",
-        "[spec.yaml](spec.yaml)",
+        "[spec.yaml](spec.yaml) records every setting, including the seed.",
         f"torch {config['versions']['torch']}",
     ):
         assert line in card, line
 
 
-def test_the_card_says_how_the_export_went(run: Run) -> None:
+def test_the_card_contains_the_verdict_of_an_export(run: Run) -> None:
     outcome = run_zoo("export", run.path, "--onnx", "--provider", "cpu")
     assert outcome.exit_code == 0, outcome.stderr
     card = run.card_file.read_text()
@@ -295,13 +296,13 @@ def test_the_card_says_how_the_export_went(run: Run) -> None:
     assert "Not exported yet" not in card
 
 
-def test_a_path_with_a_space_can_be_copied_from_the_card(run: Run, tmp_path: Path) -> None:
+def test_the_card_quotes_a_path_with_a_space(run: Run, tmp_path: Path) -> None:
     moved = Run(run.path.rename(tmp_path / "my run"))
     write_card(moved)
     assert f"zoo build '{moved.spec_file}'\n" in moved.card_file.read_text()
 
 
-def test_pictures_are_of_a_size_to_look_at(built: Path) -> None:
+def test_pictures_have_a_legible_size(built: Path) -> None:
     for name in ("curves.png", "confusion.png"):
         picture = imread(built / name)
         height, width, channels = picture.shape
@@ -317,7 +318,7 @@ def record(epoch: int, loss: float = 1.0, accuracy: float = 0.5, *, best: bool =
 
 @pytest.mark.parametrize("epochs", [1, 2, 40])
 @pytest.mark.parametrize("loss", [1.0, 1e-12, 1e30, 0.0, -1.0])
-def test_curves_of_any_length_and_size_can_be_drawn(tmp_path: Path, epochs: int, loss: float) -> None:
+def test_curves_of_any_length_and_scale_can_be_drawn(tmp_path: Path, epochs: int, loss: float) -> None:
     history = [record(epoch, loss / epoch, best=epoch == 1) for epoch in range(1, epochs + 1)]
     plot_curves(history, "accuracy", tmp_path / "curves.png")
     assert imread(tmp_path / "curves.png").shape[2] == 4
@@ -326,28 +327,29 @@ def test_curves_of_any_length_and_size_can_be_drawn(tmp_path: Path, epochs: int,
 @pytest.mark.parametrize(
     "labels",
     [["one"], ["a", "$^$", "b_{"], ["数", "字", "🙂"], ["x" * 300, "y\nz"], [str(number) for number in range(130)]],
-    ids=["one class", "no formulas", "glyphs that the font lacks", "long ones", "many"],
+    ids=["one class", "no formulas", "glyphs missing from the font", "long", "many"],
 )
 def test_any_labels_can_be_drawn(tmp_path: Path, labels: list[str]) -> None:
     counts = np.eye(len(labels)) * 3
-    counts[0] = 0  # a class that the test part lacks
+    counts[0] = 0  # a class that is missing from the test part
     plot_confusion(counts, labels, tmp_path / "confusion.png")
     height, width, _ = imread(tmp_path / "confusion.png").shape
     assert height == width
     assert height <= 2000
 
 
-def test_elsewhere_there_is_a_line_an_epoch(built: Path, tmp_path: Path) -> None:
+def test_without_a_terminal_there_is_a_line_per_epoch(built: Path, tmp_path: Path) -> None:
     outcome = run_zoo("build", built / "spec.yaml", "--out", tmp_path / "run", "--device", "cpu")
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     first, *epochs, last = outcome.stderr.splitlines()
     assert first == f"{tmp_path / 'run'}: {config['parameters']:,} parameters, cpu"
     records = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    for line, now in zip(epochs, records, strict=True):
-        best = ", best" if now["best"] else ""
+    for line, entry in zip(epochs, records, strict=True):
+        best = ", best" if entry["best"] else ""
         assert line == (
-            f"epoch {now['epoch']}/2: loss {now['train_loss']:.4g}, validation loss {now['validation']['loss']:.4g}, "
-            f"accuracy {now['validation']['accuracy']:.4g}, {now['seconds']:.2f} s{best}"
+            f"epoch {entry['epoch']}/2: loss {entry['train_loss']:.4g}, "
+            f"validation loss {entry['validation']['loss']:.4g}, accuracy {entry['validation']['accuracy']:.4g}, "
+            f"{entry['seconds']:.2f} s{best}"
         )
     assert last == f"next: zoo export --onnx {tmp_path / 'run'}"
     assert outcome.stdout.startswith(f"{tmp_path / 'run'}: test loss {config['test']['loss']:.4g}, accuracy ")
@@ -379,7 +381,7 @@ def test_a_terminal_shows_a_bar_with_time_left_loss_and_metric() -> None:
     assert shown[0].startswith("epoch 1/4 ")
     assert "  5% " in shown[0]
     assert shown[0].endswith("loss 1.5")
-    assert "0:00:" in shown[2]  # a time that is left, once there is a speed to tell it from
+    assert "0:00:" in shown[2]  # the remaining time, as soon as there is a speed
     assert "-:--:--" in shown[0]
     assert shown[3].endswith("loss 1.25 · macro f1 0.75")
     assert shown[4].startswith("epoch 2/4 ")
@@ -389,14 +391,14 @@ def test_a_terminal_shows_a_bar_with_time_left_loss_and_metric() -> None:
 
 
 def line(bar: Bar) -> str:
-    """The bar as it would be drawn now."""
+    """Return the bar as it would be drawn now."""
     console = Console(file=StringIO(), width=100, color_system=None)
     with console.capture() as capture:
         console.print(bar.progress.make_tasks_table(bar.progress.tasks))
     return capture.get().strip()
 
 
-def test_where_nobody_watches_there_is_no_bar(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_there_is_no_bar(capsys: pytest.CaptureFixture[str]) -> None:
     lines = watch(Console(file=StringIO()), 4, 10, "loss")
     assert isinstance(lines, Lines)
     with lines:
@@ -417,8 +419,8 @@ def test_the_other_processes_are_silent(capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_resumed_bar_goes_on_where_training_does() -> None:
-    """What was done before must not count as speed."""
+def test_a_resumed_bar_continues_at_the_step_of_the_training() -> None:
+    """Steps from before the interruption do not count towards the speed."""
     clock = iter(range(0, 1000, 10))
     bar = Bar(Console(file=StringIO(), force_terminal=True), 100, 10, "loss")
     bar.progress.get_time = lambda: float(next(clock))

@@ -1,4 +1,4 @@
-"""What a run says of its own worth: naive predictors, answers that never change, and the pictures of each task."""
+"""Quality of a run: naive predictors, warnings about bad results, and the pictures of each task."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SMALL = {
 
 
 def build(folder: Path, spec: str, *settings: str) -> tuple[dict[str, object], str, str]:
-    """The run's config.json, its model card and what was said on the terminal."""
+    """Build a run; return its config.json, its model card and the output on the terminal."""
     changes = [part for setting in settings for part in ("--set", setting)]
     outcome = run_zoo("build", ROOT / "specs" / f"{spec}.yaml", "--out", folder, "--device", "cpu", *changes)
     assert outcome.exit_code == 0, outcome.stderr
@@ -46,29 +46,29 @@ def build(folder: Path, spec: str, *settings: str) -> tuple[dict[str, object], s
 
 
 @pytest.mark.parametrize("spec", PICTURES)
-def test_every_task_has_its_baselines_and_its_pictures(spec: str, tmp_path: Path) -> None:
+def test_every_task_has_its_naive_predictors_and_pictures(spec: str, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    config, card, said = build(run, spec, "training.epochs=1", "architecture.hidden_size=4", *SMALL[spec])
+    config, card, terminal = build(run, spec, "training.epochs=1", "architecture.hidden_size=4", *SMALL[spec])
     assert {path.name for path in run.glob("*.png")} == PICTURES[spec]
     baselines = config["baselines"]
     assert isinstance(baselines, dict)
     assert set(baselines) == BASELINES[spec]
     for name, metrics in baselines.items():
         assert f"naive: {name}" in card
-        assert f"; naive {name}: " in said
+        assert f"; naive {name}: " in terminal
         assert metrics.keys() == config["test"].keys()  # type: ignore[attr-defined]
 
 
-def test_a_model_that_is_no_better_is_told_so(tmp_path: Path) -> None:
-    config, card, said = build(tmp_path / "run", "forecast", "training.epochs=1", "training.optimizer.lr=1e-6")
+def test_a_model_that_is_no_better_gives_a_warning(tmp_path: Path) -> None:
+    config, card, terminal = build(tmp_path / "run", "forecast", "training.epochs=1", "training.optimizer.lr=1e-6")
     assert config["not_beaten"] == ["persistence"] or config["not_beaten"] == ["mean", "persistence"]
-    assert "warning: on the test part the model is no better than" in said
+    assert "warning: on the test part the model is no better than" in terminal
     assert "**On the test part the model is no better than" in card
 
 
-def test_answers_that_never_change_are_told(tmp_path: Path) -> None:
-    """One huge step makes every score negative, and behind the ReLU nothing moves any more."""
-    config, card, said = build(
+def test_constant_predictions_give_a_warning(tmp_path: Path) -> None:
+    """One very large update makes every input of the ReLU negative, so the output is 0 for every sequence."""
+    config, card, terminal = build(
         tmp_path / "run",
         "forecast",
         "data.inputs=[open, high, low, close, volume]",
@@ -82,5 +82,5 @@ def test_answers_that_never_change_are_told(tmp_path: Path) -> None:
         "task.head={output_activation: relu}",
     )
     assert config["constant"] is True
-    assert "warning: the model gives the same answer for every test sequence" in said
+    assert "warning: the model makes the same prediction for every test sequence" in terminal
     assert "it has learnt nothing" in card

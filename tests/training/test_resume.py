@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.command import Outcome, run_zoo
+from tests.support.command import Outcome, contents, run_zoo
 from tests.support.driver import STEP, command, environment
 from zoo.training.interrupts import Interrupts
 
@@ -235,17 +235,13 @@ def test_epochs_after_the_newest_checkpoint_are_not_listed_twice(half: Path, spe
     assert history(half) == history(unbroken)[:2]
 
 
-def contents(run: Path) -> dict[str, bytes]:
-    return {str(file.relative_to(run)): file.read_bytes() for file in run.glob("**/*") if file.is_file()}
-
-
 def test_a_changed_spec_is_refused(half: Path, spec: Path) -> None:
     before = contents(half)
     outcome = resume(spec, half, "training.epochs=5")
     assert outcome.exit_code == 1
     (line,) = outcome.stderr.splitlines()
     assert line.startswith(f"error: {half / 'spec.yaml'}:")
-    assert "has 'epochs: 4' where the spec given has 'epochs: 5'" in line
+    assert "has 'epochs: 4' where the given spec has 'epochs: 5'" in line
     assert contents(half) == before
 
 

@@ -38,7 +38,7 @@ def command(
 
     from zoo.cli.progress import Silence, watch
     from zoo.jobs.build import build, choose_run, describe, pick_device, prepare
-    from zoo.run.model_card import in_two_parts
+    from zoo.run.model_card import repeated_sentence
     from zoo.spec.faults import located
     from zoo.spec.spec import SpecReader, load_document
     from zoo.spec.starter import resolve
@@ -55,7 +55,7 @@ def command(
     with located(document):
         plan = prepare(resolved, registry)
     if any(plan.dataset.repeated.values()):
-        output.warn(f"{in_two_parts(plan.dataset.repeated, plan.sizes)}: a model may have memorised them")
+        output.warn(f"{repeated_sentence(plan.dataset.repeated, plan.sizes)}: a model may have memorised them")
     if dry_run:
         description = describe(plan)
         if as_json:

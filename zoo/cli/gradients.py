@@ -12,7 +12,7 @@ from zoo.cli.columns import show_table
 from zoo.cli.picture import out_option
 
 if TYPE_CHECKING:
-    from zoo.jobs.gradients import Reach
+    from zoo.jobs.gradients import StateGradients
     from zoo.run.run import Run
 
 
@@ -29,17 +29,17 @@ def command(paths: tuple[Path, ...], untrained: bool, out: Path | None, as_json:
     is that of the last step. The picture is saved in RUN/gradients.png, for several runs in ./gradients.png.
     """
     from zoo.cli.target import run_or_latest
-    from zoo.jobs.gradients import run_reach
+    from zoo.jobs.gradients import run_state_gradients
     from zoo.plots.gradients import plot_gradients
 
     registry = output.usable_plugins()
     runs = list(dict.fromkeys(run_or_latest(path) for path in paths or (None,)))
     names = _names(runs)
-    results: dict[str, Reach] = {}
+    results: dict[str, StateGradients] = {}
     with output.spinner("following gradients") as progress:
         for name, run in zip(names, runs, strict=True):
             progress(name)
-            results[name] = run_reach(run, registry, untrained=untrained)
+            results[name] = run_state_gradients(run, registry, untrained=untrained)
     weights = "untrained" if untrained else "trained"
     if out is None:
         out = (runs[0].path if len(runs) == 1 else Path()) / f"gradients{'-untrained' if untrained else ''}.png"
@@ -51,8 +51,8 @@ def command(paths: tuple[Path, ...], untrained: bool, out: Path | None, as_json:
         return
     rows = [
         (name, curve.state, *(f"{value:.2e}" for value in (curve.first, curve.middle, curve.last, curve.ratio)))
-        for name, reach in results.items()
-        for curve in reach.curves
+        for name, gradients in results.items()
+        for curve in gradients.curves
     ]
     show_table(("run", "state", "first step", "middle", "last step", "first/last"), rows, texts=2)
     click.echo(f"{out}: the norm of dLoss/dstate at every step, {weights} weights", err=True)
@@ -64,6 +64,6 @@ def _names(runs: list[Run]) -> list[str]:
     return names if len(set(names)) == len(names) else [str(run.path) for run in runs]
 
 
-def _entry(run: Run, name: str, reach: Reach) -> dict[str, object]:
-    states = [curve.to_dict() for curve in reach.curves]
-    return {"run": str(run.path), "name": name, "sequences": reach.sequences, "loss": reach.loss, "states": states}
+def _entry(run: Run, name: str, result: StateGradients) -> dict[str, object]:
+    states = [curve.to_dict() for curve in result.curves]
+    return {"run": str(run.path), "name": name, "sequences": result.sequences, "loss": result.loss, "states": states}

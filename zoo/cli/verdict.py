@@ -73,9 +73,9 @@ def _has_wrong_output(report: Mapping[str, Any]) -> bool:
 
 def _show(report: Mapping[str, Any], path: str) -> None:
     """Print the verdict, a block for each provider, and in it a line for each output, in 80 columns."""
-    from zoo.run.model_card import up_to
+    from zoo.run.model_card import judged_steps_text
 
-    limits = [limit for result in report["providers"] if (limit := up_to(result, report))]
+    limits = [limit for result in report["providers"] if (limit := judged_steps_text(result, report))]
     verdict = f"{report['verdict']} {limits[0]}" if limits and report["verdict"] == "passed" else report["verdict"]
     click.echo(output.styled(f"parity of {path}: {verdict}", bold=True))
     if report.get("lowering", "auto") != "auto":

@@ -1,4 +1,4 @@
-"""The jobs, one a file: what each command does, for programs as well.
+"""The jobs of the commands, one per file, as functions for programs.
 
 Imports every room below (`zoo.plots`, `zoo.matrix`, `zoo.proof`, …); imported by `zoo.report` and `zoo.cli`.
 """

@@ -1,4 +1,4 @@
-"""The first main job: from a spec to a trained run on disk."""
+"""Training of a spec's model into a run on disk."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import torch
 from zoo.data.dataset import Dataset, Split
 from zoo.errors import RunError, TrainingError, UsageError
 from zoo.files import json_safe, remove_stale, unwritable, write_atomically
-from zoo.jobs.pictures import draw
+from zoo.jobs.pictures import draw_pictures
 from zoo.memory import require_memory
 from zoo.nn.cell_checks import check_cells
 from zoo.nn.model import Model
 from zoo.plugins.registry import Registry
-from zoo.run.baselines import answers_never_change, naive_metrics, not_beaten
+from zoo.run.baselines import compared_metric, has_constant_output, naive_metrics, not_beaten
 from zoo.run.lock import LOCK, locked
 from zoo.run.model_card import write_card
 from zoo.run.run import Run, first_model, next_run, runs_named
@@ -31,12 +31,12 @@ from zoo.training.engine import Engine, EpochRecord, Listener, chosen_metric, ev
 from zoo.versions import versions
 
 SAMPLE = 256
-"""Test sequences kept with a run."""
+"""Number of test sequences that a run keeps."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A spec with its data loaded and its model put together, before any training."""
+    """A spec with its loaded data and its untrained model."""
 
     spec: Spec
     dataset: Dataset
@@ -45,28 +45,35 @@ class Plan:
 
     @property
     def steps(self) -> int:
-        """Steps of one epoch."""
+        """Number of training steps (batches) in an epoch."""
         return steps_in_epoch(self.dataset.train, self.spec.training)
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Sequences of each part."""
+        """Number of sequences in each part: ``train``, ``validation``, ``test``."""
         data = self.dataset
         return {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)}
 
     @property
     def metric(self) -> str:
-        """The validation metric that chooses the best weights."""
+        """The validation metric that selects the best weights."""
         return chosen_metric(self.task, self.spec.training)
 
     @property
     def reported(self) -> str:
-        """The metric that naive predictors are measured by too: the same one, where the test part has it."""
-        return self.metric if self.metric in self.task.better else next(iter(self.task.better))
+        """The metric for the comparison with naive predictors."""
+        return compared_metric(self.metric, self.task.better)
 
 
 def prepare(spec: Spec, registry: Registry) -> Plan:
-    """Load the data and put the model together with its first weights.
+    """Load the data of a spec and create its model with initial weights.
+
+    Args:
+        spec: a validated spec.
+        registry: gives the data source, the task and the architecture that the spec names.
+
+    Returns:
+        The input of `build`, whose cells have passed the checks of the contract of `zoo.Cell`.
 
     Raises:
         DataError: where the data cannot be read.
@@ -75,11 +82,11 @@ def prepare(spec: Spec, registry: Registry) -> Plan:
     """
     dataset = registry.data[part_name(spec.data)]().load(spec.data)
     task = registry.tasks[part_name(spec.task)](spec.task, dataset.signature)
-    chosen_metric(task, spec.training)  # a wrong name must not wait for the engine
+    chosen_metric(task, spec.training)  # reports a wrong name before the engine does
     model = first_model(spec, task, registry)
     rows, width = min(spec.training.batch_size, len(dataset.train)), sum(layer.output_size for layer in model.layers())
     require_memory(
-        4 * rows * dataset.time * width,  # what the backward pass needs of each layer besides, only its cell knows
+        4 * rows * dataset.time * width,  # a lower bound: what else the backward pass keeps depends on the cell
         f"the outputs of all layers for a batch of {rows:,} sequences of {dataset.time:,} steps",
         {"training.batch_size": rows, "architecture.hidden_size": width},
     )
@@ -88,7 +95,16 @@ def prepare(spec: Spec, registry: Registry) -> Plan:
 
 
 def describe(plan: Plan) -> dict[str, Any]:
-    """Parameter count, the shape after each part of the model, and what the data are."""
+    """Return a summary of the model and its data, ready for JSON.
+
+    Args:
+        plan: see `prepare`.
+
+    Returns:
+        ``parameters``, their number; ``shapes``, the output shape of each part of the model as text;
+        ``steps_in_epoch``; ``data``, a description; ``sizes``, the number of sequences in each part; ``repeated``, the
+        number of sequences of the other parts that also occur in the training part.
+    """
     model, signature = plan.model, plan.dataset.signature
     tokens = len(signature.vocabulary)
     shapes = {"x": f"(batch, time)  {tokens:,} tokens" if tokens else f"(batch, time, {signature.features})"}
@@ -110,7 +126,10 @@ def describe(plan: Plan) -> dict[str, Any]:
 
 
 def pick_device(name: str) -> torch.device:
-    """``auto`` is the GPU where torch sees one; each process of a group takes a GPU of its own.
+    """Return the torch device of a name; in a group of processes each gets its own GPU.
+
+    Args:
+        name: ``cpu``, ``cuda``, ``cuda:1`` and the like, or ``auto``: the GPU if torch finds one, else the CPU.
 
     Raises:
         UsageError: where the device does not exist, or there are fewer GPUs than processes.
@@ -124,7 +143,7 @@ def pick_device(name: str) -> torch.device:
         name = f"cuda:{rank}"
     try:
         device = torch.device(name)
-        torch.ones(1, device=device).item()  # a device without memory ('meta') cannot give a number back
+        torch.ones(1, device=device).item()  # fails on a device without memory ('meta')
     except (RuntimeError, AssertionError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UsageError(f"--device {name}: cannot be used here ({reason}); try 'cpu' or 'auto'") from error
@@ -132,47 +151,51 @@ def pick_device(name: str) -> torch.device:
 
 
 def choose_run(spec: Spec, out: Path | None, resume: bool, folder: Path = Path("runs")) -> Run:
-    """Where to build: a new folder, or with ``resume`` the newest of this name.
+    """Return the run to build: in a new folder, or with ``resume`` the newest run of the spec's name.
+
+    Args:
+        spec: gives the name, and with ``resume`` must equal the run's own spec.
+        out: the run's folder; None for a folder of the spec's name in ``folder``.
+        resume: whether to continue an existing run.
+        folder: the folder of all runs.
 
     Raises:
-        UsageError: where ``out`` is taken or there is nothing to resume.
-        RunError: where the spec is not the one that the run was started with.
+        UsageError: where ``out`` exists and is not empty, or there is no run to resume.
+        RunError: where the spec differs from the run's own.
     """
     if resume:
         runs = runs_named(spec.name, folder) if out is None else [Run(out)]
         if not runs or not runs[-1].spec_file.is_file():
             raise UsageError(f"--resume: there is no run {out or folder / spec.name}; leave --resume out to start one")
-        _refuse_changes(spec, runs[-1])
+        _require_same_spec(spec, runs[-1])
         return runs[-1]
     if out is None:
         return next_run(spec.name, folder)
     if out.exists() and (not out.is_dir() or any(file.name != LOCK for file in out.iterdir())):
-        raise UsageError(f"--out {out}: exists already; add --resume to go on with it, or choose another folder")
+        raise UsageError(f"--out {out}: exists already; add --resume to continue it, or choose another folder")
     return Run(out)
 
 
-def _refuse_changes(spec: Spec, run: Run) -> None:
+def _require_same_spec(spec: Spec, run: Run) -> None:
+    """Raise a `RunError` that names the first line in which the run's spec differs from ``spec``."""
     before = run.spec_file.read_text(encoding="utf-8", errors="replace").splitlines()
     lines = zip_longest(before, spec.to_yaml().splitlines(), fillvalue="nothing")
     for number, (old, new) in enumerate(lines, 1):
         if old != new:
             raise RunError(
-                f"{run.spec_file}:{number}: has {old.strip()!r} where the spec given has {new.strip()!r}, so training "
-                "cannot go on; give the same spec and overrides, name another run with --out, or leave --resume out"
+                f"{run.spec_file}:{number}: has {old.strip()!r} where the given spec has {new.strip()!r}, so training "
+                "cannot be resumed; give the same spec and overrides, name another run with --out, or leave --resume "
+                "out"
             )
 
 
 @contextmanager
-def _memory_in_words() -> Iterator[None]:
-    """One line for what torch and NumPy raise where memory runs out.
-
-    Raises:
-        TrainingError
-    """
+def _memory_errors() -> Iterator[None]:
+    """Turn the errors of torch and NumPy for exhausted memory into a `TrainingError` of one line."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        # torch's allocator of the CPU raises a bare RuntimeError.
+        # torch's CPU allocator raises a plain RuntimeError.
         if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "DefaultCPUAllocator" not in str(error):
             raise
         reason = str(error).strip().partition("\n")[0]
@@ -181,7 +204,7 @@ def _memory_in_words() -> Iterator[None]:
         ) from error
 
 
-@_memory_in_words()
+@_memory_errors()
 def build(
     plan: Plan,
     run: Run,
@@ -191,35 +214,28 @@ def build(
     listener: Listener,
     warn: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Train, evaluate on the test part, and write the run. Returns what config.json holds.
+    """Train the model, evaluate it on the test part, and write the run.
 
-    Where the run's folder holds a checkpoint, training goes on from it.
+    If the run's folder contains a checkpoint, training continues from it.
+
+    Args:
+        plan: see `prepare`. Its model is trained in place.
+        run: the run to write; see `choose_run`.
+        registry: gives the plugins to call after each epoch.
+        device: the device to train on.
+        group: the processes that train together. The leader alone writes.
+        listener: called with the progress of the training, on the leader alone.
+        warn: called with each warning, a line of text.
+
+    Returns:
+        The content of config.json; empty on processes other than the leader.
 
     Raises:
         RunError: where another process works on the run, or something cannot be written.
+        TrainingError: where the loss is not finite, or the memory is too small.
+        Interrupted: where a signal stopped the training, after a checkpoint was written.
     """
-    with ExitStack() as until_done:
-        # The leader alone writes, and holds the lock for all.
-        group.from_leader(lambda: _begin(plan, run, until_done))
-        return _train(plan, run, registry, device, group, listener, warn)
 
-
-def _begin(plan: Plan, run: Run, until_done: ExitStack) -> None:
-    """Take the run's folder, and write the spec into it."""
-    until_done.enter_context(locked(run.path, "zoo build"))
-    remove_stale(run.path)
-    run.create(plan.spec)
-
-
-def _train(
-    plan: Plan,
-    run: Run,
-    registry: Registry,
-    device: torch.device,
-    group: Group,
-    listener: Listener,
-    warn: Callable[[str], None],
-) -> dict[str, Any]:
     def after_epoch(record: EpochRecord) -> None:
         try:
             with run.metrics_file.open("a", encoding="utf-8") as file:
@@ -229,25 +245,35 @@ def _train(
         for fault in registry.after_epoch(record):
             warn(fault)
 
-    engine = Engine(
-        plan.model.to(device),
-        plan.task,
-        plan.dataset.train.to(device),
-        plan.dataset.validation.to(device),
-        plan.spec.training,
-        run.checkpoints,
-        group=group,
-        listener=listener,
-        after_epoch=after_epoch,
-    )
-    engine.restore(warn)
-    # A run that was killed may have written down epochs after its newest checkpoint, and the last one in part.
-    group.from_leader(lambda: _write_history(run, engine.history))
-    engine.fit()
-    return _finish(plan, run, engine, warn) if group.leads else {}
+    with ExitStack() as stack:
+        group.from_leader(lambda: _begin(plan, run, stack))
+        engine = Engine(
+            plan.model.to(device),
+            plan.task,
+            plan.dataset.train.to(device),
+            plan.dataset.validation.to(device),
+            plan.spec.training,
+            run.checkpoints,
+            group=group,
+            listener=listener,
+            after_epoch=after_epoch,
+        )
+        engine.restore(warn)
+        # A killed run may have recorded epochs after its newest checkpoint, the last of them in part.
+        group.from_leader(lambda: _write_history(run, engine.history))
+        engine.fit()
+        return _finish(plan, run, engine, warn) if group.leads else {}
+
+
+def _begin(plan: Plan, run: Run, stack: ExitStack) -> None:
+    """Lock the run's folder until ``stack`` is closed, and write the spec into it."""
+    stack.enter_context(locked(run.path, "zoo build"))
+    remove_stale(run.path)
+    run.create(plan.spec)
 
 
 def _write_history(run: Run, history: list[EpochRecord]) -> None:
+    """Write metrics.jsonl anew."""
     write_atomically(run.metrics_file, "".join(map(_line, history)))
 
 
@@ -256,7 +282,7 @@ def _line(record: EpochRecord) -> str:
 
 
 def _finish(plan: Plan, run: Run, engine: Engine, warn: Callable[[str], None]) -> dict[str, Any]:
-    """Everything that a run holds once it is trained."""
+    """Write the results of a finished training into the run and return the content of config.json."""
     model, dataset, history = engine.model, plan.dataset, engine.history
     metrics, statistics = evaluate(model, plan.task, dataset.test.to(model.device))
     sample = _sample(dataset.test)
@@ -273,25 +299,25 @@ def _finish(plan: Plan, run: Run, engine: Engine, warn: Callable[[str], None]) -
         "repeated": dict(dataset.repeated),
         "metric": engine.metric,
         **_outcome(plan, history, metrics),
-        "constant": answers_never_change(model, sample),
+        "constant": has_constant_output(model, sample),
         "device": str(model.device),
         "threads": torch.get_num_threads(),
         "versions": versions(),
     }
-    _write_history(run, history)  # once more, safe from a power cut
+    _write_history(run, history)  # again, synced to disk
     run.save_model(model, sample)
-    draw(run, model, dataset, history, engine.metric, statistics)
+    draw_pictures(run, model, dataset, history, engine.metric, statistics)
     run.write_config(values)
     write_card(run)
     if values["constant"]:
-        warn("the model gives the same answer for every test sequence, so it has learnt nothing; try another seed")
+        warn("the model makes the same prediction for every test sequence, so it has learnt nothing; try another seed")
     elif values["not_beaten"]:
         warn(f"on the test part the model is no better than {' and '.join(values['not_beaten'])}: see {run.card_file}")
     return values
 
 
 def _outcome(plan: Plan, history: list[EpochRecord], metrics: dict[str, float]) -> dict[str, Any]:
-    """How the training went, and what the result is worth."""
+    """Return the results of the training and their comparison with naive predictors, for config.json."""
     best = next(record for record in reversed(history) if record.best)
     naive = naive_metrics(plan.task, plan.dataset.train, plan.dataset.test)
     return {
@@ -307,5 +333,5 @@ def _outcome(plan: Plan, history: list[EpochRecord], metrics: dict[str, float]) 
 
 
 def _sample(test: Split) -> Split:
-    """Test sequences, evenly spread over the test part."""
+    """Return `SAMPLE` sequences evenly spread over the test part, or all if there are fewer."""
     return test.take(torch.linspace(0, len(test) - 1, min(SAMPLE, len(test))).long().unique())

@@ -1,4 +1,4 @@
-"""What this machine can do, and what is missing."""
+"""Diagnosis of a machine: versions, devices, providers, and what is missing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,15 @@ https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html#requ
 
 
 def examine(registry: Registry) -> dict[str, Any]:
-    """Versions, devices, providers and faults, each fault with its remedy."""
+    """Return versions, devices, providers and faults, ready for JSON.
+
+    Args:
+        registry: gives the faults of plugins.
+
+    Returns:
+        ``versions``, ``machine``, ``torch_devices``, ``providers`` (``ready`` or the reason why not), ``cuda`` and
+        ``faults``, a line of text each, with its remedy.
+    """
     return {
         "versions": versions(),
         "machine": {"system": platform.platform(), "cores": os.cpu_count() or 1},
@@ -35,8 +43,8 @@ def examine(registry: Registry) -> dict[str, Any]:
 
 
 def _cuda() -> dict[str, Any]:
-    """What CUDA takes, and what there is of it. A machine without a GPU may lack all of it."""
-    unavailable("cuda")  # which loads what other packages bring
+    """Return the versions of CUDA and cuDNN, and the libraries that are missing for the CUDA provider."""
+    unavailable("cuda")  # loads the CUDA libraries of other packages
     missing = missing_libraries(Path(ort.__file__).parent / "capi")
     cudnn = torch.backends.cudnn.version() if torch.backends.cudnn.is_available() else None
     return {
@@ -50,33 +58,40 @@ def _cuda() -> dict[str, Any]:
 
 
 def _cudnn_major(version: int) -> int:
-    """8902 -> 8, 90100 -> 9: from 9 on the major version stands before four digits (cudnn_version.h)."""
+    """Return the major version: 8902 -> 8, 90100 -> 9; from 9 on four digits follow it (cudnn_version.h)."""
     return version // 10_000 if version >= 10_000 else version // 1000
 
 
 def mismatches(cuda: Mapping[str, Any]) -> list[str]:
-    """Where the CUDA or the cuDNN of torch is another one than ONNX Runtime was built for: in one process only one of
-    them is loaded."""
-    found = []
-    ours, theirs = cuda["onnxruntime_for"], cuda["torch_for"]
-    if ours and theirs and ours.partition(".")[0] != theirs.partition(".")[0]:
-        found.append(
-            f"torch is built for CUDA {theirs} and ONNX Runtime for CUDA {ours}; install a torch for CUDA "
-            f"{ours.partition('.')[0]}, or an onnxruntime-gpu for CUDA {theirs.partition('.')[0]}"
+    """Return a fault for each library, CUDA or cuDNN, of which torch and ONNX Runtime need different major versions.
+
+    A process loads only one version of each.
+
+    Args:
+        cuda: the entry ``cuda`` of `examine`.
+    """
+    faults = []
+    onnxruntime, torch_ = cuda["onnxruntime_for"], cuda["torch_for"]
+    if onnxruntime and torch_ and onnxruntime.partition(".")[0] != torch_.partition(".")[0]:
+        faults.append(
+            f"torch is built for CUDA {torch_} and ONNX Runtime for CUDA {onnxruntime}; install a torch for CUDA "
+            f"{onnxruntime.partition('.')[0]}, or an onnxruntime-gpu for CUDA {torch_.partition('.')[0]}"
         )
     if cuda["torch_cudnn"] not in (None, CUDNN):
-        found.append(
-            f"torch brings cuDNN {cuda['torch_cudnn']} and ONNX Runtime needs cuDNN {CUDNN}; install a newer torch"
+        faults.append(
+            f"torch contains cuDNN {cuda['torch_cudnn']} and ONNX Runtime needs cuDNN {CUDNN}; install a newer torch"
         )
-    return found
+    return faults
 
 
 def _torch_devices() -> list[str]:
+    """Return ``cpu`` and the names of the GPUs that torch finds."""
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return ["cpu", *gpus]
 
 
 def _installation_faults() -> list[str]:
+    """Return the faults of the installed packages and libraries, each with its remedy."""
     installed = {name for name in ("onnxruntime", "onnxruntime-gpu") if _is_installed(name)}
     faults = []
     if len(installed) == 2:
@@ -88,8 +103,8 @@ def _installation_faults() -> list[str]:
         return faults
     cuda = _cuda()
     if reason := unavailable("cuda"):
-        lacking = ", ".join(f"{name} ({bringer})" for name, bringer in cuda["missing"].items()) or reason
-        faults.append("; ".join([f"torch sees a GPU and ONNX Runtime cannot use it: {lacking}", *cuda["remedies"]]))
+        missing = ", ".join(f"{name} ({package})" for name, package in cuda["missing"].items()) or reason
+        faults.append("; ".join([f"torch finds a GPU and ONNX Runtime cannot use it: {missing}", *cuda["remedies"]]))
     return [*faults, *mismatches(cuda)]
 
 

@@ -1,4 +1,4 @@
-"""How far back the gradient reaches: how much of what a model held at each step matters to the loss at the end.
+"""Gradients of the loss with respect to the state after each step: how far back a model can learn.
 
 For every part of the state of every layer and direction, and for every step t, this is the norm of dLoss/dstate_t: the
 total derivative, through the output at t and through all later steps. Hochreiter (1991) and Bengio, Simard and Frasconi
@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -28,52 +28,54 @@ from zoo.run.run import Run, first_model
 from zoo.tasks.task import Task
 
 BATCH = 32
-"""Sequences at a time: every state of every step is kept."""
+"""Number of sequences in a batch; every state of every step stays in memory."""
 PARTS = "hc"
-"""What the parts of a state are called: the hidden state, which every built-in cell has, and an LSTM's cell."""
+"""Names of the parts of a state, in order: the hidden state h, and the cell state c of an LSTM."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The gradient that arrives at one part of a state, step by step.
+    """Gradient norms of one part of a state, by step.
 
-    A sequence's norm at a step is the Euclidean norm of the gradient of that sequence's own loss with respect to the
-    (hidden,) numbers of the state after that step. Every number here is a mean of such norms over sequences.
+    The norm of a sequence at a step is the Euclidean norm of the gradient of that sequence's own loss with respect to
+    the part (hidden,) of the state after that step. All fields are means of such norms over sequences.
     """
 
     state: str
-    """Which part of which state: ``h``, ``c``, ``layer 2 h reverse``."""
+    """Name of the part: ``h``, ``c``, ``layer 2 h reverse``."""
     norms: list[float]
-    """At each step in the user's order, for a reverse direction too: the mean over the sequences that have the step."""
+    """Mean at each step, over the sequences that have the step; in input order, for a reverse direction too."""
     first: float
-    """At the first step."""
+    """Mean at the first step."""
     middle: float
-    """Half-way from each sequence's first step to its last."""
+    """Mean halfway between each sequence's first step and the step of `last`."""
     last: float
-    """At each sequence's last step; where steps have answers, at the last step that has one."""
+    """Mean at each sequence's last step; for targets by step, at the last step with a target."""
 
     @property
     def ratio(self) -> float:
-        """The first norm in units of the last; NaN where that is zero."""
+        """`first` divided by `last`; NaN where `last` is zero."""
         return self.first / self.last if self.last else float("nan")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return the fields and the ratio as values for JSON."""
         return {**asdict(self), "ratio": self.ratio}
 
 
 @dataclass(frozen=True)
-class Reach:
-    """What a model's loss at the end owes to every step."""
+class StateGradients:
+    """Gradients of a model's loss with respect to all parts of its state."""
 
     curves: list[Curve]
+    """One curve per layer, direction and part of the state."""
     sequences: int
+    """Number of sequences with a target."""
     loss: float
-    """The mean loss that the gradients are of."""
+    """Mean loss of these sequences."""
 
 
-class _Watched(Cell):
-    """A cell that keeps the states it gives, for one pass."""
+class _RecordingCell(Cell):
+    """A cell that records the states after each step of one pass."""
 
     def __init__(self, cell: Cell) -> None:
         super().__init__(cell.input_size, state_sizes=cell.state_sizes, output_size=cell.output_size)
@@ -88,94 +90,112 @@ class _Watched(Cell):
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         output, proposed = self.inner.step(x, state)
-        # A part that no weight has to do with (a counter of steps, say) would have no gradient to ask for.
+        # A part that depends on no weight, such as a counter of steps, would otherwise have no gradient.
         proposed = tuple(part if part.requires_grad else part.detach().requires_grad_() for part in proposed)
         self.states.append(proposed)
         return output, proposed
 
 
-def run_reach(run: Run, registry: Registry, *, untrained: bool = False) -> Reach:
-    """`reach` of a run's model, or of the weights that its training began with, over the run's own sample.
+class _Direction(NamedTuple):
+    """One direction of one layer."""
+
+    layer: int
+    """Number of the layer, from 1."""
+    reverse: bool
+    cell: _RecordingCell
+
+
+def run_state_gradients(run: Run, registry: Registry, *, untrained: bool = False) -> StateGradients:
+    """Return `state_gradients` of a run's model over the run's sample.
+
+    Args:
+        run: a finished run.
+        registry: gives the run's architecture and task.
+        untrained: whether to take the initial weights instead of the trained ones.
 
     Raises:
-        RunError: where the run is not finished, or a file is missing or altered.
+        RunError: where the run is not finished, or a file is missing or was altered.
     """
     spec, task, model = run.load(registry)
-    return reach(first_model(spec, task, registry) if untrained else model, task, run.sample())
+    return state_gradients(first_model(spec, task, registry) if untrained else model, task, run.sample())
 
 
-def reach(model: Model, task: Task, sample: Split) -> Reach:
-    """How much the state after each step matters to the end, in float64 and without dropout.
+def state_gradients(model: Model, task: Task, sample: Split) -> StateGradients:
+    """Return the norms of dLoss/dstate_t at each step t, in float64 and without dropout.
 
-    The loss is the task's loss of a whole sequence; where each step has an answer, that of the last such step alone.
-    Steps beyond a sequence's length count nowhere.
+    The loss is the task's loss of one sequence; for targets by step, the loss of the last step with a target. Steps
+    beyond a sequence's length are left out of all means.
+
+    Args:
+        model: the model, which is not changed.
+        task: gives the loss.
+        sample: sequences in the user's units, with targets. Those without any target are left out.
     """
     exact = copy.deepcopy(model).double().eval()
-    directed: list[tuple[int, bool, _Watched]] = []
+    directions: list[_Direction] = []
     for number, layer in enumerate(exact.layers(), 1):
         layer.fused = False
         for index, reverse in enumerate(REVERSED[layer.direction]):
-            layer.cells[index] = watched = _Watched(layer.directed_cells[index])
-            directed.append((number, reverse, watched))
+            layer.cells[index] = cell = _RecordingCell(layer.directed_cells[index])
+            directions.append(_Direction(number, reverse, cell))
 
-    asked, ends = _asked(sample, by_step=model.by_step)
-    parts = [
-        (place, part) for place, (_, _, watched) in enumerate(directed) for part in range(len(watched.state_sizes))
-    ]
-    norms = np.full((len(parts), len(asked), asked.x.shape[1]), np.nan)
+    targeted, ends = _last_targets(sample, by_step=model.by_step)
+    parts = [(direction, part) for direction in directions for part in range(len(direction.cell.state_sizes))]
+    norms = np.full((len(parts), len(targeted), targeted.x.shape[1]), np.nan)
     loss = 0.0
-    for start in range(0, len(asked), BATCH):
-        batch = asked.take(slice(start, start + BATCH))
-        for _, _, watched in directed:
-            watched.states.clear()
+    for start in range(0, len(targeted), BATCH):
+        batch = targeted.take(slice(start, start + BATCH))
+        for direction in directions:
+            direction.cell.states.clear()
         total = _total_loss(exact, task, batch)
         loss += float(total.detach())
-        tensors = [state[part] for place, part in parts for state in directed[place][2].states]
+        tensors = [state[part] for direction, part in parts for state in direction.cell.states]
         gradients = torch.autograd.grad(total, tensors, allow_unused=True, materialize_grads=True)
         steps = batch.x.shape[1]
-        for index, (place, _) in enumerate(parts):
-            found = torch.stack([one.norm(dim=1) for one in gradients[index * steps : (index + 1) * steps]])
-            if directed[place][1]:
-                found = reverse_sequences(found[:, :, None], batch.lengths)[:, :, 0]
-            norms[index, start : start + len(batch), :steps] = found.T.numpy()
-    if asked.lengths is not None:
-        norms[:, np.arange(norms.shape[2]) >= asked.lengths.numpy()[:, None]] = np.nan
-    names = [_name(directed, place, part, len(exact.layers())) for place, part in parts]
+        for index, (direction, _) in enumerate(parts):
+            own = torch.stack([gradient.norm(dim=1) for gradient in gradients[index * steps : (index + 1) * steps]])
+            if direction.reverse:
+                own = reverse_sequences(own[:, :, None], batch.lengths)[:, :, 0]
+            norms[index, start : start + len(batch), :steps] = own.T.numpy()
+    if targeted.lengths is not None:
+        norms[:, np.arange(norms.shape[2]) >= targeted.lengths.numpy()[:, None]] = np.nan
+    names = [_name(direction, part, directions) for direction, part in parts]
     curves = [_curve(name, own, ends) for name, own in zip(names, norms, strict=True)]
-    return Reach(curves, len(asked), loss / len(asked))
+    return StateGradients(curves, len(targeted), loss / len(targeted))
 
 
-def _asked(sample: Split, *, by_step: bool) -> tuple[Split, Array]:
-    """The sample with the loss's question alone, and the (sequences,) step at which each sequence is asked."""
+def _last_targets(sample: Split, *, by_step: bool) -> tuple[Split, Array]:
+    """Return the sample with the last target of each sequence only, and the (sequences,) indices of those steps."""
     sample = replace(sample, naive=None).take(slice(None))
     if not by_step:
         lengths = torch.full((len(sample),), sample.x.shape[1]) if sample.lengths is None else sample.lengths
         return sample, (lengths - 1).numpy()
     steps = torch.arange(sample.y.shape[1])
     ends = torch.where(sample.y != IGNORED, steps, -1).amax(1)
-    alone = replace(sample, y=sample.y.where(steps == ends[:, None], IGNORED))
-    # A masked text may have a window without any mask.
-    return alone.take((ends >= 0).nonzero()[:, 0]), ends[ends >= 0].numpy()
+    last = replace(sample, y=sample.y.where(steps == ends[:, None], IGNORED))
+    # A window of a masked text may have no masked character, and so no target.
+    return last.take((ends >= 0).nonzero()[:, 0]), ends[ends >= 0].numpy()
 
 
 def _total_loss(model: Model, task: Task, batch: Split) -> Tensor:
-    """The sum of the sequences' losses, so that each sequence's gradient is that of its own loss."""
+    """Return the sum of the sequences' losses, whose gradient for each sequence is that of its own loss."""
     x = batch.x.double() if batch.x.is_floating_point() else batch.x
     return task.loss(model(x, batch.lengths), batch.y) * len(batch)
 
 
-def _name(directed: Sequence[tuple[int, bool, Cell]], place: int, part: int, layers: int) -> str:
-    number, reverse, _ = directed[place]
+def _name(direction: _Direction, part: int, directions: Sequence[_Direction]) -> str:
+    """Return the name of a part of a state, with layer and direction where the model has several."""
+    layers = directions[-1].layer
     words = [PARTS[part] if part < len(PARTS) else f"state {part + 1}"]
     if layers > 1:
-        words.insert(0, f"layer {number}")
-    if len(directed) > layers:
-        words.append("reverse" if reverse else "forward")
+        words.insert(0, f"layer {direction.layer}")
+    if len(directions) > layers:
+        words.append("reverse" if direction.reverse else "forward")
     return " ".join(words)
 
 
 def _curve(state: str, norms: Array, ends: Array) -> Curve:
-    """One state's norms (sequences, time), NaN where a sequence has no such step, averaged."""
+    """Return the means of norms (sequences, time), which are NaN beyond each sequence's length."""
     rows = np.arange(len(norms))
     return Curve(
         state,

@@ -1,4 +1,4 @@
-"""Which pictures a run gets."""
+"""Pictures of a finished training, chosen by the task."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zoo.training.batches import evaluation_batches
 from zoo.training.engine import EVALUATION_BATCH, EpochRecord
 
 
-def draw(
+def draw_pictures(
     run: Run,
     model: Model,
     dataset: Dataset,
@@ -24,12 +24,17 @@ def draw(
     metric: str,
     statistics: Statistics,
 ) -> None:
-    """Draw the learning curves and what suits the task: a confusion matrix, or predicted beside true numbers.
+    """Draw the learning curves and, by the task, a confusion matrix or predicted beside true numbers.
 
     Args:
-        statistics: of the test part.
+        run: the run whose folder gets the pictures.
+        model: the trained model.
+        dataset: the data of the run.
+        history: the records of all epochs.
+        metric: the validation metric that selected the weights.
+        statistics: sums over the test part; see `zoo.tasks.task.Statistics`.
     """
-    # Not before training, which may need the memory.
+    # Imported after the training, which may need the memory.
     from zoo.plots.confusion import plot_confusion
     from zoo.plots.curves import plot_curves
     from zoo.plots.numbers import plot_scatter, plot_series
@@ -42,25 +47,25 @@ def draw(
         return
     if signature.ordered:
         parts = {"training": dataset.train, "validation": dataset.validation, "test": dataset.test}
-        series = {name: (_first(part.y.numpy()), _first(answers(model, part))) for name, part in parts.items()}
+        series = {name: (_first(part.y.numpy()), _first(predictions(model, part))) for name, part in parts.items()}
         ahead = "one step ahead" if signature.horizon else "the same step"
         plot_series(series, f"{signature.targets[0]}, {ahead}", run.predictions_file)
     else:
-        true, predicted = _first(dataset.test.y.numpy()), _first(answers(model, dataset.test))
+        true, predicted = _first(dataset.test.y.numpy()), _first(predictions(model, dataset.test))
         plot_scatter(true, predicted, signature.targets[0], run.predictions_file)
 
 
 @torch.inference_mode()
-def answers(model: Model, part: Split) -> Array:
-    """What the model says of each sequence in the user's units: the output ``y``, shaped as the part's y."""
+def predictions(model: Model, part: Split) -> Array:
+    """Return the model's output ``y`` for a part of the data, in the user's units, with the shape of the part's y."""
     model.eval()
-    found = np.empty(part.y.shape, np.float32)
+    result = np.empty(part.y.shape, np.float32)
     for batch, rows in evaluation_batches(part, EVALUATION_BATCH):
-        on = batch.to(model.device)
-        found[rows] = model.outputs(on.x, on.lengths)["y"].cpu().numpy()
-    return found
+        inputs = batch.to(model.device)
+        result[rows] = model.outputs(inputs.x, inputs.lengths)["y"].cpu().numpy()
+    return result
 
 
 def _first(y: Array) -> Array:
-    """(n, targets) or (n, horizon, targets) -> (n,): the first target, the first step of the future."""
+    """Return the first target, at the first step of a forecast: (n, targets) or (n, horizon, targets) -> (n,)."""
     return y.reshape(len(y), -1)[:, 0]

@@ -1,14 +1,15 @@
-"""What a file of lower precision is worth: its size, its time and its answers beside those of the float32 file.
+"""Comparison of a file of lower precision with the float32 file: size, time and predictions.
 
-The proof says whether the file computes what a file of its precision may compute; this says whether anybody wants it.
-Both files answer for the whole validation part, and take turns at batch 1 and 32. The verdict follows from a few
-limits:
+The proof shows that the file computes what a file of its precision may compute; this comparison shows whether the lower
+precision is useful. Both files predict the whole validation part, and take turns at batch 1 and 32. The verdict follows
+from these limits:
 
-- smaller: at most `SMALLER` times the float32 file;
-- faster, slower: the quartiles of the ratio lie below, or above, 1, and its median is off by more than `NOTABLE`;
-- as good: the run's metric is worse by at most `LOSS` of what the float32 file has.
+- smaller: at most `SMALLER` times the size of the float32 file;
+- faster or slower: the quartiles of the ratio of times are both below or both above 1, and its median differs from 1 by
+  more than `NOTABLE`;
+- as good: the run's metric is worse by at most the share `LOSS` of the float32 file's metric.
 
-Worth it is what is as good, and smaller or faster; "for size only" what is smaller and slower. All else is not.
+A file is worth it if it is as good, and smaller or faster. It is worth it for size only if it is smaller and slower.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from zoo.nn.readout import RescaleReadout
 from zoo.plugins.registry import Registry
 from zoo.proof.cases import draw_cases
 from zoo.proof.prove import MODES
+from zoo.run.baselines import compared_metric
 from zoo.run.run import Run
 from zoo.runtime.session import OnnxSession
 from zoo.spec.spec import Spec, part_name
@@ -40,7 +42,7 @@ from zoo.training.engine import score
 
 BATCHES = (1, 32)
 ROUNDS, SECONDS = 101, 0.4
-"""For each batch and provider."""
+"""Largest number of rounds, and of seconds, for each batch and provider."""
 SMALLER = 0.9
 NOTABLE = 0.05
 LOSS = 0.01
@@ -48,12 +50,16 @@ LOSS = 0.01
 
 @dataclass(frozen=True)
 class Trained:
-    """A run as `zoo.run.run.Run.load` gives it."""
+    """A run with the results of `zoo.run.run.Run.load`."""
 
     run: Run
+    """The run's folder."""
     spec: Spec
+    """The resolved spec."""
     task: Task
+    """The task with the signature of the data."""
     model: Model
+    """The trained model, float32 on the CPU."""
 
 
 def against_float32(
@@ -62,65 +68,67 @@ def against_float32(
     trained: Trained,
     registry: Registry,
     providers: Sequence[str],
-    progress: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Measure the file at ``path`` beside the float32 file ``full`` of the same run.
+    """Compare the file at ``path`` with the float32 file of the same run.
 
     Args:
-        providers: keys of `zoo.proof.prove.MODES`, all of which can run here: where to measure the time.
+        path: a file of lower precision.
+        full: the float32 file.
+        trained: the run.
+        registry: gives the data source of the run's data.
+        providers: keys of `zoo.proof.prove.MODES` to measure the time on; all of them must be able to run here.
+        progress: called with a few words at the start of each measurement.
 
     Returns:
-        Plain values for JSON: ``size``, ``size_ratio``, ``latency``, ``metrics``, ``agreement`` and ``verdict``. Where
-        the run's data cannot be had any more, ``missing`` says why, and the metrics are None.
+        Values for JSON: ``size`` in bytes, ``size_ratio``, ``latency`` (median seconds, and the ratio to the float32
+        file's seconds, by provider and batch), ``metrics`` of both files, ``agreement`` (share of equal labels, or None
+        for numbers) and ``verdict``. If the run's data cannot be read, ``missing`` gives the reason, and metrics and
+        agreement are None.
     """
-    size, before = path.stat().st_size, full.stat().st_size
+    size, full_size, better = path.stat().st_size, full.stat().st_size, trained.task.better
     files = {"float32": full, "this": path}
-    found: dict[str, Any] = {"size": size, "size_ratio": size / before, "metrics": None, "agreement": None}
-    progress("answers for the validation part")
+    result: dict[str, Any] = {"size": size, "size_ratio": size / full_size, "metrics": None, "agreement": None}
+    progress("predictions for the validation part")
     try:
         split = _validation(trained, registry)
-        answers = {name: _Answers(OnnxSession(file), trained.model) for name, file in files.items()}
-        found["metrics"] = {name: score(trained.task, split, one)[0] for name, one in answers.items()}
-        found["agreement"] = answers["this"].agreement(answers["float32"])
+        scores = {name: _Scores(OnnxSession(file), trained.model) for name, file in files.items()}
+        result["metrics"] = {name: score(trained.task, split, own)[0] for name, own in scores.items()}
+        result["agreement"] = scores["this"].agreement(scores["float32"])
     except (DataError, RunError, SpecError) as error:
-        found["missing"] = str(error)
+        result["missing"] = str(error)
     progress("time beside the float32 file")
-    found["latency"] = [one for provider in providers for one in _latency(files, provider, trained)]
-    return {**found, "verdict": verdict(found, _metric(trained), trained.task.better)}
-
-
-def _metric(trained: Trained) -> str:
-    """The one that chose the weights, where the task's table has it."""
-    chosen: str = trained.run.config()["metric"]
-    return chosen if chosen in trained.task.better else next(iter(trained.task.better))
+    result["latency"] = [entry for provider in providers for entry in _latency(files, provider, trained)]
+    metric = compared_metric(trained.run.config()["metric"], better)
+    return {**result, "verdict": verdict(result, metric, better)}
 
 
 def _validation(trained: Trained, registry: Registry) -> Split:
-    """The validation part of the run's own data.
+    """Return the validation part of the run's data.
 
     Raises:
-        DataError: where they cannot be read, or are not the same any more.
+        DataError: where the data cannot be read, or have changed.
     """
     dataset = registry.data[part_name(trained.spec.data)]().load(trained.spec.data)
     if dataset.signature != trained.task.signature:
-        raise DataError("the data have changed since the run was built; build it again to compare answers")
+        raise DataError("the data have changed since the run was built; build it again to compare predictions")
     return dataset.validation
 
 
-class _Answers:
-    """The scores of a file, batch by batch; keeps the label that each has."""
+class _Scores:
+    """Scores of an exported file, for `zoo.training.engine.score`; keeps the predicted labels."""
 
     def __init__(self, session: OnnxSession, model: Model) -> None:
         self.session, self.model = session, model
         self.labels: list[Tensor] = []
-        """Of what counts."""
+        """Predicted labels of each batch, without steps that have no target."""
 
     def __call__(self, batch: Split, _: Tensor | slice) -> Tensor:
         x = batch.x.float() if batch.x.dim() == 3 else batch.x
         lengths = None if batch.lengths is None else batch.lengths.numpy()
         outputs = self.session.run(x.numpy(), lengths)
         readout = self.model.readout
-        if isinstance(readout, RescaleReadout):  # numbers; metrics are of what the network itself gives
+        if isinstance(readout, RescaleReadout):  # metrics are computed on the scaled numbers of the network
             y = torch.from_numpy(outputs["y"])
             return ((y - readout.offset) / readout.factor).flatten(1)
         scores = torch.from_numpy(outputs["logits"])
@@ -128,55 +136,58 @@ class _Answers:
         self.labels.append(best[batch.y != IGNORED])
         return scores
 
-    def agreement(self, other: _Answers) -> float | None:
-        """Share of equal labels; None where answers are numbers."""
+    def agreement(self, other: _Scores) -> float | None:
+        """Return the share of equal labels; None for predictions of numbers."""
         if not self.labels:
             return None
         return float((torch.cat(self.labels) == torch.cat(other.labels)).double().mean())
 
 
 def _latency(files: Mapping[str, Path], provider: str, trained: Trained) -> list[dict[str, Any]]:
-    """Both files in turn, one thread each, as they would be deployed, at sequences as long as the run's."""
+    """Return the latency for each batch size: both files in turns, in deployed mode, with one thread each.
+
+    The sequences are as long as those of the run's data, or as an unrolled file demands; empty where both files are
+    unrolled for different lengths.
+    """
     strict = MODES[provider][-1].strict
     sessions = {name: OnnxSession(file, provider, strict=strict, threads=1) for name, file in files.items()}
     fixed = {steps for session in sessions.values() if (steps := session.input.steps) is not None}
-    if len(fixed) > 1:  # both unrolled, for different lengths
+    if len(fixed) > 1:
         return []
     time: int = fixed.pop() if fixed else trained.run.config()["time"]
-    shapes, found = [(batch, time) for batch in BATCHES], []
+    shapes, entries = [(batch, time) for batch in BATCHES], []
     for case in draw_cases(trained.run.sample().x.numpy(), trained.model.encoder.tokens, shapes=shapes):
         if case.inputs != "data":
             continue
         lengths = np.full(case.batch, time) if trained.model.takes_lengths else None
         calls = {name: partial(session.run, case.x, lengths) for name, session in sessions.items()}
-        taken = interleave(calls, ROUNDS, seconds=SECONDS)
-        ratio = Ratio.of(taken["this"], taken["float32"])
-        told = {"ratio": ratio.median, "low": ratio.low, "high": ratio.high}
-        place = {"provider": provider, "batch": case.batch, "time": time}
-        found.append({**place, "median_seconds": median(taken["this"]), **told})
-    return found
+        seconds = interleave(calls, ROUNDS, seconds=SECONDS)
+        ratio = Ratio.of(seconds["this"], seconds["float32"])
+        entry = {"provider": provider, "batch": case.batch, "time": time, "median_seconds": median(seconds["this"])}
+        entries.append({**entry, "ratio": ratio.median, "low": ratio.low, "high": ratio.high})
+    return entries
 
 
-def verdict(found: Mapping[str, Any], metric: str, better: Mapping[str, str]) -> str:
-    """In words whether the file is worth it here, by the rule above.
+def verdict(result: Mapping[str, Any], metric: str, better: Mapping[str, str]) -> str:
+    """Return the comparison in words, and whether the file is worth it here, by the rule in this module's docstring.
 
     Args:
-        found: what was measured.
-        metric: the run's.
+        result: ``size_ratio``, ``latency`` and ``metrics`` of `against_float32`.
+        metric: the metric to compare by.
         better: for each metric ``higher`` or ``lower``.
     """
-    smaller = found["size_ratio"] <= SMALLER
-    faster, slower = (any(_notable(one, sign) for one in found["latency"]) for sign in (-1, 1))
-    told = [f"{_size(found['size_ratio'])} ({found['size_ratio']:.2f}x)"]
-    told += [_pace(one) for one in found["latency"]]
+    smaller = result["size_ratio"] <= SMALLER
+    faster, slower = (any(_notable(entry, sign) for entry in result["latency"]) for sign in (-1, 1))
+    phrases = [f"{_size(result['size_ratio'])} ({result['size_ratio']:.2f}x)"]
+    phrases += [_speed(entry) for entry in result["latency"]]
     good = True
-    if found["metrics"] is None:
-        told.append(f"{metric} unknown")
+    if result["metrics"] is None:
+        phrases.append(f"{metric} unknown")
     else:
-        full, this = (found["metrics"][name][metric] for name in ("float32", "this"))
+        full, this = (result["metrics"][name][metric] for name in ("float32", "this"))
         worse = (full - this) if better[metric] == "higher" else (this - full)
         good = worse <= LOSS * abs(full)
-        told.append(f"{metric} {full:.3g} -> {this:.3g}")
+        phrases.append(f"{metric} {full:.3g} -> {this:.3g}")
     if not good or not (smaller or faster):
         end = "not worth it here"
     elif smaller and slower:
@@ -185,20 +196,20 @@ def verdict(found: Mapping[str, Any], metric: str, better: Mapping[str, str]) ->
         end = "worth it" if faster else "worth it for size"
     else:
         end = "not worth it here" if slower else "worth it for speed"
-    return f"{', '.join(told)}: {end}"
+    return f"{', '.join(phrases)}: {end}"
 
 
 def _size(ratio: float) -> str:
     return "smaller" if ratio <= SMALLER else "as large" if ratio < 1 / SMALLER else "larger"
 
 
-def _notable(one: Mapping[str, Any], sign: int) -> bool:
-    """Whether a ratio is surely above 1, or with a ``sign`` of -1 below."""
+def _notable(entry: Mapping[str, Any], sign: int) -> bool:
+    """Return whether the ratio of times is clearly above 1, or with a ``sign`` of -1 clearly below 1."""
     if sign > 0:
-        return bool(one["low"] > 1 and one["ratio"] > 1 + NOTABLE)
-    return bool(one["high"] < 1 and one["ratio"] < 1 - NOTABLE)
+        return bool(entry["low"] > 1 and entry["ratio"] > 1 + NOTABLE)
+    return bool(entry["high"] < 1 and entry["ratio"] < 1 - NOTABLE)
 
 
-def _pace(one: Mapping[str, Any]) -> str:
-    word = "slower" if _notable(one, 1) else "faster" if _notable(one, -1) else "as fast"
-    return f"{word} at batch {one['batch']} on {one['provider']} ({one['ratio']:.2f}x)"
+def _speed(entry: Mapping[str, Any]) -> str:
+    word = "slower" if _notable(entry, 1) else "faster" if _notable(entry, -1) else "as fast"
+    return f"{word} at batch {entry['batch']} on {entry['provider']} ({entry['ratio']:.2f}x)"

@@ -1,4 +1,4 @@
-"""Answers for a user's own files, through the exported file. Needs neither torch nor the run's plugins."""
+"""Predictions for a user's own files with an exported file, without torch and without the run's plugins."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ from zoo.runtime.answers import Prediction
 
 
 def exported_model(target: Path) -> Path:
-    """The exported file that ``target``, a run or the file itself, stands for.
+    """Return the path of an exported file.
+
+    Args:
+        target: the file itself, or a run's folder for its float32 file for whole sequences.
 
     Raises:
-        RunError: where there is none.
+        RunError: where the file does not exist.
     """
     if fault := name_fault(target):
         raise RunError(fault)
@@ -41,13 +44,23 @@ def predict(
     *,
     allow_unproven: bool = False,
 ) -> tuple[Signature, list[Prediction]]:
-    """Answer for every sequence of the input files, and for every text given.
+    """Predict for every sequence of the input files and for every text, in ONNX Runtime.
 
-    ``allow_unproven`` is that of `OnnxModel`.
+    Args:
+        target: a run's folder or an exported file; see `exported_model`.
+        inputs: the input files. A .npy file contains (time, features) or (sequences, time, features) numbers, a .csv
+            file one sequence with a step per row, both in the units of the training data; a .txt file one text per
+            line.
+        texts: further inputs for a model of texts.
+        provider: ``cpu`` or ``cuda``.
+        allow_unproven: whether to load a file whose proof did not pass; see `zoo.runtime.OnnxModel`.
+
+    Returns:
+        The signature of the model, and a prediction for each sequence in the order of the inputs.
 
     Raises:
-        DataError: where an input is not what the model takes.
-        RunError: where there is no exported model, or it lacks what zoo writes into it.
+        DataError: where an input does not fit the model's signature.
+        RunError: where there is no exported file, or it lacks the metadata that ``zoo export`` writes.
         UsageError: where texts are given to a model of numbers.
         ProviderUnavailable: where the provider cannot run here.
     """
@@ -55,15 +68,16 @@ def predict(
     signature = model.signature
     if texts and not signature.tokenizer:
         raise UsageError("--text: this model takes numbers; give a .npy or .csv file with --input")
-    found = [pair for path in inputs for pair in _read(path, signature)]
-    found += [(text, text_ids(text, signature, f"--text {number}")) for number, text in enumerate(texts, 1)]
-    predictions = model.predict([sequence for _, sequence in found])
-    return signature, [replace(one, source=source) for one, (source, _) in zip(predictions, found, strict=True)]
+    sequences = [pair for path in inputs for pair in _read(path, signature)]
+    sequences += [(text, text_ids(text, signature, f"--text {number}")) for number, text in enumerate(texts, 1)]
+    predictions = model.predict([sequence for _, sequence in sequences])
+    sources = [source for source, _ in sequences]
+    return signature, [replace(answer, source=source) for answer, source in zip(predictions, sources, strict=True)]
 
 
 def _read(path: Path, signature: Signature) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Each sequence of a file, with what it is called."""
-    if fault := name_fault(path):  # before its ending is looked at
+    """Yield each sequence of a file after its name, such as ``x.npy[2]`` or ``x.txt:3``."""
+    if fault := name_fault(path):  # before a reader is chosen by the file's suffix
         raise DataError(fault)
     if signature.tokenizer:
         texts = read_texts(path, signature)

@@ -1,4 +1,4 @@
-"""A run's model in torch as a writer of text, for runs that have not been exported."""
+"""A run's language model in torch, for runs without an exported file for streaming."""
 
 from __future__ import annotations
 
@@ -17,17 +17,22 @@ from zoo.spec.spec import part_name
 
 
 def torch_model(run: Run, registry: Registry) -> LanguageModel:
-    """The trained model, its states carried from step to step.
+    """Return the run's trained model, which keeps its states from step to step.
+
+    Args:
+        run: a finished run.
+        registry: gives the run's architecture and task.
 
     Raises:
-        RunError: where the run is not whole, or is no language model of characters, or does not read forward.
+        RunError: where a file of the run is missing or was altered, or the model is not a forward language model of
+            characters.
     """
     spec, task, model = run.load(registry)
     require_language_model(part_name(spec.task), task.signature, run.path)
     if model.stack.direction != "forward":
         raise RunError(
-            f"{run.path}: is a {model.stack.direction} model, which needs a text's end to tell its beginning; name a "
-            "run that reads forward"
+            f"{run.path}: is a {model.stack.direction} model, which needs the whole text at every step; name a run "
+            "of direction forward"
         )
     states: Sequence[Sequence[State]] | None = None
 

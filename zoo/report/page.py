@@ -27,7 +27,7 @@ from zoo.report.pictures import Album, Picture
 from zoo.report.placement import Drawing, drawings
 from zoo.report.proofs import Line, Proof, Table, lines, panels, read_object, read_proofs, tables
 from zoo.report.speed import latency_pictures, latency_tables, not_measured, precision_table, read_bench, worth_it
-from zoo.run.model_card import sequences, worth
+from zoo.run.model_card import baseline_sentence, sequence_sentence
 from zoo.run.run import Run
 
 PAGE = "report.html"
@@ -97,8 +97,8 @@ def write_report(run: Run, registry: Registry, path: Path | None, progress: Call
         "config": config,
         "result": _result(config),
         "results": _results(config),
-        "summary": worth(config),
-        "sequences": sequences(config),
+        "summary": baseline_sentence(config),
+        "sequences": sequence_sentence(config),
         "proofs": proofs,
         "matrix": matrix,
         "precision": precision,

@@ -11,7 +11,7 @@ from typing import Any
 
 from zoo.errors import RunError
 from zoo.plots.parity import Course, Panel, Place
-from zoo.run.model_card import up_to
+from zoo.run.model_card import judged_steps_text
 from zoo.run.run import Run
 
 MOST_OUTPUTS = 4
@@ -109,7 +109,7 @@ def _explanation(result: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     figures = f"{share(worst)}, in {worst['name']} ({number(worst['max_error'])})"
     if result["status"] == "inconclusive":
         return f"{_sentence(result['reason'])} The outputs agree: the largest error is {figures}."
-    if limit := up_to(result, report):
+    if limit := judged_steps_text(result, report):
         why = f": {result['beyond']}" if "beyond" in result else ""
         return f"{limit.capitalize()}; beyond, no verdict is possible{why}. The largest error is {figures}."
     return f"The largest error is {figures}, over {len(report['cases'])} inputs."

@@ -1,9 +1,9 @@
-"""A candidate: a file that an exporter has just written, while it is proven and until its bytes are put in place.
+"""A candidate: a newly exported file during its proof, before its bytes are put in place.
 
-It stands in a private folder of its own, readable by its user alone and with a name that nobody can guess, so no other
-export and no other program has a reason to write there. Its bytes are read once, before the proof. The proof takes a
-path, and reads it several times; so the bytes are compared once more after it, and a verdict for others does not count.
-What is put in place comes from the bytes that were kept, whatever then becomes of the file.
+The file is in a private folder with a random name, readable by its user only, so no other program has a reason to write
+there. Its bytes are read once, before the proof. The proof takes a path and reads the file several times; so the bytes
+are compared again after it, and a proof of other bytes does not count. The bytes that are put in place are those that
+were read before the proof, whatever happens to the file afterwards.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _PREFIX = ".export-"
 
 @contextmanager
 def private_folder(parent: Path) -> Iterator[Path]:
-    """A new folder in ``parent``, which is made where there is none; removed on every way out.
+    """Create a folder in ``parent``, which is created if missing, and remove it when the block ends in any way.
 
     Raises:
-        RunError: where it cannot be made.
+        RunError: where it cannot be created.
     """
     try:
         parent.mkdir(parents=True, exist_ok=True)
@@ -43,14 +43,14 @@ def private_folder(parent: Path) -> Iterator[Path]:
 
 
 def remove_private_folders(parent: Path) -> None:
-    """Remove those of exports that were killed. Only for who holds the run's lock: nobody else has one then."""
+    """Remove the private folders of exports that were killed; call it only while holding the run's lock."""
     for folder in parent.glob(f"{_PREFIX}*"):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """While active, an OSError is a `RunError` that says why ``path`` cannot be written."""
+    """Turn an OSError in the block into a `RunError` that gives the reason why ``path`` cannot be written."""
     try:
         yield
     except OSError as error:
@@ -58,7 +58,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 class Candidate:
-    """The bytes of a file, as they were when this was made.
+    """The bytes of a file at the time when this object was created.
 
     Raises:
         RunError: where the file cannot be read.
@@ -68,16 +68,19 @@ class Candidate:
         self.path = path
         self.content = read_onnx(path)
 
-    def insist(self) -> None:
+    def require_unchanged(self) -> None:
         """Raise a `RunError` unless the file still has the same bytes."""
         if read_onnx(self.path) != self.content:
             raise RunError(
-                f"{self.path.name}: another program changed the file during its proof, so the proof is of no use and "
-                "nothing was written; find out what writes there, and prove it again"
+                f"{self.path.name}: another program changed the file during its proof, so the proof is not valid and "
+                "nothing was written; find the program that writes there, and prove the file again"
             )
 
     def annotated(self, exporter: Exporter, metadata: Mapping[str, str]) -> bytes | None:
-        """The bytes with further metadata, from a fresh file; None where more than the metadata differs."""
+        """Return the bytes with added metadata, or None where the exporter changed more than the metadata.
+
+        The exporter works on a fresh copy in the candidate's folder.
+        """
         fresh = self.path.with_name(f"annotated{self.path.suffix}")
         with fresh.open("xb") as file:
             file.write(self.content)
@@ -85,10 +88,10 @@ class Candidate:
         content = read_onnx(fresh)
         return content if only_adds_metadata(self.content, content) else None
 
-    def placed(self, value: Any, place: Path) -> Any:
-        """What a report says, with the place that the file is kept at for its own, which will be gone."""
+    def with_path(self, value: Any, path: Path) -> Any:
+        """Return a report in which the final ``path`` replaces the candidate's temporary path in every text."""
         if isinstance(value, dict):
-            return {key: self.placed(item, place) for key, item in value.items()}
+            return {key: self.with_path(item, path) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.placed(item, place) for item in value]
-        return value.replace(str(self.path), str(place)) if isinstance(value, str) else value
+            return [self.with_path(item, path) for item in value]
+        return value.replace(str(self.path), str(path)) if isinstance(value, str) else value

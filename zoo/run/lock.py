@@ -1,4 +1,4 @@
-"""One writer at a time in a folder, by a lock that ends with its process however that ends."""
+"""Lock of a folder that allows one writer at a time and that the system releases when its process ends."""
 
 from __future__ import annotations
 
@@ -15,37 +15,38 @@ from zoo.errors import RunError
 from zoo.files import unwritable
 
 LOCK = ".lock"
-"""The file in the folder that is locked. It says who holds the lock; it may stay behind, and then means nothing."""
+"""Name of the locked file in the folder. It describes the holder; a file left behind without a lock has no effect."""
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
-"""What a file system says that has none."""
-_MOST = 200
-"""Characters of the holder's own words that an error repeats."""
+"""Error numbers of a file system without locks."""
+_LONGEST = 200
+"""Number of characters of the lock file that an error message repeats at most."""
 
 
 @contextmanager
 def locked(folder: Path, job: str) -> Iterator[bool]:
-    """While active, no other process, and nothing else in this one, gets the lock of ``folder``, which is made where
-    there is none.
+    """Hold the lock of ``folder``, which is created if missing, while the block runs.
 
-    The operating system keeps the lock, on the open file: no process that is gone holds it. Where the system or the
-    file system has no such locks (Windows) there is none.
+    Meanwhile no other process, and no other call in this process, gets the lock. The operating system keeps it on the
+    open file, so it ends with its process. Windows and some file systems have no such locks; there the block runs
+    without one.
 
     Args:
-        folder: what is written to.
-        job: what the lock is for, in the words of the command line; others are given them.
+        folder: the folder to write to.
+        job: the command that holds the lock, such as ``zoo export``; the error of a second process names it.
 
     Yields:
-        Whether the lock is held; False where there are none.
+        Whether the lock is held; False where the system has no locks.
 
     Raises:
-        RunError: where another process has it, naming the process and since when; or the folder cannot be written to.
+        RunError: where another process holds the lock, with that process and its start time; or the folder cannot be
+            written to.
     """
     path = folder / LOCK
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor, held = _open_locked(path)
     except BlockingIOError as error:
-        raise RunError(f"{folder}: is in use by {_holder(path)}; wait until that has ended, or end it") from error
+        raise RunError(f"{folder}: is in use by {_holder(path)}; wait until it ends, or stop it") from error
     except OSError as error:
         raise unwritable(path, error) from error
     try:
@@ -53,18 +54,22 @@ def locked(folder: Path, job: str) -> Iterator[bool]:
         yield held
     finally:
         with suppress(OSError):
-            path.unlink()  # while it is locked, so that nobody else's is removed
+            path.unlink()  # while it is locked, so that it cannot be the file of another process
         os.close(descriptor)
 
 
 def _open_locked(path: Path) -> tuple[int, bool]:
-    """The lock file, open, and whether it is locked; raises BlockingIOError where another process has it."""
+    """Open and lock the file; return its descriptor and whether it is locked.
+
+    Raises:
+        BlockingIOError: where another process holds the lock.
+    """
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             held = _lock(descriptor)
-            # The last holder may have removed the file after it was opened here: then the lock is on no file.
-            if not held or _is(descriptor, path):
+            # The last holder may have removed the file after it was opened here: then the lock is on a deleted file.
+            if not held or _is_same_file(descriptor, path):
                 return descriptor, held
         except BaseException:
             os.close(descriptor)
@@ -73,7 +78,7 @@ def _open_locked(path: Path) -> tuple[int, bool]:
 
 
 def _lock(descriptor: int) -> bool:
-    """Lock an open file, without waiting."""
+    """Lock an open file without waiting; return False where the system has no locks."""
     if sys.platform == "win32":
         return False
     import fcntl
@@ -87,8 +92,8 @@ def _lock(descriptor: int) -> bool:
     return True
 
 
-def _is(descriptor: int, path: Path) -> bool:
-    """Whether an open file is the one at ``path``."""
+def _is_same_file(descriptor: int, path: Path) -> bool:
+    """Return whether the open file is the one at ``path``."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
@@ -96,7 +101,7 @@ def _is(descriptor: int, path: Path) -> bool:
 
 
 def _describe(descriptor: int, job: str) -> None:
-    """Write down who holds the lock. It is held without that too, as on a full disk."""
+    """Write the holder into the lock file. A failure, as on a full disk, does not affect the lock."""
     since = datetime.now().astimezone().isoformat(" ", "seconds")
     with suppress(OSError):
         os.ftruncate(descriptor, 0)
@@ -104,9 +109,9 @@ def _describe(descriptor: int, job: str) -> None:
 
 
 def _holder(path: Path) -> str:
-    """What the holder has written down, as far as it has."""
+    """Return the holder's description from the lock file, or a general one where there is none."""
     with suppress(OSError):
         line = path.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
         if line:
-            return "".join(letter if letter.isprintable() else "?" for letter in line[:_MOST])
+            return "".join(letter if letter.isprintable() else "?" for letter in line[:_LONGEST])
     return "another process"

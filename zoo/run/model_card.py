@@ -1,4 +1,4 @@
-"""The model card: what a run is, how good it is and how to run it again, for a person."""
+"""The model card: a page in the run's folder that describes the run, its quality and how to reproduce it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo.run.run import Run
 
 
 def write_card(run: Run) -> None:
-    """Write the run's README.md from what the run holds, parity verdicts included where there are any."""
+    """Write the run's README.md from the files in its folder, with the parity verdicts of its exported files."""
     write_atomically(run.card_file, _card(run, run.config()))
 
 
@@ -50,9 +50,9 @@ def _card(run: Run, config: dict[str, Any]) -> str:
 |---|---|---|{"---|" * len(naive)}
 {rows}
 
-{_stressed(config)}
+{_emphasised(config)}
 
-The weights are those of epoch {config["best_epoch"]} of {config["epochs"]}, the best by validation \
+The saved weights are from epoch {config["best_epoch"]} of {config["epochs"]}, the best by validation \
 {config["metric"].replace("_", " ")}. Training took {config["training_seconds"]:.1f} s on `{config["device"]}`.
 
 {pictures}
@@ -61,64 +61,76 @@ The weights are those of epoch {config["best_epoch"]} of {config["epochs"]}, the
 
 {config["data"]}
 
-Parts: {sizes["train"]:,} sequences to train, {sizes["validation"]:,} to choose the weights (validation), \
-{sizes["test"]:,} for the test alone. {sequences(config)}
+Parts: {sizes["train"]:,} sequences for training, {sizes["validation"]:,} for validation, which selects the weights, \
+and {sizes["test"]:,} for the test. {sequence_sentence(config)}
 
 ## Export and parity
 
-{exports or "Not exported yet: `zoo export --onnx`."}
+{exports or "Not exported yet. Export the run with `zoo export --onnx`."}
 
-## Run it again
+## Reproduce
 
 ```
 zoo build {shlex.quote(str(run.spec_file))}
 zoo export --onnx
 ```
 
-Everything that was chosen, the seed too, stands in [{spec}]({spec}). Built with {packages}.
+[{spec}]({spec}) records every setting, including the seed. Built with {packages}.
 """
 
 
-def worth(config: Mapping[str, Any]) -> str:
-    """What the result is worth beside naive predictors; empty where there is none."""
+def baseline_sentence(config: Mapping[str, Any]) -> str:
+    """Return a sentence that compares the model with the naive predictors; empty where the task has none.
+
+    Args:
+        config: config.json of the run.
+    """
     if config["constant"]:
-        return "The model gives the same answer for every test sequence: it has learnt nothing."
+        return "The model makes the same prediction for every test sequence: it has learnt nothing."
     if config["not_beaten"]:
         return f"On the test part the model is no better than {' and '.join(config['not_beaten'])}."
-    return "On the test part the model is better than every naive predictor beside it." if config["baselines"] else ""
+    return "On the test part the model is better than every naive predictor." if config["baselines"] else ""
 
 
-def _stressed(config: Mapping[str, Any]) -> str:
-    """The same, in bold where it is bad."""
-    return f"**{worth(config)}**" if config["constant"] or config["not_beaten"] else worth(config)
+def _emphasised(config: Mapping[str, Any]) -> str:
+    """Return `baseline_sentence`, in bold where the result is bad."""
+    sentence = baseline_sentence(config)
+    return f"**{sentence}**" if config["constant"] or config["not_beaten"] else sentence
 
 
-def sequences(config: Mapping[str, Any]) -> str:
-    """What a sequence of the run's data is, and how many stand in two parts, where that was counted."""
+def sequence_sentence(config: Mapping[str, Any]) -> str:
+    """Return sentences on the content and length of a sequence, and on sequences that occur in two parts of the data.
+
+    Args:
+        config: config.json of the run.
+    """
     signature = config["signature"]
-    tokens = len(signature["vocabulary"])
-    step = f"one of {tokens:,} tokens" if tokens else f"{signature['features']} numbers"
-    most = "up to " if signature["lengths"] else ""
-    shared = f" {text}." if (text := in_two_parts(config.get("repeated", {}), config["sizes"])) else ""
-    return f"A step is {step}; the model was trained with {most}{config['time']} steps and takes any number.{shared}"
+    features, tokens = signature["features"], len(signature["vocabulary"])
+    step = f"is one of {tokens:,} tokens" if tokens else f"has {features} feature{'' if features == 1 else 's'}"
+    steps = f"up to {config['time']}" if signature["lengths"] else config["time"]
+    repeated = f" {text}." if (text := repeated_sentence(config.get("repeated", {}), config["sizes"])) else ""
+    return f"Each step {step}. Training sequences have {steps} steps; the model accepts any number.{repeated}"
 
 
-def in_two_parts(repeated: Mapping[str, int], sizes: Mapping[str, int]) -> str:
-    """How many sequences of each other part stand in the training part too; empty where nobody counted.
+def repeated_sentence(repeated: Mapping[str, int], sizes: Mapping[str, int]) -> str:
+    """Return the number of sequences of each other part that also occur in the training part, as a sentence.
 
     Args:
         repeated: see `zoo.Dataset.repeated`.
-        sizes: sequences of each part.
+        sizes: number of sequences in each part.
+
+    Returns:
+        The sentence without its full stop; empty where ``repeated`` is empty.
     """
     counts = [f"{count:,} of {sizes[part]:,} {part} sequences" for part, count in repeated.items()]
-    return f"{' and '.join(counts)} stand in the training part too" if counts else ""
+    return f"{' and '.join(counts)} also occur in the training part" if counts else ""
 
 
 def _exports(reports: Mapping[Path, dict[str, Any]]) -> str:
-    """The short form of the proofs: files by providers, and what there is to say of each; empty where there is none."""
+    """Return a table of files by providers and a list of reasons from the reports of proofs; empty without reports."""
     if not reports:
         return ""
-    modes = list(dict.fromkeys(one["name"] for report in reports.values() for one in report["providers"]))
+    modes = list(dict.fromkeys(result["name"] for report in reports.values() for result in report["providers"]))
     rows = [
         f"| `{report['file']}` | {report.get('precision', 'float32')} | {_size(file.with_name(report['file']))} "
         f"| **{report['verdict']}** |" + "".join(f" {_cell(report, mode)} |" for mode in modes)
@@ -127,7 +139,7 @@ def _exports(reports: Mapping[Path, dict[str, Any]]) -> str:
     columns = ["file", "precision", "size", "verdict", *modes]
     heading = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}"
     return "\n".join(
-        [heading, *rows, *_reasons(reports.values()), "", "`zoo report` makes a page of it, with pictures."]
+        [heading, *rows, *_reasons(reports.values()), "", "`zoo report` makes a page of these proofs, with pictures."]
     )
 
 
@@ -136,23 +148,31 @@ def _size(file: Path) -> str:
 
 
 def kilobytes(count: int) -> str:
-    """A file's size for people."""
+    """Return a number of bytes as text in kB (1,000 bytes) with one decimal."""
     return f"{count / 1000:,.1f} kB"
 
 
 def _cell(report: dict[str, Any], mode: str) -> str:
-    """One file on one provider: the verdict, and the largest error in units of its budget."""
-    result = next((one for one in report["providers"] if one["name"] == mode), None)
+    """Return the verdict of one file on one provider, with the largest error in units of its budget."""
+    result = next((result for result in report["providers"] if result["name"] == mode), None)
     if result is None:
         return ""
     shares = [output["over_budget"] for output in result["outputs"] if output["over_budget"] is not None]
-    limit = up_to(result, report)
+    limit = judged_steps_text(result, report)
     verdict = f"{result['status']} {limit}" if limit else str(result["status"])
     return f"{verdict}, {max(shares):.2f} of its budget" if shares else verdict
 
 
-def up_to(result: Mapping[str, Any], report: Mapping[str, Any]) -> str:
-    """Up to how many steps a verdict is possible on a provider's result, where it is not at every number of them."""
+def judged_steps_text(result: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    """Return the number of steps up to which a provider's result was judged; empty where there is no such limit.
+
+    Args:
+        result: one provider's entry in the report.
+        report: the report of the file's proof.
+
+    Returns:
+        Text such as ``up to 20 steps (the data have 28)``.
+    """
     if "judged_steps" not in result:
         return ""
     own = f" (the data have {report['data_steps']})" if "data_steps" in report else ""
@@ -160,15 +180,16 @@ def up_to(result: Mapping[str, Any], report: Mapping[str, Any]) -> str:
 
 
 def _reasons(reports: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Why something is not passed, or not at every number of steps, an item each, after an empty line."""
-    found = []
+    """Return the reasons for missing and limited verdicts as list items, after an empty line; empty without reasons."""
+    items = []
     for report in reports:
-        missing = [f"{one['name']}: {one['reason']}" for one in report["providers"] if one["status"] == "unavailable"]
+        results = report["providers"]
+        missing = [f"{result['name']}: {result['reason']}" for result in results if result["status"] == "unavailable"]
         beyond = [
             f"{result['name']}: no verdict is possible beyond {result['judged_steps']} steps: {result['beyond']}"
-            for result in report["providers"]
+            for result in results
             if "beyond" in result
         ]
         reasons = dict.fromkeys([*report["reasons"], *beyond, *missing])
-        found += [f"- `{report['file']}`: {reason}" for reason in reasons]
-    return ["", *found] if found else []
+        items += [f"- `{report['file']}`: {reason}" for reason in reasons]
+    return ["", *items] if items else []

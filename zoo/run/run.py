@@ -1,4 +1,4 @@
-"""A run: the folder that a build leaves on disk, and what stands where in it."""
+"""A run: the folder that a build leaves on disk, and the files in it."""
 
 from __future__ import annotations
 
@@ -27,34 +27,34 @@ from zoo.versions import versions
 SCHEMA_VERSION = 1
 DISTRIBUTION = "recurrent-zoo"
 SCORED = (4, 28)
-"""Sequences of a run's sample, and their first steps, for which the scores of the trained model are kept."""
+"""Number of sequences of a run's sample, and of their first steps, whose scores by the trained model are kept."""
 
 
 class Scored(NamedTuple):
-    """What the trained model gave for a part of the sample."""
+    """Scores of the trained model for some sequences of the sample."""
 
     x: Tensor
     """(batch, time, features) or (batch, time)"""
     lengths: Tensor | None
-    """(batch,)"""
+    """(batch,); None where all sequences have the same length."""
     scores: Tensor
-    """What the model gave, as `zoo.nn.model.Model` has it."""
+    """Output of `zoo.nn.model.Model`: (batch, n), or (batch, time, n) where each step is scored."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder. Its files: see the properties."""
+    """A run's folder and the paths of its files."""
 
     path: Path
 
     @property
     def spec_file(self) -> Path:
-        """The resolved spec, every default written out."""
+        """The resolved spec, with every default written out."""
         return self.path / "spec.yaml"
 
     @property
     def config_file(self) -> Path:
-        """What the run is and how it went, for programs."""
+        """Description and results of the run as JSON."""
         return self.path / "config.json"
 
     @property
@@ -69,7 +69,7 @@ class Run:
 
     @property
     def metrics_file(self) -> Path:
-        """One JSON object an epoch."""
+        """History of the training: one JSON object per epoch."""
         return self.path / "metrics.jsonl"
 
     @property
@@ -79,53 +79,56 @@ class Run:
 
     @property
     def curves_file(self) -> Path:
+        """Picture of the learning curves."""
         return self.path / "curves.png"
 
     @property
     def confusion_file(self) -> Path:
+        """Picture of the confusion matrix."""
         return self.path / "confusion.png"
 
     @property
     def predictions_file(self) -> Path:
-        """Predicted numbers beside the true ones."""
+        """Picture of the predicted and the true numbers."""
         return self.path / "predictions.png"
 
     @property
     def checkpoints(self) -> CheckpointFolder:
+        """Checkpoints of the training."""
         return CheckpointFolder(self.path / "checkpoint")
 
     def export_folder(self, exporter: str) -> Path:
-        """Where the files of one exporter stand."""
+        """Return the folder of one exporter's files."""
         return self.path / exporter
 
     def create(self, spec: Spec) -> None:
-        """Write the resolved spec into the folder. Done at each start of a build, it makes the run the latest one."""
+        """Write the resolved spec into the folder, which makes the run the latest one."""
         write_atomically(self.spec_file, spec.to_yaml())
 
     def write_config(self, values: dict[str, Any]) -> None:
-        """Replace config.json."""
+        """Write ``values`` to config.json, with the schema version."""
         write_json(self.config_file, {"schema_version": SCHEMA_VERSION, **values})
 
     def config(self) -> dict[str, Any]:
-        """What `write_config` wrote.
+        """Return the content of config.json.
 
         Raises:
-            RunError: where it is missing, or is not what this version of Recurrent Zoo writes.
+            RunError: where it is missing, is not valid JSON or has the schema of another version of Recurrent Zoo.
         """
         try:
             values: dict[str, Any] = json.loads(self.config_file.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise RunError(f"{self.path}: is not a finished run; finish it with 'zoo build SPEC --resume'") from error
         except ValueError as error:
-            raise RunError(f"{self.config_file}: is not JSON any more: {error}; build the run again") from error
+            raise RunError(f"{self.config_file}: is not valid JSON: {error}; build the run again") from error
         if not isinstance(values, dict) or values.get("schema_version") != SCHEMA_VERSION:
-            raise RunError(f"{self.config_file}: expected schema_version {SCHEMA_VERSION}{_other_version(values)}")
+            raise RunError(f"{self.config_file}: expected schema_version {SCHEMA_VERSION}{_version_advice(values)}")
         return values
 
     def save_model(self, model: Model, sample: Split) -> None:
-        """Write the weights, sequences that are like the model's data, and the model's scores of some of them."""
+        """Write the weights, a sample of sequences, and the model's scores for some of them."""
         save_sealed(self.weights_file, model.state_dict())
-        x, lengths = _scored(sample, *SCORED)
+        x, lengths = _first_steps(sample, *SCORED)
         training = model.training
         with torch.inference_mode():
             scores = model.eval()(x.to(model.device), None if lengths is None else lengths.to(model.device))
@@ -135,21 +138,21 @@ class Run:
         save_sealed(self.sample_file, tensors, {"scored": x.shape[:2]})
 
     def sample(self) -> Split:
-        """The sequences that `save_model` kept; numbers as float32."""
+        """Return the sequences that `save_model` kept; numbers as float32."""
         return _sample(load_sealed(self.sample_file)[0])
 
     def scored(self) -> Scored | None:
-        """What the trained model gave; None for a run of a version that did not keep it."""
+        """Return the kept scores of the trained model; None for a run of a version that did not keep them."""
         kept, state = load_sealed(self.sample_file)
         if "scores" not in kept:
             return None
-        return Scored(*_scored(_sample(kept), *state["scored"]), kept["scores"])
+        return Scored(*_first_steps(_sample(kept), *state["scored"]), kept["scores"])
 
     def load(self, registry: Registry) -> tuple[Spec, Task, Model]:
-        """The spec, the task and the trained model, on the CPU and ready for inference.
+        """Return the spec, the task and the trained model, on the CPU and in evaluation mode.
 
         Raises:
-            RunError: where a file is missing, altered or does not fit the spec.
+            RunError: where a file is missing, was altered or does not fit the spec.
             SpecError: where the installed plugins no longer understand the spec.
         """
         config = self.config()
@@ -169,10 +172,10 @@ class Run:
 
     @classmethod
     def find(cls, path: Path | None, folder: Path = Path("runs")) -> Self:
-        """The run at ``path``, or the latest one in ``folder`` when none is named.
+        """Return the run at ``path``, or the latest run in ``folder`` where ``path`` is None.
 
         Raises:
-            RunError: where there is none.
+            RunError: where there is no such run.
         """
         if path is not None:
             if not cls(path).spec_file.is_file():
@@ -185,39 +188,40 @@ class Run:
         return cls(runs[-1].parent)
 
 
-def _other_version(config: Any) -> str:
-    """What another version of Recurrent Zoo has written, and what to do."""
+def _version_advice(config: Any) -> str:
+    """Return the end of an error message: the version that wrote config.json, if another, and what to do."""
     values = config if isinstance(config, dict) else {}
-    wrote = values["versions"].get(DISTRIBUTION) if isinstance(values.get("versions"), dict) else None
+    writer = values["versions"].get(DISTRIBUTION) if isinstance(values.get("versions"), dict) else None
     if (
-        not isinstance(wrote, str)
-        or not re.fullmatch(r"[\w.+!-]{1,40}", wrote)
-        or wrote == versions().get(DISTRIBUTION)
+        not isinstance(writer, str)
+        or not re.fullmatch(r"[\w.+!-]{1,40}", writer)
+        or writer == versions().get(DISTRIBUTION)
     ):
         return "; build the run again"
     return (
-        f", got {values.get('schema_version')!r:.40}, as Recurrent Zoo {wrote} writes it; install that version to use "
-        "the run, or build it again with this one"
+        f", got {values.get('schema_version')!r:.40}, as Recurrent Zoo {writer} writes it; install that version to "
+        "use the run, or build the run again with this version"
     )
 
 
 def _sample(kept: dict[str, Tensor]) -> Split:
-    return Split(_numbers(kept["x"]), kept["y"], kept.get("lengths"))
+    """Return the sequences from the content of the sample file."""
+    return Split(_float32(kept["x"]), kept["y"], kept.get("lengths"))
 
 
-def _numbers(x: Tensor) -> Tensor:
-    """Numbers as float32, tokens as they are."""
+def _float32(x: Tensor) -> Tensor:
+    """Return numbers (batch, time, features) as float32, and token ids (batch, time) unchanged."""
     return x.float() if x.dim() == 3 else x
 
 
-def _scored(sample: Split, rows: int, steps: int) -> tuple[Tensor, Tensor | None]:
-    """The first steps of the first sequences, and how many of them each has."""
+def _first_steps(sample: Split, rows: int, steps: int) -> tuple[Tensor, Tensor | None]:
+    """Return the first ``steps`` steps of the first ``rows`` sequences, and their lengths."""
     lengths = None if sample.lengths is None else sample.lengths[:rows].clamp(max=steps)
-    return _numbers(sample.x[:rows, :steps]), lengths
+    return _float32(sample.x[:rows, :steps]), lengths
 
 
 def first_model(spec: Spec, task: Task, registry: Registry) -> Model:
-    """The model of a spec as its seed first makes it, before any training.
+    """Return the untrained model of a spec, with initial weights drawn from the spec's seed.
 
     Raises:
         SpecError: where the options do not fit each other.
@@ -229,31 +233,31 @@ def first_model(spec: Spec, task: Task, registry: Registry) -> Model:
 
 
 def runs_named(name: str, folder: Path) -> list[Run]:
-    """The runs of one name, oldest first: name, name-2, name-3, …"""
+    """Return the runs ``name``, ``name-2``, ``name-3``, … in ``folder``, oldest first."""
     pattern = re.compile(re.escape(name) + r"(?:-(\d+))?")
-    found = [(int(match[1] or 1), path) for path in folder.glob("*") if (match := pattern.fullmatch(path.name))]
-    return [Run(path) for _, path in sorted(found) if (path / "spec.yaml").is_file()]
+    numbered = [(int(match[1] or 1), path) for path in folder.glob("*") if (match := pattern.fullmatch(path.name))]
+    return [Run(path) for _, path in sorted(numbered) if (path / "spec.yaml").is_file()]
 
 
 def next_run(name: str, folder: Path) -> Run:
-    """A run with a new, empty folder: name, or name-2, name-3, … where that is taken.
+    """Create an empty folder ``name``, or ``name-2``, ``name-3``, … where that exists, and return its run.
 
     Raises:
-        RunError: where the folder cannot be made.
+        RunError: where the folder cannot be created.
     """
     path, number = folder / name, 1
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        while not _make(path):
+        while not _create(path):
             number += 1
             path = folder / f"{name}-{number}"
     except OSError as error:
-        raise RunError(f"{path}: cannot be made: {error.strerror}; choose another place with --out") from error
+        raise RunError(f"{path}: cannot be created: {error.strerror}; choose another folder with --out") from error
     return Run(path)
 
 
-def _make(path: Path) -> bool:
-    """Make a folder, unless it is there: a build that runs at the same time may have taken it a moment ago."""
+def _create(path: Path) -> bool:
+    """Create a folder; return False where it exists, perhaps because another build has just created it."""
     try:
         path.mkdir()
     except FileExistsError:
