@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from zoo.runtime.onnx_seal import seal_onnx
     from zoo.tasks.metrics import CLASS_METRICS, class_frequencies, class_metrics, class_statistics, step_cross_entropy
     from zoo.tasks.task import Answers, Statistics, Task, TaskConfig
-    from zoo.training.engine import EpochRecord
+    from zoo.training.progress import EpochRecord
 
 __version__ = metadata.version("recurrent-zoo")
 
@@ -57,7 +57,7 @@ _HOME = {
     "zoo.data.dataset": ("IGNORED", "Dataset", "DataSource", "Split", "standardisation"),
     "zoo.exporting.dissection": ("Difference", "Dissection", "ModelValue", "Probe"),
     "zoo.nn.encoder": ("Embedding", "Normaliser", "OneHot"),
-    "zoo.training.engine": ("EpochRecord",),
+    "zoo.training.progress": ("EpochRecord",),
     "zoo.errors": (
         "DataError",
         "ExportError",

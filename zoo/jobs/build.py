@@ -27,7 +27,8 @@ from zoo.run.run import Run, first_model, next_run, runs_named
 from zoo.spec.spec import Spec, part_name
 from zoo.tasks.task import Task
 from zoo.training.distributed import Group, local_place
-from zoo.training.engine import Engine, EpochRecord, Listener, chosen_metric, evaluate, steps_in_epoch
+from zoo.training.engine import Engine, Listener, chosen_metric, evaluate, steps_in_epoch
+from zoo.training.progress import EpochRecord
 from zoo.versions import versions
 
 SAMPLE = 256

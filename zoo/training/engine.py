@@ -8,8 +8,8 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,15 +19,14 @@ from zoo.errors import Interrupted, RunError, SpecError, TrainingError
 from zoo.nn.model import Model
 from zoo.tasks.task import Statistics, Task
 from zoo.training.batches import evaluation_batches, training_order
-from zoo.training.checkpoint import Checkpoint, CheckpointFolder
+from zoo.training.checkpoint import CheckpointFolder
 from zoo.training.config import TrainingConfig
 from zoo.training.distributed import Group
 from zoo.training.interrupts import Interrupts
+from zoo.training.progress import TRAIN_LOSS, EpochRecord, Progress, from_checkpoint, to_checkpoint
 
 EVALUATION_BATCH = 128
 """Large enough to be fast, small enough that evaluation never needs more memory than training did."""
-TRAIN_LOSS = "train_loss"
-"""The metric of a training in which the validation part is to have no say."""
 LOOK_SECONDS = 0.5
 """How often the loop looks at the loss: each look waits for the device."""
 EPOCH_CHECKPOINT_SECONDS = 1.0
@@ -35,26 +34,6 @@ EPOCH_CHECKPOINT_SECONDS = 1.0
 and so may an epoch. The end of the training always is."""
 CHECKPOINT_SECONDS = 60.0
 """How old the newest checkpoint may become before the middle of an epoch is checkpointed."""
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """What is known after an epoch: a line of metrics.jsonl."""
-
-    epoch: int
-    """From 1."""
-    train_loss: float
-    validation: dict[str, float]
-    lr: float
-    """Learning rate of the last step."""
-    seconds: float
-    """Time of this epoch, evaluation included."""
-    best: bool
-    """Whether its weights are the best so far: by the chosen metric, then by the validation loss, then as the later."""
-
-    def value_of(self, metric: str) -> float:
-        """A validation metric, or the training loss."""
-        return self.train_loss if metric == TRAIN_LOSS else self.validation[metric]
 
 
 class Listener(Protocol):
@@ -65,19 +44,6 @@ class Listener(Protocol):
 
     def epoch(self, record: EpochRecord) -> None:
         """Called after each epoch."""
-
-
-@dataclass
-class _Progress:
-    """Where training stands: all of its state that is neither a weight nor the optimiser's."""
-
-    epoch: int = 0
-    """Epochs done."""
-    step: int = 0
-    """Steps done in the epoch after those. At the end of an epoch they are all done until it has been evaluated."""
-    seconds: float = 0.0
-    """Time spent in that epoch before this process took over."""
-    history: list[EpochRecord] = field(default_factory=list)
 
 
 def steps_in_epoch(train: Split, config: TrainingConfig) -> int:
@@ -153,7 +119,7 @@ class Engine:
         self.metric = chosen_metric(task, config)
         self.steps = steps_in_epoch(train, config)
         self.optimizer = config.optimizer.create(model.parameters())
-        self.progress = _Progress()
+        self.progress = Progress()
         self.best: dict[str, Tensor] = {}
         self.losses = torch.zeros(self.steps, device=model.device)
         """For each step of the epoch the sum of its rows' losses; zero where it is still to come."""
@@ -267,7 +233,7 @@ class Engine:
         if self._is_best(record):
             self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
             record = replace(record, best=True)
-        self.progress = _Progress(progress.epoch + 1, history=[*progress.history, record])
+        self.progress = Progress(progress.epoch + 1, history=[*progress.history, record])
         self.losses.zero_()
         due = time.monotonic() - self._saved > EPOCH_CHECKPOINT_SECONDS
         if any(self.group.largest(due, self._finished())):
@@ -324,19 +290,11 @@ class Engine:
         self._saved = time.monotonic()
 
     def _write(self) -> None:
-        progress, optimizer = self.progress, self.optimizer.state_dict()
-        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        tensors |= {f"best.{name}": value for name, value in self.best.items()}
-        tensors |= {
-            f"optimizer.{index}.{name}": value
-            for index, values in optimizer["state"].items()
-            for name, value in values.items()
-            if value is not None  # SGD without momentum keeps an empty slot
-        }
-        tensors["losses"] = self.losses
+        progress = self.progress
         running = time.monotonic() - self._epoch_began if progress.step else 0.0
-        state = asdict(progress) | {"seconds": progress.seconds + running}
-        self.checkpoints.save(progress.epoch * self.steps + progress.step, Checkpoint(tensors, state))
+        current = replace(progress, seconds=progress.seconds + running)
+        checkpoint = to_checkpoint(current, self.model, self.optimizer, self.best, self.losses)
+        self.checkpoints.save(progress.epoch * self.steps + progress.step, checkpoint)
 
     def restore(self, warn: Callable[[str], None]) -> None:
         """Take over the newest checkpoint's state, if there is one.
@@ -350,29 +308,12 @@ class Engine:
         checkpoint = self.group.from_leader(lambda: self.checkpoints.newest(warn))
         if checkpoint is not None:
             try:
-                self._take_over(checkpoint)
+                self.progress, self.best = from_checkpoint(checkpoint, self.model, self.optimizer, self.losses)
             except (KeyError, RuntimeError, TypeError, ValueError) as error:
                 raise RunError(
                     f"{self.checkpoints.path}: the checkpoint does not fit the model, the data or the training of the "
                     "spec; put back what was changed since, or build again without --resume"
                 ) from error
-
-    def _take_over(self, checkpoint: Checkpoint) -> None:
-        state: dict[str, Any] = dict(checkpoint.state)
-        state["history"] = [EpochRecord(**record) for record in state["history"]]
-        self.progress = _Progress(**state)
-        self.model.load_state_dict(_under("model.", checkpoint.tensors))
-        self.best = {name: value.to(self.model.device) for name, value in _under("best.", checkpoint.tensors).items()}
-        self.losses.copy_(checkpoint.tensors["losses"])
-        slots: dict[int, dict[str, Tensor]] = {}
-        for key, value in _under("optimizer.", checkpoint.tensors).items():
-            index, _, name = key.partition(".")
-            slots.setdefault(int(index), {})[name] = value
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": slots})
-
-
-def _under(prefix: str, tensors: Any) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _hash(text: str) -> int:
