@@ -16,7 +16,7 @@ from tests.plugins import stranger
 from tests.support.builders import ALL_KINDS, config_type, layer_type, make_stack
 from tests.support.command import Outcome, run_zoo
 from tests.support.odd_cells import ODD_CELLS
-from tests.support.untraceable import UNTRACEABLE, PlainCell, line_to_blame
+from tests.support.untraceable import UNTRACEABLE, PlainCell, marked_line
 from zoo.entry_points import EntryPoint, entry_points
 from zoo.errors import CellError
 from zoo.nn.cell_checks import check_cells
@@ -46,7 +46,7 @@ def test_a_wrong_cell_is_named(name: str) -> None:
     with pytest.raises(CellError) as caught:
         check_cells(stack_of(cell).ordered_layers)
     line = str(caught.value)
-    place = f"{tests.nn.wrong_cells.__file__}:{line_to_blame(cell)}: the cell {name!r} of tests.nn.wrong_cells: "
+    place = f"{tests.nn.wrong_cells.__file__}:{marked_line(cell)}: the cell {name!r} of tests.nn.wrong_cells: "
     assert line.startswith(place + text)
     assert MISTAKES.get(name, "") in line
     assert "\n" not in line
@@ -250,7 +250,7 @@ def build(name: str, folder: Path, *options: object) -> Outcome:
 @pytest.mark.parametrize("name", ["bare_state", "batch_mean"])
 def test_a_build_refuses_a_wrong_cell(name: str, tmp_path: Path) -> None:
     outcome = build(name, tmp_path)
-    line = line_to_blame(WRONG[name][0])
+    line = marked_line(WRONG[name][0])
     assert (outcome.exit_code, outcome.stdout) == (6, "")
     assert outcome.stderr.startswith(f"error: {tests.nn.wrong_cells.__file__}:{line}: the cell {name!r} of")
     assert outcome.stderr.count("\n") == 1
@@ -261,7 +261,7 @@ def test_a_build_refuses_a_wrong_cell(name: str, tmp_path: Path) -> None:
 def test_the_matrix_refuses_a_wrong_cell(name: str) -> None:
     outcome = run_zoo("check", name, "--matrix", "--provider", "cpu")
     assert (outcome.exit_code, outcome.stdout) == (6, "")
-    assert f"{tests.nn.wrong_cells.__file__}:{line_to_blame(WRONG[name][0])}: the cell {name!r} of" in outcome.stderr
+    assert f"{tests.nn.wrong_cells.__file__}:{marked_line(WRONG[name][0])}: the cell {name!r} of" in outcome.stderr
     assert outcome.stderr.count("\n") == 1
 
 
@@ -270,7 +270,7 @@ def test_what_stands_outside_the_state_dict_is_found_before_the_export(tmp_path:
     assert build("drawn_mask", tmp_path).exit_code == 0
     run = tmp_path / "run"
     outcome = run_zoo("export", run, "--onnx", "--provider", "cpu")
-    line = line_to_blame(tests.nn.wrong_cells.DrawnMask)
+    line = marked_line(tests.nn.wrong_cells.DrawnMask)
     assert outcome.exit_code == 1
     assert outcome.stderr.startswith(
         f"error: {run}: the model that it gives back is not the one that was trained (its "

@@ -185,7 +185,7 @@ UNTRACEABLE: Mapping[str, type[zoo.Cell]] = {
 """By name."""
 
 
-def line_to_blame(cell: type[zoo.Cell]) -> int:
+def marked_line(cell: type[zoo.Cell]) -> int:
     """The number in this file of the cell's line that says ``# HERE``."""
     lines, first = inspect.getsourcelines(cell)
     (found,) = [number for number, line in enumerate(lines, first) if line.endswith("# HERE\n")]

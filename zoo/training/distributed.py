@@ -78,7 +78,7 @@ class Group:
         return cast("T", box[0])
 
 
-def local_place() -> tuple[int, int]:
+def local_rank_and_size() -> tuple[int, int]:
     """The number of this process among those that torchrun started on this machine, and how many they are."""
     return int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
