@@ -55,7 +55,7 @@ def test_a_wrong_cell_is_named(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(FOR_THE_WHOLE_BATCH))
 def test_a_branch_for_the_whole_batch_is_named(name: str) -> None:
-    with pytest.raises(CellError, match="for a sequence alone something else than in a batch"):
+    with pytest.raises(CellError, match="a different result for a sequence alone than in a batch"):
         check_cells(stack_of(UNTRACEABLE[name]).ordered_layers)
 
 
@@ -187,8 +187,8 @@ NEVER = "is never called, since the method Cell.{}() comes first"
         ("input_size", nn.Parameter(torch.ones(3)), "self.input_size = Parameter(…): expected an integer"),
         ("output_size", 0.5, "self.output_size = 0.5: expected an integer"),
         ("state_sizes", 5, "self.state_sizes = 5: expected a tuple of integers, such as (8,)"),
-        ("state_names", "h", "self.state_names = 'h': expected a tuple of texts, such as ('h',)"),
-        ("name", nn.Linear(3, 5), "self.name = Linear(…): expected a text"),
+        ("state_names", "h", "self.state_names = 'h': expected a tuple of strings, such as ('h',)"),
+        ("name", nn.Linear(3, 5), "self.name = Linear(…): expected a string"),
         ("Config", zoo.CellConfig(hidden_size=5), "expected a class of options"),
     ],
     ids=lambda value: value if isinstance(value, str) and " " not in value else "",
@@ -202,14 +202,14 @@ def test_a_name_of_the_contract_is_kept(name: str, value: object, text: str) -> 
     begin = f"{__file__}:{line}: the cell 'colliding' of tests.nn.test_cell_checks: self.{name} = "
     assert str(caught.value).startswith(begin)
     assert text.format(name) in str(caught.value)
-    assert str(caught.value).endswith("; give any other attribute another name")
+    assert str(caught.value).endswith("; rename the attribute if it is for another use")
 
 
 @pytest.mark.parametrize("register", ["register_parameter", "register_buffer", "add_module", "register_module"])
 def test_a_name_of_the_contract_is_not_registered(register: str) -> None:
     cell = Steps(3, zoo.CellConfig(hidden_size=5))
     value = nn.Linear(3, 5) if "module" in register else nn.Parameter(torch.ones(3))
-    with pytest.raises(CellError, match="give any other attribute another name"):
+    with pytest.raises(CellError, match="rename the attribute if it is for another use"):
         getattr(cell, register)("kernel", value)
 
 

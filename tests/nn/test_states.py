@@ -89,7 +89,9 @@ class Restless(ElmanCell):
 
 
 def test_sequences_that_start_differently_have_no_initial_state() -> None:
-    with pytest.raises(zoo.ExportError, match="starts each sequence with another state; make every row"):
+    with pytest.raises(
+        zoo.ExportError, match="gives different initial states to the sequences of a batch; make every row"
+    ):
         state_parts([layer_of(Restless)])
 
 
