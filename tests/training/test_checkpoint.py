@@ -81,7 +81,7 @@ def test_a_truncated_one_is_passed_over(folder: CheckpointFolder) -> None:
 def test_without_a_whole_one_there_is_an_error(folder: CheckpointFolder) -> None:
     for file in files(folder):
         damage(file)
-    with pytest.raises(RunError, match="no checkpoint is whole; build again without --resume"):
+    with pytest.raises(RunError, match="all checkpoints are damaged; build again without --resume"):
         newest(folder)
 
 

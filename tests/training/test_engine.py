@@ -269,7 +269,7 @@ def test_the_training_loss_is_the_mean_over_rows(tmp_path: Path) -> None:
 
 
 def test_looks_tell_the_mean_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "LOOK_SECONDS", -1.0)  # look after every step
+    monkeypatch.setattr(engine_module, "REPORT_SECONDS", -1.0)  # report after every step
     listener = Recorder()
     engine = make_engine(tmp_path, listener=listener, epochs=2)
     engine.fit()
@@ -301,7 +301,7 @@ def test_a_loss_that_is_not_finite_stops_with_place_rate_and_advice(
         engine.fit()
     lr = 0.5 * engine.config.schedule.scale(10 / 12)
     assert str(caught.value) == (
-        f"the loss is not finite in epoch 3, step 2 (learning rate {lr:.3g}); what was saved before is good; "
+        f"the loss is not finite in epoch 3, step 2 (learning rate {lr:.3g}); the checkpoints saved before are good; "
         "lower training.optimizer.lr or set training.clip_norm to 1"
     )
     assert sorted(file.name for file in tmp_path.iterdir()) == [

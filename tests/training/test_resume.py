@@ -222,7 +222,7 @@ def test_without_a_whole_checkpoint_resuming_ends(half: Path, spec: Path) -> Non
     outcome = resume(spec, half)
     assert outcome.exit_code == 1
     assert outcome.stderr.splitlines()[-1] == (
-        f"error: {half / 'checkpoint'}: no checkpoint is whole; build again without --resume"
+        f"error: {half / 'checkpoint'}: all checkpoints are damaged; build again without --resume"
     )
 
 

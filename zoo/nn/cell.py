@@ -101,7 +101,8 @@ class Cell(nn.Module, ABC):
     - Constants take dtype and device from the arguments (``x.new_zeros(n)``), so that the cell also runs in float64.
 
     For an ONNX export every operation must be one that ``torch.export`` can trace: no Python branch on the value of a
-    tensor, with or without ``.item()``, no NumPy, no loop over the batch. A loop of a fixed number of rounds is allowed.
+    tensor, with or without ``.item()``, no NumPy, and no loop over the batch. A loop of a fixed number of rounds is
+    allowed.
 
     Args:
         input_size: features of the input at each step.
