@@ -1,4 +1,4 @@
-"""Cells that break the contract of `zoo.Cell`, each in its own way; the line to blame ends with ``# HERE``."""
+"""Cells that break the contract of `zoo.Cell`, each in another way; the faulty line ends with ``# HERE``."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Counter(PlainCell):
 
 
 class ResetCounter(Counter):
-    """It starts anew with each sequence, so that whole sequences always give the same."""
+    """The counter restarts with each sequence, so that whole sequences always give the same result."""
 
     name = "reset_counter"
 
@@ -87,7 +87,7 @@ class ResetCounter(Counter):
 
 
 class BufferCounter(PlainCell):
-    """Nothing follows from it; but it is written at each step."""
+    """The counter has no effect on the result, but each step writes to it."""
 
     name = "buffer_counter"
     count: Tensor
@@ -118,7 +118,7 @@ class Memory(PlainCell):
 
 
 class MeanOverTime(PlainCell):
-    """The projection leaves what it saw of all steps on the cell, where `step` finds it."""
+    """The projection stores a mean over all steps on the cell, and `step` reads it."""
 
     name = "mean_over_time"
 
@@ -133,7 +133,7 @@ class MeanOverTime(PlainCell):
 
 
 class Steps(PlainCell):
-    """What those that project wrongly have in common: a right step."""
+    """Base of the cells with a wrong projection: a correct step."""
 
     name = "steps"
 
@@ -382,7 +382,7 @@ WRONG: Mapping[str, tuple[type[PlainCell], str]] = {
         (OtherKernel, "kernel computes a different network than the cell's own step; expected the same numbers"),
     )
 }  # fmt: skip
-"""By name: the cell, and how the line about it begins after its name."""
+"""By name: the cell, and the beginning of the message after the cell's name."""
 
 MISTAKES = {
     "random_mask": "draw them in training only ('if self.training')",
@@ -397,11 +397,11 @@ MISTAKES = {
     "plain_tensor": "register it as a buffer, or make it with x.dtype or x.new_zeros",
     "through_32": "likely it computes in float32, whatever x is",
 }
-"""By name, the likely mistake that the line names."""
+"""By name, the likely mistake in the message."""
 
 
 class DrawnMask(PlainCell):
-    """A mask that is drawn anew whenever a cell is made, and stands in no state_dict."""
+    """A mask that is drawn in the constructor and is not in the state_dict."""
 
     name = "drawn_mask"
 
@@ -415,7 +415,7 @@ class DrawnMask(PlainCell):
 
 
 class LooksAtNumbers(Steps):
-    """Right, and yet cannot be made on the device ``meta``: it takes a number out of a tensor, and mixes devices."""
+    """Correct, but cannot be created on the device ``meta``: it calls ``.item()`` and mixes devices."""
 
     name = "looks_at_numbers"
 
@@ -432,7 +432,7 @@ def _table(size: int) -> Tensor:
 
 
 class Caches(Steps):
-    """Right, and has a table that is made once a process."""
+    """Correct, with a table that is created once in a process."""
 
     name = "caches"
     table: Tensor

@@ -50,7 +50,7 @@ class ProductTwice(OddCell):
 
 
 class Swap(OddCell):
-    """Each state becomes the other; the output is neither of them."""
+    """One state becomes the other unchanged, and the output is neither of them."""
 
     name = "swap"
 
