@@ -55,7 +55,7 @@ def test_a_wrong_cell_is_named(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(FOR_THE_WHOLE_BATCH))
 def test_a_branch_for_the_whole_batch_is_named(name: str) -> None:
-    with pytest.raises(CellError, match="a different result for a sequence alone than in a batch"):
+    with pytest.raises(CellError, match="another result for a sequence alone than in a batch"):
         check_cells(stack_of(UNTRACEABLE[name]).ordered_layers)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 from torch import nn
@@ -58,14 +56,10 @@ def test_a_head_without_options_is_one_linear_layer() -> None:
 
 
 def test_a_head_has_the_modules_of_its_options_in_order() -> None:
-    options = {
-        "input_activation": "relu",
-        "dropout": 0.5,
-        "hidden": [8, 6],
-        "activation": "tanh",
-        "output_activation": "relu",
-    }
-    head = make_head(4, 1, HeadConfig.model_validate_json(json.dumps(options)))
+    config = HeadConfig(
+        input_activation="relu", dropout=0.5, hidden=(8, 6), activation="tanh", output_activation="relu"
+    )
+    head = make_head(4, 1, config)
     assert isinstance(head, nn.Sequential)
     kinds = [nn.ReLU, *[nn.Dropout, nn.Linear, nn.Tanh] * 2, nn.Dropout, nn.Linear, nn.ReLU]
     assert [type(module) for module in head] == kinds

@@ -127,9 +127,8 @@ def test_a_second_half_continues_from_the_final_states(kind: str, pooling: str |
         for name, value in second.items()
     }
     expected = Oracle(model).expect(x.numpy(), states={})
-    assert {
-        name: outcome.reason for name, outcome in judge(expected, actual).items() if outcome.status != "passed"
-    } == {}
+    outcomes = judge(expected, actual)
+    assert {name: outcome.reason for name, outcome in outcomes.items() if outcome.status != "passed"} == {}
     assert expected.keys() == {"logits", "probabilities", *(place.next_name for place in model.state_places())}
 
 

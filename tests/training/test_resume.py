@@ -64,11 +64,8 @@ def start_build(
     )
 
 
-def stopped_build(
-    event: str, function: str, count: int, checkpoints: str, spec: Path, run: Path, *options: str
-) -> tuple[int, str]:
-    """Return the exit code and the stderr of a build that receives the signal ``event``."""
-    process = start_build(event, function, count, checkpoints, spec, run, *options)
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Wait for a build that receives a signal, and return its exit code and its stderr."""
     _, stderr = process.communicate()
     return process.returncode, stderr
 
@@ -119,7 +116,7 @@ def test_a_killed_run_resumes_with_the_same_bits(
     tmp_path: Path, spec: Path, unbroken: Path, function: str, count: int, written: str, left: list[int]
 ) -> None:
     run = tmp_path / "run"
-    code, stderr = stopped_build("SIGKILL", function, count, written, spec, run)
+    code, stderr = finish(start_build("SIGKILL", function, count, written, spec, run))
     assert code == -signal.SIGKILL, stderr
     assert checkpoints(run) == left
     assert not (run / "config.json").exists()
@@ -155,7 +152,7 @@ def test_a_signal_in_mid_epoch_leaves_a_checkpoint(
     tmp_path: Path, spec: Path, unbroken: Path, event: str, code: int
 ) -> None:
     run = tmp_path / "run"
-    exit_code, stderr = stopped_build(event, STEP, 15, "never", spec, run)
+    exit_code, stderr = finish(start_build(event, STEP, 15, "never", spec, run))
     assert exit_code == code
     first, *epochs, last = stderr.splitlines()
     assert first.startswith(f"{run}: ")
@@ -169,7 +166,7 @@ def test_a_signal_in_mid_epoch_leaves_a_checkpoint(
 
 def test_a_signal_after_the_last_step_stops_before_the_results(tmp_path: Path, spec: Path, unbroken: Path) -> None:
     run = tmp_path / "run"
-    code, stderr = stopped_build("SIGTERM", "zoo.training.engine:evaluate", EPOCHS, "never", spec, run)
+    code, stderr = finish(start_build("SIGTERM", "zoo.training.engine:evaluate", EPOCHS, "never", spec, run))
     assert code == 143
     assert stderr.splitlines()[-1] == "error: stopped after epoch 4; the state is saved: go on with --resume"
     assert checkpoints(run) == [EPOCHS * STEPS]
@@ -181,7 +178,7 @@ def test_a_signal_after_the_last_step_stops_before_the_results(tmp_path: Path, s
 def killed(spec: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Kill a run in its third epoch; it has a checkpoint of each of the two epochs before."""
     run = tmp_path_factory.mktemp("killed") / "run"
-    code, _ = stopped_build("SIGKILL", STEP, 15, "epoch", spec, run)
+    code, _ = finish(start_build("SIGKILL", STEP, 15, "epoch", spec, run))
     assert code == -signal.SIGKILL
     assert checkpoints(run) == [6, 12]
     return run
@@ -230,7 +227,7 @@ def test_epochs_after_the_newest_checkpoint_are_not_listed_twice(half: Path, spe
     """The kill came while the record of the third epoch was written; the run is stopped again in that epoch."""
     with (half / "metrics.jsonl").open("a") as file:
         file.write('{"epoch": 3, "train_l')
-    code, stderr = stopped_build("SIGTERM", STEP, 1, "never", spec, half, "--resume")
+    code, stderr = finish(start_build("SIGTERM", STEP, 1, "never", spec, half, "--resume"))
     assert code == 143, stderr
     assert history(half) == history(unbroken)[:2]
 

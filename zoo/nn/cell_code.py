@@ -15,11 +15,8 @@ import torch
 Line = tuple[str, int]
 """File and line number."""
 
-LIBRARIES = (
-    *(Path(str(module.__file__)).parent for module in (torch, np)),
-    Path(__file__).parents[1],
-    Path(sysconfig.get_path("stdlib")),
-)
+_PACKAGES = [Path(str(module.__file__)).parent for module in (torch, np)]
+LIBRARIES = (*_PACKAGES, Path(__file__).parents[1], Path(sysconfig.get_path("stdlib")))
 """Folders without code of cells, except ``site-packages`` inside the last."""
 
 

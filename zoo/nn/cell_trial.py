@@ -54,6 +54,8 @@ class Trial:
 
     def __init__(self, cell: Cell, x: Tensor, *, doubled: bool = False) -> None:
         self.cell, self.x, self.doubled = cell, x, doubled
+        self.largest = 1.0
+        """Largest magnitude in the results of `run`, at least 1."""
 
     def run(self) -> Record:
         """Run the cell over all steps of the whole batch."""
@@ -63,6 +65,7 @@ class Trial:
             output, state = self.step(x, states[-1])
             outputs.append(output)
             states.append(state)
+        self.largest = max(1.0, largest_magnitude([projected, *outputs, *(part for state in states for part in state)]))
         return Record(projected, states, outputs)
 
     def start(self, batch: int, like: Tensor) -> State:
@@ -165,28 +168,29 @@ class Trial:
         raise cell_error(type(self.cell), line_of(type(self.cell), method), f"{method} {text}")
 
     def compare(
-        self, method: str, actual: Tensor, expected: Tensor, largest: float, text: str, mistake: Callable[[], str]
+        self, method: str, actual: Sequence[Tensor], expected: Sequence[Tensor], text: str, mistake: Callable[[], str]
     ) -> None:
-        """Raise the error if two float64 tensors of the same shape differ by more than rounding.
+        """Raise the error if float64 tensors of the same shapes differ by more than rounding.
 
         Args:
             method: name of the method that returned them.
-            actual: result of another call of the method, such as one with a single row.
-            expected: result of the first call.
-            largest: largest magnitude in the whole trial.
+            actual: results of another call of the method, such as one with a single row.
+            expected: results of the first call.
             text: description of the other call and of the expected result.
             mistake: returns the likely mistake; not called if the difference is as small as float32 rounding.
         """
-        # infinity - infinity is NaN
-        difference = (_to_float64(actual) - _to_float64(expected)).abs().nan_to_num(nan=0.0, posinf=0.0)
-        scale, worst = largest_magnitude([expected]), largest_magnitude([difference])
-        rounded = expected.is_floating_point() or expected.is_complex()
-        limit = TOLERANCE * scale + CANCELLATION_TOLERANCE * largest if rounded else 0.0
-        if worst <= limit and equal(actual.isfinite(), expected.isfinite()):
-            return
-        in_float32 = 0 < worst <= FLOAT32_TOLERANCE * scale
-        reason = f"it computes in float32, whatever x is: {FLOAT32_MISTAKE}" if in_float32 else mistake()
-        self.fail(method, f"{text}, got a difference of {worst:.2g} where values reach {scale:.2g}; likely {reason}")
+        for result, reference in zip(actual, expected, strict=True):
+            # infinity - infinity is NaN, which `largest_magnitude` ignores
+            worst = largest_magnitude([_to_float64(result) - _to_float64(reference)])
+            scale, rounded = largest_magnitude([reference]), reference.is_floating_point() or reference.is_complex()
+            limit = TOLERANCE * scale + CANCELLATION_TOLERANCE * self.largest if rounded else 0.0
+            if worst <= limit and equal(result.isfinite(), reference.isfinite()):
+                continue
+            in_float32 = 0 < worst <= FLOAT32_TOLERANCE * scale
+            reason = f"it computes in float32, whatever x is: {FLOAT32_MISTAKE}" if in_float32 else mistake()
+            self.fail(
+                method, f"{text}, got a difference of {worst:.2g} where values reach {scale:.2g}; likely {reason}"
+            )
 
 
 @contextmanager
@@ -206,7 +210,7 @@ def equal(actual: Tensor, expected: Tensor) -> bool:
 
 
 def largest_magnitude(tensors: Sequence[Tensor]) -> float:
-    """Return the largest finite magnitude in any of the tensors, or 0 if they are empty."""
+    """Return the largest finite magnitude in any of the tensors, or 0 if there is none."""
     finite = [_to_float64(tensor).abs().nan_to_num(nan=0.0, posinf=0.0) for tensor in tensors if tensor.numel()]
     return max((float(values.amax()) for values in finite), default=0.0)
 

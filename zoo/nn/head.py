@@ -12,7 +12,8 @@ from torch import nn
 from zoo.config import Config, Fraction, Size
 
 Activation = Literal["none", "relu", "tanh"]
-ACTIVATIONS: Mapping[Activation, type[nn.Module] | None] = {"none": None, "relu": nn.ReLU, "tanh": nn.Tanh}
+ACTIVATIONS: Mapping[Activation, tuple[type[nn.Module], ...]] = {"none": (), "relu": (nn.ReLU,), "tanh": (nn.Tanh,)}
+"""Modules of each activation."""
 
 
 class HeadConfig(Config):
@@ -33,14 +34,11 @@ class HeadConfig(Config):
 def make_head(features: int, outputs: int, config: HeadConfig) -> nn.Module:
     """Create the module that maps features (..., features) to scores (..., outputs)."""
     sizes = (features, *config.hidden, outputs)
-    parts: list[nn.Module] = []
-    if (kind := ACTIVATIONS[config.input_activation]) is not None:
-        parts.append(kind())
+    parts = [module() for module in ACTIVATIONS[config.input_activation]]
     for index, (wide, narrow) in enumerate(pairwise(sizes)):
         if config.dropout:
             parts.append(nn.Dropout(config.dropout))
         parts.append(nn.Linear(wide, narrow))
         last = index == len(config.hidden)
-        if (kind := ACTIVATIONS[config.output_activation if last else config.activation]) is not None:
-            parts.append(kind())
+        parts += [module() for module in ACTIVATIONS[config.output_activation if last else config.activation]]
     return parts[0] if len(parts) == 1 else nn.Sequential(*parts)
