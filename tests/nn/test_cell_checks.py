@@ -37,7 +37,7 @@ def stack_of(cell: type[zoo.Cell], **options: object) -> zoo.Stack:
     return zoo.Stack(layer_type(cell), 3, config)
 
 
-# --- wrong cells ------------------------------------------------------------------------------------------------------
+# --- wrong cells ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -74,7 +74,7 @@ def test_the_cell_of_a_deeper_layer_is_checked() -> None:
         check_cells(stack_of(Deep, num_layers=2).ordered_layers)
 
 
-# --- correct cells ----------------------------------------------------------------------------------------------------
+# --- correct cells --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ALL_KINDS)
@@ -158,7 +158,7 @@ def test_the_check_changes_nothing() -> None:
     assert [cell.gate for layer in stack.ordered_layers for cell in layer.cells] == [None, None]
 
 
-# --- names of the contract --------------------------------------------------------------------------------------------
+# --- names of the contract ------------------------------------------------------------------------------------------
 
 
 def collide(name: str, value: object) -> None:
@@ -225,7 +225,7 @@ def test_attributes_that_fit_the_contract_are_allowed() -> None:
         collide(name, value)
 
 
-# --- commands ---------------------------------------------------------------------------------------------------------
+# --- commands -------------------------------------------------------------------------------------------------------
 
 SPEC = "data: {{name: digits}}\narchitecture: {{name: {}, hidden_size: 6}}\ntask: {{name: classification}}\n"
 TRAINING = "training: {epochs: 1, batch_size: 256}\n"
@@ -304,7 +304,7 @@ def test_export_and_check_compare_with_the_scores_of_the_trained_model(tmp_path:
     check_trained(Run(run), Run(run).load(zoo.plugins.registry.load_registry())[2])
 
 
-# --- cells that cannot be created on meta -----------------------------------------------------------------------------
+# --- cells that cannot be created on meta ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["looks_at_numbers", "caches"])

@@ -39,7 +39,7 @@ training:
   schedule: {name: one_cycle}
   clip_norm: 1.0
 """
-"""1,078 rows in batches of 359, an odd number for two processes, and a last batch of a single row."""
+"""1,078 rows in batches of 359, which give two processes unequal parts, and a last batch of a single row."""
 
 
 @pytest.fixture(scope="module")

@@ -78,7 +78,7 @@ def test_the_best_weights_are_those_of_the_best_epoch(
 def test_the_validation_part_has_no_effect_if_the_training_loss_selects(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not even among epochs of the same training loss: the later one is kept, whose validation loss is higher."""
+    """Of epochs with the same training loss the later one is kept, although its validation loss is higher."""
     task = scripted(classification(), monkeypatch, loss=[1.0, 2.0, 3.0])
     losses = iter([0.5, 0.25, 0.25])
     monkeypatch.setattr(Engine, "_mean_loss", lambda _: next(losses))
