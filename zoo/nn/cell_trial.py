@@ -53,7 +53,9 @@ class Trial:
     """
 
     def __init__(self, cell: Cell, x: Tensor, *, doubled: bool = False) -> None:
-        self.cell, self.x, self.doubled = cell, x, doubled
+        self.cell, self.x = cell, x
+        self._where = " in float64, in which every proof is made" if doubled else ""
+        self._remedy = f"; likely {FLOAT32_MISTAKE}" if doubled else ""
         self.largest = 1.0
         """Largest magnitude in the results of `run`, at least 1."""
 
@@ -141,18 +143,15 @@ class Trial:
         return tuple(state)
 
     def _wrong_dtype(self, method: str, what: str, value: Tensor, expected: torch.dtype, why: str) -> NoReturn:
-        remedy = f"; likely {FLOAT32_MISTAKE}" if self.doubled else ""
-        where = " in float64, in which every proof is made" if self.doubled else ""
-        self.fail(method, f"gives {what} as {_name(value.dtype)}{where}; expected {_name(expected)}, as {why}{remedy}")
+        actual, dtype = (str(dtype).removeprefix("torch.") for dtype in (value.dtype, expected))
+        self.fail(method, f"gives {what} as {actual}{self._where}; expected {dtype}, as {why}{self._remedy}")
 
     def _call(self, method: str, *arguments: Any) -> Any:
         try:
             return getattr(self.cell, method)(*arguments)
         except Exception as error:  # the code of a plugin may raise anything
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-            text = f"{method} fails: {reason}"
-            if self.doubled:
-                text = f"{method} fails in float64, in which every proof is made: {reason}; likely {FLOAT32_MISTAKE}"
+            text = f"{method} fails{self._where}: {reason}{self._remedy}"
             raise cell_error(type(self.cell), raised_at(error) or line_of(type(self.cell), method), text) from error
 
     def _check_unchanged(self, method: str, what: str, argument: Tensor, original: Tensor) -> None:
@@ -223,10 +222,6 @@ def _to_float64(tensor: Tensor) -> Tensor:
 def count(number: int, thing: str = "tensor") -> str:
     """Return a number with its noun: ``1 tensor``, ``2 tensors``."""
     return f"{number} {thing}{'' if number == 1 else 's'}"
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
 
 
 def _summary(value: Any) -> str:
