@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from zoo.runtime.onnx_seal import seal_onnx
     from zoo.tasks.metrics import CLASS_METRICS, class_frequencies, class_metrics, class_statistics, step_cross_entropy
     from zoo.tasks.task import Answers, Statistics, Task, TaskConfig
-    from zoo.training.engine import EpochRecord
+    from zoo.training.progress import EpochRecord
 
 __version__ = metadata.version("recurrent-zoo")
 
@@ -89,7 +89,7 @@ _HOME = {
         "step_cross_entropy",
     ),
     "zoo.tasks.task": ("Answers", "Statistics", "Task", "TaskConfig"),
-    "zoo.training.engine": ("EpochRecord",),
+    "zoo.training.progress": ("EpochRecord",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

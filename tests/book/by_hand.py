@@ -24,7 +24,8 @@ from zoo.plugins.registry import load_registry
 from zoo.spec.spec import SpecReader
 from zoo.training.checkpoint import CheckpointFolder
 from zoo.training.distributed import Group
-from zoo.training.engine import Engine, EpochRecord
+from zoo.training.engine import Engine
+from zoo.training.progress import EpochRecord
 
 TARGET_ACCURACY = 0.98
 MAX_EPOCHS = 20

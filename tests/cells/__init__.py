@@ -1,7 +1,7 @@
-"""Cells from the literature, each as a stranger's plugin would have it: nothing but `step`, and mostly `project`.
+"""Cells from the literature, written as in a plugin: `step` and mostly `project`, without `kernel` and `operator`.
 
-Between them they have everything that `zoo.Cell` allows: several states of different widths, a state of integers, an
-initial state of their own, an output narrower or wider than the state, a loop within a step, no parameters at all.
+Together they cover what `zoo.Cell` allows: several states of different widths, a state of integers, an overridden
+initial state, an output narrower or wider than the state, a loop within a step, a cell without parameters.
 """
 
 from __future__ import annotations
@@ -43,4 +43,4 @@ CELLS: Mapping[str, type[zoo.Cell]] = {
         LearnedStartCell,
     )
 }
-"""By name. All their options have defaults, but for ``hidden_size``."""
+"""The cells by name. All their options except ``hidden_size`` have defaults."""

@@ -1,4 +1,4 @@
-"""The gated recurrent unit as first published, without a hint that an operator equals it."""
+"""The gated recurrent unit as first published, without the standard operator that equals it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two timescales, told apart by a counter of the steps."""
+"""The clockwork network: two timescales, controlled by a counter of the steps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import zoo
 
 class ClockworkCell(zoo.Cell):
     """A clockwork network of two modules (Koutnik et al. 2014, arXiv:1402.3511): the slow one changes at every
-    ``period``-th step, from the first on, and the fast one, which hears the slow one, at each::
+    ``period``-th step, from the first on, and the fast one, which reads the slow one, at each::
 
         slow' = tanh(W_s x + U_s slow) where t mod period = 0, else slow
         fast' = tanh(W_f x + U_f [fast, slow])

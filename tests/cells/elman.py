@@ -1,4 +1,4 @@
-"""Elman's network with its own output layer: it says more than it remembers."""
+"""Elman's network with its own output layer: the output is wider than the state."""
 
 from __future__ import annotations
 

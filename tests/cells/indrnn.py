@@ -9,7 +9,7 @@ import zoo
 
 
 class IndRNNCell(zoo.Cell):
-    """Independently recurrent network: each unit remembers itself alone (Li et al. 2018, arXiv:1803.04831)::
+    """Independently recurrent network: each unit reads its own state only (Li et al. 2018, arXiv:1803.04831)::
 
         h' = relu(W x + u * h + b)
 
@@ -23,7 +23,7 @@ class IndRNNCell(zoo.Cell):
         hidden = config.hidden_size
         super().__init__(input_size, state_sizes=(hidden,), output_size=hidden)
         self.x2h = nn.Linear(input_size, hidden)
-        self.u = nn.Parameter(torch.empty(hidden).uniform_(0, 1))  # below 1: what is remembered fades
+        self.u = nn.Parameter(torch.empty(hidden).uniform_(0, 1))  # below 1, so that the state decays
 
     def project(self, x: Tensor) -> Tensor:
         return self.x2h(x)

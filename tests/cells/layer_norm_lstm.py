@@ -29,7 +29,7 @@ class LayerNormLSTMCell(zoo.Cell):
         self.norm_x = nn.LayerNorm(4 * hidden)  # its shift is the gates' bias
         self.norm_h = nn.LayerNorm(4 * hidden)
         self.norm_c = nn.LayerNorm(hidden)
-        # With 1, what returns is as large as what comes in, and a narrow network is close to chaos.
+        # With 1, the recurrent term is as large as the input term, and a narrow network is close to chaos.
         nn.init.constant_(self.norm_h.weight, 0.1)
 
     def project(self, x: Tensor) -> Tensor:

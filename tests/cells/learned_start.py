@@ -1,4 +1,4 @@
-"""A network that learns what to start with."""
+"""A network with a learned initial state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import zoo
 
 
 class LearnedStartCell(zoo.Cell):
-    """A tanh network whose initial state is learned too (Forcada and Carrasco 1995, "Learning the initial state of a
+    """A tanh network whose initial state is learned (Forcada and Carrasco 1995, "Learning the initial state of a
     second-order recurrent neural network during regular-language inference", Neural Computation 7)::
 
         h' = tanh(W x + U h + b),      h = start before the first step

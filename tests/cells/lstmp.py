@@ -1,4 +1,4 @@
-"""LSTM with a recurrent projection: what it says and remembers is narrower than its cell state."""
+"""LSTM with a recurrent projection: output and hidden state are narrower than the cell state."""
 
 from __future__ import annotations
 

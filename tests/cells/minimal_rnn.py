@@ -15,7 +15,7 @@ class MinimalRNNCell(zoo.Cell):
         u = sigmoid(U_h h + U_z z + b_u)
         h' = u * h + (1 - u) * z
 
-    All but one product needs no state. State: (h,), (batch, hidden_size). Output: h'.
+    Only one product needs the state. State: (h,), (batch, hidden_size). Output: h'.
     """
 
     name = "minimal_rnn"

@@ -9,7 +9,7 @@ import zoo
 
 
 class PeepholeLSTMCell(zoo.Cell):
-    """Long short-term memory whose gates see the cell state (Gers and Schmidhuber 2000, "Recurrent nets that time and
+    """Long short-term memory whose gates read the cell state (Gers and Schmidhuber 2000, "Recurrent nets that time and
     count", IJCNN)::
 
         i = sigmoid(W_i x + U_i h + p_i * c)      f = sigmoid(W_f x + U_f h + p_f * c)
@@ -28,7 +28,7 @@ class PeepholeLSTMCell(zoo.Cell):
         self.x2h = nn.Linear(input_size, 4 * hidden)
         self.h2h = nn.Linear(hidden, 4 * hidden, bias=False)
         self.peepholes = nn.Parameter(torch.empty(3, hidden).uniform_(-1, 1))
-        """Of the gates i, f and o."""
+        """(3, hidden_size), of the gates i, f and o."""
 
     def project(self, x: Tensor) -> Tensor:
         return self.x2h(x)

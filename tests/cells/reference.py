@@ -1,6 +1,6 @@
-"""One step of each of these cells in NumPy, written from the equations: vectors, one gate at a time, no torch.
+"""One step of each cell of `tests.cells` in NumPy, written from the equations: one sequence and one gate at a time.
 
-A step takes the cell's parameters by name, x (input,) and the state, (n,) each, and gives the output and the state.
+A step takes the cell's parameters by name, x (input,) and the state, (n,) each, and returns the output and the state.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def sigmoid(a: Array) -> Array:
 
 
 def gates(p: Parameters, name: str, value: Array, count: int) -> list[Array]:
-    """What each of ``count`` gates, whose weights stand below each other, gets of one value."""
+    """Apply to a value the affine map of each of ``count`` gates, whose weights are stacked in the first dimension."""
     each = np.split(p[f"{name}.weight"], count)
     biases = np.split(p.get(f"{name}.bias", np.zeros(len(p[f"{name}.weight"]))), count)
     return [weight @ value + bias for weight, bias in zip(each, biases, strict=True)]
@@ -166,11 +166,11 @@ STEPS: Mapping[str, Step] = {
         learned_start,
     )
 }
-"""By the names of `tests.cells.CELLS`."""
+"""The steps by the names of `tests.cells.CELLS`."""
 
 
 def start(p: Parameters, name: str, widths: tuple[int, ...]) -> State:
-    """What a sequence begins with: zeros, a count from zero, or what was learned."""
+    """Return the initial state of a sequence: zeros, a count from zero, or the learned state."""
     if name == "learned_start":
         return (p["start"],)
     return tuple(np.zeros(width) for width in widths)

@@ -12,7 +12,7 @@ class SmoothingCell(zoo.Cell):
 
         h' = share * x + (1 - share) * h
 
-    Nothing is learned, and each feature is smoothed by itself, so that ``hidden_size`` says nothing here. It has
+    The cell has no parameters and smooths each feature separately, so that ``hidden_size`` has no effect. It has
     neither a projection nor names for its state. State: (h,), (batch, input_size). Output: h'.
     """
 
@@ -20,7 +20,7 @@ class SmoothingCell(zoo.Cell):
 
     class Config(zoo.CellConfig):
         share: zoo.Fraction = 0.25
-        """Of the new value."""
+        """Weight of the new value."""
 
     def __init__(self, input_size: int, config: Config) -> None:
         super().__init__(input_size, state_sizes=(input_size,), output_size=input_size)

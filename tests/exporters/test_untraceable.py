@@ -12,7 +12,7 @@ import tests.support.untraceable
 import zoo
 from tests.support.builders import config_type, layer_type
 from tests.support.models import CLASSES, FEATURES, write
-from tests.support.untraceable import UNTRACEABLE, line_to_blame
+from tests.support.untraceable import UNTRACEABLE, marked_line
 
 BY_VALUE = "Python decides by a value that only a run knows; decide with torch.where"
 BY_SIZE = "it holds for some sizes of a batch only; compute on whole tensors, whatever their size"
@@ -48,7 +48,7 @@ def test_one_line_says_it_all(
     with pytest.raises(zoo.ExportError) as caught:
         write(model_of(cell, layers), tmp_path)
     assert str(caught.value) == (
-        f"{tests.support.untraceable.__file__}:{line_to_blame(cell)}: the cell {name!r} of tests.support.untraceable "
+        f"{tests.support.untraceable.__file__}:{marked_line(cell)}: the cell {name!r} of tests.support.untraceable "
         f"cannot be traced: {REASONS[name]}"
     )
     assert not list(tmp_path.iterdir())

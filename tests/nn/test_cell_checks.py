@@ -1,4 +1,4 @@
-"""The check of a cell before anything is made of it: every wrong one is named in one line, every right one passes."""
+"""The check of a cell: every wrong cell gives one line with its place and mistake, and every correct cell passes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.plugins import stranger
 from tests.support.builders import ALL_KINDS, config_type, layer_type, make_stack
 from tests.support.command import Outcome, run_zoo
 from tests.support.odd_cells import ODD_CELLS
-from tests.support.untraceable import UNTRACEABLE, PlainCell, line_to_blame
+from tests.support.untraceable import UNTRACEABLE, PlainCell, marked_line
 from zoo.entry_points import EntryPoint, entry_points
 from zoo.errors import CellError
 from zoo.nn.cell_checks import check_cells
@@ -28,7 +28,7 @@ from zoo.spec.spec import SpecReader
 from zoo.spec.strict_yaml import parse
 
 FOR_THE_WHOLE_BATCH = {"item_branch", "item_range", "until", "batch_branch", "shape_branch"}
-"""Of the cells that cannot be traced, those whose Python decides for all rows at once."""
+"""The untraceable cells whose Python code branches for all rows at once."""
 
 
 def stack_of(cell: type[zoo.Cell], **options: object) -> zoo.Stack:
@@ -46,7 +46,7 @@ def test_a_wrong_cell_is_named(name: str) -> None:
     with pytest.raises(CellError) as caught:
         check_cells(stack_of(cell).ordered_layers)
     line = str(caught.value)
-    place = f"{tests.nn.wrong_cells.__file__}:{line_to_blame(cell)}: the cell {name!r} of tests.nn.wrong_cells: "
+    place = f"{tests.nn.wrong_cells.__file__}:{marked_line(cell)}: the cell {name!r} of tests.nn.wrong_cells: "
     assert line.startswith(place + text)
     assert MISTAKES.get(name, "") in line
     assert "\n" not in line
@@ -55,12 +55,12 @@ def test_a_wrong_cell_is_named(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(FOR_THE_WHOLE_BATCH))
 def test_a_branch_for_the_whole_batch_is_named(name: str) -> None:
-    with pytest.raises(CellError, match="for a sequence alone something else than in a batch"):
+    with pytest.raises(CellError, match="another result for a sequence alone than in a batch"):
         check_cells(stack_of(UNTRACEABLE[name]).ordered_layers)
 
 
 def test_the_cell_of_a_deeper_layer_is_checked() -> None:
-    """One that is wrong at its own input size only."""
+    """The cell is wrong only with the input size of the second layer."""
 
     class Deep(PlainCell):
         name = "deep"
@@ -74,29 +74,29 @@ def test_the_cell_of_a_deeper_layer_is_checked() -> None:
         check_cells(stack_of(Deep, num_layers=2).ordered_layers)
 
 
-# --- right cells ----------------------------------------------------------------------------------------------------
+# --- correct cells --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ALL_KINDS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_right_cells_pass(kind: str, dtype: torch.dtype) -> None:
-    """Counters in integers, learned starts, outputs narrower and wider than the state, no parameters at all."""
+def test_correct_cells_pass(kind: str, dtype: torch.dtype) -> None:
+    """Integer counters, learned initial states, outputs narrower and wider than the state, no parameters."""
     check_cells(make_stack(kind, num_layers=2, direction="bidirectional", dtype=dtype).ordered_layers)
 
 
 @pytest.mark.parametrize("name", [*ODD_CELLS, *sorted(UNTRACEABLE.keys() - FOR_THE_WHOLE_BATCH - {"branch", "noise"})])
 def test_odd_cells_pass(name: str) -> None:
-    """Also those that are right and cannot become a graph."""
+    """Also cells that keep the contract but cannot be traced."""
     check_cells(stack_of({**ODD_CELLS, **UNTRACEABLE}[name]).ordered_layers)
 
 
-def test_an_architecture_of_a_layer_passes() -> None:
+def test_a_layer_architecture_passes() -> None:
     config = config_type(stranger.MGUCell).model_validate({"hidden_size": 5})
     check_cells(zoo.Stack(stranger.BiMGU, 3, config).ordered_layers)
 
 
 class Gate(PlainCell):
-    """Dropout in training, a boolean state beside the other, constants without a dtype, and a look at its own gate."""
+    """Dropout in training, a boolean state, a constant without a dtype, and a gate stored for inspection."""
 
     name = "gate"
 
@@ -118,7 +118,7 @@ class Gate(PlainCell):
 
 
 class Turning(PlainCell):
-    """A state of complex numbers, the output of which is the real part; and states in a list."""
+    """A complex state in a list, with its real part as the output."""
 
     name = "turning"
 
@@ -132,13 +132,13 @@ class Turning(PlainCell):
 
 
 @pytest.mark.parametrize("cell", [Gate, Turning])
-def test_what_is_right_in_the_mode_of_inference_passes(cell: type[zoo.Cell]) -> None:
+def test_cells_that_are_correct_in_inference_mode_pass(cell: type[zoo.Cell]) -> None:
     check_cells(stack_of(cell).train().ordered_layers)
 
 
 @pytest.mark.parametrize("kind", ["rnn_tanh", "lstm", "gru_after"])
 def test_extreme_weights_pass(kind: str) -> None:
-    """Chaotic, saturated, all but zero, and with nothing finite."""
+    """Chaotic, saturated, nearly zero and NaN weights."""
     for gain in (30.0, 1e4, 1e-8, float("nan")):
         stack = make_stack(kind, dtype=torch.float32, hidden_size=64)
         with torch.no_grad():
@@ -187,13 +187,13 @@ NEVER = "is never called, since the method Cell.{}() comes first"
         ("input_size", nn.Parameter(torch.ones(3)), "self.input_size = Parameter(…): expected an integer"),
         ("output_size", 0.5, "self.output_size = 0.5: expected an integer"),
         ("state_sizes", 5, "self.state_sizes = 5: expected a tuple of integers, such as (8,)"),
-        ("state_names", "h", "self.state_names = 'h': expected a tuple of texts, such as ('h',)"),
-        ("name", nn.Linear(3, 5), "self.name = Linear(…): expected a text"),
+        ("state_names", "h", "self.state_names = 'h': expected a tuple of strings, such as ('h',)"),
+        ("name", nn.Linear(3, 5), "self.name = Linear(…): expected a string"),
         ("Config", zoo.CellConfig(hidden_size=5), "expected a class of options"),
     ],
     ids=lambda value: value if isinstance(value, str) and " " not in value else "",
 )
-def test_a_name_of_the_contract_is_kept(name: str, value: object, text: str) -> None:
+def test_a_name_of_the_contract_is_reserved(name: str, value: object, text: str) -> None:
     (line,) = [
         number for number, code in enumerate(Path(__file__).read_text().splitlines(), 1) if code.endswith(")  # HERE")
     ]
@@ -202,18 +202,18 @@ def test_a_name_of_the_contract_is_kept(name: str, value: object, text: str) -> 
     begin = f"{__file__}:{line}: the cell 'colliding' of tests.nn.test_cell_checks: self.{name} = "
     assert str(caught.value).startswith(begin)
     assert text.format(name) in str(caught.value)
-    assert str(caught.value).endswith("; give any other attribute another name")
+    assert str(caught.value).endswith("; rename the attribute if it is for another use")
 
 
 @pytest.mark.parametrize("register", ["register_parameter", "register_buffer", "add_module", "register_module"])
-def test_a_name_of_the_contract_is_not_registered(register: str) -> None:
+def test_a_name_of_the_contract_cannot_be_registered(register: str) -> None:
     cell = Steps(3, zoo.CellConfig(hidden_size=5))
     value = nn.Linear(3, 5) if "module" in register else nn.Parameter(torch.ones(3))
-    with pytest.raises(CellError, match="give any other attribute another name"):
+    with pytest.raises(CellError, match="rename the attribute if it is for another use"):
         getattr(cell, register)("kernel", value)
 
 
-def test_what_fits_the_contract_is_no_collision() -> None:
+def test_attributes_that_fit_the_contract_are_allowed() -> None:
     for name, value in {
         "step": torch.add,
         "project": torch.tanh,
@@ -233,7 +233,7 @@ TRAINING = "training: {epochs: 1, batch_size: 256}\n"
 
 @pytest.fixture(autouse=True)
 def _plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cells of `tests.nn.wrong_cells`, as an installed plugin brings them."""
+    """Register the cells of `tests.nn.wrong_cells` like those of an installed plugin."""
     names = (*WRONG, "drawn_mask", "looks_at_numbers", "caches")
     points = [EntryPoint(name, "tests.nn.wrong_cells", "strangers 1.0") for name in names]
     registry = build_registry([*entry_points(), *points])
@@ -250,7 +250,7 @@ def build(name: str, folder: Path, *options: object) -> Outcome:
 @pytest.mark.parametrize("name", ["bare_state", "batch_mean"])
 def test_a_build_refuses_a_wrong_cell(name: str, tmp_path: Path) -> None:
     outcome = build(name, tmp_path)
-    line = line_to_blame(WRONG[name][0])
+    line = marked_line(WRONG[name][0])
     assert (outcome.exit_code, outcome.stdout) == (6, "")
     assert outcome.stderr.startswith(f"error: {tests.nn.wrong_cells.__file__}:{line}: the cell {name!r} of")
     assert outcome.stderr.count("\n") == 1
@@ -261,16 +261,16 @@ def test_a_build_refuses_a_wrong_cell(name: str, tmp_path: Path) -> None:
 def test_the_matrix_refuses_a_wrong_cell(name: str) -> None:
     outcome = run_zoo("check", name, "--matrix", "--provider", "cpu")
     assert (outcome.exit_code, outcome.stdout) == (6, "")
-    assert f"{tests.nn.wrong_cells.__file__}:{line_to_blame(WRONG[name][0])}: the cell {name!r} of" in outcome.stderr
+    assert f"{tests.nn.wrong_cells.__file__}:{marked_line(WRONG[name][0])}: the cell {name!r} of" in outcome.stderr
     assert outcome.stderr.count("\n") == 1
 
 
-def test_what_stands_outside_the_state_dict_is_found_before_the_export(tmp_path: Path) -> None:
-    """The model that a run gives back has another mask than the one that was trained."""
+def test_a_tensor_outside_the_state_dict_is_found_before_the_export(tmp_path: Path) -> None:
+    """The model that is loaded from the run has a different mask than the trained one."""
     assert build("drawn_mask", tmp_path).exit_code == 0
     run = tmp_path / "run"
     outcome = run_zoo("export", run, "--onnx", "--provider", "cpu")
-    line = line_to_blame(tests.nn.wrong_cells.DrawnMask)
+    line = marked_line(tests.nn.wrong_cells.DrawnMask)
     assert outcome.exit_code == 1
     assert outcome.stderr.startswith(
         f"error: {run}: the model that it gives back is not the one that was trained (its "
@@ -282,8 +282,8 @@ def test_what_stands_outside_the_state_dict_is_found_before_the_export(tmp_path:
     assert not list(run.glob("onnx/**/*.onnx"))
 
 
-def altered(run: Path) -> None:
-    """Other weights, under a seal of their own."""
+def alter_weights(run: Path) -> None:
+    """Change the weights of a run, with a valid seal."""
     weights, state = load_sealed(run / "model.safetensors")
     name = next(name for name in weights if name.endswith("h2h.weight"))
     save_sealed(run / "model.safetensors", weights | {name: weights[name] * 1.01}, state)
@@ -293,7 +293,7 @@ def test_export_and_check_compare_with_the_scores_of_the_trained_model(tmp_path:
     assert build("lstm", tmp_path).exit_code == 0
     run = tmp_path / "run"
     assert run_zoo("export", run, "--onnx", "--provider", "cpu").exit_code == 0
-    altered(run)
+    alter_weights(run)
     for command in (("export", run, "--onnx"), ("check", run)):
         outcome = run_zoo(*command, "--provider", "cpu")
         assert outcome.exit_code == 1
@@ -304,20 +304,20 @@ def test_export_and_check_compare_with_the_scores_of_the_trained_model(tmp_path:
     check_trained(Run(run), Run(run).load(zoo.plugins.registry.load_registry())[2])
 
 
-# --- what cannot be made without numbers ----------------------------------------------------------------------------
+# --- cells that cannot be created on meta ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["looks_at_numbers", "caches"])
-def test_a_cell_need_not_be_made_on_meta(name: str, tmp_path: Path) -> None:
+def test_a_cell_need_not_work_on_meta(name: str, tmp_path: Path) -> None:
     assert build(name, tmp_path, "--dry-run").exit_code == 0
 
 
-def test_a_large_model_that_cannot_be_measured_is_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_large_model_that_cannot_be_measured_is_created(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("zoo.plugins.architecture.MANY", 0)
     assert build("looks_at_numbers", tmp_path, "--dry-run").exit_code == 0
 
 
-def test_measuring_a_model_does_not_change_its_first_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_measuring_a_model_does_not_change_its_initial_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     def first() -> dict[str, Tensor]:
         registry = zoo.plugins.registry.load_registry()
         spec = SpecReader.of(registry).validate(parse("name: x\n" + SPEC.format("looks_at_numbers"), "s.yaml"))
@@ -325,12 +325,12 @@ def test_measuring_a_model_does_not_change_its_first_weights(monkeypatch: pytest
         return first_model(spec, registry.tasks["classification"](spec.task, signature), registry).state_dict()
 
     without = first()
-    monkeypatch.setattr("zoo.plugins.architecture.MANY", 60)  # once the first matrix is drawn
+    monkeypatch.setattr("zoo.plugins.architecture.MANY", 60)  # exceeded by the first matrix
     assert all(value.equal(without[name]) for name, value in first().items())
 
 
 @pytest.mark.parametrize("error", ["DefaultCPUAllocator: can't allocate memory", "a mistake of the cell"])
-def test_lack_of_memory_is_said(error: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_lack_of_memory_is_reported(error: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError(error)
 

@@ -42,7 +42,7 @@ def test_fused_equals_cell(case: Case, lengths: list[int] | None) -> None:
 
 
 def numpy_parameters(stack: zoo.Stack) -> list[list[reference.Parameters]]:
-    """Each layer's cells' parameters as the reference takes them."""
+    """Return the parameters of each layer's cells in the form of the reference."""
     return [
         [{name: tensor.numpy() for name, tensor in cell.state_dict().items()} for cell in layer.directed_cells]
         for layer in stack.ordered_layers
@@ -60,7 +60,7 @@ def test_equals_reference(case: Case, implementation: str, lengths: list[int] | 
     stack, problem = case.stack(implementation), Problem.of(case, lengths)
     with torch.no_grad():
         outputs, _, finals = stack(problem.x, problem.lengths, problem.states if given else None)
-    wanted, wanted_finals = reference.run_stack(
+    expected, expected_finals = reference.run_stack(
         case.kind,
         case.direction,
         numpy_parameters(stack),
@@ -68,24 +68,24 @@ def test_equals_reference(case: Case, implementation: str, lengths: list[int] | 
         lengths,
         numpy_states(problem.states) if given else None,
     )
-    tensors = [[tuple(torch.from_numpy(part) for part in state) for state in layer] for layer in wanted_finals]
+    tensors = [[tuple(torch.from_numpy(part) for part in state) for state in layer] for layer in expected_finals]
     assert_close(
         {"outputs": outputs, **named_states(finals)},
-        {"outputs": torch.from_numpy(wanted), **named_states(tensors)},
+        {"outputs": torch.from_numpy(expected), **named_states(tensors)},
         case,
     )
 
 
 @every_way
 def test_gradients_equal_reference(case: Case, implementation: str) -> None:
-    """The slope of the loss along a random direction, in which every input, state and parameter takes part."""
+    """The directional derivative of the loss along a random direction in all inputs, states and parameters."""
     stack, problem = case.stack(implementation), Problem.of(case, FULL_LENGTHS)
     generator = np.random.default_rng(2)
     slopes = {name: gradient.numpy() for name, gradient in gradients(stack, problem).items()}
     along = {name: generator.standard_normal(gradient.shape) for name, gradient in slopes.items()}
     terms = np.concatenate([(slopes[name] * along[name]).ravel() for name in slopes])
 
-    tiny = 1e-100  # a complex step subtracts nothing, so it can be as small as numbers are
+    tiny = 1e-100  # a complex step has no cancellation, so it can be as small as a float allows
 
     def shifted(name: str, value: reference.Array) -> reference.Array:
         result: reference.Array = value + 1j * tiny * along[name]
@@ -114,7 +114,7 @@ def test_gradients_equal_reference(case: Case, implementation: str) -> None:
         strict=True,
     ):
         loss += (final * weights.numpy()).sum()
-    # The rule of `assert_close`; the sum over the direction's terms adds their number and their magnitudes.
+    # The bound of `assert_close`, with the number and the magnitudes of the terms of the directional derivative added.
     limit = np.finfo(np.float64).eps * (case.operations + terms.size) * np.abs(terms).sum()
     assert abs(loss.imag / tiny - terms.sum()) <= limit
 
@@ -133,14 +133,14 @@ def test_weights_load_from_one_implementation_into_the_other(case: Case) -> None
 
 
 def test_parameter_names() -> None:
-    """The names stand in weight files and must not change."""
+    """Weight files contain the names, so they must not change."""
     names = make_stack("lstm", num_layers=2, direction="bidirectional").state_dict()
     parts = ["x2h.weight", "x2h.bias", "h2h.weight", "h2h.bias"]
     assert list(names) == [f"layers.{n}.cells.{half}.{part}" for n in (0, 1) for half in (0, 1) for part in parts]
 
 
-def turned(x: Tensor, lengths: list[int]) -> Tensor:
-    """Each sequence turned around within its length."""
+def reversed_within(x: Tensor, lengths: list[int]) -> Tensor:
+    """Reverse each sequence within its length."""
     result = x.clone()
     for index, length in enumerate(lengths):
         result[:length, index] = x[:length, index].flip(0)
@@ -148,7 +148,7 @@ def turned(x: Tensor, lengths: list[int]) -> Tensor:
 
 
 def same_as_torch(stack: zoo.Stack, case: Case, input_size: int, hidden: int) -> nn.RNNBase:
-    """The torch.nn module, all layers in one, with the weights of a stack."""
+    """Return the torch.nn module of all layers, with the weights of a stack."""
     modules: Mapping[str, Callable[..., nn.RNNBase]] = {
         "rnn_tanh": partial(nn.RNN, nonlinearity="tanh"),
         "rnn_relu": partial(nn.RNN, nonlinearity="relu"),
@@ -158,10 +158,10 @@ def same_as_torch(stack: zoo.Stack, case: Case, input_size: int, hidden: int) ->
     two = case.direction == "bidirectional"
     plain = modules[case.kind](input_size, hidden, case.layers, bias=case.bias, bidirectional=two)
     weights = {
-        f"{part}_{theirs}_l{number}{suffix}": cell.get_parameter(f"{ours}.{part}")
+        f"{part}_{torch_name}_l{number}{suffix}": cell.get_parameter(f"{linear}.{part}")
         for number, layer in enumerate(stack.ordered_layers)
         for cell, suffix in zip(layer.directed_cells, ("", "_reverse"), strict=False)
-        for ours, theirs in (("x2h", "ih"), ("h2h", "hh"))
+        for linear, torch_name in (("x2h", "ih"), ("h2h", "hh"))
         for part in (("weight", "bias") if case.bias else ("weight",))
     }
     plain.load_state_dict(weights)
@@ -171,7 +171,7 @@ def same_as_torch(stack: zoo.Stack, case: Case, input_size: int, hidden: int) ->
 @every_fused_case
 @pytest.mark.parametrize("mixed", [False, True], ids=["full", "mixed"])
 def test_fused_is_torch_bit_for_bit(case: Case, mixed: bool) -> None:
-    """In float32 and at a width where kernels work in blocks, outputs and final states are those of torch.nn."""
+    """Float32, at a width where kernels work in blocks: outputs and final states equal those of torch.nn."""
     time, input_size, hidden = 28, 9, 32
     stack = make_stack(
         case.kind,
@@ -185,19 +185,19 @@ def test_fused_is_torch_bit_for_bit(case: Case, mixed: bool) -> None:
     plain = same_as_torch(stack, case, input_size, hidden)
     lengths = [28, 1, 17, 5, 28, 12] if mixed else [time] * 6
     x = torch.randn(time, len(lengths), input_size, generator=torch.Generator().manual_seed(3))
-    turn = turned if case.direction == "reverse" else lambda tensor, _: tensor
+    turn = reversed_within if case.direction == "reverse" else lambda tensor, _: tensor
     inputs = turn(x, lengths)
     if mixed:
         packed, states = plain(pack_padded_sequence(inputs, torch.tensor(lengths), enforce_sorted=False))
-        wanted, _ = pad_packed_sequence(packed, total_length=time)
+        expected, _ = pad_packed_sequence(packed, total_length=time)
     else:
-        wanted, states = plain(inputs)
+        expected, states = plain(inputs)
     outputs, _, finals = stack(x, torch.tensor(lengths) if mixed else None)
-    assert torch.equal(outputs, turn(wanted, lengths))
+    assert torch.equal(outputs, turn(expected, lengths))
     states = states if case.kind == "lstm" else (states,)
     halves = [state for layer in finals for state in layer]  # torch stacks them in this order too
-    for part, wanted_part in enumerate(states):
-        assert torch.equal(torch.stack([state[part] for state in halves]), wanted_part)
+    for part, expected_part in enumerate(states):
+        assert torch.equal(torch.stack([state[part] for state in halves]), expected_part)
 
 
 def test_gru_reset_before_has_no_fused_kernel() -> None:
@@ -218,7 +218,7 @@ def test_auto_is_fused_where_a_kernel_exists(kind: str) -> None:
 @every_way
 @pytest.mark.parametrize("lengths", [FULL_LENGTHS, SHORT_LENGTHS], ids=["full", "short"])
 def test_padding_changes_nothing(case: Case, implementation: str, lengths: list[int]) -> None:
-    """Each sequence of a batch padded with NaN gives what it alone gives, gradients included."""
+    """In a batch padded with NaN each sequence gives the same results and gradients as alone."""
     stack, clean = case.stack(implementation), Problem.of(case, lengths)
     padding = torch.arange(TIME)[:, None] >= torch.tensor(lengths)
     problem = replace(clean, x=clean.x.masked_fill(padding[:, :, None], float("nan")))
@@ -245,7 +245,7 @@ def test_padding_changes_nothing(case: Case, implementation: str, lengths: list[
     ("case", "implementation"), [way for way in WAYS if way[0].direction != "bidirectional"], ids=str
 )
 def test_final_state_continues_a_sequence(case: Case, implementation: str) -> None:
-    """Two parts, the second from the first's final state, give what the whole gives."""
+    """Two parts, the second from the final state of the first, give the same as the whole sequence."""
     stack, problem = case.stack(implementation), Problem.of(case)
     first, second = problem.x[:3], problem.x[3:]
     with torch.no_grad():
@@ -282,7 +282,7 @@ def test_dropout_acts_between_layers_in_training_only(implementation: str, layer
     for before, after in zip(left, entered[1:], strict=False):
         dropped = after == 0
         assert 0 < int(dropped.sum()) < dropped.numel()
-        assert torch.equal(after, torch.where(dropped, 0.0, 2 * before))  # a share of 0.5 doubles what stays
+        assert torch.equal(after, torch.where(dropped, 0.0, 2 * before))  # dropout 0.5 doubles the values that remain
     assert len(entered) == layers
     assert torch.equal(outputs, left[-1])
 

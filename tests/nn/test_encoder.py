@@ -1,4 +1,4 @@
-"""Encoders and heads: what the data and the spec make of them."""
+"""Encoders and heads, as the data and the spec select them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ WORDS = zoo.Signature(vocabulary=("<pad>", "<unk>", "a"), tokenizer="words")
 CHARACTERS = zoo.Signature(vocabulary=("a", "b"), tokenizer="characters")
 
 
-def test_the_data_choose_the_encoder() -> None:
+def test_the_data_determine_the_default_encoder() -> None:
     assert isinstance(make_encoder(None, NUMBERS), zoo.Normaliser)
     assert isinstance(make_encoder(None, WORDS), zoo.Embedding)
     assert isinstance(make_encoder(None, CHARACTERS), zoo.OneHot)
 
 
-def test_numbers_are_scaled_as_the_signature_says() -> None:
+def test_numbers_are_scaled_with_the_scale_of_the_signature() -> None:
     encoder = make_encoder(None, NUMBERS)
     assert encoder(torch.tensor([[[5, 10]]])).tolist() == [[[1.0, 1.0]]]
     plain = make_encoder(None, zoo.Signature(features=2))
@@ -55,15 +55,11 @@ def test_a_head_without_options_is_one_linear_layer() -> None:
     assert (head.in_features, head.out_features) == (4, 3)
 
 
-def test_a_head_has_what_its_options_say_in_this_order() -> None:
-    options = {
-        "input_activation": "relu",
-        "dropout": 0.5,
-        "hidden": [8, 6],
-        "activation": "tanh",
-        "output_activation": "relu",
-    }
-    head = make_head(4, 1, HeadConfig.model_validate_json(__import__("json").dumps(options)))
+def test_a_head_has_the_modules_of_its_options_in_order() -> None:
+    config = HeadConfig(
+        input_activation="relu", dropout=0.5, hidden=(8, 6), activation="tanh", output_activation="relu"
+    )
+    head = make_head(4, 1, config)
     assert isinstance(head, nn.Sequential)
     kinds = [nn.ReLU, *[nn.Dropout, nn.Linear, nn.Tanh] * 2, nn.Dropout, nn.Linear, nn.ReLU]
     assert [type(module) for module in head] == kinds

@@ -1,4 +1,4 @@
-"""The fused kernel computes with the cell's parameters, whatever becomes of the module."""
+"""The fused kernel computes with the present parameters of the cell after any change of the module."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ every_fused_kind = pytest.mark.parametrize("kind", [kind for kind in KINDS if KI
 
 
 def assert_tied(stack: zoo.Stack, case: Case) -> None:
-    """A change in place shows in the fused outputs, which stay those of the cell with the same weights."""
+    """Assert that a change in place changes the fused outputs, which still equal those of the cell."""
     problem = Problem.of(case)
     assert all(layer.fused for layer in stack.ordered_layers)
     before = run(stack, problem)["outputs"]
@@ -32,7 +32,7 @@ def assert_tied(stack: zoo.Stack, case: Case) -> None:
 
 
 def through_meta(stack: zoo.Stack) -> zoo.Stack:
-    """Give the stack new parameters, as a move to another kind of device does."""
+    """Replace the parameters of the stack, as a move to another kind of device does."""
     weights = dict(stack.named_parameters())
     moved = stack.to("meta").to_empty(device="cpu")
     with torch.no_grad():
@@ -47,7 +47,7 @@ def with_assigned_weights(stack: zoo.Stack) -> zoo.Stack:
     return stack
 
 
-def with_parameters_by_hand(stack: zoo.Stack) -> zoo.Stack:
+def with_new_parameters(stack: zoo.Stack) -> zoo.Stack:
     for module in stack.modules():
         if isinstance(module, torch.nn.Linear):
             module.weight = torch.nn.Parameter(module.weight.detach().clone())
@@ -61,7 +61,7 @@ CHANGES: Mapping[str, Callable[[zoo.Stack], zoo.Stack]] = {
     "to_dtype": lambda stack: stack.to(torch.float32).to(torch.float64),
     "to_device": through_meta,
     "assign": with_assigned_weights,
-    "by_hand": with_parameters_by_hand,
+    "new_parameters": with_new_parameters,
     "deepcopy_of_moved": lambda stack: deepcopy(through_meta(stack)),
 }
 
@@ -86,7 +86,7 @@ def test_copy_is_independent(kind: str) -> None:
 
 @pytest.mark.parametrize("case", FUSED_CASES, ids=str)
 def test_training_step(case: Case) -> None:
-    """One step of SGD moves both implementations alike, and the next fused run sees it."""
+    """One step of SGD changes both implementations equally, and the next fused run uses the new weights."""
     problem = Problem.of(case)
     results = {}
     for way in ("fused", "cell"):

@@ -1,4 +1,4 @@
-"""What a model carries from step to step, by name, in torch."""
+"""Named state tensors of a model, in torch."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def outputs(model: zoo.Model, x: Tensor, states: Mapping[str, Tensor] | None = N
     ],
 )
 def test_names(kind: str, direction: str, names: list[str]) -> None:
-    """By layer, direction where there are two, and part: in this order."""
+    """By layer, by direction in a bidirectional layer, and by state, in this order."""
     model = make_model(kind, hidden_size=HIDDEN, direction=direction, num_layers=2)
     assert [place.name for place in model.state_places()] == names
     assert [place.next_name for place in model.state_places()] == [f"next_{name}" for name in names]
@@ -60,7 +60,7 @@ def test_a_cell_without_names_has_its_states_numbered() -> None:
 
 
 @pytest.mark.parametrize("names", [("h",), ("h", "c", "m"), ("h", "h")])
-def test_names_that_do_not_fit(names: tuple[str, ...]) -> None:
+def test_wrong_state_names_are_rejected(names: tuple[str, ...]) -> None:
     with pytest.raises(zoo.ExportError) as caught:
         state_parts([layer_of(named(*names))])
     assert str(caught.value) == (
@@ -69,11 +69,11 @@ def test_names_that_do_not_fit(names: tuple[str, ...]) -> None:
     )
 
 
-# --- what they start with -------------------------------------------------------------------------------------------
+# --- initial values -------------------------------------------------------------------------------------------------
 
 
 def test_initial_states_are_the_cells_own() -> None:
-    """Learned ones, and integers in their own type."""
+    """Learned ones, and integers with their own dtype."""
     (learned,) = make_model("learned_start", hidden_size=HIDDEN).state_parts()
     assert learned.initial.shape == (HIDDEN,)
     assert learned.initial.unique().numel() == HIDDEN
@@ -81,26 +81,26 @@ def test_initial_states_are_the_cells_own() -> None:
     assert types == {"state_0_fast": torch.float32, "state_0_slow": torch.float32, "state_0_t": torch.int64}
 
 
-class Restless(ElmanCell):
-    """Every sequence starts with a state of its own."""
+class UnequalStarts(ElmanCell):
+    """Each sequence starts with a different state."""
 
     def initial_state(self, batch: int, like: Tensor) -> zoo.State:
         return (torch.arange(batch)[:, None].expand(-1, self.state_sizes[0]).to(like),)
 
 
 def test_sequences_that_start_differently_have_no_initial_state() -> None:
-    with pytest.raises(zoo.ExportError, match="starts each sequence with another state; make every row"):
-        state_parts([layer_of(Restless)])
+    with pytest.raises(zoo.ExportError, match="gives different initial states to the sequences of a batch; make"):
+        state_parts([layer_of(UnequalStarts)])
 
 
 class Computed(ElmanCell):
-    """Its initial state is computed anew for each sequence, which rounds it."""
+    """The initial state is the rounded result of a computation."""
 
     def initial_state(self, batch: int, like: Tensor) -> zoo.State:
         return (torch.full((batch, self.state_sizes[0]), 0.3).to(like).exp(),)
 
 
-def test_a_computed_initial_state_is_disturbed_like_everything() -> None:
+def test_a_computed_initial_state_is_disturbed_too() -> None:
     model = make_model("elman", hidden_size=HIDDEN)
     model.stack = zoo.Stack(
         layer_type(Computed), FEATURES, config_type(Computed).model_validate({"hidden_size": HIDDEN})
@@ -109,24 +109,25 @@ def test_a_computed_initial_state_is_disturbed_like_everything() -> None:
     assert 0 < float(expected["next_state_0_h"].sensitivity.max()) < 1e-5
 
 
-# --- in and out -----------------------------------------------------------------------------------------------------
+# --- states as inputs and outputs -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru_before", "clockwork", "learned_start", "smoothing"])
 @pytest.mark.parametrize("pooling", ["last", None])
-def test_a_sequence_goes_on_where_it_ended(kind: str, pooling: str | None) -> None:
-    """Two halves, the second from the states of the first, give what the whole gives: by the rule of parity."""
+def test_a_second_half_continues_from_the_final_states(kind: str, pooling: str | None) -> None:
+    """Two halves, the second from the final states of the first, give the same as the whole, within the budget."""
     model = make_model(kind, num_layers=2, pooling=pooling)
     x = torch.from_numpy(draw(3, 11))
     first = outputs(model, x[:, :4], {})
     second = outputs(model, x[:, 4:], {place.name: first[place.next_name] for place in model.state_places()})
-    found = {
+    actual = {
         name: (value if pooling or name.startswith("next_") else torch.cat([first[name], value], 1)).numpy()
         for name, value in second.items()
     }
-    wanted = Oracle(model).expect(x.numpy(), states={})
-    assert {name: one.reason for name, one in judge(wanted, found).items() if one.status != "passed"} == {}
-    assert wanted.keys() == {"logits", "probabilities", *(place.next_name for place in model.state_places())}
+    expected = Oracle(model).expect(x.numpy(), states={})
+    outcomes = judge(expected, actual)
+    assert {name: outcome.reason for name, outcome in outcomes.items() if outcome.status != "passed"} == {}
+    assert expected.keys() == {"logits", "probabilities", *(place.next_name for place in model.state_places())}
 
 
 def test_states_left_out_are_the_initial_ones() -> None:
@@ -143,25 +144,25 @@ def test_states_left_out_are_the_initial_ones() -> None:
         assert changed == {"logits", "probabilities", f"next_state_0_{way}_h", f"next_state_0_{way}_c"}, name
 
 
-def test_a_state_that_there_is_not() -> None:
+def test_an_unknown_state_is_rejected() -> None:
     with pytest.raises(zoo.DataError) as caught:
         outputs(make_model("gru_after"), torch.from_numpy(draw(2, 3)), {"state_1_h": torch.zeros(2, 5)})
     assert str(caught.value) == "the model has no state 'state_1_h'; its states are: state_0_h"
 
 
-def test_with_lengths_they_are_those_of_the_last_valid_step() -> None:
+def test_final_states_with_lengths_are_those_of_the_last_valid_step() -> None:
     model = make_model("clockwork", takes_lengths=True)
     x = torch.from_numpy(draw(3, 6))
     with torch.no_grad():
-        found = model.outputs(x, torch.tensor([2, 6, 3]), {"state_0_t": torch.tensor([[0], [1], [7]])})
-    assert found["next_state_0_t"].tolist() == [[2], [7], [10]]
+        named = model.outputs(x, torch.tensor([2, 6, 3]), {"state_0_t": torch.tensor([[0], [1], [7]])})
+    assert named["next_state_0_t"].tolist() == [[2], [7], [10]]
 
 
 def test_the_oracle_knows_which_outputs_have_steps() -> None:
-    """States have none, though each step is scored; integers stay integers, and no rounding moves a counter."""
+    """States have no steps, even if each step is scored; a counter stays an integer and is never disturbed."""
     model = make_model("clockwork", hidden_size=HIDDEN, pooling=None)
     expected = Oracle(model).expect(draw(2, HIDDEN), states={"state_0_t": np.array([[4], [5]])})
-    shapes = {name: (one.exact.shape, one.steps) for name, one in expected.items()}
+    shapes = {name: (value.exact.shape, value.steps) for name, value in expected.items()}
     assert shapes["logits"] == ((2, HIDDEN, CLASSES), HIDDEN)
     assert shapes["next_state_0_fast"] == ((2, HIDDEN), 1)
     counter = expected["next_state_0_t"]

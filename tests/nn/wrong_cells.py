@@ -1,4 +1,4 @@
-"""Cells that break the contract of `zoo.Cell`, each in its own way; the line to blame ends with ``# HERE``."""
+"""Cells that break the contract of `zoo.Cell`, each in another way; the faulty line ends with ``# HERE``."""
 
 from __future__ import annotations
 
@@ -49,17 +49,6 @@ class PythonsRandom(PlainCell):
         return h, (h,)
 
 
-class NoisyProjection(PlainCell):
-    name = "noisy_projection"
-
-    def project(self, x: Tensor) -> Tensor:  # HERE
-        return super().project(x) + torch.randn(())
-
-    def step(self, x: Tensor, state: zoo.State) -> Step:
-        h = torch.tanh(self.total(x, state))
-        return h, (h,)
-
-
 class Counter(PlainCell):
     name = "counter"
 
@@ -74,7 +63,7 @@ class Counter(PlainCell):
 
 
 class ResetCounter(Counter):
-    """It starts anew with each sequence, so that whole sequences always give the same."""
+    """The counter restarts with each sequence, so that whole sequences always give the same result."""
 
     name = "reset_counter"
 
@@ -87,7 +76,7 @@ class ResetCounter(Counter):
 
 
 class BufferCounter(PlainCell):
-    """Nothing follows from it; but it is written at each step."""
+    """The counter has no effect on the result, but each step writes to it."""
 
     name = "buffer_counter"
     count: Tensor
@@ -118,7 +107,7 @@ class Memory(PlainCell):
 
 
 class MeanOverTime(PlainCell):
-    """The projection leaves what it saw of all steps on the cell, where `step` finds it."""
+    """The projection stores a mean over all steps on the cell, and `step` reads it."""
 
     name = "mean_over_time"
 
@@ -133,13 +122,20 @@ class MeanOverTime(PlainCell):
 
 
 class Steps(PlainCell):
-    """What those that project wrongly have in common: a right step."""
+    """Base of the cells with a wrong projection: a correct step."""
 
     name = "steps"
 
     def step(self, x: Tensor, state: zoo.State) -> Step:
         h = torch.tanh(self.total(x, state))
         return h, (h,)
+
+
+class NoisyProjection(Steps):
+    name = "noisy_projection"
+
+    def project(self, x: Tensor) -> Tensor:  # HERE
+        return super().project(x) + torch.randn(())
 
 
 class CountsSteps(Steps):
@@ -340,62 +336,62 @@ class OtherKernel(Steps):
 WRONG: Mapping[str, tuple[type[PlainCell], str]] = {
     cell.name: (cell, text)
     for cell, text in (
-        (BareState, "step gives a tensor (7, 5) as the state; expected a tuple of 1 tensor: likely (h,) was meant"),
+        (BareState, "step gives a tensor (7, 5) as the state; expected a tuple of 1 tensor; likely (h,) was meant"),
         (LoneOutput, "step gives a tensor (7, 5); expected the output and the state: 'return h, (h,)'"),
-        (RandomMask, "step gives two answers to the same input and state; expected the same bits;"),
-        (PythonsRandom, "step gives two answers to the same input and state; expected the same bits; likely random"),
-        (NoisyProjection, "project gives two answers to the same input and state; expected the same"),
-        (Counter, "step changes the cell's 'count' from 4 to 8; expected all that changes from step"),
-        (ResetCounter, "step changes the cell's 'count' from 4 to 8; expected all that changes from"),
-        (BufferCounter, "step writes to the cell's 'count' in the mode of inference; expected"),
-        (Memory, "step gives two answers to the same input and state; expected the same bits;"),
-        (MeanOverTime, "step gives something else after another call of project; expected that x and the state alone"),
-        (CountsSteps, "project gives for 1 step of 4 something else than for all at once; expected"),
-        (LooksBack, "project gives for 1 step of 4 something else than for all at once; expected"),
-        (LooksAhead, "project gives for 1 step of 4 something else than for all at once; expected"),
+        (RandomMask, "step gives two results for the same input and state; expected the same bits;"),
+        (PythonsRandom, "step gives two results for the same input and state; expected the same bits; likely random"),
+        (NoisyProjection, "project gives two results for the same input and state; expected the same"),
+        (Counter, "step changes the cell's 'count' from 4 to 8; expected every value that changes"),
+        (ResetCounter, "step changes the cell's 'count' from 4 to 8; expected every value that"),
+        (BufferCounter, "step writes to the cell's 'count' in inference mode; expected"),
+        (Memory, "step gives two results for the same input and state; expected the same bits;"),
+        (MeanOverTime, "step gives another result after another call of project; expected it to depend on x and"),
+        (CountsSteps, "project gives another result for 1 step of 4 than for all at once; expected"),
+        (LooksBack, "project gives another result for 1 step of 4 than for all at once; expected"),
+        (LooksAhead, "project gives another result for 1 step of 4 than for all at once; expected"),
         (Squeezed, "project gives a tensor (7, 5) for 1 step of a batch of 7; expected (1, 7, any)"),
-        (InPlaceInput, "step changes its input in place; expected it as it was"),
-        (InPlaceProjection, "project changes its input in place; expected it as it was"),
-        (InPlaceState, "step changes its state 0 in place; expected it as it was"),
+        (InPlaceInput, "step changes its input in place; expected no change"),
+        (InPlaceProjection, "project changes its input in place; expected no change"),
+        (InPlaceState, "step changes its state 0 in place; expected no change"),
         (ExtraState, "step gives a state of 2 tensors; expected 1 tensor, as state_sizes has"),
         (GrowingState, "step gives a tensor (7, 10) as state 0 of a batch of 7; expected (7, 5):"),
         (BroadcastState, "step gives a tensor (1, 5) as state 0 of a batch of 7; expected (7, 5)"),
-        (BatchMean, "step gives for a sequence alone something else than in a batch of 7; expected each row by itself"),
-        (BatchNorm, "project gives for"),
-        (BatchSizedStart, "initial_state starts each sequence, or each size of a batch, with another state; expected"),
-        (UnequalStart, "initial_state starts each sequence, or each size of a batch, with another state; expected"),
+        (BatchMean, "step gives another result for a sequence alone than in a batch of 7; expected independent rows"),
+        (BatchNorm, "project gives another result for"),
+        (BatchSizedStart, "initial_state gives other values for another sequence or another batch size; expected"),
+        (UnequalStart, "initial_state gives other values for another sequence or another batch size; expected"),
         (OneRow, "initial_state gives a tensor (1, 5) as state 0 of a batch of 7; expected (7, 5)"),
         (Float32Constant, "step fails in float64, in which every proof is made: RuntimeError: "),
         (Float32Start, "initial_state gives state 0 as float32 in float64, in which every proof is"),
         (PlainTensor, "step fails in float64, in which every proof is made: RuntimeError: "),
-        (Through32, "step gives for a sequence alone something else than in a batch of 7; expected each row by itself"),
+        (Through32, "step gives another result for a sequence alone than in a batch of 7; expected independent rows"),
         (WrongWidth, "step gives a tensor (7, 4) as the output of a batch of 7; expected (7, 5):"),
         (OtherState, "step gives state 0 as float64; expected float32, as x has it"),
         (OtherOutput, "step gives the output as int64; expected float32, as x has it"),
         (Lost, "step fails: KeyError: 'a mistake'"),
-        (OtherKernel, "kernel names another network than the cell's own step computes; expected the same numbers"),
+        (OtherKernel, "kernel computes a different network than the cell's own step; expected the same numbers"),
     )
 }  # fmt: skip
-"""By name: the cell, and how the line about it begins after its name."""
+"""By name: the cell, and the beginning of the message after the cell's name."""
 
 MISTAKES = {
     "random_mask": "draw them in training only ('if self.training')",
-    "counter": "likely a counter, which a graph cannot keep on the cell",
-    "mean_over_time": "likely something that project leaves on the cell: put it into what project gives",
-    "counts_steps": "likely it counts the steps (a division by len(x), say), and a stream has any number of them",
-    "looks_back": "likely it looks at earlier steps: what has to be remembered belongs into the state",
-    "looks_ahead": "likely it looks at later steps, or at all of them (a mean over time, say)",
+    "counter": "likely a counter, which a graph cannot keep",
+    "mean_over_time": "likely a value that project stores on the cell: return it from project",
+    "counts_steps": "likely it counts the steps (as in a division by len(x)), and a stream has any number of them",
+    "looks_back": "likely it reads earlier steps: put what must be remembered into the state",
+    "looks_ahead": "likely it reads later steps, or all of them (as in a mean over time)",
     "batch_mean": "likely a mean, a norm, a softmax or a branch over the whole batch",
     "float32_constant": "register it as a buffer, or make it with x.dtype or x.new_zeros",
     "float32_start": "register it as a buffer, or make it with x.dtype or x.new_zeros",
     "plain_tensor": "register it as a buffer, or make it with x.dtype or x.new_zeros",
     "through_32": "likely it computes in float32, whatever x is",
 }
-"""By name, the likely mistake that the line names."""
+"""By name, the likely mistake in the message."""
 
 
 class DrawnMask(PlainCell):
-    """A mask that is drawn anew whenever a cell is made, and stands in no state_dict."""
+    """A mask that is drawn in the constructor and is not in the state_dict."""
 
     name = "drawn_mask"
 
@@ -409,7 +405,7 @@ class DrawnMask(PlainCell):
 
 
 class LooksAtNumbers(Steps):
-    """Right, and yet cannot be made on the device ``meta``: it takes a number out of a tensor, and mixes devices."""
+    """Correct, but cannot be created on the device ``meta``: it calls ``.item()`` and mixes devices."""
 
     name = "looks_at_numbers"
 
@@ -426,7 +422,7 @@ def _table(size: int) -> Tensor:
 
 
 class Caches(Steps):
-    """Right, and has a table that is made once a process."""
+    """Correct, with a table that is created once in a process."""
 
     name = "caches"
     table: Tensor

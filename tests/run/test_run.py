@@ -29,7 +29,8 @@ from zoo.plots.curves import plot_curves
 from zoo.plugins.registry import load_registry
 from zoo.run.model_card import write_card
 from zoo.run.run import Run, next_run, runs_named
-from zoo.training.engine import EpochRecord, evaluate
+from zoo.training.engine import evaluate
+from zoo.training.progress import EpochRecord
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What tests build from: every kind of cell, and stacks of them."""
+"""Builders for tests: every kind of cell, and stacks of cells."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from zoo_rnn import RNNCell
 
 @dataclass(frozen=True)
 class CellKind:
-    """A cell with the options that change its equations."""
+    """A cell with the options that select its equations."""
 
     cell: type[zoo.Cell]
     options: Mapping[str, object] = field(default_factory=dict)
@@ -35,7 +35,7 @@ KINDS: Mapping[str, CellKind] = {
     "gru_after": CellKind(GRUCell, {"reset": "after"}),
     "gru_before": CellKind(GRUCell, {"reset": "before"}, has_kernel=False),
 }
-"""The five kinds of built-in cell, under the names that `tests.support.reference` has for them."""
+"""The five kinds of built-in cell, by the names of `tests.support.reference`."""
 
 ALL_KINDS: Mapping[str, CellKind] = {
     **KINDS,
@@ -47,22 +47,21 @@ DIRECTIONS: tuple[zoo.Direction, ...] = ("forward", "reverse", "bidirectional")
 
 
 def covering(*dimensions: Iterable[object]) -> list[tuple[object, ...]]:
-    """Few rows in which every two values of different dimensions occur together."""
+    """Return a small set of rows in which every pair of values of different dimensions occurs."""
     values = [list(dimension) for dimension in dimensions]
-    return [
-        tuple(values[place][number] for place, number in enumerate(row)) for row in cover([len(one) for one in values])
-    ]
+    rows = cover([len(dimension) for dimension in values])
+    return [tuple(values[index][number] for index, number in enumerate(row)) for row in rows]
 
 
 @cache
 def layer_type(cell: type[zoo.Cell]) -> type[zoo.Layer]:
-    """The layer of a cell whose direction the spec chooses."""
+    """Return the layer class of a cell, with the direction from the config."""
     return type("DirectedLayer", (zoo.Layer,), {"name": cell.name, "cell": cell})
 
 
 @cache
 def config_type(cell: type[zoo.Cell]) -> type[DirectedStackConfig]:
-    """The options of a stack and of its cell, in one class."""
+    """Return the class of options of a stack and of its cell together."""
     bases = cast("tuple[type[DirectedStackConfig], ...]", (DirectedStackConfig, cell.Config))
     return create_model(f"{cell.__name__}Config", __base__=bases)
 
@@ -70,7 +69,12 @@ def config_type(cell: type[zoo.Cell]) -> type[DirectedStackConfig]:
 def make_stack(
     kind: str, *, input_size: int = 3, seed: int = 0, dtype: torch.dtype = torch.float64, **options: object
 ) -> zoo.Stack:
-    """A stack of one of `ALL_KINDS`, weights drawn from ``seed``; ``options`` are those of a spec's architecture."""
+    """Create a stack of one of `ALL_KINDS`.
+
+    Args:
+        seed: of the weights.
+        options: options of a spec's architecture.
+    """
     cell = ALL_KINDS[kind].cell
     config = config_type(cell).model_validate({"hidden_size": 5, **ALL_KINDS[kind].options, **options})
     torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""The command line, run in the process of the test."""
+"""The command line, run in the process of a test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo.cli.main import main
 
 
 class Outcome(NamedTuple):
-    """What a command left behind."""
+    """Exit code and output of a command."""
 
     exit_code: int
     stdout: str
@@ -23,7 +23,7 @@ class Outcome(NamedTuple):
 def run_zoo(*arguments: object) -> Outcome:
     """Run ``zoo ARGUMENTS…`` as a shell would, except that neither stream is a terminal.
 
-    An exception other than the process's own exit (as ``--debug`` lets through) goes on to the caller.
+    Exceptions other than SystemExit, which ``--debug`` lets through, propagate to the caller.
     """
     stdout, stderr = StringIO(), StringIO()
     with patch.object(sys, "argv", ["zoo", *map(str, arguments)]), redirect_stdout(stdout), redirect_stderr(stderr):

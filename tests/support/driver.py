@@ -1,11 +1,11 @@
-"""Runs ``zoo`` in a process of its own, to which something happens at an exact moment.
+"""``zoo`` in a process of its own, which receives a signal at an exact moment.
 
     python -m tests.support.driver EVENT FUNCTION COUNT zoo's arguments
 
-Once FUNCTION (``package.module:name`` or ``…:Class.name``) has returned for the COUNT-th time, the process gets the
-signal EVENT. Where EVENT is ``wait`` it writes the file ``waiting-RANK`` and stands still until SIGTERM comes from
-outside. Environment: CHECKPOINTS says where the engine is to write one (``step``, ``epoch`` or ``never``), ONLY_RANK to
-which process of a group alone the event happens.
+After the COUNT-th call of FUNCTION (``package.module:name`` or ``…:Class.name``) the process sends itself the signal
+EVENT. If EVENT is ``wait``, it writes the file ``waiting-RANK`` and waits for a SIGTERM from outside. Environment:
+CHECKPOINTS is the point at which the engine writes checkpoints (``step``, ``epoch`` or ``never``); ONLY_RANK restricts
+the event to one process of a group.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ STEP = "zoo.training.engine:Engine._step"
 
 
 def command(event: str, function: str, count: int, *arguments: object) -> list[str]:
-    """What starts such a process, after the path of Python."""
+    """Return the arguments of Python that start the process."""
     return ["-m", "tests.support.driver", event, function, str(count), *map(str, arguments)]
 
 
 def environment(checkpoints: str, **more: str) -> dict[str, str]:
-    """The environment that such a process needs."""
+    """Return the environment of the process."""
     return {**os.environ, "PYTHONPATH": str(ROOT), "CHECKPOINTS": checkpoints, **more}
 
 
-def happen(event: str) -> None:
+def trigger(event: str) -> None:
+    """Send the signal to this process, or wait for one, unless ONLY_RANK excludes the process."""
     rank = os.environ.get("RANK", "0")
     if os.environ.get("ONLY_RANK", rank) != rank:
         return
@@ -44,11 +45,12 @@ def happen(event: str) -> None:
         return
     handler = signal.getsignal(signal.SIGTERM)
     Path(f"waiting-{rank}").touch()
-    while signal.getsignal(signal.SIGTERM) is handler:  # the engine puts the old handler back when a signal has come
+    while signal.getsignal(signal.SIGTERM) is handler:  # the engine restores the handler on a signal
         time.sleep(0.01)
 
 
-def arrange(event: str, function: str, count: int) -> None:
+def trigger_after(event: str, function: str, count: int) -> None:
+    """Replace a function by one that triggers the event after its ``count``-th call."""
     module, _, path = function.partition(":")
     owner: Any = import_module(module)
     *parents, name = path.split(".")
@@ -61,7 +63,7 @@ def arrange(event: str, function: str, count: int) -> None:
         result = original(*args, **options)
         calls += 1
         if calls == count:
-            happen(event)
+            trigger(event)
         return result
 
     setattr(owner, name, counted)
@@ -72,6 +74,6 @@ if __name__ == "__main__":
     checkpoints = os.environ["CHECKPOINTS"]
     engine.CHECKPOINT_SECONDS = often if checkpoints == "step" else never
     engine.EPOCH_CHECKPOINT_SECONDS = often if checkpoints == "epoch" else never
-    arrange(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    trigger_after(sys.argv[1], sys.argv[2], int(sys.argv[3]))
     sys.argv[1:] = sys.argv[4:]
     main()

@@ -1,4 +1,4 @@
-"""Files for `zoo.runtime`: what ``zoo export`` writes, of models that need no training; and other people's."""
+"""Files for tests of `zoo.runtime`: exports of untrained models, and files from other tools."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def write_verified(
     sample: zoo.Split | None = None,
     **options: Any,
 ) -> Path:
-    """Export a model of `tests.support.models.make_model` with all that the loader asks for.
+    """Export a model of `tests.support.models.make_model` with all the metadata that the loader requires.
 
     Args:
-        signature: what the model's sequences are; numbers and `LABELS` when None.
-        sample: what the golden input is taken from.
-        options: those of `zoo.ExportOptions`.
+        signature: signature of the model's data; numbers and `LABELS` when None.
+        sample: data from which the golden input is taken.
+        options: options of `zoo.ExportOptions`.
     """
     chosen = zoo.ExportOptions(**options)
     signature = signature or zoo.Signature(features=FEATURES, labels=LABELS, by_step=model.by_step)
@@ -41,7 +41,7 @@ def write_verified(
 
 
 def rewrite(path: Path, file: ModelProto) -> Path:
-    """Write a file that onnx has changed, with a new seal."""
+    """Write a modified file with a new seal."""
     kept = [entry for entry in file.metadata_props if entry.key != "sha256"]
     del file.metadata_props[:]
     file.metadata_props.extend(kept)
@@ -50,11 +50,11 @@ def rewrite(path: Path, file: ModelProto) -> Path:
 
 
 def counting_file(path: Path, initial: object = 0, dtype: str = "int64") -> Path:
-    """A file with a state that is a number of steps: y = the sum of x (batch, time, 2) + the steps before it.
+    """Write a file whose state counts the steps: y = the sum of x (batch, time, 2) + the number of steps before it.
 
     Args:
-        initial: what the metadata say that the state starts with.
-        dtype: what the metadata say that its type is.
+        initial: initial value of the state in the metadata.
+        dtype: dtype of the state in the metadata.
     """
     infos = [
         helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", "time", 2]),
@@ -83,7 +83,7 @@ def counting_file(path: Path, initial: object = 0, dtype: str = "int64") -> Path
 
 
 def foreign_file(path: Path, operator: str = "Relu", domain: str = "") -> Path:
-    """A good file of somebody else's: y = an operator of x (batch, time, 8)."""
+    """Write a valid file that is no export of this project: y = an operator of x (batch, time, 8)."""
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", "time", 8]) for name in "xy"]
     graph = helper.make_graph([helper.make_node(operator, ["x"], ["y"], domain=domain)], "g", values[:1], values[1:])
     opsets = [helper.make_opsetid(name, version) for name, version in {"": 20, domain: 1 if domain else 20}.items()]

@@ -1,4 +1,4 @@
-"""Cases, problems for them, what a stack makes of a problem, and when two such results are equal."""
+"""Comparison of two implementations of a stack: cases, inputs for them, results, and the tolerance."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.support.builders import DIRECTIONS, KINDS, make_stack
 TIME, BATCH, INPUT, HIDDEN = 7, 4, 3, 5
 
 Results = Mapping[str, Tensor]
-"""What a run gives, by name: outputs, final states, gradients."""
+"""Results of a run by name: outputs, final states, gradients."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One of the architectures under test."""
+    """Architecture under test."""
 
     kind: str
     direction: zoo.Direction
@@ -29,7 +29,7 @@ class Case:
     bias: bool
 
     def stack(self, implementation: str, dropout: float = 0.0) -> zoo.Stack:
-        """Equal seeds give equal weights, whatever the implementation."""
+        """Create the stack, with the same weights for each implementation."""
         return make_stack(
             self.kind,
             input_size=INPUT,
@@ -43,7 +43,7 @@ class Case:
 
     @property
     def operations(self) -> int:
-        """Roundings on the longest way of a value through the stack and of its gradient back; see `assert_close`."""
+        """Roundings on the longest path of a value through the stack and of its gradient back; see `assert_close`."""
         halves = 2 if self.direction == "bidirectional" else 1
         products = max(INPUT, halves * HIDDEN) + HIDDEN
         return 2 * self.layers * TIME * (products + BATCH)
@@ -57,28 +57,28 @@ FUSED_CASES = [case for case in CASES if KINDS[case.kind].has_kernel]
 
 
 def assert_close(actual: Results, expected: Results, case: Case) -> None:
-    """Equal up to rounding: for each tensor, |actual - expected| <= eps64 * operations * scale.
+    """Assert equality up to rounding: for each tensor, |actual - expected| <= eps64 * operations * scale.
 
-    The rule is the first-order bound of rounding analysis (Higham 2002, Accuracy and Stability of Numerical
-    Algorithms, sections 3.1 and 3.5): a sum of n products is off by at most n * u times the sum of their magnitudes,
-    u = eps / 2, so two correct programs differ by at most n * eps times it. ``operations`` counts n along the longest
-    way: the two products of each step and the batch that a weight's gradient is summed over, times all steps of all
-    layers, once forward and once back. Errors of earlier steps add up without growing, because the weights,
-    U(-1/sqrt(hidden), 1/sqrt(hidden)), and the gates' slopes keep one step's gain about 1 or below. ``scale``, the
-    largest magnitude in the expected tensor, stands for the sum of magnitudes.
+    The rule is the first-order bound of rounding analysis (Higham 2002, Accuracy and Stability of Numerical Algorithms,
+    sections 3.1 and 3.5): the error of a sum of n products is at most n * u times the sum of their magnitudes, u = eps
+    / 2, so two correct programs differ by at most n * eps times it. ``operations`` counts n along the longest path: the
+    two products of each step and the batch that a weight's gradient is summed over, times all steps of all layers, once
+    forward and once back. Errors of earlier steps add up without growing, because the weights, U(-1/sqrt(hidden),
+    1/sqrt(hidden)), and the gates' slopes keep one step's gain about 1 or below. ``scale``, the largest magnitude in
+    the expected tensor, stands for the sum of magnitudes.
     """
     assert actual.keys() == expected.keys()
-    for name, wanted in expected.items():
-        assert actual[name].shape == wanted.shape, name
-        scale = float(wanted.abs().max())
-        error = float((actual[name] - wanted).abs().max())
+    for name, value in expected.items():
+        assert actual[name].shape == value.shape, name
+        scale = float(value.abs().max())
+        error = float((actual[name] - value).abs().max())
         limit = torch.finfo(torch.float64).eps * case.operations * scale
-        assert error <= limit, f"{name} is off by {error:.3g}, over the limit of {limit:.3g}"  # NaN fails too
+        assert error <= limit, f"{name}: error {error:.3g}, expected at most {limit:.3g}"  # NaN fails too
 
 
 @dataclass(frozen=True)
 class Problem:
-    """An input, the initial states, and weights of the loss, which is a sum over outputs and final states."""
+    """Input, initial states, and weights of a loss that is a weighted sum of outputs and final states."""
 
     x: Tensor
     states: list[list[zoo.State]]
@@ -109,7 +109,7 @@ class Problem:
         )
 
     def alone(self, index: int) -> Problem:
-        """One of the sequences, cut to its length, in a batch of its own."""
+        """Return one of the sequences, cut to its length, as a batch of one."""
         assert self.lengths is not None
         length, row = int(self.lengths[index]), slice(index, index + 1)
 
@@ -122,6 +122,7 @@ class Problem:
 
 
 def named_states(states: list[list[zoo.State]]) -> dict[str, Tensor]:
+    """Return the states by layer, direction and part."""
     return {
         f"state {layer} {half} {part}": tensor
         for layer, halves in enumerate(states)
@@ -131,14 +132,14 @@ def named_states(states: list[list[zoo.State]]) -> dict[str, Tensor]:
 
 
 def run(stack: zoo.Stack, problem: Problem) -> Results:
-    """Outputs and final states, without gradients."""
+    """Return outputs and final states, without gradients."""
     with torch.no_grad():
         outputs, _, finals = stack(problem.x, problem.lengths, problem.states)
     return {"outputs": outputs, **named_states(finals)}
 
 
 def gradients(stack: zoo.Stack, problem: Problem) -> Results:
-    """The loss's gradients by the input, by the initial states and by every parameter."""
+    """Return the gradients of the loss with respect to the input, the initial states and every parameter."""
     x = problem.x.clone().requires_grad_()
     states = [[tuple(part.clone().requires_grad_() for part in state) for state in layer] for layer in problem.states]
     outputs, _, finals = stack(x, problem.lengths, states)

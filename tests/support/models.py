@@ -1,4 +1,4 @@
-"""Whole models for tests of the export and its proof: a stack between a normaliser and a head."""
+"""Complete models for tests of the export and its proof: a stack between a normaliser and a head."""
 
 from __future__ import annotations
 
@@ -28,15 +28,16 @@ def make_model(
     takes_lengths: bool = False,
     **options: object,
 ) -> zoo.Model:
-    """A float32 model of one of `ALL_KINDS` with weights drawn from ``seed``, ready for inference.
+    """Create a float32 model of one of `ALL_KINDS` in evaluation mode.
 
     Args:
-        recurrent_gain: what the recurrent weights are multiplied with; the more, the nearer to chaos.
-        encoder: a normaliser of `draw`'s grey values when None.
-        options: those of a spec's architecture; without ``pooling`` it is ``last``, and None scores each step.
+        seed: of the weights.
+        recurrent_gain: factor of the recurrent weights; a larger one brings the model nearer to chaos.
+        encoder: by default a normaliser for the grey values of `draw`.
+        options: options of a spec's architecture; ``pooling`` is ``last`` by default, and None scores each step.
     """
     if encoder is None:
-        # Grey values from 0 to 16 and what their mean and deviation may be, a bit different for each feature.
+        # Plausible means and deviations of grey values from 0 to 16, slightly different for each feature.
         places = torch.arange(FEATURES)
         means, deviations = 4.5 + 0.125 * places, 5.5 + 0.25 * places
         encoder = zoo.Normaliser(zoo.Scale(tuple(means.tolist()), tuple(deviations.tolist())))
@@ -51,7 +52,7 @@ def make_model(
 
 
 def model_of(cell: type[zoo.Cell], *, takes_lengths: bool = False, **options: object) -> zoo.Model:
-    """A float32 model of any cell, ready for inference; ``options`` are those of a spec's architecture."""
+    """Create a float32 model of any cell in evaluation mode; ``options`` are those of a spec's architecture."""
     config = config_type(cell).model_validate({"hidden_size": 5, **options})
     stack = zoo.Stack(layer_type(cell), FEATURES, config)
     encoder, head = (
@@ -62,13 +63,13 @@ def model_of(cell: type[zoo.Cell], *, takes_lengths: bool = False, **options: ob
 
 
 def draw(batch: int, time: int, seed: int = 0) -> NDArray[np.float32]:
-    """Grey values (batch, time, FEATURES)."""
+    """Draw grey values (batch, time, FEATURES)."""
     generator = np.random.default_rng(seed)
     return generator.uniform(0, 16, (batch, time, FEATURES)).astype(np.float32)
 
 
 def sequences(x: NDArray[Any], lengths: Sequence[int] | None = None) -> zoo.Split:
-    """Data without answers."""
+    """Return a split with inputs and meaningless targets."""
     return zoo.Split(torch.from_numpy(x), torch.zeros(len(x)), None if lengths is None else torch.tensor(lengths))
 
 

@@ -1,4 +1,4 @@
-"""Cells that nobody would publish, each with something in its step that a lowering could get wrong."""
+"""Artificial cells, each with an unusual step that a lowering could translate wrongly."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import zoo
 
 
 class OddCell(zoo.Cell):
-    """What the others have in common: two states, h and c, as wide as the output, and a projection to four widths."""
+    """Base of these cells: two states h and c, as wide as the output, and a projection to four times that width."""
 
     def __init__(self, input_size: int, config: zoo.CellConfig) -> None:
         hidden = config.hidden_size
@@ -25,7 +25,7 @@ class OddCell(zoo.Cell):
 
 
 class InputTwice(OddCell):
-    """The input is added to the product, and read once more."""
+    """The input is added to the product and also read separately."""
 
     name = "input_twice"
 
@@ -37,7 +37,7 @@ class InputTwice(OddCell):
 
 
 class ProductTwice(OddCell):
-    """The product is split into gates, and read whole as well."""
+    """The product is split into gates and also read as a whole."""
 
     name = "product_twice"
 
@@ -50,7 +50,7 @@ class ProductTwice(OddCell):
 
 
 class Swap(OddCell):
-    """Each state becomes the other one, untouched; the output is neither."""
+    """One state becomes the other unchanged, and the output is neither of them."""
 
     name = "swap"
 
@@ -61,7 +61,7 @@ class Swap(OddCell):
 
 
 class Echo(OddCell):
-    """The output is a state as it came in: one step late."""
+    """The output is the state before the step, so that it is one step late."""
 
     name = "echo"
 
@@ -71,7 +71,7 @@ class Echo(OddCell):
 
 
 class Stateless(OddCell):
-    """The output is a part of the input, and the states stay what they are."""
+    """The output is a part of the input; the states never change."""
 
     name = "stateless"
 
@@ -80,7 +80,7 @@ class Stateless(OddCell):
 
 
 class UnevenGates(OddCell):
-    """Gates of different widths, a weight that is cut by hand, and a broadcast of a narrow part."""
+    """Gates of different widths, a slice of a weight, and a broadcast of a narrow gate."""
 
     name = "uneven_gates"
 
@@ -94,7 +94,7 @@ class UnevenGates(OddCell):
 
 
 class NoBias(OddCell):
-    """A product without a bias, scaled before it is added."""
+    """Products without a bias, scaled before the addition."""
 
     name = "no_bias"
 
@@ -107,7 +107,7 @@ class NoBias(OddCell):
 
 
 class Constant(OddCell):
-    """A table that is no parameter, weights made of weights, and a product of the gates with themselves."""
+    """A table that is no parameter, weights computed from weights, and a product of two gates."""
 
     name = "constant"
     decay: Tensor
@@ -127,7 +127,7 @@ class Constant(OddCell):
 
 
 class ConstantProduct(OddCell):
-    """A product of weights alone, of one row, is added to every sequence's input."""
+    """A product of parameters only, with one row, is added to the input of every sequence."""
 
     name = "constant_product"
 
@@ -146,4 +146,4 @@ ODD_CELLS: Mapping[str, type[zoo.Cell]] = {
     cell.name: cell
     for cell in (InputTwice, ProductTwice, Swap, Echo, Stateless, UnevenGates, NoBias, Constant, ConstantProduct)
 }
-"""By name."""
+"""The cells by name."""

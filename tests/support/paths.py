@@ -1,4 +1,4 @@
-"""Where things stand in the checkout, for tests of every room."""
+"""Paths in the checkout."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SPECS = ROOT / "specs"
 DATA = ROOT.parent / "shared" / "data"
-"""Real data sets, where a machine has them beside the checkout; the tests that read them are skipped elsewhere."""
+"""Real data sets beside the checkout, if the machine has them; otherwise the tests that read them are skipped."""

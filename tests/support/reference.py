@@ -1,8 +1,8 @@
 """Recurrent networks in NumPy float64, written from the equations: the independent reference of the tests.
 
 It shares no code and no technique with the package: one sequence at a time, one gate at a time, each gate with its own
-matrices; a padded sequence is cut to its length and a reversed one is turned around before it is read. Neither torch
-nor zoo is imported.
+matrices; a padded sequence is cut to its length, and a sequence for the reverse direction is reversed before it is
+read. Neither torch nor zoo is imported.
 
 Sources:
 
@@ -12,8 +12,8 @@ Sources:
 - GRU, reset after: the documentation of torch.nn.GRU.
 - GRU, reset before: Cho et al. 2014 (arXiv:1406.1078), equations 5 to 8, with a bias for each product.
 
-All functions also take complex arrays, so that a directional derivative comes exact to rounding from one run with the
-complex step: d f(a + t v) / dt at t = 0 is Im f(a + i h v) / h (Squire and Trapp 1998, SIAM Review 40).
+All functions also take complex arrays, so that one run with a complex step gives a directional derivative exact to
+rounding: d f(a + t v) / dt at t = 0 is Im f(a + i h v) / h (Squire and Trapp 1998, SIAM Review 40).
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 State = tuple[Array, ...]
 Parameters = Mapping[str, Array]
-"""One cell's parameters by name: ``x2h.weight`` (gates * hidden, input), ``h2h.weight`` (gates * hidden, hidden) and,
+"""Parameters of one cell by name: ``x2h.weight`` (gates * hidden, input), ``h2h.weight`` (gates * hidden, hidden) and,
 where the cell has them, ``x2h.bias`` and ``h2h.bias`` (gates * hidden,)."""
 
 
 @dataclass(frozen=True)
 class Gate:
-    """One gate's own parameters: w (hidden, input), u (hidden, hidden), b and c (hidden,)."""
+    """Parameters of one gate: w (hidden, input), u (hidden, hidden), b and c (hidden,)."""
 
     w: Array
     u: Array
@@ -120,7 +120,7 @@ REVERSED: Mapping[str, tuple[bool, ...]] = {
 
 
 def split_gates(parameters: Parameters, gate_order: str) -> Gates:
-    """Cut the stacked parameters into each gate's own."""
+    """Split the stacked parameters into those of each gate."""
     hidden = parameters["h2h.weight"].shape[1]
     no_bias = np.zeros(len(gate_order) * hidden)
     gates = {}
@@ -136,7 +136,7 @@ def split_gates(parameters: Parameters, gate_order: str) -> Gates:
 
 
 def run_sequence(step: Step, gates: Gates, x: Array, state: State) -> tuple[Array, State]:
-    """x (time, input) and a state of (hidden,) each -> outputs (time, hidden) and the final state."""
+    """Return outputs (time, hidden) and the final state for x (time, input) and a state of (hidden,) each."""
     outputs = []
     for row in x:
         state = step(gates, row, state)
@@ -147,7 +147,11 @@ def run_sequence(step: Step, gates: Gates, x: Array, state: State) -> tuple[Arra
 def run_direction(
     kind: str, parameters: Parameters, x: Array, lengths: Sequence[int], states: State | None, *, reverse: bool
 ) -> tuple[Array, State]:
-    """x (time, batch, input) -> outputs (time, batch, hidden), zero beyond each length, final state (batch, hidden)."""
+    """Run one direction of a layer over x (time, batch, input).
+
+    Returns:
+        Outputs (time, batch, hidden), zero beyond each length, and the final state, (batch, hidden) each.
+    """
     time, batch, _ = x.shape
     hidden = parameters["h2h.weight"].shape[1]
     gates = split_gates(parameters, KINDS[kind].gate_order)
@@ -172,19 +176,19 @@ def run_stack(
     lengths: Sequence[int] | None = None,
     states: Sequence[Sequence[State]] | None = None,
 ) -> tuple[Array, list[list[State]]]:
-    """Run layers on top of each other.
+    """Run a stack of layers.
 
     Args:
         kind: a key of `KINDS`.
         direction: a key of `REVERSED`.
-        layers: each layer's cells' parameters, forward before reverse.
+        layers: parameters of each layer's cells, forward before reverse.
         x: (time, batch, input).
-        lengths: valid steps of each sequence; None where all are full.
-        states: for each layer and direction the initial state, (batch, hidden) each; zeros when None.
+        lengths: valid steps of each sequence; None if all sequences are full.
+        states: initial state of each layer and direction, (batch, hidden) each; zeros when None.
 
     Returns:
-        Outputs (time, batch, directions * hidden), zero beyond each length, and for each layer and direction the final
-        state, (batch, hidden) each.
+        Outputs (time, batch, directions * hidden), zero beyond each length, and the final state of each layer and
+        direction, (batch, hidden) each.
     """
     time, batch, _ = x.shape
     finals = []

@@ -9,12 +9,12 @@ from tests.support.paths import SPECS
 
 
 def build_run(folder: Path, architecture: str, *settings: str) -> Path:
-    """Train a small network on the digits for two epochs: enough for weights that are nobody's first draw.
+    """Train a small network on the digits for two epochs, enough for weights that differ clearly from initial ones.
 
     Args:
-        folder: where to put the run, under the architecture's name.
-        architecture: the spec to start from.
-        settings: further changes, each as ``--set`` takes it.
+        folder: parent folder of the run, which has the name of the architecture.
+        architecture: name of the spec.
+        settings: further arguments of ``--set``.
     """
     run = folder / architecture
     small = ("architecture.hidden_size=12", "training.epochs=2", *settings)
@@ -25,7 +25,7 @@ def build_run(folder: Path, architecture: str, *settings: str) -> Path:
 
 
 def build_exported_run(folder: Path, architecture: str, *settings: str, lowering: str = "auto") -> Path:
-    """The same, exported and proven on the CPU."""
+    """Train a small network as `build_run` does, then export it and prove it on the CPU."""
     run = build_run(folder, architecture, *settings)
     outcome = run_zoo("export", run, "--onnx", "--provider", "cpu", "--lowering", lowering)
     assert outcome.exit_code == 0, outcome.stderr

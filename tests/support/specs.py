@@ -1,4 +1,4 @@
-"""Specs that tests read, and the reader of the installed plugins."""
+"""Specs for tests, and their reader with the installed plugins."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ SMALLEST = "data: {name: digits}\narchitecture: {name: gru, hidden_size: 8}\ntas
 
 @cache
 def reader() -> SpecReader:
-    """Reads specs with the options of the installed plugins."""
+    """Return a reader of specs with the options of the installed plugins."""
     return SpecReader.of(load_registry())
 
 
 def fields(text: str) -> dict[str, Any]:
-    """The fields of a spec, unchecked."""
+    """Return the fields of a spec without validation."""
     value = parse(text, "s.yaml").value
     assert isinstance(value, dict)
     return value

@@ -1,4 +1,4 @@
-"""Small trainings on the digits, without a spec and without a command."""
+"""Small trainings on the digits, without a spec or a command."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def classification() -> zoo.Task:
 
 
 def rows(split: zoo.Split, count: int) -> zoo.Split:
-    """The first ones of a split."""
+    """Return the first rows of a split."""
     return zoo.Split(split.x[:count], split.y[:count])
 
 
 class Recorder:
-    """Notes what an engine tells."""
+    """Listener that records the reports of an engine."""
 
     def __init__(self) -> None:
         self.steps: list[tuple[int, int, float]] = []
-        """Epoch, step and loss of each look."""
+        """Epoch, step and loss of each report."""
         self.records: list[zoo.EpochRecord] = []
 
     def step(self, epoch: int, step: int, loss: float) -> None:
@@ -56,10 +56,10 @@ def make_engine(
     after_epoch: Callable[[zoo.EpochRecord], None] = lambda _: None,
     **training: object,
 ) -> Engine:
-    """An engine that trains a GRU on 200 digits, with checkpoints in ``folder``.
+    """Create an engine that trains a model, by default a GRU on 200 digits, with checkpoints in ``folder``.
 
     Args:
-        training: the fields of a spec's ``training``.
+        training: fields of a spec's ``training``.
     """
     return Engine(
         model or make_model("gru_after", hidden_size=12),
@@ -75,5 +75,5 @@ def make_engine(
 
 
 def weights(model: zoo.Model) -> dict[str, Tensor]:
-    """A copy of all that training may change."""
+    """Return a copy of the parameters by name."""
     return {name: value.detach().clone() for name, value in model.named_parameters()}

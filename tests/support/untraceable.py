@@ -1,4 +1,4 @@
-"""Cells that run in torch and cannot become a graph, each for its own reason; the line to blame says ``# HERE``."""
+"""Cells that run in torch but cannot be traced, each for another reason; the faulty line is marked ``# HERE``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import zoo
 
 
 class PlainCell(zoo.Cell):
-    """What the others have in common: a tanh network."""
+    """Base of these cells: a tanh network without ``step``."""
 
     def __init__(self, input_size: int, config: zoo.CellConfig) -> None:
         hidden = config.hidden_size
@@ -26,13 +26,13 @@ class PlainCell(zoo.Cell):
         return projected
 
     def total(self, x: Tensor, state: zoo.State) -> Tensor:
-        """What reaches the units, (batch, hidden_size)."""
+        """Return the sum of input and recurrent term, (batch, hidden_size)."""
         total: Tensor = x + self.h2h(state[0])
         return total
 
 
 class BranchCell(PlainCell):
-    """Python decides by a value."""
+    """A Python branch on the value of a tensor."""
 
     name = "branch"
 
@@ -45,7 +45,7 @@ class BranchCell(PlainCell):
 
 
 class ItemBranchCell(PlainCell):
-    """Python decides by a number that was taken out of a tensor."""
+    """A Python branch on a number read with ``.item()``."""
 
     name = "item_branch"
 
@@ -58,7 +58,7 @@ class ItemBranchCell(PlainCell):
 
 
 class ItemRangeCell(PlainCell):
-    """A value says how often something is done."""
+    """A loop whose number of rounds is the value of a tensor."""
 
     name = "item_range"
 
@@ -70,7 +70,7 @@ class ItemRangeCell(PlainCell):
 
 
 class UntilCell(PlainCell):
-    """A solver that stops when it is near enough."""
+    """A solver that iterates until it converges."""
 
     name = "until"
 
@@ -84,7 +84,7 @@ class UntilCell(PlainCell):
 
 
 class NumpyCell(PlainCell):
-    """NumPy computes a part."""
+    """A part of the step in NumPy."""
 
     name = "numpy"
 
@@ -95,7 +95,7 @@ class NumpyCell(PlainCell):
 
 
 class NumpyProjectCell(PlainCell):
-    """NumPy computes a part of what needs no state."""
+    """A part of the projection in NumPy."""
 
     name = "numpy_project"
 
@@ -108,7 +108,7 @@ class NumpyProjectCell(PlainCell):
 
 
 class BatchLoopCell(PlainCell):
-    """One sequence after the other."""
+    """A loop over the sequences of the batch."""
 
     name = "batch_loop"
 
@@ -119,7 +119,7 @@ class BatchLoopCell(PlainCell):
 
 
 class BatchBranchCell(PlainCell):
-    """Python decides by the number of sequences, which makes a number of it."""
+    """A Python branch on ``len`` of the batch, which fixes the batch size in the graph."""
 
     name = "batch_branch"
 
@@ -132,7 +132,7 @@ class BatchBranchCell(PlainCell):
 
 
 class ShapeBranchCell(PlainCell):
-    """The same by the shape: it freezes nothing, but leaves one of the two ways out."""
+    """A Python branch on the shape, which fixes no size but leaves one branch out of the graph."""
 
     name = "shape_branch"
 
@@ -156,7 +156,7 @@ class BesselCell(PlainCell):
 
 
 class NoiseCell(PlainCell):
-    """Random numbers, in inference too."""
+    """Random numbers in inference mode."""
 
     name = "noise"
 
@@ -182,11 +182,11 @@ UNTRACEABLE: Mapping[str, type[zoo.Cell]] = {
         NoiseCell,
     )
 }
-"""By name."""
+"""The cells by name."""
 
 
-def line_to_blame(cell: type[zoo.Cell]) -> int:
-    """The number in this file of the cell's line that says ``# HERE``."""
+def marked_line(cell: type[zoo.Cell]) -> int:
+    """Return the line number, in its file, of the line of a cell that is marked ``# HERE``."""
     lines, first = inspect.getsourcelines(cell)
-    (found,) = [number for number, line in enumerate(lines, first) if line.endswith("# HERE\n")]
-    return found
+    (marked,) = [number for number, line in enumerate(lines, first) if line.endswith("# HERE\n")]
+    return marked

@@ -1,4 +1,4 @@
-"""The checkpoints of a run: the newest whole one counts, and only two are kept."""
+"""Checkpoints of a run: the newest undamaged one is loaded, and only two are kept."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def files(folder: CheckpointFolder) -> list[Path]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> CheckpointFolder:
-    """A folder with checkpoints of steps 5 and 9."""
+    """Create a folder with checkpoints of steps 5 and 9."""
     folder = CheckpointFolder(tmp_path / "run" / "checkpoint")
     save(folder, 5)
     save(folder, 9)
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> CheckpointFolder:
 
 
 def newest(folder: CheckpointFolder) -> tuple[int | None, list[str]]:
-    """The step of the newest whole checkpoint, and the warnings on the way."""
+    """Return the step of the newest undamaged checkpoint, and the warnings."""
     warnings: list[str] = []
     checkpoint = folder.newest(warnings.append)
     if checkpoint is None:
@@ -44,7 +44,7 @@ def newest(folder: CheckpointFolder) -> tuple[int | None, list[str]]:
     return checkpoint.state["step"], warnings
 
 
-def test_the_newest_counts(folder: CheckpointFolder) -> None:
+def test_the_newest_is_loaded(folder: CheckpointFolder) -> None:
     assert newest(folder) == (9, [])
 
 
@@ -61,7 +61,7 @@ def test_only_two_are_kept(folder: CheckpointFolder) -> None:
     assert [file.name for file in files(folder)] == ["step-0000000030.safetensors", "step-0000000040.safetensors"]
 
 
-def test_a_damaged_one_is_passed_over_with_one_warning(folder: CheckpointFolder) -> None:
+def test_a_damaged_one_is_skipped_with_one_warning(folder: CheckpointFolder) -> None:
     damage(files(folder)[-1])
     step, warnings = newest(folder)
     assert step == 5
@@ -70,7 +70,7 @@ def test_a_damaged_one_is_passed_over_with_one_warning(folder: CheckpointFolder)
     assert "trying the checkpoint before it" in warning
 
 
-def test_a_truncated_one_is_passed_over(folder: CheckpointFolder) -> None:
+def test_a_truncated_one_is_skipped(folder: CheckpointFolder) -> None:
     file = files(folder)[-1]
     file.write_bytes(file.read_bytes()[:-1])
     step, warnings = newest(folder)
@@ -78,28 +78,28 @@ def test_a_truncated_one_is_passed_over(folder: CheckpointFolder) -> None:
     assert len(warnings) == 1
 
 
-def test_without_a_whole_one_there_is_an_error(folder: CheckpointFolder) -> None:
+def test_without_an_undamaged_one_there_is_an_error(folder: CheckpointFolder) -> None:
     for file in files(folder):
         damage(file)
-    with pytest.raises(RunError, match="no checkpoint is whole; build again without --resume"):
+    with pytest.raises(RunError, match="all checkpoints are damaged; build again without --resume"):
         newest(folder)
 
 
-def test_there_may_be_none_yet(tmp_path: Path) -> None:
+def test_an_empty_folder_has_no_checkpoint(tmp_path: Path) -> None:
     assert newest(CheckpointFolder(tmp_path / "nothing")) == (None, [])
 
 
-def test_what_a_kill_left_half_written_does_no_harm(folder: CheckpointFolder) -> None:
+def test_an_incomplete_file_is_ignored_and_removed(folder: CheckpointFolder) -> None:
     left = folder.path / ".step-0000000011.safetensors.partial"
     left.write_bytes(b"half")
     assert newest(folder) == (9, [])
     save(folder, 12)
     assert newest(folder) == (12, [])
-    assert not left.exists()  # nothing else would ever remove it
+    assert not left.exists()  # no other code removes it
 
 
 def test_a_checkpoint_can_be_written_again(folder: CheckpointFolder) -> None:
-    """As a resumed training does with a damaged one."""
+    """A resumed training overwrites a damaged one."""
     damage(files(folder)[-1])
     save(folder, 9)
     assert newest(folder) == (9, [])

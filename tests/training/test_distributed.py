@@ -1,4 +1,4 @@
-"""Training in two processes: the same result as in one, and one voice."""
+"""Training in two processes: the same result as in one process, and output from the leader only."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ training:
   schedule: {name: one_cycle}
   clip_norm: 1.0
 """
-"""1,078 rows in batches of 359, which two processes cannot halve, and a last batch of a single row."""
+"""1,078 rows in batches of 359, which give two processes unequal parts, and a last batch of a single row."""
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def torchrun(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Two processes; what each prints goes to files under ``folder/logs``."""
+    """Start two processes, whose output goes to files under ``folder/logs``."""
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     logs = ["--log-dir", str(folder / "logs"), "--redirects", "3"]
     return subprocess.Popen(
@@ -64,14 +64,14 @@ def torchrun(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def printed(folder: Path, rank: int) -> tuple[str, str]:
-    """What a process wrote to stdout and to stderr."""
+    """Return the stdout and the stderr of a process."""
     (place,) = (folder / "logs").glob(f"*/attempt_0/{rank}")
     return (place / "stdout.log").read_text(), (place / "stderr.log").read_text()
 
 
 @pytest.fixture(scope="module")
 def two(spec: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a training in two processes; the run is in it under that name."""
+    """Train in two processes; return the folder, which holds the run as ``run``."""
     folder = tmp_path_factory.mktemp("two")
     process = torchrun(folder, "-m", "zoo", "build", str(spec), "--out", str(folder / "run"), "--device", "cpu")
     _, stderr = process.communicate()
@@ -80,21 +80,21 @@ def two(spec: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def build_alone(spec: Path, run: Path) -> Path:
-    """The same training in one process."""
+    """Train in one process."""
     outcome = run_zoo("build", spec, "--out", run, "--device", "cpu")
     assert outcome.exit_code == 0, outcome.stderr
     return run
 
 
 def results(run: Path) -> dict[str, Tensor]:
-    """The weights, and the losses of all epochs."""
+    """Return the weights, and the losses of all epochs."""
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     losses = [[record["train_loss"], record["validation"]["loss"]] for record in records]
     return {**load_sealed(run / "model.safetensors")[0], "losses": torch.tensor(losses)}
 
 
 def shuffled(seed: int) -> Callable[..., Tensor]:
-    """An engine's step that takes the rows of its batch in another order."""
+    """Return an engine's step that takes the rows of its batch in another order."""
     original, generator = Engine._step, torch.Generator().manual_seed(seed)
 
     def step(engine: Engine, wrapped: nn.Module, rows: Tensor, weight: float) -> Tensor:
@@ -104,26 +104,25 @@ def shuffled(seed: int) -> Callable[..., Tensor]:
 
 
 def mean_of_means(_: object, scores: Tensor, target: Tensor) -> Tensor:
-    """The loss of two processes that do not weigh their parts by size."""
+    """Return the loss of two processes that do not weight their parts by size."""
     parts = zip(scores.tensor_split(2), target.tensor_split(2), strict=True)
     return torch.stack([nn.functional.cross_entropy(*part) for part in parts if len(part[0])]).mean()
 
 
-def share_of_budget(found: dict[str, Tensor], expected: dict[str, Tensor], others: list[dict[str, Tensor]]) -> float:
-    """How much of its budget the worst tensor takes.
+def share_of_budget(actual: dict[str, Tensor], expected: dict[str, Tensor], others: list[dict[str, Tensor]]) -> float:
+    """Return the largest error of any tensor, relative to its budget.
 
     The budget is that of a parity proof (Monte Carlo arithmetic, Parker 1997): 8 * S + 4 * eps * scale. S is the
-    largest move of a tensor when the same training is done five times with other roundings; here they come from
-    taking the rows of each batch in another order, which changes nothing but the order in which gradients are summed,
-    just as a second process does.
+    largest change of a tensor when the same training is repeated five times with different roundings. The rows of each
+    batch in another order give them: only the order in which gradients are summed changes, as with a second process.
     """
-    assert found.keys() == expected.keys()
+    assert actual.keys() == expected.keys()
     shares = []
-    for name, wanted in expected.items():
-        assert found[name].shape == wanted.shape
-        spread = max(float((other[name] - wanted).abs().max()) for other in others)
-        budget = 8 * spread + 4 * torch.finfo(torch.float32).eps * float(wanted.abs().max())
-        shares.append(float((found[name] - wanted).abs().max()) / budget)
+    for name, value in expected.items():
+        assert actual[name].shape == value.shape
+        spread = max(float((other[name] - value).abs().max()) for other in others)
+        budget = 8 * spread + 4 * torch.finfo(torch.float32).eps * float(value.abs().max())
+        shares.append(float((actual[name] - value).abs().max()) / budget)
     return max(shares)
 
 
@@ -141,16 +140,16 @@ def test_two_processes_give_the_result_of_one(
     with monkeypatch.context() as patch:
         patch.setattr("zoo.tasks.classification.Classification.loss", mean_of_means)
         wrong = results(build_alone(spec, tmp_path / "wrong"))
-    assert share_of_budget(wrong, alone, others) > 100  # the likeliest mistake would not pass
+    assert share_of_budget(wrong, alone, others) > 100  # the most likely mistake does not pass
 
 
-def test_two_processes_leave_what_one_leaves(two: Path, spec: Path, tmp_path: Path) -> None:
+def test_two_processes_write_the_files_of_one(two: Path, spec: Path, tmp_path: Path) -> None:
     alone = build_alone(spec, tmp_path / "alone")
     assert {file.name for file in (two / "run").iterdir()} == {file.name for file in alone.iterdir()}
     assert (two / "run" / "spec.yaml").read_bytes() == (alone / "spec.yaml").read_bytes()
 
 
-def test_the_first_process_alone_speaks(two: Path) -> None:
+def test_only_the_leader_prints(two: Path) -> None:
     stdout, stderr = printed(two, 0)
     assert stdout.startswith(f"{two / 'run'}: test loss ")
     assert stdout.count("\n") == 1
@@ -163,7 +162,7 @@ def test_the_first_process_alone_speaks(two: Path) -> None:
 
 
 def pair(folder: Path, *arguments: str, checkpoints: str = "never", **more: str) -> list[Outcome]:
-    """What becomes of two processes that are started as torchrun starts them, so that both exit codes can be seen."""
+    """Run two processes with the environment of torchrun, and return the outcome of each."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -203,7 +202,7 @@ def pair(folder: Path, *arguments: str, checkpoints: str = "never", **more: str)
     ],
     ids=["a bad spec", "wrong usage", "a loss that is not finite"],
 )
-def test_both_processes_fail_alike_and_one_says_why(
+def test_both_processes_fail_alike_and_the_leader_reports_it(
     tmp_path: Path, spec: Path, settings: list[str], code: int, line: str
 ) -> None:
     (tmp_path / "taken").mkdir()
@@ -225,7 +224,7 @@ def test_a_signal_to_one_process_stops_both_at_one_step(tmp_path: Path, spec: Pa
 
 
 @pytest.mark.slow
-def test_a_signal_to_torchrun_leaves_a_checkpoint_that_two_processes_go_on_from(
+def test_two_processes_resume_from_the_checkpoint_after_a_signal_to_torchrun(
     tmp_path: Path, spec: Path, two: Path
 ) -> None:
     run = tmp_path / "run"
@@ -242,17 +241,17 @@ def test_a_signal_to_torchrun_leaves_a_checkpoint_that_two_processes_go_on_from(
 
     leader, other = pair(tmp_path, "-m", "zoo", "build", str(spec), "--out", str(run), "--device", "cpu", "--resume")
     assert (leader.exit_code, other.exit_code) == (0, 0), leader.stderr + other.stderr
-    # The same two processes with the same shares: the very same bits as without the stop.
+    # Two processes with the same shares give the same bits as without the stop.
     assert (run / "model.safetensors").read_bytes() == (two / "run" / "model.safetensors").read_bytes()
 
 
 def test_parts_cover_a_batch_and_their_weighted_means_make_its_mean() -> None:
-    """Averaged over the group, as DistributedDataParallel does."""
+    """The average over the group is that of DistributedDataParallel."""
     for size in range(1, 6):
         for count in range(1, 12):
             rows = torch.randperm(count, generator=torch.Generator().manual_seed(count))
             shares = [Group(rank, size).share(rows) for rank in range(size)]
-            assert all(len(part) for part, _ in shares)  # nobody stands aside
+            assert all(len(part) for part, _ in shares)  # every process has a row
             counted = torch.cat([part for part, weight in shares if weight])
             assert torch.equal(counted, rows)
             mean = sum(float(part.double().mean()) * weight for part, weight in shares) / size
@@ -266,7 +265,7 @@ def test_one_process_is_a_group() -> None:
     assert group.wrap(model) is model
     assert group.total(loss) is loss
     assert group.largest(3, 0) == (3, 0)
-    assert group.from_leader(lambda: "said") == "said"
+    assert group.from_leader(lambda: "result") == "result"
 
 
 COLLECTIVE = textwrap.dedent("""
@@ -289,13 +288,13 @@ COLLECTIVE = textwrap.dedent("""
 """)
 
 
-def test_what_processes_tell_each_other(tmp_path: Path) -> None:
+def test_collective_operations_of_a_group(tmp_path: Path) -> None:
     leader, other = pair(tmp_path, "-c", COLLECTIVE)
     assert leader.stdout.splitlines() == ["2 True 1 5 0", "1.5", "from 0", "refused: no"]
     assert other.stdout.splitlines() == ["2 False 1 5 0", "1.5", "from 0", "refused: no"]
 
 
-def test_fewer_gpus_than_processes_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fewer_gpus_than_processes_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "LOCAL_RANK", "1")
     monkeypatch.setitem(os.environ, "LOCAL_WORLD_SIZE", "2")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -306,6 +305,6 @@ def test_fewer_gpus_than_processes_are_named(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:99", "meta"])
-def test_a_device_that_cannot_be_used_is_named(name: str) -> None:
+def test_an_unusable_device_is_reported(name: str) -> None:
     with pytest.raises(UsageError, match=f"--device {name}: cannot be used here"):
         pick_device(name)

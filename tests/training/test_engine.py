@@ -1,4 +1,4 @@
-"""The engine: what it learns, what it keeps, when it stops, and what it says when training goes wrong."""
+"""The engine: learning, selection of the best weights, early stopping, and errors of a diverging training."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EPS = torch.finfo(torch.float32).eps
 
 
 def scripted(task: Task, monkeypatch: pytest.MonkeyPatch, **values: list[float]) -> Task:
-    """The task, whose metrics of one epoch after the other are those given."""
+    """Replace metrics of a task by given series, one value for each epoch."""
     true_metrics = task.metrics
     epochs = iter(range(1000))
 
@@ -61,7 +61,7 @@ def test_the_loss_falls(tmp_path: Path) -> None:
 def test_the_best_weights_are_those_of_the_best_epoch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metric: str, series: dict[str, list[float]], best: int
 ) -> None:
-    """Where the metric is the same, of the epoch with the lower validation loss; where that is too, of the later."""
+    """At the same metric, the epoch with the lower validation loss is better; at the same loss, the later one."""
     task = scripted(classification(), monkeypatch, **series)
     model = make_model("gru_after", hidden_size=12)
     after: list[dict[str, Tensor]] = []
@@ -75,10 +75,10 @@ def test_the_best_weights_are_those_of_the_best_epoch(
         assert equal == (epoch == best)
 
 
-def test_the_validation_part_has_no_say_where_the_training_loss_chooses(
+def test_the_validation_part_has_no_effect_if_the_training_loss_selects(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not even among epochs of the same training loss: the later one is kept, whose validation loss is higher."""
+    """Of epochs with the same training loss the later one is kept, although its validation loss is higher."""
     task = scripted(classification(), monkeypatch, loss=[1.0, 2.0, 3.0])
     losses = iter([0.5, 0.25, 0.25])
     monkeypatch.setattr(Engine, "_mean_loss", lambda _: next(losses))
@@ -91,7 +91,7 @@ def test_the_validation_part_has_no_say_where_the_training_loss_chooses(
     ("accuracy", "loss", "best"),
     [
         ([0.5, 0.4, 0.6, 0.6, 0.5, 0.9], [1.0, 1.0, 1.0, 1.5, 1.0, 1.0], [True, False, True, False, False]),
-        # At the same accuracy a lower loss is an improvement, and an equal one is none, although it is kept.
+        # At the same accuracy a lower loss is an improvement; an equal one is not, although its weights are kept.
         ([0.5, 0.5, 0.5, 0.5, 0.5, 0.5], [1.0, 0.9, 0.8, 0.8, 0.8, 0.7], [True, True, True, True, True]),
         ([0.1, 0.1, 0.1, 0.1, 0.1, 0.1], [2.0, 2.0, 2.0, 2.0, 2.0, 2.0], [True, True, True]),
     ],
@@ -106,8 +106,8 @@ def test_early_stopping_counts_epochs_without_improvement(
     assert [record.best for record in engine.history] == best
 
 
-def test_a_training_that_goes_on_chooses_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stopped after the third of five epochs: what is best, and when to stop, follows from the checkpoint."""
+def test_a_resumed_training_selects_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped after the third of five epochs; the checkpoint determines the best epoch and the early stop."""
     accuracy, loss = [0.5, 0.7, 0.7, 0.7, 0.6, 0.9], [3.0, 1.0, 2.0, 1.0, 0.5, 0.1]
     settings: dict[str, Any] = {"epochs": 6, "early_stopping": {"patience": 3}}
     task = scripted(classification(), monkeypatch, accuracy=accuracy, loss=loss)
@@ -115,7 +115,7 @@ def test_a_training_that_goes_on_chooses_the_same(tmp_path: Path, monkeypatch: p
     unbroken.fit()
     assert [record.best for record in unbroken.history] == [True, True, False, True, False]
 
-    class Stop(Exception):  # noqa: N818  (nothing is wrong)
+    class Stop(Exception):  # noqa: N818  (not an error)
         pass
 
     def stop(record: zoo.EpochRecord) -> None:
@@ -136,7 +136,7 @@ def test_a_training_that_goes_on_chooses_the_same(tmp_path: Path, monkeypatch: p
         assert torch.equal(value, weights(unbroken.model)[name]), name
 
 
-def test_early_stopping_lets_training_end_where_it_improves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_early_stopping_does_not_stop_an_improving_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task = scripted(classification(), monkeypatch, accuracy=[0.1, 0.2, 0.3])
     engine = make_engine(tmp_path, task=task, epochs=3, early_stopping={"patience": 1})
     engine.fit()
@@ -144,7 +144,7 @@ def test_early_stopping_lets_training_end_where_it_improves(tmp_path: Path, monk
 
 
 def gradient_norms(engine: Engine) -> list[float]:
-    """Filled in while the engine trains: the norm of each gradient that the optimiser gets, in float64."""
+    """Return a list that receives, during training, the norm of each gradient of the optimiser, in float64."""
     norms: list[float] = []
 
     def note(*_: object) -> None:
@@ -156,13 +156,13 @@ def gradient_norms(engine: Engine) -> list[float]:
 
 
 def test_clip_norm_limits_the_norm(tmp_path: Path) -> None:
-    """A norm over n numbers is off by (n / 2 + 1) u at most, u = eps / 2 (Higham 2002, equation 3.5), and scaling by it
-    rounds twice more."""
+    """The bound: a norm of n numbers has a relative error of at most (n / 2 + 1) u, u = eps / 2 (Higham 2002, equation
+    3.5), and the scaling rounds twice more."""
     free, clipped = (make_engine(tmp_path / str(clip), epochs=2, clip_norm=clip) for clip in (None, 0.2))
     free_norms, clipped_norms = gradient_norms(free), gradient_norms(clipped)
     free.fit()
     clipped.fit()
-    assert min(free_norms) > 0.2  # all had to be clipped
+    assert min(free_norms) > 0.2  # every gradient needs clipping
     limit = 0.2 * (1 + EPS * (clipped.model.parameter_count / 4 + 2))
     assert 0.19 < min(clipped_norms) <= max(clipped_norms) <= limit
 
@@ -171,9 +171,9 @@ def test_clip_norm_limits_the_norm(tmp_path: Path) -> None:
 def test_weight_decay_pulls_each_weight_towards_zero(tmp_path: Path, optimizer: str) -> None:
     """After one step the weights with and without decay differ by lr * decay * weight.
 
-    SGD adds decay * weight to the gradient; AdamW (Loshchilov and Hutter 2019, algorithm 2, line 12) takes it off
-    beside the step. Four roundings make each of the two results, of numbers no larger than the weight, the step or
-    the decayed part; each is off by eps / 2 of it.
+    SGD adds decay * weight to the gradient; AdamW (Loshchilov and Hutter 2019, algorithm 2, line 12) subtracts it
+    separately from the step. Each of the two results has four roundings, with an error of eps / 2 each, of numbers no
+    larger than the weight, the step or the decay.
     """
     lr, decay = 0.125, 0.5
     results = []
@@ -216,15 +216,15 @@ def test_bfloat16_trains(tmp_path: Path, kind: str, implementation: str, directi
             assert value.dtype == torch.float32
             assert not torch.equal(value, before[name]), name
     assert losses["bfloat16"][-1] < losses["bfloat16"][0]
-    assert losses["bfloat16"] != losses["float32"]  # else autocast would not have been on
-    # The first epoch is one step, so one forward pass over equal weights: 8 time steps of 2 layers, in each of which
-    # the products and the new state are rounded, by half an eps at most.
+    assert losses["bfloat16"] != losses["float32"]  # autocast was on
+    # The first epoch is one step, one forward pass with equal weights: 8 time steps of 2 layers, in each of which the
+    # products and the new state are rounded, by half an eps at most.
     assert losses["bfloat16"][0] == pytest.approx(losses["float32"][0], rel=32 * torch.finfo(torch.bfloat16).eps / 2)
 
 
-def test_the_seed_decides_everything(tmp_path: Path) -> None:
+def test_the_seed_determines_everything(tmp_path: Path) -> None:
     def build(folder: str, seed: int) -> bytes:
-        torch.manual_seed(hash(folder) % 2**31)  # what the process drew before makes no difference
+        torch.manual_seed(hash(folder) % 2**31)  # earlier random numbers have no effect
         settings = ("architecture.num_layers=2", "architecture.dropout=0.2", f"training.seed={seed}")
         return (build_run(tmp_path / folder, "lstm", *settings) / "model.safetensors").read_bytes()
 
@@ -254,7 +254,7 @@ def test_an_epoch_takes_every_row_once_in_an_order_of_its_own(tmp_path: Path, mo
 
 
 def test_the_training_loss_is_the_mean_over_rows(tmp_path: Path) -> None:
-    """The last batch has one row of 201, which must not count like 50. At this rate no weight moves."""
+    """The last batch has one row of 201, which must not count as much as 50. At this rate no weight changes."""
     engine = make_engine(
         tmp_path,
         train=rows(digits().train, 201),
@@ -268,8 +268,8 @@ def test_the_training_loss_is_the_mean_over_rows(tmp_path: Path) -> None:
     assert engine.history[0].train_loss == pytest.approx(expected["loss"], rel=60 * EPS / 2)
 
 
-def test_looks_tell_the_mean_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "LOOK_SECONDS", -1.0)  # look after every step
+def test_reports_give_the_mean_loss_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "REPORT_SECONDS", -1.0)  # report after every step
     listener = Recorder()
     engine = make_engine(tmp_path, listener=listener, epochs=2)
     engine.fit()
@@ -285,10 +285,10 @@ def assert_all_finite(folder: Path) -> None:
             assert bool(tensor.isfinite().all()), f"{file}: {name}"
 
 
-def test_a_loss_that_is_not_finite_stops_with_place_rate_and_advice(
+def test_a_loss_that_is_not_finite_stops_with_step_rate_and_advice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """NaN in step 2 of epoch 3, which is step 10 of 12; the checkpoints of the two epochs before stay."""
+    """NaN in step 2 of epoch 3, which is step 10 of 12; the checkpoints of the two earlier epochs remain."""
     monkeypatch.setattr(engine_module, "EPOCH_CHECKPOINT_SECONDS", -1.0)
     task = classification()
     true_loss = task.loss
@@ -301,7 +301,7 @@ def test_a_loss_that_is_not_finite_stops_with_place_rate_and_advice(
         engine.fit()
     lr = 0.5 * engine.config.schedule.scale(10 / 12)
     assert str(caught.value) == (
-        f"the loss is not finite in epoch 3, step 2 (learning rate {lr:.3g}); what was saved before is good; "
+        f"the loss is not finite in epoch 3, step 2 (learning rate {lr:.3g}); the checkpoints saved before are good; "
         "lower training.optimizer.lr or set training.clip_norm to 1"
     )
     assert sorted(file.name for file in tmp_path.iterdir()) == [
@@ -311,7 +311,7 @@ def test_a_loss_that_is_not_finite_stops_with_place_rate_and_advice(
     assert_all_finite(tmp_path)
 
 
-def test_a_loss_that_is_not_finite_at_once_is_the_fault_of_the_data(tmp_path: Path) -> None:
+def test_a_first_loss_that_is_not_finite_points_to_the_data(tmp_path: Path) -> None:
     train = rows(digits().train, 200)
     huge = zoo.Split(train.x.float() * 1e38, train.y)
     with pytest.raises(TrainingError, match=r"epoch 1, step 1 .*; look for huge values in the training data"):
@@ -320,7 +320,7 @@ def test_a_loss_that_is_not_finite_at_once_is_the_fault_of_the_data(tmp_path: Pa
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
-    """The last step of the epoch breaks a weight after its loss was taken."""
+    """The last step of the epoch makes a weight infinite after its loss was computed."""
     engine = make_engine(tmp_path, epochs=1, clip_norm=1.0)
     steps = iter(range(1, 1000))
     parameter = next(engine.model.parameters())
@@ -342,7 +342,7 @@ def test_a_validation_result_that_is_not_finite_stops(
     assert_all_finite(tmp_path)
 
 
-def test_a_huge_learning_rate_leaves_nothing_that_is_not_finite(tmp_path: Path) -> None:
+def test_a_huge_learning_rate_writes_only_finite_values(tmp_path: Path) -> None:
     model = make_model("rnn_relu", hidden_size=12)
     engine = make_engine(tmp_path, model=model, optimizer={"name": "sgd", "lr": 1e9})
     with pytest.raises(TrainingError, match=r"not finite in epoch 1, step \d \(learning rate 1e\+09\); .*lower"):
@@ -352,15 +352,15 @@ def test_a_huge_learning_rate_leaves_nothing_that_is_not_finite(tmp_path: Path) 
 
 @pytest.mark.parametrize("deterministic", [False, True])
 def test_deterministic_mode_is_on_while_training_and_off_after(tmp_path: Path, deterministic: bool) -> None:
-    seen: list[bool] = []
+    modes: list[bool] = []
     engine = make_engine(
         tmp_path,
         epochs=2,
         deterministic=deterministic,
-        after_epoch=lambda _: seen.append(torch.are_deterministic_algorithms_enabled()),
+        after_epoch=lambda _: modes.append(torch.are_deterministic_algorithms_enabled()),
     )
     engine.fit()
-    assert seen == [deterministic, deterministic]
+    assert modes == [deterministic, deterministic]
     assert not torch.are_deterministic_algorithms_enabled()
 
 
@@ -371,17 +371,17 @@ def test_deterministic_mode_ends_with_an_error_too(tmp_path: Path, monkeypatch: 
     assert not torch.are_deterministic_algorithms_enabled()
 
 
-def test_an_unknown_metric_is_named_with_those_there_are() -> None:
+def test_an_unknown_metric_is_reported_with_the_known_ones() -> None:
     with pytest.raises(SpecError, match=r"training\.metric: 'acuracy' .*accuracy, macro_f1, loss"):
         chosen_metric(classification(), TrainingConfig(metric="acuracy"))
 
 
-def test_without_a_choice_the_most_important_metric_counts() -> None:
+def test_the_default_metric_is_the_first_of_the_task() -> None:
     assert chosen_metric(classification(), TrainingConfig()) == "accuracy"
 
 
-def test_evaluation_leaves_the_model_in_its_mode_and_counts_every_row(tmp_path: Path) -> None:
-    """More rows than a batch of the evaluation holds; dropout must be off."""
+def test_evaluation_restores_the_mode_and_counts_every_row(tmp_path: Path) -> None:
+    """More rows than one batch of an evaluation; dropout must not act."""
     model, task, split = make_model("lstm", hidden_size=5, num_layers=2, dropout=0.5), classification(), digits().train
     assert len(split) % engine_module.EVALUATION_BATCH
     assert len(split) > engine_module.EVALUATION_BATCH

@@ -1,4 +1,4 @@
-"""A training that is stopped at any moment goes on as if nothing had happened, to the last bit."""
+"""A training that is stopped at any moment resumes with bit-identical results."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def unbroken(spec: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nothing happened to."""
+    """Train without a stop."""
     run = tmp_path_factory.mktemp("unbroken") / "run"
     assert run_zoo("build", spec, "--out", run, "--device", "cpu").exit_code == 0
     return run
 
 
-def start(
+def start_build(
     event: str, function: str, count: int, checkpoints: str, spec: Path, run: Path, *options: str
 ) -> subprocess.Popen[str]:
-    """Build in a process of its own; see `tests.support.driver`."""
+    """Start a build in a process of its own; see `tests.support.driver`."""
     arguments = command(event, function, count, "build", spec, "--out", run, "--device", "cpu", *options)
     return subprocess.Popen(
         [sys.executable, *arguments],
@@ -64,11 +64,8 @@ def start(
     )
 
 
-def stopped(
-    event: str, function: str, count: int, checkpoints: str, spec: Path, run: Path, *options: str
-) -> tuple[int, str]:
-    """The exit code and stderr of a build that gets the signal ``event``."""
-    process = start(event, function, count, checkpoints, spec, run, *options)
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Wait for a build that receives a signal, and return its exit code and its stderr."""
     _, stderr = process.communicate()
     return process.returncode, stderr
 
@@ -79,18 +76,18 @@ def resume(spec: Path, run: Path, *settings: str) -> Outcome:
 
 
 def checkpoints(run: Path) -> list[int]:
-    """The steps of the checkpoints on disk."""
+    """Return the step of each checkpoint on disk."""
     return sorted(int(file.stem.removeprefix("step-")) for file in (run / "checkpoint").glob("step-*.safetensors"))
 
 
 def history(run: Path) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl without the time each took."""
+    """Return the records of metrics.jsonl without the duration of each epoch."""
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return [{name: value for name, value in record.items() if name != "seconds"} for record in records]
 
 
 def config(run: Path) -> dict[str, Any]:
-    """config.json without the time that training took."""
+    """Return config.json without the duration of the training."""
     values: dict[str, Any] = json.loads((run / "config.json").read_text())
     del values["training_seconds"]
     return values
@@ -109,17 +106,17 @@ def assert_as_unbroken(run: Path, unbroken: Path) -> None:
     [
         pytest.param(STEP, 15, "step", [13, 14], id="in mid-epoch, after a checkpoint in mid-epoch"),
         pytest.param(STEP, 15, "epoch", [6, 12], id="in mid-epoch, after a checkpoint at the end of an epoch"),
-        pytest.param(STEP, 15, "never", [], id="before there is a checkpoint"),
+        pytest.param(STEP, 15, "never", [], id="before the first checkpoint"),
         pytest.param("zoo.training.engine:evaluate", 2, "step", [11, 12], id="in the evaluation of an epoch"),
         pytest.param("os:fsync", 13, "step", [3, 4], id="while a checkpoint is written"),
         pytest.param("zoo.run.run:Run.save_model", 1, "never", [24], id="while the results are written"),
     ],
 )
-def test_a_killed_run_goes_on_bit_by_bit(
+def test_a_killed_run_resumes_with_the_same_bits(
     tmp_path: Path, spec: Path, unbroken: Path, function: str, count: int, written: str, left: list[int]
 ) -> None:
     run = tmp_path / "run"
-    code, stderr = stopped("SIGKILL", function, count, written, spec, run)
+    code, stderr = finish(start_build("SIGKILL", function, count, written, spec, run))
     assert code == -signal.SIGKILL, stderr
     assert checkpoints(run) == left
     assert not (run / "config.json").exists()
@@ -131,18 +128,18 @@ def test_a_killed_run_goes_on_bit_by_bit(
 
 @pytest.mark.slow
 def test_kills_at_any_moment_change_nothing(tmp_path: Path, spec: Path, unbroken: Path) -> None:
-    """Killed from outside, three times, within moments of the start of the training."""
+    """The process is killed from outside, three times, shortly after the training starts."""
     run = tmp_path / "run"
     seed = random.randrange(1000)
-    print(f"seed {seed}")  # shown where the test fails
+    print(f"seed {seed}")  # shown if the test fails
     generator = random.Random(seed)
     for _ in range(3):
-        process = start("SIGKILL", STEP, 10**9, "step", spec, run, *(["--resume"] if run.exists() else []))
+        process = start_build("SIGKILL", STEP, 10**9, "step", spec, run, *(["--resume"] if run.exists() else []))
         while not (run / "spec.yaml").exists():
             assert process.poll() is None
             time.sleep(0.01)
         assert process.stderr is not None
-        assert "parameters" in process.stderr.readline()  # said just before training begins
+        assert "parameters" in process.stderr.readline()  # the line before the training starts
         time.sleep(generator.uniform(0, 0.3))
         process.kill()
         process.communicate()
@@ -155,8 +152,8 @@ def test_a_signal_in_mid_epoch_leaves_a_checkpoint(
     tmp_path: Path, spec: Path, unbroken: Path, event: str, code: int
 ) -> None:
     run = tmp_path / "run"
-    found, stderr = stopped(event, STEP, 15, "never", spec, run)
-    assert found == code
+    exit_code, stderr = finish(start_build(event, STEP, 15, "never", spec, run))
+    assert exit_code == code
     first, *epochs, last = stderr.splitlines()
     assert first.startswith(f"{run}: ")
     assert all(line.startswith("epoch ") for line in epochs)
@@ -169,7 +166,7 @@ def test_a_signal_in_mid_epoch_leaves_a_checkpoint(
 
 def test_a_signal_after_the_last_step_stops_before_the_results(tmp_path: Path, spec: Path, unbroken: Path) -> None:
     run = tmp_path / "run"
-    code, stderr = stopped("SIGTERM", "zoo.training.engine:evaluate", EPOCHS, "never", spec, run)
+    code, stderr = finish(start_build("SIGTERM", "zoo.training.engine:evaluate", EPOCHS, "never", spec, run))
     assert code == 143
     assert stderr.splitlines()[-1] == "error: stopped after epoch 4; the state is saved: go on with --resume"
     assert checkpoints(run) == [EPOCHS * STEPS]
@@ -179,9 +176,9 @@ def test_a_signal_after_the_last_step_stops_before_the_results(tmp_path: Path, s
 
 @pytest.fixture(scope="module")
 def killed(spec: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that was killed in its third epoch and has a checkpoint of each of the two before."""
+    """Kill a run in its third epoch; it has a checkpoint of each of the two epochs before."""
     run = tmp_path_factory.mktemp("killed") / "run"
-    code, _ = stopped("SIGKILL", STEP, 15, "epoch", spec, run)
+    code, _ = finish(start_build("SIGKILL", STEP, 15, "epoch", spec, run))
     assert code == -signal.SIGKILL
     assert checkpoints(run) == [6, 12]
     return run
@@ -189,7 +186,7 @@ def killed(spec: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def half(killed: Path, tmp_path: Path) -> Path:
-    """A copy of that run."""
+    """Copy that run."""
     return shutil.copytree(killed, tmp_path / "half")
 
 
@@ -212,30 +209,30 @@ def test_a_damaged_checkpoint_gives_a_warning_and_the_same_weights(
     (warning,) = [line for line in outcome.stderr.splitlines() if line.startswith("warning: ")]
     assert f"{newest}: {words}" in warning
     assert "trying the checkpoint before it" in warning
-    assert "epoch 2/4" in outcome.stderr  # it was trained again
+    assert "epoch 2/4" in outcome.stderr  # this epoch was trained again
     assert_as_unbroken(half, unbroken)
 
 
-def test_without_a_whole_checkpoint_resuming_ends(half: Path, spec: Path) -> None:
+def test_without_an_undamaged_checkpoint_resuming_fails(half: Path, spec: Path) -> None:
     for file in (half / "checkpoint").iterdir():
         file.write_bytes(alter(file.read_bytes()))
     outcome = resume(spec, half)
     assert outcome.exit_code == 1
     assert outcome.stderr.splitlines()[-1] == (
-        f"error: {half / 'checkpoint'}: no checkpoint is whole; build again without --resume"
+        f"error: {half / 'checkpoint'}: all checkpoints are damaged; build again without --resume"
     )
 
 
 def test_epochs_after_the_newest_checkpoint_are_not_listed_twice(half: Path, spec: Path, unbroken: Path) -> None:
-    """The kill came while the line of a third epoch was written; the run is stopped again in that epoch."""
+    """The kill came while the record of the third epoch was written; the run is stopped again in that epoch."""
     with (half / "metrics.jsonl").open("a") as file:
         file.write('{"epoch": 3, "train_l')
-    code, stderr = stopped("SIGTERM", STEP, 1, "never", spec, half, "--resume")
+    code, stderr = finish(start_build("SIGTERM", STEP, 1, "never", spec, half, "--resume"))
     assert code == 143, stderr
     assert history(half) == history(unbroken)[:2]
 
 
-def test_a_changed_spec_is_refused(half: Path, spec: Path) -> None:
+def test_a_changed_spec_is_rejected(half: Path, spec: Path) -> None:
     before = contents(half)
     outcome = resume(spec, half, "training.epochs=5")
     assert outcome.exit_code == 1
@@ -245,8 +242,8 @@ def test_a_changed_spec_is_refused(half: Path, spec: Path) -> None:
     assert contents(half) == before
 
 
-def test_a_checkpoint_of_something_else_is_refused(half: Path, spec: Path, tmp_path: Path) -> None:
-    """As where a plugin was changed: the spec is the same, the model is not."""
+def test_a_checkpoint_of_another_model_is_rejected(half: Path, spec: Path, tmp_path: Path) -> None:
+    """As after a change of a plugin: the spec is the same, but the model is not."""
     other = tmp_path / "other"
     settings = ["--set", "architecture.hidden_size=13", "--set", "training.epochs=1"]
     assert run_zoo("build", spec, "--out", other, "--device", "cpu", *settings).exit_code == 0
@@ -257,15 +254,17 @@ def test_a_checkpoint_of_something_else_is_refused(half: Path, spec: Path, tmp_p
     assert outcome.stderr.splitlines()[-1].startswith(f"error: {half / 'checkpoint'}: the checkpoint does not fit ")
 
 
-def test_resuming_a_finished_run_does_no_harm(unbroken: Path, spec: Path, tmp_path: Path) -> None:
+def test_resuming_a_finished_run_changes_nothing(unbroken: Path, spec: Path, tmp_path: Path) -> None:
     run = shutil.copytree(unbroken, tmp_path / "run")
     before = contents(run)
     assert resume(spec, run).exit_code == 0
-    before["README.md"] = before["README.md"].replace(bytes(unbroken), bytes(run))  # it says how to run it again
+    before["README.md"] = before["README.md"].replace(
+        bytes(unbroken), bytes(run)
+    )  # it contains the command with the path
     assert contents(run) == before
 
 
-def test_resuming_what_is_not_there_is_wrong_usage(tmp_path: Path, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resuming_a_missing_run_is_wrong_usage(tmp_path: Path, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for arguments, name in (((), "runs/small"), (("--out", "nothing"), "nothing")):
         outcome = run_zoo("build", spec, "--resume", *arguments)
@@ -274,7 +273,7 @@ def test_resuming_what_is_not_there_is_wrong_usage(tmp_path: Path, spec: Path, m
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_is_taken_is_wrong_usage(unbroken: Path, spec: Path) -> None:
+def test_an_existing_folder_is_wrong_usage(unbroken: Path, spec: Path) -> None:
     before = contents(unbroken)
     outcome = run_zoo("build", spec, "--out", unbroken)
     assert outcome.exit_code == 2
@@ -301,19 +300,19 @@ def test_a_second_build_goes_beside_the_first_and_is_the_one_resumed(
     assert run_zoo(*arguments, "--resume").stdout.startswith("runs/small-2: ")
 
 
-def test_a_second_signal_acts_as_ever() -> None:
-    """The first one is noted; who sends another does not want to wait."""
-    heard: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+def test_a_second_signal_has_its_usual_effect() -> None:
+    """The first signal is recorded; the second one calls the previous handler."""
+    received: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
     try:
         with Interrupts() as interrupts:
             assert interrupts.received is None
             signal.raise_signal(signal.SIGTERM)
             assert interrupts.received == signal.SIGTERM
-            assert not heard
+            assert not received
             signal.raise_signal(signal.SIGTERM)
-            assert heard == [signal.SIGTERM]
+            assert received == [signal.SIGTERM]
         signal.raise_signal(signal.SIGTERM)
-        assert heard == [signal.SIGTERM, signal.SIGTERM]
+        assert received == [signal.SIGTERM, signal.SIGTERM]
     finally:
         signal.signal(signal.SIGTERM, before)

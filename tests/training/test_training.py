@@ -1,4 +1,4 @@
-"""What a spec's ``training`` stands for: optimisers and learning-rate schedules."""
+"""Optimisers and learning-rate schedules of a spec's ``training``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from zoo.training.config import SGD, Adam, AdamW, Constant, Cosine, OneCycle
 Schedule = Constant | Cosine | OneCycle
 
 ROUNDING = 8 * math.ulp(1.0)
-"""A schedule is some eight operations on numbers up to 1, each rounded by half an ulp at most, and a cosine, by one."""
+"""Error bound of a schedule: about eight operations on numbers up to 1, each rounded by at most half an ulp, and a
+cosine, rounded by one."""
 
 
 @pytest.mark.parametrize(
@@ -38,20 +39,20 @@ def test_a_schedule_passes_through_its_points(schedule: Schedule, points: dict[f
         assert schedule.scale(progress) == pytest.approx(expected, rel=0, abs=ROUNDING)
 
 
-def test_one_cycle_is_that_of_torch() -> None:
-    """OneCycleLR follows Smith and Topin 2018. It turns at step pct_start * total_steps - 1, here at 3 of 0 to 10."""
+def test_one_cycle_equals_that_of_torch() -> None:
+    """OneCycleLR follows Smith and Topin 2018. Its peak is step pct_start * total_steps - 1, here 3 of 0 to 10."""
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     peak, last = 3, 10
-    theirs = torch.optim.lr_scheduler.OneCycleLR(
+    torch_schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=1.0, total_steps=last + 1, pct_start=(peak + 1) / (last + 1), cycle_momentum=False
     )
-    ours = OneCycle(name="one_cycle", warmup=peak / last)
+    schedule = OneCycle(name="one_cycle", warmup=peak / last)
     for step in range(last + 1):
-        (expected,) = theirs.get_last_lr()
-        assert ours.scale(step / last) == pytest.approx(expected, rel=0, abs=2 * ROUNDING)  # each is rounded
+        (expected,) = torch_schedule.get_last_lr()
+        assert schedule.scale(step / last) == pytest.approx(expected, rel=0, abs=2 * ROUNDING)  # both are rounded
         if step < last:
             optimizer.step()
-            theirs.step()
+            torch_schedule.step()
 
 
 @given(
@@ -59,10 +60,10 @@ def test_one_cycle_is_that_of_torch() -> None:
     warmup=st.floats(0, 0.99),
     progress=st.floats(0, 1, exclude_min=True),
 )
-def test_a_schedule_stays_between_nothing_and_its_height(name: str, warmup: float, progress: float) -> None:
+def test_a_schedule_stays_between_zero_and_its_peak(name: str, warmup: float, progress: float) -> None:
     schedule: Schedule = TypeAdapter(Schedule).validate_python({"name": name, "warmup": warmup})
     assert 0 <= schedule.scale(progress) <= 1
-    assert schedule.scale(warmup) == 1 or warmup == 0  # the height is reached, and where it should be
+    assert schedule.scale(warmup) == 1 or warmup == 0  # the peak is at the end of the warmup
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_a_schedule_stays_between_nothing_and_its_height(name: str, warmup: floa
         (AdamW(name="adamw", lr=0.5, weight_decay=0.25), torch.optim.AdamW, {"lr": 0.5, "weight_decay": 0.25}),
     ],
 )
-def test_an_optimizer_is_that_of_torch(
+def test_an_optimizer_equals_that_of_torch(
     optimizer: SGD | Adam | AdamW, kind: type[torch.optim.Optimizer], settings: dict[str, object]
 ) -> None:
     parameter = nn.Parameter(torch.zeros(2))
@@ -97,8 +98,8 @@ def test_an_optimizer_is_that_of_torch(
 
 @pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
 @pytest.mark.parametrize("decay", [0.0, 1.0, 1e9])
-def test_the_largest_rate_is_one_that_torch_can_take(kind: type[SGD | Adam | AdamW], decay: float) -> None:
-    """At 3e38, which float32 holds as well, Adam's first step ends in "value cannot be converted to type float"."""
+def test_torch_accepts_the_largest_rate(kind: type[SGD | Adam | AdamW], decay: float) -> None:
+    """At 3e38, also a float32, the first step of Adam fails with "value cannot be converted to type float"."""
     parameter = nn.Parameter(torch.ones(2))
     settings = {"name": kind.__name__.lower(), "lr": 1e9, "weight_decay": decay}
     optimizer = kind.model_validate(settings).create([parameter])
@@ -108,8 +109,8 @@ def test_the_largest_rate_is_one_that_torch_can_take(kind: type[SGD | Adam | Ada
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
-def test_the_engine_takes_each_step_at_the_scheduled_rate(tmp_path: Path, schedule: str) -> None:
-    """200 rows in batches of 64 are 4 steps an epoch; the last one is as much a step as the others."""
+def test_the_engine_uses_the_scheduled_rate_at_each_step(tmp_path: Path, schedule: str) -> None:
+    """200 rows in batches of 64 are 4 steps an epoch, the last one with fewer rows."""
     settings = {"name": schedule, "warmup": 0.25}
     engine = make_engine(tmp_path, epochs=3, schedule=settings, optimizer={"name": "sgd", "lr": 0.5})
     used: list[float] = []

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from zoo.training.engine import EpochRecord
+from zoo.training.progress import EpochRecord
 
 
 class Silence(AbstractContextManager["Silence"]):

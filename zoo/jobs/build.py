@@ -26,8 +26,9 @@ from zoo.run.model_card import write_card
 from zoo.run.run import Run, first_model, next_run, runs_named
 from zoo.spec.spec import Spec, part_name
 from zoo.tasks.task import Task
-from zoo.training.distributed import Group, local_place
-from zoo.training.engine import Engine, EpochRecord, Listener, chosen_metric, evaluate, steps_in_epoch
+from zoo.training.distributed import Group, local_rank_and_size
+from zoo.training.engine import Engine, Listener, chosen_metric, evaluate, steps_in_epoch
+from zoo.training.progress import EpochRecord
 from zoo.versions import versions
 
 SAMPLE = 256
@@ -136,7 +137,7 @@ def pick_device(name: str) -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    rank, processes = local_place()
+    rank, processes = local_rank_and_size()
     if name == "cuda" and processes > 1:
         if (gpus := torch.cuda.device_count()) < processes:
             raise UsageError(f"--device: {processes} processes need a GPU each and there are {gpus}; add --device cpu")

@@ -13,7 +13,8 @@ from zoo.parity import Array
 from zoo.run.run import Run
 from zoo.tasks.task import Statistics
 from zoo.training.batches import evaluation_batches
-from zoo.training.engine import EVALUATION_BATCH, EpochRecord
+from zoo.training.engine import EVALUATION_BATCH
+from zoo.training.progress import EpochRecord
 
 
 def draw_pictures(

@@ -1,4 +1,4 @@
-"""What a model is made of: the cell, the one place that runs it over time, encoder, pooling, head, readout, model.
+"""Parts of a model: cell, recurrent layers and stack, encoder, pooling, head, readout, and the model itself.
 
 Imports `zoo.data` and the modules of `zoo` itself; imported by every room from `zoo.tasks` up.
 """

@@ -1,4 +1,4 @@
-"""The cell: one time step, written in plain PyTorch. `zoo.nn.recurrent` runs cells over time."""
+"""The cell: one time step of a recurrent network, in plain PyTorch. `zoo.nn.recurrent` runs cells over time."""
 
 from __future__ import annotations
 
@@ -16,69 +16,109 @@ from zoo.errors import CellError
 from zoo.nn.cell_code import Line, line_of, running_line
 
 State = tuple[Tensor, ...]
-"""What a cell carries from step to step: tensors of shape (batch, n), one for each entry of ``state_sizes``."""
+"""State of a cell between two steps: tensors of shape (batch, n), one for each entry of ``state_sizes``."""
 
 
 class CellConfig(Config):
-    """The options of a cell. A subclass's fields appear in specs and in the JSON Schema."""
+    """Options of a cell.
+
+    A subclass adds typed fields. Each field, with its type, default and docstring, appears in specs and in the JSON
+    Schema.
+    """
 
     hidden_size: Size
+    """Width of the hidden state."""
 
 
 @dataclass(frozen=True)
 class Operator:
-    """The standard operator that equals a cell over time, for exporters that have such operators.
+    """Standard recurrent operator (RNN, LSTM or GRU of ONNX) that computes the same as a cell over a whole sequence.
 
-    ``gates`` names the blocks of the weights' first dimension in the order in which the cell stacks them, with the
-    gates' one-letter names of the operator's own specification; the exporter reorders them.
+    An exporter writes this operator instead of a loop over the cell's steps. The state of the cell must be that of the
+    operator, in its order: (h,) for RNN and GRU, (h, c) for LSTM; the output of a step must be h.
     """
 
     name: str
+    """Name of the operator: ``RNN``, ``LSTM`` or ``GRU``."""
     gates: str
+    """Order in which the cell stacks its gates in the first dimension of the weights, as ONNX's letters: ``i`` for RNN;
+    ``i``, ``o``, ``f``, ``c`` (candidate) for LSTM; ``z``, ``r``, ``h`` (candidate) for GRU. The exporter reorders."""
     input_weight: Tensor
     """(gates * hidden, input)"""
     recurrent_weight: Tensor
     """(gates * hidden, hidden)"""
     input_bias: Tensor | None = None
-    """(gates * hidden,)"""
+    """(gates * hidden,); None for no bias."""
     recurrent_bias: Tensor | None = None
-    """(gates * hidden,)"""
+    """(gates * hidden,); None for no bias."""
     attributes: Mapping[str, int] = field(default_factory=dict)
-    """Attributes of the whole operator."""
+    """Integer attributes of the operator, such as ``linear_before_reset``."""
     activations: tuple[str, ...] = ()
-    """Activation functions of one direction; empty for the operator's defaults."""
+    """Activation functions of one direction, such as ``("Relu",)``; empty for the defaults of the operator."""
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """The torch.nn module that computes a cell over a whole sequence, and the tensors that it shares with the cell."""
+    """Fused torch.nn module that computes a cell over a whole sequence, and the parameters that both share.
+
+    The state of the cell must be that of the module, in its order: (h,) for nn.RNN and nn.GRU, (h, c) for nn.LSTM; the
+    output of a step must be h. Gates are stacked in the order of the module.
+    """
 
     module: Callable[..., nn.RNNBase]
+    """Class of the module: nn.RNN, nn.LSTM or nn.GRU."""
     input_weight: Tensor
+    """(gates * hidden, input), the ``weight_ih`` of the module."""
     recurrent_weight: Tensor
+    """(gates * hidden, hidden), the ``weight_hh`` of the module."""
     input_bias: Tensor | None = None
+    """(gates * hidden,), the ``bias_ih`` of the module; None for a module without biases."""
     recurrent_bias: Tensor | None = None
+    """(gates * hidden,), the ``bias_hh`` of the module; None for a module without biases."""
     options: Mapping[str, str] = field(default_factory=dict)
     """Further arguments of the module, such as ``nonlinearity``."""
 
 
 class Cell(nn.Module, ABC):
-    """One time step of a recurrent network.
+    """One time step of a recurrent network: the contract that a plugin implements.
+
+    A subclass must implement `step`. It may override `project` (the computation that needs no state), `initial_state`
+    (zeros by default), and `kernel` and `operator` (faster equivalents). Its constructor takes an input size and an
+    instance of the class attribute ``Config``.
+
+    The core runs the cell over time. It creates a cell for each layer and direction, reverses sequences for the
+    reverse direction, and handles variable lengths: in a padded batch `step` also runs on the padding, where x is the
+    projection of zeros, but the state of a sequence stays unchanged after its last valid step and its output is set to
+    zero there.
+
+    `project` and `step` must keep these rules, which are checked before a cell is trained, proven or exported:
+
+    - The result depends only on the arguments, parameters and buffers. In inference mode the same arguments give the
+      same bits; random numbers are drawn in training mode only.
+    - Every value that changes from step to step is part of the state. Nothing that influences a later result is stored
+      on the cell, and no argument, parameter or buffer is changed in place.
+    - Each row of the batch is computed independently of the other rows.
+    - Constants take dtype and device from the arguments (``x.new_zeros(n)``), so that the cell also runs in float64.
+
+    For an ONNX export every operation must be one that ``torch.export`` can trace: no Python branch on the value of a
+    tensor, with or without ``.item()``, no NumPy, and no loop over the batch. A loop of a fixed number of rounds is
+    allowed.
 
     Args:
         input_size: features of the input at each step.
-        state_sizes: width of each tensor of the state.
-        output_size: width of the output.
+        state_sizes: width n of each tensor (batch, n) of the state, in the order of the state.
+        output_size: width of the output of a step.
 
-    A subclass gives ``step``; from it alone come layers, directions, lengths, training and export. ``project`` holds
-    what does not depend on the state, so that all steps are done in one product. ``kernel`` and ``operator`` may name
-    faster equals of the cell; leaving them out costs speed and nothing else.
+    Raises:
+        CellError: an attribute, parameter, buffer or submodule takes a name of this contract with an unsuitable value.
     """
 
     name: ClassVar[str]
+    """Name of the architecture in specs."""
     Config: ClassVar[type[CellConfig]] = CellConfig
+    """Class of the options; a subclass of `CellConfig` if there are more than ``hidden_size``."""
     state_names: ClassVar[tuple[str, ...]] = ()
-    """A short name for each tensor of the state, such as ``h``, for callers that hold it; its number when left out."""
+    """Short name of each tensor of the state, such as ``h``, used in exported files; numbers if empty."""
 
     def __init__(self, input_size: int, *, state_sizes: tuple[int, ...], output_size: int) -> None:
         super().__init__()
@@ -87,23 +127,23 @@ class Cell(nn.Module, ABC):
         self.output_size = output_size
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._refuse_collision(name, value)
+        self._check_attribute(name, value)
         super().__setattr__(name, value)
 
     def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
-        self._refuse_collision(name, param)
+        self._check_attribute(name, param)
         super().register_parameter(name, param)
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
-        self._refuse_collision(name, tensor)
+        self._check_attribute(name, tensor)
         super().register_buffer(name, tensor, persistent=persistent)
 
     def add_module(self, name: str, module: nn.Module | None) -> None:
-        self._refuse_collision(name, module)
+        self._check_attribute(name, module)
         super().add_module(name, module)
 
-    def _refuse_collision(self, name: str, value: Any) -> None:
-        """Raise a `CellError` for an attribute that bears a name of the contract and is something else."""
+    def _check_attribute(self, name: str, value: Any) -> None:
+        """Raise a `CellError` if an attribute takes a name of the contract with an unsuitable value."""
         if name not in _CONTRACT or _CONTRACT[name].fits(value):
             return
         expected = _CONTRACT[name].expected
@@ -115,45 +155,75 @@ class Cell(nn.Module, ABC):
             text = f"hides the method Cell.{name}(), which the contract calls"
         line = running_line() or line_of(type(self), "__init__")
         raise cell_error(
-            type(self), line, f"self.{name} = {_short(value)}: {text}; give any other attribute another name"
+            type(self), line, f"self.{name} = {_summary(value)}: {text}; rename the attribute if it is for another use"
         )
 
     def project(self, x: Tensor) -> Tensor:
-        """(time, batch, input_size) -> (time, batch, any): the part that needs no state, for all steps at once."""
+        """Compute, for all time steps at once, the part of the cell that does not depend on the state.
+
+        One large matrix product is faster than one small product for each step, and in an exported graph it stays
+        outside the loop. Each step of the result must depend on the same step of x only, not on the number of steps:
+        in a stream the steps arrive one by one. The default returns x.
+
+        Args:
+            x: (time, batch, input_size). The number of steps varies from call to call.
+
+        Returns:
+            (time, batch, any): `step` receives one step (batch, any) of it.
+        """
         return x
 
     @abstractmethod
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """One step: x (batch, any) from `project`, state of (batch, n) each -> output (batch, output_size), state."""
+        """Compute one time step.
+
+        Args:
+            x: (batch, any), one step of the result of `project`.
+            state: the state before the step, a tuple of tensors (batch, n) with the widths ``state_sizes``. It must not
+                be changed in place.
+
+        Returns:
+            The output (batch, output_size), with the dtype of x, and the state after the step: a tuple with the same
+            number, shapes and dtypes as ``state``. The output may be one of the state's tensors.
+        """
 
     def initial_state(self, batch: int, like: Tensor) -> State:
-        """Zeros of shape (batch, n), with the dtype and on the device of ``like``; every sequence starts alike.
+        """Return the state before the first step: zeros.
 
-        A cell that starts with something else, or counts in integers, overrides this.
+        An override may return a learned state, or integers such as a step counter. Every row must be the same,
+        whatever the batch size, and floating-point tensors must have the dtype of ``like``.
+
+        Args:
+            batch: number of sequences.
+            like: tensor with the dtype and the device of the state.
+
+        Returns:
+            Tensors (batch, n), one for each entry of ``state_sizes``.
         """
         return tuple(like.new_zeros(batch, size) for size in self.state_sizes)
 
     def kernel(self) -> Kernel | None:
-        """The torch.nn kernel that equals this cell, or None."""
+        """Return the fused torch.nn module that computes the same as `project` and `step`, or None if there is none."""
         return None
 
     def operator(self) -> Operator | None:
-        """The standard operator that equals this cell, or None."""
+        """Return the standard operator that computes the same as `project` and `step`, or None if there is none."""
         return None
 
 
 def cell_error(kind: type[Cell], line: Line, text: str) -> CellError:
-    """The error of one line for what a class of cells does, in a line of its own code."""
+    """Return the error for a fault of a class of cells, in one line that begins with a line of its source code."""
     name = getattr(kind, "name", kind.__name__)
     return CellError(f"{line[0]}:{line[1]}: the cell {name!r} of {kind.__module__}: {text}")
 
 
-class _Place(NamedTuple):
-    """What an attribute may be that bears a name of the contract."""
+class _Rule(NamedTuple):
+    """Restriction on an attribute whose name belongs to the contract."""
 
     fits: Callable[[Any], bool]
+    """Whether a value is allowed."""
     expected: str = ""
-    """Empty for a method."""
+    """Description of the allowed values for the error message; empty for a method."""
 
 
 def _is_size(value: Any) -> bool:
@@ -168,29 +238,34 @@ def _is_list(value: Any, fits: Callable[[Any], bool]) -> bool:
     return isinstance(value, tuple | list) and all(map(fits, value))
 
 
-_CONTRACT: Mapping[str, _Place] = {
-    # A cell may choose its own functions when it is made. Of the last two there is nothing to choose, and their names
-    # mean other things too.
-    **dict.fromkeys(("project", "step", "initial_state"), _Place(_is_function)),
-    **dict.fromkeys(("kernel", "operator"), _Place(lambda _: False)),
-    **dict.fromkeys(("input_size", "output_size"), _Place(_is_size, "an integer")),
-    "state_sizes": _Place(lambda value: _is_list(value, _is_size), "a tuple of integers, such as (8,)"),
-    "state_names": _Place(
-        lambda value: _is_list(value, lambda part: isinstance(part, str)), "a tuple of texts, such as ('h',)"
+_CONTRACT: Mapping[str, _Rule] = {
+    # A cell may choose between functions in its constructor. For kernel and operator there is no choice, and their
+    # names are likely ones for a parameter.
+    **dict.fromkeys(("project", "step", "initial_state"), _Rule(_is_function)),
+    **dict.fromkeys(("kernel", "operator"), _Rule(lambda _: False)),
+    **dict.fromkeys(("input_size", "output_size"), _Rule(_is_size, "an integer")),
+    "state_sizes": _Rule(lambda value: _is_list(value, _is_size), "a tuple of integers, such as (8,)"),
+    "state_names": _Rule(
+        lambda value: _is_list(value, lambda part: isinstance(part, str)), "a tuple of strings, such as ('h',)"
     ),
-    "name": _Place(lambda value: isinstance(value, str), "a text"),
-    "Config": _Place(lambda value: isinstance(value, type), "a class of options"),
+    "name": _Rule(lambda value: isinstance(value, str), "a string"),
+    "Config": _Rule(lambda value: isinstance(value, type), "a class of options"),
 }
 
 
-def _short(value: Any) -> str:
-    """A value in a few words."""
+def _summary(value: Any) -> str:
+    """Return a short form of a value for an error message."""
     if isinstance(value, Tensor | nn.Module) or callable(value):
         return f"{type(value).__name__}(…)"
     return reprlib.repr(value)
 
 
 def reset_uniform(module: nn.Module, bound: float) -> None:
-    """Draw every parameter of ``module`` from U(-bound, bound), as torch.nn's recurrent layers do."""
+    """Draw every parameter of a module from U(-bound, bound), as torch.nn's recurrent layers do.
+
+    Args:
+        module: cell or layer whose parameters are drawn in place.
+        bound: half the width of the interval; torch.nn uses 1 / sqrt(hidden_size).
+    """
     for parameter in module.parameters():
         nn.init.uniform_(parameter, -bound, bound)

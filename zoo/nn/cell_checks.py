@@ -1,16 +1,16 @@
-"""One check of a cell, before anything is made of it: that it keeps the contract of `zoo.Cell`.
+"""Check that a cell keeps the contract of `zoo.Cell`, before it is trained, proven or exported.
 
-What breaks the contract may train and even be exported without an error, and the result is then another network than
-the one that was meant. So each kind of cell runs over a small random input, in the mode of inference:
+A cell that breaks the contract may train and export without an error, and the result is then a different network than
+intended. The check runs one cell of each kind over a small random input in inference mode:
 
-- shapes and dtypes of the projection, the output and the states, at more than one size of a batch;
-- the same steps once more, in the reverse order, give the same bits: nothing stands outside the state;
-- neither inputs nor parameters and buffers change;
-- it runs in float64 too, in which every proof works out the exact result;
-- each sequence alone gives what it gives in a batch, and each step projected alone what all at once give;
-- a kernel that the cell names gives what the cell's own steps give.
+- The projection, the output and the states have the right shapes and dtypes, at more than one batch size.
+- The same steps, repeated in reverse order, give the same bits: nothing is kept outside the state.
+- No input, parameter or buffer changes.
+- The cell runs in float64, which the exact results of every proof need.
+- Each row alone gives the same as in a batch, and each step projected alone the same as all steps at once.
+- The kernel that the cell names gives the same as the cell's own steps.
 
-The last two compare float64 numbers, each step from the same state, so that no error grows from step to step.
+The last two compare float64 results step by step, each from the same state, so that errors do not accumulate.
 """
 
 from __future__ import annotations
@@ -25,26 +25,27 @@ from torch import Tensor, nn
 
 from zoo.nn.cell import Cell, cell_error
 from zoo.nn.cell_code import line_of
-from zoo.nn.cell_trial import Record, Trial, count, in_float64, largest_of, same
+from zoo.nn.cell_trial import Record, Trial, count, equal, in_float64
 from zoo.nn.kernel import FusedKernel
 from zoo.nn.recurrent import Layer
 
 STEPS = 4
 BATCHES = (5, 7, 11, 13, 17)
-"""Sizes of a batch: the first one that is no size of the cell's own is taken, so that no shape is right by chance."""
+"""Candidate batch sizes. The first that equals no size of the cell is used, so that no shape fits by coincidence."""
 
 
 def check_cells(layers: Iterable[Layer]) -> None:
-    """Check one cell of each kind in a stack: cells that differ in their weights alone are of one kind.
+    """Check one cell of each kind in a stack; cells that differ only in their weights are of one kind.
 
-    The cells, the random numbers of torch and the mode of the model stay as they are.
+    The cells, torch's random generators and the mode of the model are left unchanged.
 
     Raises:
-        CellError: in one line: the cell, the file, the line, what was expected, what came, and the likely mistake.
+        CellError: a cell breaks the contract. The one-line message names the cell, the file and line, the expected and
+            the actual result, and the likely mistake.
     """
     kinds = {_kind(cell): cell for layer in layers for cell in layer.directed_cells}
     for cell in kinds.values():
-        gpus = sorted({one.device.index for one in cell.parameters() if one.is_cuda})
+        gpus = sorted({parameter.device.index for parameter in cell.parameters() if parameter.is_cuda})
         with torch.random.fork_rng(devices=gpus), torch.no_grad():
             torch.manual_seed(0)
             _check(cell)
@@ -56,98 +57,100 @@ def _kind(cell: Cell) -> object:
 
 
 def _check(cell: Cell) -> None:
-    like = next((one for one in cell.parameters() if one.is_floating_point()), torch.zeros(()))
+    like = next((parameter for parameter in cell.parameters() if parameter.is_floating_point()), torch.zeros(()))
     sizes = {cell.input_size, cell.output_size, *cell.state_sizes}
-    batch = next((one for one in BATCHES if one not in sizes), BATCHES[-1])
+    batch = next((size for size in BATCHES if size not in sizes), BATCHES[-1])
     generator = torch.Generator().manual_seed(0)
-    # Small enough for whatever a cell may do with its input.
+    # Values in [-1, 1) are small enough for any function that a cell may apply to its input.
     x = torch.rand(STEPS, batch, cell.input_size, generator=generator).mul_(2).sub_(1).to(like)
     trial = Trial(_copy(cell), x)
-    _repeats(trial, trial.run())
+    _check_repeats(trial, trial.run())
     double = Trial(_copy(cell).double(), x.double(), doubled=like.dtype != torch.float64)
     with in_float64():
         record = double.run()
-        largest = max(
-            1.0, largest_of([record.projected, *record.outputs, *(one for own in record.states for one in own)])
-        )
-        _starts_alike(double, record)
-        _projects_each_step_alone(double, record, largest)
-        _computes_each_row_alone(double, record, largest)
-        _equals_its_kernel(double, record, largest)
+        _check_equal_starts(double, record)
+        _check_each_step_alone(double, record)
+        _check_each_row_alone(double, record)
+        _check_kernel(double, record)
 
 
 def _copy(cell: Cell) -> Cell:
-    """A copy in the mode of inference, which shares the numbers of the parameters."""
-    shared: dict[int, Any] = {id(one): nn.Parameter(one.detach(), one.requires_grad) for one in cell.parameters()}
+    """Copy a cell into inference mode. The parameters of the copy share their memory with the original."""
+    shared: dict[int, Any] = {
+        id(parameter): nn.Parameter(parameter.detach(), parameter.requires_grad) for parameter in cell.parameters()
+    }
     try:
         return copy.deepcopy(cell, shared).eval()
-    except Exception as error:  # whatever hangs on the cell
+    except Exception as error:  # any attribute of the cell may refuse
         reason = " ".join(str(error).split())[:200]
-        text = f"cannot be copied, as training and every proof do: {type(error).__name__}: {reason}"
+        text = f"cannot be copied, which training and every proof need: {type(error).__name__}: {reason}"
         raise cell_error(type(cell), line_of(type(cell), "__init__"), text) from error
 
 
 # --- nothing outside the state --------------------------------------------------------------------------------------
 
 
-def _repeats(trial: Trial, record: Record) -> None:
-    """The same again, in the reverse order and from the states of the first time: the same bits, and nothing kept."""
-    before, random = _Kept(trial.cell), torch.get_rng_state()
+def _check_repeats(trial: Trial, record: Record) -> None:
+    """Check that all steps, repeated from the recorded states, give the same bits and change nothing.
+
+    The repetition runs in reverse order, which shows values kept outside the state.
+    """
+    before, random = _Contents(trial.cell), torch.get_rng_state()
     different = "" if _equal([trial.project(trial.x)], [record.projected]) else "project"
     for number in reversed(range(STEPS)):
         output, state = trial.step(record.projected[number], record.states[number])
         if not different and not _equal([output, *state], record.after(number)):
             different = "step"
-    after, method = _Kept(trial.cell), different or "step"
+    after, method = _Contents(trial.cell), different or "step"
     if name := after.written(before):
         trial.fail(
             method,
-            f"writes to the cell's {name!r} in the mode of inference; expected parameters and buffers as they were; "
-            "likely what changes from step to step, which belongs into the state",
+            f"writes to the cell's {name!r} in inference mode; expected unchanged parameters and buffers; likely a "
+            "value that changes from step to step: put it into the state",
         )
     if name := after.counted(before):
         trial.fail(
             method,
-            f"changes the cell's {name!r} from {before.attributes.get(name)} to {after.attributes[name]}; expected all "
-            "that changes from step to step in the state; likely a counter, which a graph cannot keep on the cell",
+            f"changes the cell's {name!r} from {before.attributes.get(name)} to {after.attributes[name]}; expected "
+            "every value that changes from step to step in the state; likely a counter, which a graph cannot keep",
         )
     if different:
-        mistake = "random numbers, or something kept outside the state"
+        mistake = "random numbers, or a value kept outside the state"
         if not torch.equal(random, torch.get_rng_state()):
             mistake = "random numbers: draw them in training only ('if self.training')"
         elif name := after.replaced(before):
-            mistake = f"what it keeps in {name!r}, which belongs into the state"
-        trial.fail(method, f"gives two answers to the same input and state; expected the same bits; likely {mistake}")
+            mistake = f"the value kept in {name!r}: put it into the state"
+        trial.fail(method, f"gives two results for the same input and state; expected the same bits; likely {mistake}")
 
 
-class _Kept:
-    """What a cell and its parts hold at one moment."""
+class _Contents:
+    """Tensors and attributes of a cell and its submodules at one moment."""
 
     def __init__(self, cell: Cell) -> None:
         named = (*cell.named_parameters(), *cell.named_buffers())
-        self.tensors = {name: (one, one._version) for name, one in named}
-        """Parameters and buffers, and how often each was written to."""
+        self.tensors = {name: (tensor, tensor._version) for name, tensor in named}
+        """Parameters and buffers, each with its number of writes."""
         self.attributes = {
             f"{part}.{name}" if part else name: value
             for part, module in cell.named_modules()
             for name, value in vars(module).items()
         }
 
-    def written(self, before: _Kept) -> str:
-        """The first parameter or buffer that was written to, replaced or added since; empty where none was."""
+    def written(self, before: _Contents) -> str:
+        """Return the name of the first parameter or buffer written to, replaced or added since; empty if none was."""
         for name, (tensor, version) in self.tensors.items():
             old, old_version = before.tensors.get(name, (None, 0))
             if tensor is not old or version != old_version:
                 return name
         return ""
 
-    def replaced(self, before: _Kept) -> str:
-        """The first plain attribute that is another object since."""
+    def replaced(self, before: _Contents) -> str:
+        """Return the name of the first attribute that holds another object since; empty if none does."""
         changed = (name for name, value in self.attributes.items() if before.attributes.get(name) is not value)
         return next(changed, "")
 
-    def counted(self, before: _Kept) -> str:
-        """The first plain number that is another one since."""
+    def counted(self, before: _Contents) -> str:
+        """Return the name of the first numeric attribute whose value changed since; empty if none did."""
         for name, value in self.attributes.items():
             old = before.attributes.get(name)
             if isinstance(value, Number) and old is not value and old != value:
@@ -155,87 +158,80 @@ class _Kept:
         return ""
 
 
-def _equal(found: Sequence[Tensor], expected: Sequence[Tensor]) -> bool:
-    return all(same(one, other) for one, other in zip(found, expected, strict=True))
+def _equal(actual: Sequence[Tensor], expected: Sequence[Tensor]) -> bool:
+    return all(equal(*pair) for pair in zip(actual, expected, strict=True))
 
 
 # --- no other row, no other step ------------------------------------------------------------------------------------
 
 
-def _starts_alike(trial: Trial, record: Record) -> None:
-    """Every sequence starts alike, whatever the size of its batch."""
+def _check_equal_starts(trial: Trial, record: Record) -> None:
+    """Check that every sequence starts with the same state, whatever the batch size."""
     alone = trial.start(1, trial.x.new_zeros(()))
-    if not _equal([one.expand_as(many) for one, many in zip(alone, record.states[0], strict=True)], record.states[0]):
+    expected = record.states[0]
+    if not _equal([row.expand_as(rows) for row, rows in zip(alone, expected, strict=True)], expected):
         trial.fail(
             "initial_state",
-            "starts each sequence, or each size of a batch, with another state; expected every row the same; likely "
-            "random numbers, or a division by the size of the batch",
+            "gives other values for another sequence or another batch size; expected the same row for every sequence; "
+            "likely random numbers, or a division by the batch size",
         )
 
 
-def _projects_each_step_alone(trial: Trial, record: Record, largest: float) -> None:
-    """The first step alone, all but the last, and the last alone are projected as all at once; and nothing but that
-    reaches `step`."""
+def _check_each_step_alone(trial: Trial, record: Record) -> None:
+    """Check that a part of the steps is projected as all steps at once, and that `step` reads nothing else.
+
+    The parts are the first step, all but the last, and the last.
+    """
     for steps in (slice(0, 1), slice(0, STEPS - 1), slice(STEPS - 1, STEPS)):
         projected, expected = trial.project(trial.x[steps]), record.projected[steps]
-        alone = f"gives for {count(len(expected), 'step')} of {STEPS} something else than for all at once"
+        alone = f"gives another result for {count(len(expected), 'step')} of {STEPS} than for all at once"
         if projected.shape != expected.shape:
             trial.fail("project", f"{alone}; expected {tuple(expected.shape)}, got {tuple(projected.shape)}")
-        text = f"{alone}; expected each step from itself alone"
-        trial.compare("project", projected, expected, largest, text, lambda: _reach(trial, record))
-    text = "gives something else after another call of project; expected that x and the state alone decide"
-    mistake = "something that project leaves on the cell: put it into what project gives"
+        text = f"{alone}; expected each step to depend on itself only"
+        trial.compare("project", [projected], [expected], text, lambda: _mistake_across_steps(trial, record))
+    text = "gives another result after another call of project; expected it to depend on x and the state only"
+    mistake = "a value that project stores on the cell: return it from project"
     output, state = trial.step(projected[0], record.states[STEPS - 1])
-    _compare(trial, "step", (output, *state), record.after(STEPS - 1), largest, text, mistake)
+    trial.compare("step", (output, *state), record.after(STEPS - 1), text, lambda: mistake)
 
 
-def _reach(trial: Trial, record: Record) -> str:
-    """The likely mistake of a projection that reads more than its own step."""
+def _mistake_across_steps(trial: Trial, record: Record) -> str:
+    """Return the likely mistake in a projection that does not depend on its own step only."""
     first, last = trial.x.clone(), trial.x.clone()
     first[0] += 1
     last[-1] += 1
-    if not same(trial.project(last)[:-1], record.projected[:-1]):
-        return "it looks at later steps, or at all of them (a mean over time, say), which a stream does not have yet"
-    if not same(trial.project(first)[1:], record.projected[1:]):
-        return "it looks at earlier steps: what has to be remembered belongs into the state"
-    return "it counts the steps (a division by len(x), say), and a stream has any number of them"
+    if not equal(trial.project(last)[:-1], record.projected[:-1]):
+        return "it reads later steps, or all of them (as in a mean over time), which a stream does not have yet"
+    if not equal(trial.project(first)[1:], record.projected[1:]):
+        return "it reads earlier steps: put what must be remembered into the state"
+    return "it counts the steps (as in a division by len(x)), and a stream has any number of them"
 
 
-def _computes_each_row_alone(trial: Trial, record: Record, largest: float) -> None:
-    """A row of the batch by itself gives what it gives among others: another row at another step, from states that are
-    the initial ones no more."""
+def _check_each_row_alone(trial: Trial, record: Record) -> None:
+    """Check that a row of the batch alone gives the same as in the batch, at two rows and steps.
+
+    Their states are those after at least one step, since the initial states may be all zeros.
+    """
     mistake = "a mean, a norm, a softmax or a branch over the whole batch: reduce over the last dimension only"
     batch = trial.x.shape[1]
-    text = f"gives for a sequence alone something else than in a batch of {batch}; expected each row by itself"
+    text = f"gives another result for a sequence alone than in a batch of {batch}; expected independent rows"
     for number in (1, STEPS - 1):
         row = slice(number, number + 1)
         projected, expected = trial.project(trial.x[:, row]), record.projected[:, row]
         if projected.shape != expected.shape:
             trial.fail("project", f"{text}, {tuple(expected.shape)}, got {tuple(projected.shape)}")
-        _compare(trial, "project", [projected], [expected], largest, text, mistake)
-        output, state = trial.step(record.projected[number, row], tuple(one[row] for one in record.states[number]))
-        _compare(trial, "step", (output, *state), [one[row] for one in record.after(number)], largest, text, mistake)
+        trial.compare("project", [projected], [expected], text, lambda: mistake)
+        output, state = trial.step(record.projected[number, row], tuple(part[row] for part in record.states[number]))
+        after = [part[row] for part in record.after(number)]
+        trial.compare("step", (output, *state), after, text, lambda: mistake)
 
 
-def _equals_its_kernel(trial: Trial, record: Record, largest: float) -> None:
-    """The torch.nn kernel that the cell names, where it names one, gives what the cell's own step gives."""
+def _check_kernel(trial: Trial, record: Record) -> None:
+    """Check that the cell's torch.nn kernel, if it has one, gives the same as the cell's own step."""
     kernel, last = trial.cell.kernel(), STEPS - 1
     if kernel is None:
         return
     outputs, _, (state,) = FusedKernel([kernel]).run(trial.x[last, None], [record.states[last]], None)
-    text = "names another network than the cell's own step computes; expected the same numbers"
+    text = "computes a different network than the cell's own step; expected the same numbers"
     mistake = "another order of the gates, other biases or other options"
-    _compare(trial, "kernel", (outputs[0], *state), record.after(last), largest, text, mistake)
-
-
-def _compare(
-    trial: Trial,
-    method: str,
-    found: Sequence[Tensor],
-    expected: Sequence[Tensor],
-    largest: float,
-    text: str,
-    mistake: str,
-) -> None:
-    for one, other in zip(found, expected, strict=True):
-        trial.compare(method, one, other, largest, text, lambda: mistake)
+    trial.compare("kernel", (outputs[0], *state), record.after(last), text, lambda: mistake)

@@ -1,4 +1,4 @@
-"""Which line of a cell's own code a message is about, rather than one of torch's or of this package's."""
+"""Source lines of a cell: the place that an error names in the code of a plugin, not in torch or this package."""
 
 from __future__ import annotations
 
@@ -13,28 +13,38 @@ import numpy as np
 import torch
 
 Line = tuple[str, int]
-"""A file and a line of it."""
+"""File and line number."""
 
 _PACKAGES = [Path(str(module.__file__)).parent for module in (torch, np)]
-NOT_OF_A_CELL = (*_PACKAGES, Path(__file__).parents[1], Path(sysconfig.get_path("stdlib")))
-"""Folders whose code is nobody's cell; but for packages installed inside the last, see `is_of_a_cell`."""
+LIBRARIES = (*_PACKAGES, Path(__file__).parents[1], Path(sysconfig.get_path("stdlib")))
+"""Folders without code of cells, except ``site-packages`` inside the last."""
 
 
 def is_of_a_cell(file: str, others: Sequence[Path] = ()) -> bool:
-    """Whether code may be that of a cell, or of something that it calls.
+    """Return whether a file may hold the code of a cell, or code that a cell calls.
+
+    Files of torch, NumPy, this package and the standard library do not; files of other installed packages may.
 
     Args:
-        file: where the code stands.
-        others: folders, beside `NOT_OF_A_CELL`, whose code is nobody's cell.
+        file: path of the source file, as in a traceback.
+        others: further folders without code of cells, such as that of an exporter.
     """
     path = Path(file)
-    inside = [folder for folder in (*NOT_OF_A_CELL, *others) if path.is_relative_to(folder)]
+    inside = [folder for folder in (*LIBRARIES, *others) if path.is_relative_to(folder)]
     installed = "site-packages" in path.parts and not any("site-packages" in folder.parts for folder in inside)
     return path.is_file() and (not inside or installed)
 
 
 def raised_at(error: BaseException, others: Sequence[Path] = ()) -> Line | None:
-    """The last line of a cell's own code that an error passed through; for ``others`` see `is_of_a_cell`."""
+    """Return the innermost line of a cell's code in the traceback of an error.
+
+    Args:
+        error: exception with a traceback.
+        others: further folders without code of cells; see `is_of_a_cell`.
+
+    Returns:
+        File and line number; None if no line of a cell is in the traceback.
+    """
     line, traceback = None, error.__traceback__
     while traceback is not None:
         if is_of_a_cell(file := traceback.tb_frame.f_code.co_filename, others):
@@ -44,7 +54,14 @@ def raised_at(error: BaseException, others: Sequence[Path] = ()) -> Line | None:
 
 
 def running_line(others: Sequence[Path] = ()) -> Line | None:
-    """The line of a cell's own code that runs now, the innermost one; for ``others`` see `is_of_a_cell`."""
+    """Return the innermost line of a cell's code on the current call stack.
+
+    Args:
+        others: further folders without code of cells; see `is_of_a_cell`.
+
+    Returns:
+        File and line number; None if no line of a cell is on the stack.
+    """
     frame: FrameType | None = sys._getframe()
     while frame is not None:
         if is_of_a_cell(frame.f_code.co_filename, others):
@@ -54,12 +71,12 @@ def running_line(others: Sequence[Path] = ()) -> Line | None:
 
 
 def line_of(kind: type, method: str) -> Line:
-    """Where a method of a class begins, in whichever class of its own code defines it; else where the class does."""
+    """Return the first line of a method, or of its class if the method is inherited from this package or torch."""
     function = inspect.unwrap(getattr(kind, method))
     try:
         file, line = str(inspect.getsourcefile(function)), inspect.getsourcelines(function)[1]
         if is_of_a_cell(file):
             return file, line
         return str(inspect.getsourcefile(kind)), inspect.getsourcelines(kind)[1]
-    except (OSError, TypeError):  # written where no file keeps the source, such as a notebook
+    except (OSError, TypeError):  # the source is in no file, as in a notebook
         return kind.__module__, 0

@@ -1,4 +1,4 @@
-"""The encoder: what makes of a user's steps, numbers or tokens, the vectors that the network reads."""
+"""Encoders: the vectors that the network reads, computed from the numbers or tokens of each step."""
 
 from __future__ import annotations
 
@@ -13,11 +13,17 @@ from zoo.data.signature import Scale, Signature
 from zoo.errors import SpecError
 
 LARGEST_ONE_HOT = 1024
-"""Tokens up to which one number for each is sensible; an embedding learns shorter vectors."""
+"""Largest vocabulary for one-hot vectors; an embedding learns shorter ones."""
 
 
 class Normaliser(nn.Module):
-    """From the user's units to the network's: (x - mean) / std. Any real dtype in, floating out."""
+    """Encoder of numbers: (x - mean) / std, from the user's units to the network's.
+
+    The input may have any real dtype; the output is floating-point.
+
+    Args:
+        scale: mean (offset) and standard deviation (factor) of each feature.
+    """
 
     mean: Tensor
     std: Tensor
@@ -30,12 +36,16 @@ class Normaliser(nn.Module):
         self.output_size = len(scale.offset)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., features) -> (..., features)"""
+        """Return the normalised features (..., features) of x (..., features)."""
         return (x - self.mean) / self.std
 
 
 class OneHot(nn.Module):
-    """A token as a vector that is 1 in the token's own place and 0 elsewhere."""
+    """Encoder of tokens: a vector with a 1 at the index of the token and 0 elsewhere.
+
+    Args:
+        tokens: size of the vocabulary.
+    """
 
     table: Tensor
 
@@ -46,12 +56,18 @@ class OneHot(nn.Module):
         self.output_size = tokens
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, time) int64 -> (batch, time, tokens)"""
+        """Return the one-hot vectors (batch, time, tokens) of token indices x (batch, time), int64."""
         return self.table[x]
 
 
 class Embedding(nn.Module):
-    """A learnt vector for each token, with dropout on its numbers."""
+    """Encoder of tokens: a learnt vector for each token, with dropout.
+
+    Args:
+        tokens: size of the vocabulary.
+        size: width of the vectors.
+        dropout: share of the vectors' values that training sets to zero.
+    """
 
     def __init__(self, tokens: int, size: int, dropout: float) -> None:
         super().__init__()
@@ -61,16 +77,17 @@ class Embedding(nn.Module):
         self.output_size = size
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, time) int64 -> (batch, time, size)"""
+        """Return the vectors (batch, time, size) of token indices x (batch, time), int64."""
         vectors: Tensor = self.dropout(self.table(x))
         return vectors
 
 
 Encoder = Normaliser | OneHot | Embedding
+"""First part of a model: ``tokens`` is the size of its vocabulary, 0 for numbers; ``output_size`` is its width."""
 
 
 class NormaliserConfig(Config):
-    """Numbers, scaled as the data source says."""
+    """Numbers, scaled with the mean and standard deviation that the data source gives."""
 
     name: Literal["normaliser"]
 
@@ -88,18 +105,23 @@ class EmbeddingConfig(Config):
     size: Size = 64
     """Width of a token's vector."""
     dropout: Fraction = 0.0
-    """Share of the vectors' numbers that training sets to zero."""
+    """Share of the vectors' values that training sets to zero."""
 
 
 EncoderConfig = Annotated[NormaliserConfig | OneHotConfig | EmbeddingConfig, Field(discriminator="name")]
 
 
 def make_encoder(config: EncoderConfig | None, signature: Signature) -> Encoder:
-    """The encoder that a spec asks for; by default what suits the data: numbers are scaled, characters are one-hot
-    vectors, words are embedded.
+    """Create the encoder that a spec names, or the default for the data.
+
+    By default numbers are normalised, characters become one-hot vectors, and words are embedded.
+
+    Args:
+        config: the spec's ``encoder``; None for the default.
+        signature: description of the data.
 
     Raises:
-        SpecError: where it does not suit the data.
+        SpecError: the encoder does not fit the data.
     """
     tokens = len(signature.vocabulary)
     if not tokens:

@@ -1,4 +1,4 @@
-"""The head: what makes scores of the features of a sequence or of a step."""
+"""The head: linear layers from the features of a sequence or of a step to its scores."""
 
 from __future__ import annotations
 
@@ -12,34 +12,33 @@ from torch import nn
 from zoo.config import Config, Fraction, Size
 
 Activation = Literal["none", "relu", "tanh"]
-ACTIVATIONS: Mapping[Activation, type[nn.Module] | None] = {"none": None, "relu": nn.ReLU, "tanh": nn.Tanh}
+ACTIVATIONS: Mapping[Activation, tuple[type[nn.Module], ...]] = {"none": (), "relu": (nn.ReLU,), "tanh": (nn.Tanh,)}
+"""Modules of each activation."""
 
 
 class HeadConfig(Config):
-    """Linear layers on top of the recurrent ones; a single one when nothing is said."""
+    """Linear layers on top of the recurrent ones; by default a single one."""
 
     input_activation: Activation = "none"
-    """Applied to what comes from the recurrent layers."""
+    """Activation before the first linear layer, applied to the output of the recurrent layers."""
     dropout: Fraction = 0.0
     """Share of the values before each linear layer that training sets to zero."""
     hidden: Annotated[tuple[Size, ...], Field(max_length=100)] = ()
     """Widths of the linear layers before the last one."""
     activation: Activation = "none"
-    """Applied after each of these."""
+    """Activation after each of these."""
     output_activation: Activation = "none"
-    """Applied to the scores."""
+    """Activation after the last linear layer, applied to the scores."""
 
 
 def make_head(features: int, outputs: int, config: HeadConfig) -> nn.Module:
-    """A module from (..., features) to (..., outputs)."""
+    """Create the module that maps features (..., features) to scores (..., outputs)."""
     sizes = (features, *config.hidden, outputs)
-    modules = [ACTIVATIONS[config.input_activation]]
-    parts: list[nn.Module] = [kind() for kind in modules if kind is not None]
+    parts = [module() for module in ACTIVATIONS[config.input_activation]]
     for index, (wide, narrow) in enumerate(pairwise(sizes)):
         if config.dropout:
             parts.append(nn.Dropout(config.dropout))
         parts.append(nn.Linear(wide, narrow))
         last = index == len(config.hidden)
-        if (kind := ACTIVATIONS[config.output_activation if last else config.activation]) is not None:
-            parts.append(kind())
+        parts += [module() for module in ACTIVATIONS[config.output_activation if last else config.activation]]
     return parts[0] if len(parts) == 1 else nn.Sequential(*parts)

@@ -1,4 +1,4 @@
-"""Fused execution: a torch.nn recurrent module that computes with a cell's own parameters."""
+"""Fused execution: a torch.nn recurrent module that computes with the parameters of the cells."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from zoo.nn.cell import Kernel, State
 
 
-def kernels_run(x: Tensor) -> bool:
-    """Whether torch.nn's kernels can be had for an input.
+def kernels_available(x: Tensor) -> bool:
+    """Return whether torch.nn's kernels can compute on an input.
 
-    Under autocast oneDNN finds no LSTM in bfloat16 on a CPU without AVX-512, and raises (torch 2.13).
+    Under autocast on a CPU without AVX-512, oneDNN has no LSTM for bfloat16 and raises (torch 2.13).
     """
     on_cpu = x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
     return not on_cpu or "AVX512" in torch.backends.cpu.get_cpu_capability()
 
 
 class FusedKernel:
-    """One layer's torch.nn module, one or two directions, sharing its parameters with the cells.
+    """torch.nn module of one layer, in one or both directions, that shares its parameters with the cells.
 
-    It is not a Module on purpose: the parameters belong to the cells and stand in their state_dict alone, which is why
+    It is deliberately no nn.Module: the parameters belong to the cells and appear only in their state_dict, so that
     weights load from one implementation into the other.
+
+    Args:
+        kernels: the kernel of each direction's cell, forward first.
     """
 
     def __init__(self, kernels: Sequence[Kernel]) -> None:
@@ -45,24 +48,30 @@ class FusedKernel:
                 setattr(self._module, f"bias_ih{suffix}", kernel.input_bias)
                 setattr(self._module, f"bias_hh{suffix}", kernel.recurrent_bias)
         self._kernels, self._device = list(kernels), first.input_weight.device
-        # cuDNN wants all weights in one block of memory; elsewhere this does nothing.
+        # cuDNN needs all weights in one block of memory; on other devices this does nothing.
         self._module.flatten_parameters()
 
     def computes_with(self, kernels: Sequence[Kernel]) -> bool:
-        """Whether these are the very parameters that this kernel holds, on the device where it made them one block."""
+        """Return whether the kernels hold the same parameter objects, on the device where they were flattened."""
         return kernels[0].input_weight.device == self._device and all(
-            mine.input_weight is its.input_weight
-            and mine.recurrent_weight is its.recurrent_weight
-            and mine.input_bias is its.input_bias
-            and mine.recurrent_bias is its.recurrent_bias
-            for mine, its in zip(self._kernels, kernels, strict=True)
+            held.input_weight is kernel.input_weight
+            and held.recurrent_weight is kernel.recurrent_weight
+            and held.input_bias is kernel.input_bias
+            and held.recurrent_bias is kernel.recurrent_bias
+            for held, kernel in zip(self._kernels, kernels, strict=True)
         )
 
     def run(self, x: Tensor, states: Sequence[State], lengths: Tensor | None) -> tuple[Tensor, Tensor, list[State]]:
-        """Run the layer over x (time, batch, input), from a state for each direction.
+        """Run the layer over a batch of sequences.
 
-        Returns the outputs (time, batch, D * hidden), the last output of each direction side by side (batch,
-        D * hidden), and the final states.
+        Args:
+            x: (time, batch, input).
+            states: initial state of each direction.
+            lengths: (batch,) valid steps of each sequence; None if all sequences are full.
+
+        Returns:
+            The outputs (time, batch, directions * hidden), the last output of each direction side by side
+            (batch, directions * hidden), and the final state of each direction.
         """
         stacked = [torch.stack(parts) for parts in zip(*states, strict=True)]
         many = len(stacked) > 1
@@ -74,7 +83,7 @@ class FusedKernel:
             packed_outputs, final = self._module(packed, initial)
             outputs, _ = pad_packed_sequence(packed_outputs, total_length=x.shape[0])
         finals = final if many else (final,)
-        # The hidden state, which comes first, is the output of torch.nn's cells. Reading it off the outputs instead
-        # would make backward fill and add a gradient for every step.
+        # The hidden state, which comes first, is the output of torch.nn's cells. Slicing it from the outputs instead
+        # would make the backward pass fill and add a gradient for every step.
         last = torch.cat(tuple(finals[0]), 1) if len(states) > 1 else finals[0][0]
         return outputs, last, [tuple(part[i] for part in finals) for i in range(len(states))]

@@ -1,4 +1,4 @@
-"""Sequences of different lengths in one padded batch, time major."""
+"""Operations on padded batches of sequences with different lengths, time major."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from torch import Tensor
 
 
 def valid_steps(lengths: Tensor, time: int) -> Tensor:
-    """Lengths (batch,) -> boolean mask (time, batch, 1), true where a step belongs to its sequence."""
+    """Return the mask (time, batch, 1) of the valid steps for lengths (batch,): true within each sequence."""
     return (torch.arange(time, device=lengths.device)[:, None] < lengths[None, :])[:, :, None]
 
 
 def reverse_sequences(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Turn each sequence of x (time, batch, n) around within its length; the padding after it stays where it is."""
+    """Reverse each sequence of x (time, batch, n) within its length; the padding after it keeps its place."""
     if lengths is None:
         return x.flip(0)
     steps = torch.arange(x.shape[0], device=x.device)[:, None]
@@ -21,5 +21,5 @@ def reverse_sequences(x: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 def at_last_step(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """x (time, batch, n) -> (batch, n), at each sequence's last valid step."""
+    """Select the last valid step of each sequence of x (time, batch, n), giving (batch, n)."""
     return x[-1] if lengths is None else x[lengths - 1, torch.arange(len(lengths), device=x.device)]

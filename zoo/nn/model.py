@@ -1,4 +1,4 @@
-"""The model: encoder -> stack -> pooling -> head, and the readout that turns scores into what a user sees."""
+"""The model: encoder -> stack -> pooling -> head -> readout."""
 
 from __future__ import annotations
 
@@ -22,18 +22,20 @@ if TYPE_CHECKING:
 
 
 class Model(nn.Module):
-    """A recurrent network from the user's units to named outputs.
+    """Recurrent network from inputs in the user's units to named outputs.
+
+    Training needs the scores alone, which `forward` returns; `outputs` adds the readout, as an exported graph does.
 
     Args:
-        encoder: (batch, time, raw features) numbers, or (batch, time) tokens -> (batch, time, features).
+        encoder: maps numbers (batch, time, raw features) or tokens (batch, time) to vectors (batch, time, features).
         stack: the recurrent layers.
-        pooling: how the sequence of outputs becomes one vector; None where each step is scored.
-        head: (batch, stack.output_size), or with the steps before the features -> scores.
-        readout: scores -> named outputs.
-        takes_lengths: whether sequences have lengths of their own, so that an exported graph has an input for them.
+        pooling: reduction of the outputs of a sequence to one vector; None if each step is scored.
+        head: maps (batch, stack.output_size), or (batch, time, stack.output_size) if each step is scored, to scores.
+        readout: maps scores to named outputs.
+        takes_lengths: whether sequences differ in length, so that an exported graph has an input for the lengths.
 
     Raises:
-        SpecError: where each step is scored and the readout has a horizon.
+        SpecError: each step is scored and the readout has a horizon.
     """
 
     def __init__(
@@ -60,21 +62,21 @@ class Model(nn.Module):
         self.takes_lengths = takes_lengths
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Sequences in the user's units -> scores.
+        """Compute the scores of sequences in the user's units.
 
         Args:
-            x: (batch, time, features) numbers or (batch, time) tokens.
-            lengths: (batch,) valid steps of each sequence, at least 1; None where all are full.
+            x: numbers (batch, time, features) or tokens (batch, time).
+            lengths: (batch,) valid steps of each sequence, at least 1; None if all sequences are full.
 
         Returns:
-            (batch, n); where each step is scored (batch, time, n), zero beyond each length.
+            (batch, n); if each step is scored, (batch, time, n), zero beyond each length.
         """
         return self._run(x, lengths, None)[0]
 
     def _run(
         self, x: Tensor, lengths: Tensor | None, states: Mapping[str, Tensor] | None
     ) -> tuple[Tensor, list[list[State]]]:
-        """The scores, and the state of each direction of each layer after the last valid step that it reads."""
+        """Compute the scores, and the final state of each layer and direction."""
         encoded = self.encoder(x).transpose(0, 1)
         start = None if states is None else starting_states(self.layers(), states, len(x), encoded)
         outputs, last, finals = self.stack(encoded, lengths, start)
@@ -86,22 +88,25 @@ class Model(nn.Module):
     def outputs(
         self, x: Tensor, lengths: Tensor | None = None, states: Mapping[str, Tensor] | None = None
     ) -> Mapping[str, Tensor]:
-        """What an exported graph gives for the same input, by name.
+        """Compute the named outputs, the same as those of an exported graph.
 
         Args:
-            x: (batch, time, features) numbers or (batch, time) tokens.
-            lengths: (batch,) valid steps of each sequence, at least 1; None where all are full.
-            states: what the layers start with, (batch, n) by the names of `state_places`, those left out as the layers
-                start by themselves; what they end with is then among the outputs. None for neither.
+            x: numbers (batch, time, features) or tokens (batch, time).
+            lengths: (batch,) valid steps of each sequence, at least 1; None if all sequences are full.
+            states: initial states (batch, n) by the names of `state_places`; a state that is left out starts as its
+                cell defines. The outputs then include the final states. None for no states in the input and the output.
 
         Returns:
-            (batch, n), or where each step is scored (batch, time, n). Beyond each length logits and numbers in the
-            user's units are exactly 0.
+            Outputs by name: (batch, n), or (batch, time, n) if each step is scored. Beyond each length, logits and
+            values in the user's units are exactly 0.
+
+        Raises:
+            DataError: ``states`` has a name that is not the name of a state.
         """
         scores, finals = self._run(x, lengths, states)
         named: dict[str, Tensor] = self.readout(scores)
         if self.by_step and lengths is not None and isinstance(self.readout, RescaleReadout):
-            # A score of 0 is some number in the user's units, which would be taken for an answer.
+            # A score of 0 becomes a nonzero value in the user's units, which would look like a prediction.
             named = {name: _zero_beyond(value, lengths) for name, value in named.items()}
         if states is None:
             return named
@@ -110,11 +115,19 @@ class Model(nn.Module):
         }
 
     def state_places(self) -> list[StatePlace]:
-        """Everything that the layers carry from step to step."""
+        """List the state tensors of all layers.
+
+        Raises:
+            ExportError: a cell has another number of ``state_names`` than of states, or the same name twice.
+        """
         return state_places(self.layers())
 
     def state_parts(self) -> list[StatePart]:
-        """The same, each with its initial value."""
+        """List the state tensors of all layers with their initial values.
+
+        Raises:
+            ExportError: as for `state_places`, or a cell's sequences start with different states.
+        """
         return state_parts(self.layers())
 
     @property
@@ -124,18 +137,19 @@ class Model(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Device of the parameters."""
         return next(self.parameters()).device
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers training may change."""
+        """Number of values in all parameters."""
         return sum(parameter.numel() for parameter in self.parameters())
 
     def layers(self) -> list[Layer]:
-        """The recurrent layers from the input to the output."""
+        """Return the recurrent layers from the input to the output."""
         return self.stack.ordered_layers
 
 
 def _zero_beyond(value: Tensor, lengths: Tensor) -> Tensor:
-    """(batch, time, n) -> the same, exactly zero beyond each length."""
+    """Set a tensor (batch, time, n) to exactly zero beyond each length."""
     return value.where(valid_steps(lengths, value.shape[1]).transpose(0, 1), value.new_zeros(()))

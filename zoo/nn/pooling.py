@@ -1,4 +1,4 @@
-"""How a sequence of outputs becomes one vector."""
+"""Pooling: one vector for a whole sequence of outputs."""
 
 from __future__ import annotations
 
@@ -9,24 +9,27 @@ from torch import Tensor
 from zoo.nn.lengths import at_last_step, valid_steps
 
 Pooling = Literal["last", "mean", "max", "last_step"]
-"""What stands for the whole sequence.
+"""Rule that reduces the outputs of a sequence to one vector.
 
-- ``last``: what each direction knows after it has read everything: the forward output at the last step beside the
-  reverse output at the first one.
+- ``last``: the final output of each direction: the forward output at the last step beside the reverse output at the
+  first step.
 - ``mean``, ``max``: over all valid steps.
-- ``last_step``: the output at the last step, whatever the direction. The reverse half of it has read one step only:
-  a common mistake, kept under its own name so that it can be shown.
+- ``last_step``: the output at the last step in both directions. Its reverse half has read one step only: a common
+  mistake, available under its own name for comparison.
 """
 
 
 def pool(outputs: Tensor, last: Tensor, pooling: Pooling, lengths: Tensor | None = None) -> Tensor:
-    """One vector for each sequence, (batch, features).
+    """Reduce the outputs of each sequence to one vector.
 
     Args:
         outputs: (time, batch, features), zero beyond each length.
-        last: (batch, features), the output of each direction at the last step that it reads.
-        pooling: see `Pooling`.
-        lengths: (batch,) valid steps of each sequence; None where all are full.
+        last: (batch, features), the output of each direction at the last valid step that it reads.
+        pooling: the rule; see `Pooling`.
+        lengths: (batch,) valid steps of each sequence; None if all sequences are full.
+
+    Returns:
+        (batch, features)
     """
     if pooling == "last":
         return last

@@ -1,4 +1,4 @@
-"""The readout: what makes of scores the named outputs that a user sees."""
+"""Readouts: the named outputs of a model, computed from its scores."""
 
 from __future__ import annotations
 
@@ -8,32 +8,35 @@ from torch import Tensor, nn
 from zoo.data.signature import Scale
 
 CLASS_OUTPUTS = ("logits", "probabilities")
-"""Outputs with a number for each class."""
+"""Names of the outputs with one value for each class."""
 
 
 class SoftmaxReadout(nn.Module):
-    """Class scores -> ``logits`` (the scores themselves) and ``probabilities`` (their softmax)."""
+    """Readout of a classification: ``logits`` (the scores) and ``probabilities`` (their softmax)."""
 
     def forward(self, scores: Tensor) -> dict[str, Tensor]:
-        """(..., classes) -> two tensors (..., classes)"""
+        """Return two tensors (..., classes) for scores (..., classes)."""
         return {"logits": scores, "probabilities": torch.softmax(scores, -1)}
 
 
 class SigmoidReadout(nn.Module):
-    """One score, of the second of two classes -> ``logits`` (the score) and ``probabilities`` of both classes."""
+    """Readout of a binary classification with one score, that of the second class.
+
+    The outputs are ``logits`` (the score) and ``probabilities`` (of both classes).
+    """
 
     def forward(self, scores: Tensor) -> dict[str, Tensor]:
-        """(..., 1) -> (..., 1) and (..., 2)"""
-        # Not 1 - p, which would lose the digits of a small probability.
+        """Return logits (..., 1) and probabilities (..., 2) for scores (..., 1)."""
+        # 1 - p would lose the digits of a small probability.
         return {"logits": scores, "probabilities": torch.sigmoid(torch.cat([-scores, scores], -1))}
 
 
 class RescaleReadout(nn.Module):
-    """Scaled numbers -> ``y`` in the user's units.
+    """Readout of a regression or forecast: ``y``, the scores rescaled to the user's units.
 
     Args:
-        scale: of the targets.
-        horizon: steps that are told; 0 where only one is and y has no axis for them.
+        scale: offset and factor of each target.
+        horizon: forecast steps; 0 for a single value of each target, where y has no axis for the steps.
     """
 
     offset: Tensor
@@ -46,7 +49,14 @@ class RescaleReadout(nn.Module):
         self.horizon = horizon
 
     def forward(self, scores: Tensor) -> dict[str, Tensor]:
-        """(..., targets) -> the same; with a horizon (batch, horizon * targets) -> (batch, horizon, targets)"""
+        """Return ``y`` for scores.
+
+        Args:
+            scores: (..., targets); with a horizon (batch, horizon * targets).
+
+        Returns:
+            (..., targets); with a horizon (batch, horizon, targets).
+        """
         if self.horizon:
             scores = scores.reshape(-1, self.horizon, len(self.offset))
         return {"y": scores * self.factor + self.offset}

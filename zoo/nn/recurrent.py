@@ -1,6 +1,6 @@
-"""Time: how a cell becomes a layer and layers become a stack. The one place that knows about steps and directions.
+"""Cells over time: layers, and stacks of layers. No other module runs steps or handles directions.
 
-Inside, everything is time major: (time, batch, features).
+Tensors are time major here: (time, batch, features).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from zoo.config import Config, Fraction
 from zoo.errors import SpecError
 from zoo.nn.cell import Cell, CellConfig, State
-from zoo.nn.kernel import FusedKernel, kernels_run
+from zoo.nn.kernel import FusedKernel, kernels_available
 from zoo.nn.lengths import at_last_step, reverse_sequences, valid_steps
 from zoo.nn.pooling import Pooling
 
@@ -26,30 +26,38 @@ REVERSED: dict[Direction, tuple[bool, ...]] = {
     "reverse": (True,),
     "bidirectional": (False, True),
 }
-"""For each direction, which of a layer's cells read the sequence from its end."""
+"""For each direction, whether each of the layer's cells reads the sequence in reverse."""
 
 
 class Unrolled(NamedTuple):
-    """What a layer or a stack gives for a batch of sequences."""
+    """Result of a layer or a stack for a batch of sequences."""
 
     outputs: Tensor
     """(time, batch, output_size), exactly zero beyond each length."""
     last: Tensor
-    """(batch, output_size): the output of each direction at the last valid step that it reads, side by side. Of the
+    """(batch, output_size): the output of each direction at the last valid step that it reads, side by side; for the
     reverse direction that is the first step in time."""
     states: list[Any]
-    """The state of each direction (of each layer, for a stack) after the last valid step that it reads."""
+    """Final state of each direction, after the last valid step that it reads; for a stack one such list for each
+    layer."""
 
 
 def run_cell(cell: Cell, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, Tensor, State]:
-    """Run a cell forward over x (time, batch, input_size).
+    """Run a cell forward over a batch of sequences.
 
-    Returns the outputs (time, batch, output_size), exactly zero beyond each length, and the output and the state of
-    each sequence's last valid step.
+    Args:
+        cell: the cell.
+        x: (time, batch, input_size).
+        state: state before the first step.
+        lengths: (batch,) valid steps of each sequence; None if all sequences are full.
+
+    Returns:
+        The outputs (time, batch, output_size), exactly zero beyond each length, and the output and the state of each
+        sequence at its last valid step.
     """
     mask = None if lengths is None else valid_steps(lengths, x.shape[0])
     if mask is not None:
-        # Backward multiplies what stands in the padding by zero, and zero times NaN is NaN: let nothing stand there.
+        # The backward pass multiplies the padding by zero, and zero times NaN is NaN.
         x = x.where(mask, x.new_zeros(()))
     outputs: list[Tensor] = []
     for index, step in enumerate(cell.project(x).unbind(0)):
@@ -65,36 +73,45 @@ def run_cell(cell: Cell, x: Tensor, state: State, lengths: Tensor | None = None)
 
 
 class StackConfig(Config):
-    """The options of every architecture, beside its cell's own."""
+    """Options of every architecture, in addition to those of its cell."""
 
     num_layers: Annotated[int, Field(gt=0, le=100)] = 1
-    """Layers on top of each other."""
+    """Number of layers, each of which reads the outputs of the one below."""
     dropout: Fraction = 0.0
     """Share of the values between two layers that training sets to zero."""
     pooling: Pooling | None = None
-    """How a sequence of outputs becomes one vector: ``last`` when left out, none where each step has an answer."""
+    """Reduction of a sequence of outputs to one vector: by default ``last``, or none where each step has a target."""
     implementation: Literal["auto", "fused", "cell"] = "auto"
-    """fused: torch.nn's kernels; cell: the step as written; auto: fused where it exists."""
+    """fused: torch.nn's kernels; cell: the step as written; auto: fused if the cell has a kernel."""
 
 
 class DirectedStackConfig(StackConfig):
-    """The options of an architecture whose direction the spec chooses."""
+    """Options of an architecture whose direction the spec chooses."""
 
     direction: Direction = "forward"
-    """How the sequence is read."""
+    """Order in which a sequence is read; bidirectional reads it in both."""
 
 
 class Layer(nn.Module):
-    """A cell run over time in one direction or in both, the outputs of both side by side.
+    """A cell run over time in one direction or both; the outputs of both directions are side by side.
 
-    An architecture that fixes more than its cell (a direction, say) is a subclass, registered through
-    ``zoo_register_layers``.
+    An architecture that fixes more than its cell, such as a direction, is a subclass that sets ``name``, ``cell`` and
+    ``fixed_direction``. The hook ``zoo_register_layers`` registers it.
+
+    Args:
+        input_size: features of the input at each step.
+        config: options of the stack and of the cell in one object, with a ``direction`` unless it is fixed.
+
+    Raises:
+        SpecError: ``implementation`` is ``fused`` and the cell has no kernel with these options.
     """
 
     name: ClassVar[str]
+    """Name of the architecture in specs."""
     cell: ClassVar[type[Cell]]
+    """Class of the cells."""
     fixed_direction: ClassVar[Direction | None] = None
-    """The only direction that this architecture has, or None where the spec chooses."""
+    """The only direction of this architecture; None if the spec chooses."""
 
     def __init__(self, input_size: int, config: StackConfig) -> None:
         super().__init__()
@@ -109,37 +126,45 @@ class Layer(nn.Module):
                 f"architecture.implementation: {self.name} with these options has no fused kernel; use 'cell' or 'auto'"
             )
         self.fused = has_kernel and config.implementation != "cell"
-        """Whether a torch.nn kernel computes this layer, or the cell's own steps. The parameters are the same."""
+        """Whether a torch.nn kernel computes this layer, instead of the cell's steps. The parameters are the same."""
         self._kernel: FusedKernel | None = None
 
     @property
     def directed_cells(self) -> list[Cell]:
-        """The layer's cells, one for each direction, forward first."""
+        """Cells of the layer, one for each direction, forward first."""
         return [cast("Cell", cell) for cell in self.cells]
 
     def _current_kernel(self) -> FusedKernel:
-        """The kernel over the parameters that the cells have now: moving, copying or loading may have replaced them."""
+        """Return the kernel over the present parameters of the cells.
+
+        Moving, copying or loading the layer may replace its parameters; the kernel is then created anew.
+        """
         kernels = [kernel for cell in self.directed_cells if (kernel := cell.kernel())]
         if self._kernel is None or not self._kernel.computes_with(kernels):
             self._kernel = FusedKernel(kernels)
         return self._kernel
 
     def initial_state(self, batch: int, like: Tensor) -> list[State]:
-        """The state before the first step, for each direction."""
+        """Return the state before the first step, for each direction.
+
+        Args:
+            batch: number of sequences.
+            like: tensor with the dtype and the device of the states.
+        """
         return [cell.initial_state(batch, like) for cell in self.directed_cells]
 
     def forward(self, x: Tensor, lengths: Tensor | None = None, states: Sequence[State] | None = None) -> Unrolled:
-        """Run the layer.
+        """Run the layer over a batch of sequences.
 
         Args:
             x: (time, batch, input_size).
-            lengths: (batch,) valid steps of each sequence, at least 1; None where all are full.
-            states: one initial state for each direction; zeros when None.
+            lengths: (batch,) valid steps of each sequence, at least 1; None if all sequences are full.
+            states: initial state of each direction; None for the cells' own.
         """
         if states is None:
             states = self.initial_state(x.shape[1], x)
         reversals = REVERSED[self.direction]
-        kernel = self._current_kernel() if self.fused and kernels_run(x) else None
+        kernel = self._current_kernel() if self.fused and kernels_available(x) else None
         if kernel is not None and reversals != (True,):
             return Unrolled(*kernel.run(x, states, lengths))
         outputs, lasts, finals = [], [], []
@@ -158,7 +183,13 @@ class Layer(nn.Module):
 
 
 class Stack(nn.Module):
-    """Layers on top of each other, with dropout between them."""
+    """Layers of one architecture, each reading the outputs of the one below, with dropout between them.
+
+    Args:
+        layer: class of the layers.
+        input_size: features of the input at each step.
+        config: options of the stack and of the cell; see `Layer`.
+    """
 
     def __init__(self, layer: type[Layer], input_size: int, config: StackConfig) -> None:
         super().__init__()
@@ -171,17 +202,24 @@ class Stack(nn.Module):
 
     @property
     def ordered_layers(self) -> list[Layer]:
-        """The layers from the input to the output."""
+        """Layers from the input to the output."""
         return [cast("Layer", layer) for layer in self.layers]
 
     @property
     def direction(self) -> Direction:
+        """Direction of all layers."""
         return self.ordered_layers[0].direction
 
     def forward(
         self, x: Tensor, lengths: Tensor | None = None, states: Sequence[Sequence[State]] | None = None
     ) -> Unrolled:
-        """Run all layers over x (time, batch, input_size); ``states`` are those of each layer, as it takes them."""
+        """Run all layers over a batch of sequences.
+
+        Args:
+            x: (time, batch, input_size).
+            lengths: (batch,) valid steps of each sequence, at least 1; None if all sequences are full.
+            states: initial states of each layer, one for each direction; None for the cells' own.
+        """
         finals, last = [], x
         for index, layer in enumerate(self.ordered_layers):
             if index:

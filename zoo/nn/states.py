@@ -1,4 +1,4 @@
-"""What a model carries from step to step, by name: for callers that hold it themselves."""
+"""Named state tensors of a model, for callers that keep the state between calls, as in streaming."""
 
 from __future__ import annotations
 
@@ -15,36 +15,37 @@ from zoo.nn.recurrent import Layer
 
 @dataclass(frozen=True)
 class StatePlace:
-    """Where one tensor of the state of one direction of one layer stands, and what it is called."""
+    """Position and names of one state tensor."""
 
     name: str
-    """What it is called before the first step: ``state_0_h`` by layer and part; with both directions in a layer
+    """Name before the first step: ``state_0_h`` for layer 0 and the cell's state ``h``; in a bidirectional layer
     ``state_0_forward_h`` and ``state_0_reverse_h``."""
     layer: int
+    """Index of the layer, from the input."""
     direction: int
-    """The layer's cell: 0, or 1 for the second direction of a bidirectional one."""
+    """Index of the cell in the layer: 0, or 1 for the reverse direction of a bidirectional layer."""
     index: int
-    """Its place in the state."""
+    """Index of the tensor in the state of the cell."""
 
     @property
     def next_name(self) -> str:
-        """What it is called after the last step."""
+        """Name after the last step."""
         return f"next_{self.name}"
 
 
 @dataclass(frozen=True)
 class StatePart(StatePlace):
-    """The same, (batch, n), with what it is at first."""
+    """Position, names and initial value of one state tensor (batch, n)."""
 
     initial: Tensor
-    """(n,): what every sequence starts with."""
+    """(n,), the initial value of every sequence."""
 
 
 def state_places(layers: Sequence[Layer]) -> list[StatePlace]:
-    """Everything that the layers carry, in their order.
+    """List the state tensors of all layers, in the order of layers, directions and states.
 
     Raises:
-        ExportError: where a cell's names for it are too few, too many or the same.
+        ExportError: a cell has another number of ``state_names`` than of states, or the same name twice.
     """
     places = []
     for number, layer in enumerate(layers):
@@ -62,10 +63,10 @@ def state_places(layers: Sequence[Layer]) -> list[StatePlace]:
 
 
 def state_parts(layers: Sequence[Layer]) -> list[StatePart]:
-    """The same, each with its initial value.
+    """List the state tensors of all layers with their initial values.
 
     Raises:
-        ExportError: also where a cell's sequences do not all start alike.
+        ExportError: as for `state_places`, or a cell's sequences start with different states.
     """
     parts = []
     for place in state_places(layers):
@@ -74,8 +75,8 @@ def state_parts(layers: Sequence[Layer]) -> list[StatePart]:
         rows = cell.initial_state(2, like)[place.index]
         if not torch.equal(rows[0], rows[1]):
             raise ExportError(
-                f"layer {place.layer}: the cell {cell.name!r} starts each sequence with another state; "
-                "make every row of its initial_state() the same"
+                f"layer {place.layer}: the cell {cell.name!r} gives different initial states to the sequences of a "
+                "batch; make every row of its initial_state() the same"
             )
         parts.append(StatePart(place.name, place.layer, place.direction, place.index, rows[0].detach()))
     return parts
@@ -84,15 +85,16 @@ def state_parts(layers: Sequence[Layer]) -> list[StatePart]:
 def starting_states(
     layers: Sequence[Layer], given: Mapping[str, Tensor], batch: int, like: Tensor
 ) -> list[list[State]]:
-    """The state of each direction of each layer before the first step, as a stack takes them.
+    """Return the initial states of each layer and direction, in the form that a stack takes.
 
     Args:
-        given: (batch, n) by name; what is left out is as the cell starts by itself.
-        batch: how many sequences.
-        like: for dtype and device.
+        layers: layers of the stack.
+        given: tensors (batch, n) by the names of `state_places`; the others are the cells' own initial states.
+        batch: number of sequences.
+        like: tensor with the dtype and the device of the states.
 
     Raises:
-        DataError: where one is given that there is not.
+        DataError: a given name is not the name of a state.
     """
     places = state_places(layers)
     if unknown := sorted(given.keys() - {place.name for place in places}):

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from zoo.plots.style import BLUE, GREY, ORANGE, save
-from zoo.training.engine import EpochRecord
+from zoo.training.progress import EpochRecord
 
 FEW_EPOCHS = 30
 """Epochs up to which each is marked with a dot; a single epoch would show no line."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from zoo.nn.cell import Cell
     from zoo.nn.recurrent import Layer
     from zoo.tasks.task import Task
-    from zoo.training.engine import EpochRecord
+    from zoo.training.progress import EpochRecord
 
 hookimpl = HookimplMarker("zoo")
 """Marks a plugin's function as the implementation of the hook of the same name."""

@@ -29,7 +29,7 @@ from zoo.plugins.architecture import Architecture, make_architecture, named_conf
 from zoo.tasks.task import Task
 
 if TYPE_CHECKING:
-    from zoo.training.engine import EpochRecord
+    from zoo.training.progress import EpochRecord
 
 REGISTRATIONS: dict[str, tuple[str, type]] = {
     "zoo_register_cells": ("architecture", Cell),

@@ -1,4 +1,4 @@
-"""In which order a part of the data is taken, batch by batch."""
+"""Batches of a split: their order in training and in evaluation."""
 
 from __future__ import annotations
 
@@ -10,15 +10,22 @@ from torch import Tensor
 from zoo.data.dataset import Split
 
 POOL = 50
-"""Batches whose sequences are sorted by length together: enough that a batch holds hardly any padding, few enough that
-what stands in one batch stays a matter of chance."""
+"""Number of batches whose sequences are sorted by length together: large enough for little padding in a batch, small
+enough that the composition of a batch stays random."""
 
 
 def training_order(split: Split, batch_size: int, generator: torch.Generator) -> Tensor:
-    """(sequences,): the rows in a random order; consecutive ones make a batch, and the last batch may be smaller.
+    """Draw the order in which an epoch takes the rows of a split.
 
-    Where sequences have lengths, those of about the same length stand in one batch, and the batches follow each other
-    at random.
+    If sequences differ in length, those of similar length share a batch, and the order of the batches is random.
+
+    Args:
+        split: the training data.
+        batch_size: rows of one batch; the last batch may be smaller.
+        generator: random numbers, on the CPU.
+
+    Returns:
+        (sequences,) row numbers; each ``batch_size`` consecutive ones are a batch.
     """
     order = torch.randperm(len(split), generator=generator)
     if split.lengths is None:
@@ -32,7 +39,7 @@ def training_order(split: Split, batch_size: int, generator: torch.Generator) ->
 
 
 def evaluation_batches(split: Split, batch_size: int) -> Iterator[tuple[Split, Tensor | slice]]:
-    """The whole part in batches, each with its rows; those of about the same length together."""
+    """Yield the split in batches, each with its row numbers; sequences of similar length share a batch."""
     if split.lengths is None:
         for start in range(0, len(split), batch_size):
             rows = slice(start, start + batch_size)

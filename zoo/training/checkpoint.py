@@ -1,4 +1,4 @@
-"""Checkpoints: the state of a training, kept so that a kill at any moment loses nothing but time."""
+"""Checkpoints: saved states of a training, from which it resumes with the same result after a kill at any moment."""
 
 from __future__ import annotations
 
@@ -14,41 +14,43 @@ from zoo.files import PARTIAL
 from zoo.sealed import load_sealed, save_sealed
 
 KEPT = 2
-"""The newest, and the one before it for the case that the newest is damaged."""
+"""Number of checkpoints kept: the newest, and the one before it in case the newest is damaged."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything that training needs to go on."""
+    """Complete state of a training."""
 
     tensors: Mapping[str, Tensor]
+    """Weights, optimiser slots and losses by name."""
     state: Mapping[str, Any]
+    """JSON values: completed steps and epochs, and their records."""
 
 
 class CheckpointFolder:
-    """The checkpoints of one run, named after the number of optimiser steps done."""
+    """Checkpoints of one run, named after the number of completed optimiser steps."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def save(self, step: int, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint, then remove all but the newest two, and what a kill left half written.
+        """Write a checkpoint, then remove all but the newest two and any file that a kill left incomplete.
 
         Raises:
-            RunError: where it cannot be written.
+            RunError: the file cannot be written.
         """
         save_sealed(self.path / f"step-{step:010d}.safetensors", checkpoint.tensors, checkpoint.state)
         for old in [*self._files()[KEPT:], *self.path.glob(f".*{PARTIAL}")]:
             old.unlink()
 
     def newest(self, warn: Callable[[str], None]) -> Checkpoint | None:
-        """The newest checkpoint that is whole; None where there is none yet.
+        """Load the newest undamaged checkpoint, or return None if the folder has no checkpoint.
 
         Args:
-            warn: told, in one line, of each damaged checkpoint that is passed over.
+            warn: called with a one-line message for each damaged checkpoint that is skipped.
 
         Raises:
-            RunError: where there are checkpoints and none of them is whole.
+            RunError: all checkpoints are damaged.
         """
         files = self._files()
         for file in files:
@@ -59,7 +61,7 @@ class CheckpointFolder:
                 continue
             return Checkpoint(tensors, state)
         if files:
-            raise RunError(f"{self.path}: no checkpoint is whole; build again without --resume")
+            raise RunError(f"{self.path}: all checkpoints are damaged; build again without --resume")
         return None
 
     def _files(self) -> list[Path]:

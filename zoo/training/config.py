@@ -1,4 +1,4 @@
-"""The ``training`` part of a spec: optimisers, learning-rate schedules and everything else the engine is told."""
+"""The ``training`` part of a spec: optimiser, learning-rate schedule and all other options of the engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo.config import Config, Fraction, Size
 
 Positive = Annotated[float, Field(gt=0)]
 Rate = Annotated[float, Field(gt=0, le=1e9)]
-"""A learning rate. The bounds of rate and decay keep their product, and what Adam makes of it, within float32."""
+"""Learning rate. The bounds of rate and decay keep their product, and the step size of Adam, within float32."""
 Decay = Annotated[float, Field(ge=0, le=1e9)]
 
 
@@ -23,7 +23,7 @@ class SGD(Config):
 
     name: Literal["sgd"]
     lr: Rate = 0.1
-    """Learning rate at the height of the schedule."""
+    """Learning rate at the peak of the schedule."""
     momentum: Fraction = 0.0
     weight_decay: Decay = 0.0
 
@@ -36,7 +36,7 @@ class Adam(Config):
 
     name: Literal["adam"]
     lr: Rate = 1e-3
-    """Learning rate at the height of the schedule."""
+    """Learning rate at the peak of the schedule."""
     weight_decay: Decay = 0.0
 
     def create(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -48,7 +48,7 @@ class AdamW(Config):
 
     name: Literal["adamw"]
     lr: Rate = 1e-3
-    """Learning rate at the height of the schedule."""
+    """Learning rate at the peak of the schedule."""
     weight_decay: Decay = 0.01
 
     def create(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -60,36 +60,36 @@ class Constant(Config):
 
     name: Literal["constant"]
     warmup: Fraction = 0.0
-    """Share of the training in which the rate rises linearly to its height."""
+    """Share of the training in which the rate rises linearly to its peak."""
 
     def scale(self, progress: float) -> float:
-        """Factor of the learning rate when ``progress`` (above 0, up to 1) of the training is done."""
+        """Return the factor of the learning rate after a share ``progress`` (0 < progress <= 1) of the training."""
         return min(1.0, progress / self.warmup) if self.warmup else 1.0
 
 
 class Cosine(Config):
-    """Half a cosine from the height down to zero (Loshchilov and Hutter 2017, equation 5, without restarts)."""
+    """Half a cosine from the peak down to zero (Loshchilov and Hutter 2017, equation 5, without restarts)."""
 
     name: Literal["cosine"]
     warmup: Fraction = 0.0
-    """Share of the training in which the rate rises linearly to its height."""
+    """Share of the training in which the rate rises linearly to its peak."""
 
     def scale(self, progress: float) -> float:
-        """Factor of the learning rate when ``progress`` (above 0, up to 1) of the training is done."""
+        """Return the factor of the learning rate after a share ``progress`` (0 < progress <= 1) of the training."""
         if progress < self.warmup:
             return progress / self.warmup
         return 0.5 * (1 + cos(pi * (progress - self.warmup) / (1 - self.warmup)))
 
 
 class OneCycle(Config):
-    """Up and down once (Smith and Topin 2018): from 1/25 of the height to it, then down to 1/250,000, along cosines."""
+    """One cycle (Smith and Topin 2018): from 1/25 of the peak up to it, then down to 1/250,000, along cosines."""
 
     name: Literal["one_cycle"]
     warmup: Fraction = 0.3
     """Share of the training in which the rate rises."""
 
     def scale(self, progress: float) -> float:
-        """Factor of the learning rate when ``progress`` (above 0, up to 1) of the training is done."""
+        """Return the factor of the learning rate after a share ``progress`` (0 < progress <= 1) of the training."""
         if progress < self.warmup:
             start, end, share = 1 / 25, 1.0, progress / self.warmup
         else:
@@ -98,31 +98,33 @@ class OneCycle(Config):
 
 
 class EarlyStopping(Config):
-    """Stop when the metric that chooses the best weights, or at the same metric the validation loss, has not improved
-    for a while."""
+    """Stop when the metric that selects the best weights has not improved for a number of epochs.
+
+    At the same metric, a lower validation loss is an improvement.
+    """
 
     patience: Size
     """Epochs without improvement after which training stops."""
 
 
 class TrainingConfig(Config):
-    """How the model is trained."""
+    """Options of the training."""
 
     epochs: Size = 20
     batch_size: Size = 64
-    """Sequences in one step, over all processes together."""
+    """Sequences in one optimiser step, over all processes together."""
     optimizer: Annotated[SGD | Adam | AdamW, Field(discriminator="name")] = AdamW(name="adamw")
     schedule: Annotated[Constant | Cosine | OneCycle, Field(discriminator="name")] = Constant(name="constant")
     clip_norm: Positive | None = None
     """Largest norm of the whole gradient; longer ones are scaled down to it."""
     metric: str | None = None
-    """The validation metric that chooses the best weights; the task's first one when left out. Of epochs with the same
-    value the one with the lowest validation loss is kept, and of those the last. train_loss: the training loss, for a
-    training in which the validation part is to have no say."""
+    """Validation metric that selects the best weights; by default the first of the task. Among epochs with the same
+    value the one with the lowest validation loss is kept, and among those the last. train_loss: select by the training
+    loss, without the validation part."""
     early_stopping: EarlyStopping | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16: training under autocast; the weights stay in float32, and so does every evaluation."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    """Start of everything random: the first weights, the order of the data, dropout."""
+    """Seed of all random numbers: initial weights, order of the data, dropout."""
     deterministic: bool = False
-    """Use deterministic kernels only, where a GPU has faster ones that are not."""
+    """Use deterministic kernels only, even if a GPU has faster ones."""

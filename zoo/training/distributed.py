@@ -1,4 +1,4 @@
-"""Data-parallel training: one process a device, started by torchrun."""
+"""Data-parallel training: one process for each device, started by torchrun."""
 
 from __future__ import annotations
 
@@ -19,26 +19,34 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Group:
-    """The processes that train together; one process alone is a group too."""
+    """Processes that train together; by default a group of one process."""
 
     rank: int = 0
+    """Number of this process, from 0."""
     size: int = 1
+    """Number of processes."""
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes and prints."""
+        """Whether this process is the leader, the only one that writes and prints."""
         return self.rank == 0
 
     def wrap(self, model: nn.Module) -> nn.Module:
-        """The model with gradients averaged over the group."""
+        """Wrap a model so that its gradients are averaged over the group."""
         return model if self.size == 1 else DistributedDataParallel(model)
 
     def share(self, rows: Tensor) -> tuple[Tensor, float]:
-        """This process's part of a batch, and the weight of its mean loss.
+        """Select the rows of a batch that this process computes.
 
-        DistributedDataParallel averages the gradients of all processes alike, whatever the size of their parts; the
-        weights make that average the mean over the whole batch. A process without a part takes one row at weight 0,
-        since every process must take part in every step.
+        DistributedDataParallel averages the gradients of all processes with equal weights, whatever the sizes of their
+        parts; the weight of the loss turns that average into the mean over the whole batch. A process without rows
+        takes one row at weight 0, since every process must take part in every step.
+
+        Args:
+            rows: (batch,) row numbers of the whole batch.
+
+        Returns:
+            The row numbers of this process, and the weight of its mean loss.
         """
         if self.size == 1:
             return rows, 1.0
@@ -48,14 +56,14 @@ class Group:
         return part, len(part) * self.size / len(rows)
 
     def total(self, value: Tensor) -> Tensor:
-        """The mean over the group of a weighted loss, which is the loss of the whole batch. Works in place."""
+        """Average a weighted loss over the group, in place, which gives the mean loss of the whole batch."""
         if self.size > 1:
             dist.all_reduce(value)
             value /= self.size
         return value
 
     def largest(self, *numbers: int) -> tuple[int, ...]:
-        """For each number the largest of all processes: how they learn that one wants to stop, and stop together."""
+        """Return the maximum over the group for each number, so that all processes stop if one received a signal."""
         if self.size == 1:
             return numbers
         values = torch.tensor(numbers)
@@ -63,7 +71,10 @@ class Group:
         return tuple(values.tolist())
 
     def from_leader(self, make: Callable[[], T]) -> T:
-        """What ``make`` returns or raises on the leader, on every process: none is left waiting for one that failed."""
+        """Call ``make`` on the leader, and return its result, or raise its exception, on every process.
+
+        The exception is raised everywhere so that no process waits for one that has failed.
+        """
         if self.size == 1:
             return make()
         box: list[T | Exception | None] = [None]
@@ -78,24 +89,24 @@ class Group:
         return cast("T", box[0])
 
 
-def local_place() -> tuple[int, int]:
-    """The number of this process among those that torchrun started on this machine, and how many they are."""
+def local_rank_and_size() -> tuple[int, int]:
+    """Return the number of this process on this machine, from 0, and the number of its processes on the machine."""
     return int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 @contextmanager
 def process_group() -> Iterator[Group]:
-    """The group that torchrun started this process in, or a group of one."""
+    """Join the group in which torchrun started this process, or yield a group of one."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield Group()
         return
-    # gloo carries what is exchanged on the CPU (signals, metrics), NCCL the gradients of GPUs.
+    # gloo transfers CPU tensors (signals, metrics), NCCL the gradients of GPUs.
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield Group(dist.get_rank(), size)
     finally:
-        # What still waits for the garbage collector may keep the group's threads alive, and they abort the process when
-        # it ends (torch 2.13: one end in ten).
+        # Uncollected garbage may keep threads of the group alive, and they abort the process at exit (torch 2.13: one
+        # exit in ten).
         gc.collect()
         dist.destroy_process_group()

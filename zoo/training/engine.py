@@ -1,4 +1,4 @@
-"""The engine: one training loop for every architecture."""
+"""The engine: the training loop of every architecture."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,87 +19,63 @@ from zoo.errors import Interrupted, RunError, SpecError, TrainingError
 from zoo.nn.model import Model
 from zoo.tasks.task import Statistics, Task
 from zoo.training.batches import evaluation_batches, training_order
-from zoo.training.checkpoint import Checkpoint, CheckpointFolder
+from zoo.training.checkpoint import CheckpointFolder
 from zoo.training.config import TrainingConfig
 from zoo.training.distributed import Group
 from zoo.training.interrupts import Interrupts
+from zoo.training.progress import TRAIN_LOSS, EpochRecord, Progress, from_checkpoint, to_checkpoint
 
 EVALUATION_BATCH = 128
-"""Large enough to be fast, small enough that evaluation never needs more memory than training did."""
-TRAIN_LOSS = "train_loss"
-"""The metric of a training in which the validation part is to have no say."""
-LOOK_SECONDS = 0.5
-"""How often the loop looks at the loss: each look waits for the device."""
+"""Sequences in a batch of an evaluation: large enough to be fast, small enough to need less memory than training."""
+REPORT_SECONDS = 0.5
+"""Seconds between two checks and reports of the loss; each waits for the device."""
 EPOCH_CHECKPOINT_SECONDS = 1.0
-"""How old the newest checkpoint is, at least, when the end of an epoch is checkpointed: writing one takes milliseconds,
-and so may an epoch. The end of the training always is."""
+"""Age in seconds of the newest checkpoint from which the end of an epoch writes another, since an epoch may take only
+milliseconds, as long as writing a checkpoint. The end of the training always writes one."""
 CHECKPOINT_SECONDS = 60.0
-"""How old the newest checkpoint may become before the middle of an epoch is checkpointed."""
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """What is known after an epoch: a line of metrics.jsonl."""
-
-    epoch: int
-    """From 1."""
-    train_loss: float
-    validation: dict[str, float]
-    lr: float
-    """Learning rate of the last step."""
-    seconds: float
-    """Time of this epoch, evaluation included."""
-    best: bool
-    """Whether its weights are the best so far: by the chosen metric, then by the validation loss, then as the later."""
-
-    def value_of(self, metric: str) -> float:
-        """A validation metric, or the training loss."""
-        return self.train_loss if metric == TRAIN_LOSS else self.validation[metric]
+"""Age in seconds of the newest checkpoint from which a step within an epoch writes another."""
 
 
 class Listener(Protocol):
-    """Whoever wants to see training happen."""
+    """Receiver of progress reports."""
 
     def step(self, epoch: int, step: int, loss: float) -> None:
-        """Called about twice a second; epoch from 1, step counted within the epoch."""
+        """Receive the mean loss of the current epoch so far, about twice a second.
+
+        Args:
+            epoch: number of the epoch, from 1.
+            step: completed steps of the epoch.
+            loss: mean loss over the rows of these steps.
+        """
 
     def epoch(self, record: EpochRecord) -> None:
-        """Called after each epoch."""
-
-
-@dataclass
-class _Progress:
-    """Where training stands: all of its state that is neither a weight nor the optimiser's."""
-
-    epoch: int = 0
-    """Epochs done."""
-    step: int = 0
-    """Steps done in the epoch after those. At the end of an epoch they are all done until it has been evaluated."""
-    seconds: float = 0.0
-    """Time spent in that epoch before this process took over."""
-    history: list[EpochRecord] = field(default_factory=list)
+        """Receive the record of a completed epoch."""
 
 
 def steps_in_epoch(train: Split, config: TrainingConfig) -> int:
-    """Batches that hold every row once; the last one may be smaller."""
+    """Return the number of batches that hold every row once; the last batch may be smaller."""
     return math.ceil(len(train) / config.batch_size)
 
 
 def chosen_metric(task: Task, config: TrainingConfig) -> str:
-    """The validation metric that chooses the best weights.
+    """Return the name of the metric that selects the best weights: that of the spec, or the first of the task.
 
     Raises:
-        SpecError: where the task has no such metric.
+        SpecError: the task has no such metric.
     """
-    metric, known = config.metric or next(iter(task.better)), (*task.better, TRAIN_LOSS)
-    if metric not in known:
-        raise SpecError(f"training.metric: {metric!r} is not known; known: {', '.join(known)}")
+    metric, metrics = config.metric or next(iter(task.better)), (*task.better, TRAIN_LOSS)
+    if metric not in metrics:
+        raise SpecError(f"training.metric: {metric!r} is not known; known: {', '.join(metrics)}")
     return metric
 
 
 @torch.inference_mode()
 def evaluate(model: Model, task: Task, split: Split) -> tuple[dict[str, float], Statistics]:
-    """Metrics of a model on one part of the data, and the statistics that they follow from."""
+    """Evaluate a model on a split in evaluation mode, and restore its mode.
+
+    Returns:
+        The metrics by name, and the statistics from which they are computed.
+    """
     training = model.training
     model.eval()
     result = score(task, split, lambda batch, _: model(batch.x, batch.lengths))
@@ -110,7 +86,16 @@ def evaluate(model: Model, task: Task, split: Split) -> tuple[dict[str, float], 
 def score(
     task: Task, split: Split, scores: Callable[[Split, Tensor | slice], Tensor]
 ) -> tuple[dict[str, float], Statistics]:
-    """The same of anything that gives scores for a batch, which comes with its rows."""
+    """Evaluate the scores that a function gives for a split.
+
+    Args:
+        task: computes statistics and metrics.
+        split: data to evaluate on.
+        scores: returns the scores of a batch; its second argument holds the row numbers of the batch in the split.
+
+    Returns:
+        The metrics by name, and the statistics from which they are computed.
+    """
     total: Statistics = {}
     for batch, rows in evaluation_batches(split, EVALUATION_BATCH):
         for name, value in task.statistics(scores(batch, rows), batch.y).items():
@@ -119,19 +104,19 @@ def score(
 
 
 class Engine:
-    """Trains one model.
+    """Training of one model.
 
     Args:
-        model: on its device; trained in place, and left with the best weights.
-        task: gives the loss and the metrics.
-        train: the data to learn from, on the model's device.
-        validation: the data that choose the best weights.
+        model: the model on its device. It is trained in place, and holds the best weights at the end.
+        task: computes the loss and the metrics.
+        train: training data, on the model's device.
+        validation: data of the metric that selects the best weights, on the model's device.
         config: the spec's ``training``.
-        checkpoints: where to keep the state.
-        group: the processes that train together.
-        listener: told of progress; on the leading process alone.
-        after_epoch: called after each epoch, on the leading process alone. When a training that was killed goes on, the
-            epochs since its newest checkpoint are trained and reported again.
+        checkpoints: folder for the checkpoints.
+        group: processes that train together.
+        listener: receives progress, on the leader only.
+        after_epoch: called with each epoch's record, on the leader only. A resumed training repeats, and reports again,
+            the epochs after its newest checkpoint.
     """
 
     def __init__(
@@ -153,34 +138,35 @@ class Engine:
         self.metric = chosen_metric(task, config)
         self.steps = steps_in_epoch(train, config)
         self.optimizer = config.optimizer.create(model.parameters())
-        self.progress = _Progress()
+        self.progress = Progress()
         self.best: dict[str, Tensor] = {}
+        """The state_dict of the best epoch so far."""
         self.losses = torch.zeros(self.steps, device=model.device)
-        """For each step of the epoch the sum of its rows' losses; zero where it is still to come."""
-        self._epoch_began = self._looked = self._saved = time.monotonic()
+        """(steps,) summed loss of the rows of each step of the epoch; zero for steps to come."""
+        self._epoch_began = self._reported = self._saved = time.monotonic()
 
     @property
     def history(self) -> list[EpochRecord]:
-        """One record for each epoch done."""
+        """One record for each completed epoch."""
         return self.progress.history
 
     def fit(self) -> None:
         """Train to the end and leave the best weights in the model.
 
         Raises:
-            TrainingError: when the loss is no longer finite. Nothing that is not finite reaches the disk.
-            Interrupted: on SIGTERM or Ctrl-C, after a checkpoint.
+            TrainingError: the loss or a weight is not finite. Values that are not finite are never written to disk.
+            Interrupted: SIGTERM or Ctrl-C arrived; a checkpoint was written first.
         """
         wrapped = self.group.wrap(self.model)
-        with Interrupts() as interrupts, _reproducible(self.config.deterministic):
+        with Interrupts() as interrupts, _deterministic_kernels(self.config.deterministic):
             while not self._finished():
                 self.train_epoch(wrapped, interrupts)
                 self._end_epoch()
-                self._attend(interrupts)
+                self._between_steps(interrupts)
         self.model.load_state_dict(self.best)
 
     def train_epoch(self, wrapped: nn.Module, interrupts: Interrupts) -> None:
-        """One pass over the data, from the step at which the last process left it."""
+        """Train one epoch, or the rest of the epoch in which a checkpoint was written."""
         progress, size = self.progress, self.config.batch_size
         order = self._order(progress.epoch)
         self.model.train()
@@ -189,16 +175,19 @@ class Engine:
             batch = order[progress.step * size : (progress.step + 1) * size]
             self.losses[progress.step] = self._step(wrapped, *self.group.share(batch)) * len(batch)
             progress.step += 1
-            self._attend(interrupts)
+            self._between_steps(interrupts)
 
-    def _attend(self, interrupts: Interrupts) -> None:
-        """Do what is due between two steps. All processes do the same, since each would wait for one that is gone."""
+    def _between_steps(self, interrupts: Interrupts) -> None:
+        """Report the loss, write a checkpoint or stop, each if it is due.
+
+        All processes of a group do the same, since each would wait for one that has stopped.
+        """
         now = time.monotonic()
-        stop, look, save = self.group.largest(
-            interrupts.received or 0, now - self._looked > LOOK_SECONDS, now - self._saved > CHECKPOINT_SECONDS
+        stop, report, save = self.group.largest(
+            interrupts.received or 0, now - self._reported > REPORT_SECONDS, now - self._saved > CHECKPOINT_SECONDS
         )
-        if look:
-            self._look()
+        if report:
+            self._report_loss()
         if stop or save:
             self._save()
         if stop:
@@ -207,13 +196,19 @@ class Engine:
             raise Interrupted(stop, f"stopped {place}; the state is saved: go on with --resume")
 
     def _step(self, wrapped: nn.Module, rows: Tensor, weight: float) -> Tensor:
-        """One optimiser step on the given rows; returns the mean loss of the whole batch."""
+        """Take one optimiser step on the given rows, and return the mean loss of the whole batch.
+
+        Args:
+            wrapped: the model, wrapped for the group.
+            rows: row numbers of this process.
+            weight: weight of their mean loss; see `Group.share`.
+        """
         done = self.progress.epoch * self.steps + self.progress.step
         lr = self._lr(done)
         for parameters in self.optimizer.param_groups:
             parameters["lr"] = lr
-        # Randomness in the model follows from the step alone, so that a resumed run draws what an unbroken one draws. A
-        # process of a group draws for its own rows: with dropout a group differs from one process that has all rows.
+        # The random numbers of a step follow from its number, so that a resumed run draws the same ones. A process of a
+        # group draws for its own rows: with dropout a group differs from a single process that computes all rows.
         _seed(self.model.device, f"{self.config.seed} {done} {self.group.rank}")
         device, batch = self.model.device.type, self.train_split.take(rows)
         with torch.autocast(device, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
@@ -225,15 +220,15 @@ class Engine:
         self.optimizer.step()
         return self.group.total(loss.detach())
 
-    def _look(self) -> None:
-        """Check the losses and tell the listener of the epoch so far."""
-        self._looked = time.monotonic()
+    def _report_loss(self) -> None:
+        """Check that the losses are finite, and report the mean loss of the epoch so far."""
+        self._reported = time.monotonic()
         self._check_losses()
         if self.group.leads and self.progress.step:
             self.listener.step(self.progress.epoch + 1, self.progress.step, self._mean_loss())
 
     def _mean_loss(self) -> float:
-        """The mean over the rows that the epoch has had so far."""
+        """Return the mean loss over the rows of the epoch so far."""
         return float(self.losses.sum()) / min(self.progress.step * self.config.batch_size, len(self.train_split))
 
     def _check_losses(self) -> None:
@@ -242,14 +237,14 @@ class Engine:
             raise self._diverged(int((~finite).nonzero()[0]) + 1, "loss")
 
     def _check(self) -> None:
-        """Raise unless everything that training has made of the weights is finite."""
+        """Raise a `TrainingError` unless all losses, weights and optimiser slots are finite."""
         self._check_losses()
         slots = [value for state in self.optimizer.state.values() for value in state.values() if value is not None]
         if not all(bool(value.isfinite().all()) for value in (*self.model.parameters(), *slots)):
             raise self._diverged(self.progress.step, "weights' update")
 
     def _end_epoch(self) -> None:
-        """Evaluate, keep the best weights, write everything down."""
+        """Evaluate the model, keep its weights if they are the best, save if due, and report the epoch."""
         self._check()
         progress = self.progress
         metrics = self.group.from_leader(lambda: evaluate(self.model, self.task, self.validation)[0])
@@ -267,112 +262,98 @@ class Engine:
         if self._is_best(record):
             self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
             record = replace(record, best=True)
-        self.progress = _Progress(progress.epoch + 1, history=[*progress.history, record])
+        self.progress = Progress(progress.epoch + 1, history=[*progress.history, record])
         self.losses.zero_()
         due = time.monotonic() - self._saved > EPOCH_CHECKPOINT_SECONDS
         if any(self.group.largest(due, self._finished())):
             self._save()
-        self.group.from_leader(lambda: self._report(record))
+        self.group.from_leader(lambda: self._report_epoch(record))
 
-    def _report(self, record: EpochRecord) -> None:
+    def _report_epoch(self, record: EpochRecord) -> None:
         self.listener.epoch(record)
         self.after_epoch(record)
 
     def _rank(self, record: EpochRecord) -> tuple[float, float]:
-        """How good an epoch is: by the metric, then by the validation loss where it has a say."""
+        """Return a key that is larger for a better epoch: the metric, then the validation loss.
+
+        The validation loss does not count if the training loss selects the best weights.
+        """
         sign = 1 if self.task.better.get(self.metric) == "higher" else -1
         loss = 0.0 if self.metric == TRAIN_LOSS else record.validation["loss"]
         return sign * record.value_of(self.metric), -loss
 
     def _is_best(self, record: EpochRecord) -> bool:
-        """Whether no epoch before is better. Of equal ones the later is kept: it has learnt for longer."""
-        kept = next((one for one in reversed(self.history) if one.best), None)
-        return kept is None or self._rank(record) >= self._rank(kept)
+        """Return whether no earlier epoch is better; of equal epochs the later is kept, since it has learnt longer."""
+        best = next((earlier for earlier in reversed(self.history) if earlier.best), None)
+        return best is None or self._rank(record) >= self._rank(best)
 
     def _finished(self) -> bool:
-        """Whether all epochs are done, or so many without improvement that there will be no more. An epoch as good as
-        the best one is none, although its weights are kept: a standstill would never end."""
+        """Return whether all epochs are done, or early stopping ends the training.
+
+        An epoch equal to the best one is no improvement, although its weights are kept: otherwise a constant metric
+        would never stop the training.
+        """
         stopping, done = self.config.early_stopping, self.progress.epoch
-        improved = max(self.history, key=self._rank).epoch if self.history else 0  # the first of equal ones
+        improved = max(self.history, key=self._rank).epoch if self.history else 0  # the first of equal epochs
         return done >= self.config.epochs or (stopping is not None and done - improved >= stopping.patience)
 
     def _lr(self, done: int) -> float:
-        """The learning rate of the step after ``done`` steps."""
+        """Return the learning rate of the step after ``done`` completed steps."""
         return self.config.optimizer.lr * self.config.schedule.scale((done + 1) / (self.steps * self.config.epochs))
 
     def _order(self, epoch: int) -> Tensor:
-        """The order in which an epoch takes the rows, the same on every process."""
+        """Return the order in which an epoch takes the rows, the same on every process."""
         generator = torch.Generator().manual_seed(_hash(f"order {self.config.seed} {epoch}"))
         return training_order(self.train_split, self.config.batch_size, generator).to(self.model.device)
 
     def _diverged(self, step: int, what: str) -> TrainingError:
-        """The error for something that is not finite after ``step`` (from 1) of this epoch."""
+        """Return the error for a value that is not finite.
+
+        Args:
+            step: number of the step in the current epoch, from 1.
+            what: name of the value.
+        """
         epoch = self.progress.epoch
         done = epoch * self.steps + step
         advice = "lower training.optimizer.lr" + ("" if self.config.clip_norm else " or set training.clip_norm to 1")
-        if done == 1 and what == "loss":  # nothing has been learnt yet
+        if done == 1 and what == "loss":  # no update precedes the first loss
             advice = "look for huge values in the training data"
         return TrainingError(
             f"the {what} is not finite in epoch {epoch + 1}, step {step} (learning rate {self._lr(done - 1):.3g}); "
-            f"what was saved before is good; {advice}"
+            f"the checkpoints saved before are good; {advice}"
         )
 
     def _save(self) -> None:
-        """Write a checkpoint, unless something in it is not finite."""
+        """Write a checkpoint, unless a value is not finite."""
         self._check()
         self.group.from_leader(self._write)
         self._saved = time.monotonic()
 
     def _write(self) -> None:
-        progress, optimizer = self.progress, self.optimizer.state_dict()
-        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        tensors |= {f"best.{name}": value for name, value in self.best.items()}
-        tensors |= {
-            f"optimizer.{index}.{name}": value
-            for index, values in optimizer["state"].items()
-            for name, value in values.items()
-            if value is not None  # SGD without momentum keeps an empty slot
-        }
-        tensors["losses"] = self.losses
+        progress = self.progress
         running = time.monotonic() - self._epoch_began if progress.step else 0.0
-        state = asdict(progress) | {"seconds": progress.seconds + running}
-        self.checkpoints.save(progress.epoch * self.steps + progress.step, Checkpoint(tensors, state))
+        current = replace(progress, seconds=progress.seconds + running)
+        checkpoint = to_checkpoint(current, self.model, self.optimizer, self.best, self.losses)
+        self.checkpoints.save(progress.epoch * self.steps + progress.step, checkpoint)
 
     def restore(self, warn: Callable[[str], None]) -> None:
-        """Take over the newest checkpoint's state, if there is one.
+        """Resume from the newest undamaged checkpoint, if there is a checkpoint.
 
         Args:
-            warn: told, in one line, of each damaged checkpoint that is passed over.
+            warn: called with a one-line message for each damaged checkpoint that is skipped.
 
         Raises:
-            RunError: where none is whole, or it is not one of this model, these data and this ``training``.
+            RunError: all checkpoints are damaged, or the checkpoint belongs to another model, dataset or training.
         """
         checkpoint = self.group.from_leader(lambda: self.checkpoints.newest(warn))
         if checkpoint is not None:
             try:
-                self._take_over(checkpoint)
+                self.progress, self.best = from_checkpoint(checkpoint, self.model, self.optimizer, self.losses)
             except (KeyError, RuntimeError, TypeError, ValueError) as error:
                 raise RunError(
                     f"{self.checkpoints.path}: the checkpoint does not fit the model, the data or the training of the "
-                    "spec; put back what was changed since, or build again without --resume"
+                    "spec; undo the change made since, or build again without --resume"
                 ) from error
-
-    def _take_over(self, checkpoint: Checkpoint) -> None:
-        state: dict[str, Any] = dict(checkpoint.state)
-        state["history"] = [EpochRecord(**record) for record in state["history"]]
-        self.progress = _Progress(**state)
-        self.model.load_state_dict(_under("model.", checkpoint.tensors))
-        self.best = {name: value.to(self.model.device) for name, value in _under("best.", checkpoint.tensors).items()}
-        self.losses.copy_(checkpoint.tensors["losses"])
-        slots: dict[int, dict[str, Tensor]] = {}
-        for key, value in _under("optimizer.", checkpoint.tensors).items():
-            index, _, name = key.partition(".")
-            slots.setdefault(int(index), {})[name] = value
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": slots})
-
-
-def _under(prefix: str, tensors: Any) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _hash(text: str) -> int:
@@ -380,7 +361,7 @@ def _hash(text: str) -> int:
 
 
 def _seed(device: torch.device, text: str) -> None:
-    # torch.manual_seed would also seed devices that are not used, which costs more than a small step.
+    # torch.manual_seed would also seed unused devices, which takes longer than a small step.
     torch.default_generator.manual_seed(_hash(text))
     if device.type == "cuda":
         with torch.cuda.device(device):
@@ -388,12 +369,12 @@ def _seed(device: torch.device, text: str) -> None:
 
 
 @contextmanager
-def _reproducible(wanted: bool) -> Iterator[None]:
-    """While active, torch uses deterministic kernels only, if asked to."""
+def _deterministic_kernels(enabled: bool) -> Iterator[None]:
+    """Restrict torch to deterministic kernels inside the block, if ``enabled``."""
     before = torch.are_deterministic_algorithms_enabled()
-    if wanted:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS refuses to be deterministic without it
-    torch.use_deterministic_algorithms(wanted or before)
+    if enabled:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with it
+    torch.use_deterministic_algorithms(enabled or before)
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Signals that ask the process to stop: noted at once, obeyed between two steps."""
+"""Signals that stop a training: recorded at once, acted on between two steps."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ CAUGHT = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """While active, Ctrl-C and SIGTERM only set ``received``. A second signal acts as it would have without this."""
+    """Context in which the first Ctrl-C or SIGTERM only sets ``received``.
+
+    A second signal has its usual effect, since the first one restores the previous handlers.
+    """
 
     def __init__(self) -> None:
         self.received: int | None = None
+        """Number of the signal received; None before the first one."""
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        self._previous = {number: signal.signal(number, self._note) for number in CAUGHT}
+        self._previous = {number: signal.signal(number, self._record) for number in CAUGHT}
         return self
 
     def __exit__(
@@ -25,7 +29,7 @@ class Interrupts:
     ) -> None:
         self._restore()
 
-    def _note(self, number: int, _: FrameType | None) -> None:
+    def _record(self, number: int, _: FrameType | None) -> None:
         self.received = number
         self._restore()
 

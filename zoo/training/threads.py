@@ -1,9 +1,17 @@
-"""How many CPU threads a training uses.
+"""Number of CPU threads of a training.
 
-A recurrent network is a long chain of small products, and a thread costs a barrier at each of them. On two cores a
-step of forward and backward took, with two threads against one: 1.3 times as long at 0.8 MFLOP a time step (RNN 64,
-batch 64), 1.1 times at 3 (LSTM 64), 0.9 at 8 (GRU 128), 0.74 at 10 and at 28 (LSTM 128, GRU 256), 0.6 at 142 (LSTM
-512). While others used the cores too, two threads took three times as long or more at every size.
+A recurrent network is a long chain of small matrix products, and each further thread costs a barrier at each product.
+Duration of a training step with two threads relative to one, on two cores, by the work of one time step:
+
+| MFLOP | network (batch 64) | duration |
+|---|---|---|
+| 0.8 | RNN 64 | 1.3 |
+| 3 | LSTM 64 | 1.1 |
+| 8 | GRU 128 | 0.9 |
+| 10, 28 | LSTM 128, GRU 256 | 0.74 |
+| 142 | LSTM 512 | 0.6 |
+
+While other processes used the cores too, two threads took three times as long or more at every size.
 """
 
 from __future__ import annotations
@@ -13,17 +21,17 @@ import os
 from zoo.nn.model import Model
 
 FLOP_PER_THREAD = 5e6
-"""Work of one time step that makes a further thread worth its barriers."""
+"""Floating-point operations of one time step for which a further thread is faster in spite of its barriers."""
 
 
 def threads_for(model: Model, batch_size: int) -> int | None:
-    """Threads for training ``model`` with batches of ``batch_size``; None where OMP_NUM_THREADS says it already.
+    """Return the number of threads for training a model, or None if OMP_NUM_THREADS sets it.
 
-    The same model and batch give the same number on the same machine, as a bit-identical resume needs.
+    The number depends only on model, batch size and machine, since a resumed training must give the same bits.
     """
     if "OMP_NUM_THREADS" in os.environ:
         return None
     cells = [cell for layer in model.layers() for cell in layer.directed_cells]
-    # A product with n weights takes 2 * n operations for each row.
+    # A product with n weights takes 2 * n floating-point operations for each row.
     work = 2 * batch_size * max(sum(parameter.numel() for parameter in cell.parameters()) for cell in cells)
     return max(1, min(os.cpu_count() or 1, int(work / FLOP_PER_THREAD)))
