@@ -1,4 +1,7 @@
-"""Report of a run and its proofs: one self-contained HTML page, and its pictures as files."""
+"""Report of a run and its proofs: one self-contained HTML page, and its pictures as files.
+
+Imports `zoo.jobs` and the rooms below it; imported by `zoo.cli` alone.
+"""
 
 from zoo.report.page import Report, write_report
 
