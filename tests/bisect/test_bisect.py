@@ -24,7 +24,7 @@ from tests.support.builders import DIRECTIONS
 from tests.support.command import run_zoo
 from tests.support.models import draw, make_model, sequences
 from tests.support.runs import build_run
-from zoo.bisect import bisect, suspect_of
+from zoo.bisect import bisect, open_suspect
 from zoo.bisect.inside import Inside, first_wrong
 from zoo.cli.target import suspect
 from zoo.exporting.dissection import ModelValue
@@ -112,7 +112,7 @@ def test_a_file_of_any_form(kind: str, options: dict[str, Any], tmp_path: Path) 
     told = {name: str(value) for name, value in options.items() if name in ("lowering", "steps", "precision")}
     OnnxExporter().export(model, path, told, zoo.ExportOptions(**options))
     sample = sequences(draw(4, 8))
-    good = suspect_of(path, model, OnnxExporter(), sample, lambda _: None)
+    good = open_suspect(path, model, OnnxExporter(), sample, lambda _: None)
     assert bisect(good, tmp_path / "bisect", lambda _: None)["verdict"] == "passed"
     assert not (tmp_path / "bisect").exists()
     file = onnx.load(path)
@@ -122,7 +122,7 @@ def test_a_file_of_any_form(kind: str, options: dict[str, Any], tmp_path: Path) 
     graph.set(weight, (graph.weight(weight).astype(np.float32) * 1.5).astype(graph.weight(weight).dtype))
     onnx.save(file, path)
     OnnxExporter().annotate(path, {})
-    bad = suspect_of(path, model, OnnxExporter(), sample, lambda _: None)
+    bad = open_suspect(path, model, OnnxExporter(), sample, lambda _: None)
     report = bisect(bad, tmp_path / "bisect", lambda _: None)
     assert report["verdict"] == "failed"
     assert report["node"].startswith("layer_1/")
@@ -137,7 +137,7 @@ def test_a_fault_of_the_exporter_itself(tmp_path: Path, monkeypatch: pytest.Monk
     model = make_model("lstm", hidden_size=8, num_layers=2)
     path = tmp_path / "model.onnx"
     OnnxExporter().export(model, path, {}, zoo.ExportOptions())
-    suspect = suspect_of(path, model, OnnxExporter(), sequences(draw(4, 8)), lambda _: None)
+    suspect = open_suspect(path, model, OnnxExporter(), sequences(draw(4, 8)), lambda _: None)
     report = bisect(suspect, tmp_path / "bisect", lambda _: None)
     assert (report["node"], report["last_good"]) == ("layer_0/lstm", "encoded")
     assert report["what"].startswith("nothing differs from a fresh export")
@@ -161,7 +161,7 @@ def test_products_that_the_cpu_gets_wrong(
         graph.set(name, graph.weight(name) * np.float32(2))
     onnx.save(file, path)
     as_int8(path)
-    suspect = suspect_of(path, model, OnnxExporter(), sequences(draw(4, 8)), lambda _: None)
+    suspect = open_suspect(path, model, OnnxExporter(), sequences(draw(4, 8)), lambda _: None)
     monkeypatch.setattr(products, "multiply", cut_off)
     report = bisect(suspect, tmp_path / "bisect", lambda _: None)
     assert report["node"].startswith(node)
@@ -181,7 +181,7 @@ def test_a_fault_of_the_exporter_in_eight_bits(tmp_path: Path, monkeypatch: pyte
     model = make_model("lstm", hidden_size=16)
     path = tmp_path / "model.onnx"
     OnnxExporter().export(model, path, {"precision": "int8"}, zoo.ExportOptions(precision="int8"))
-    suspect = suspect_of(path, model, OnnxExporter(), sequences(draw(4, 8)), lambda _: None)
+    suspect = open_suspect(path, model, OnnxExporter(), sequences(draw(4, 8)), lambda _: None)
     report = bisect(suspect, tmp_path / "bisect", lambda _: None)
     assert report["what"].startswith("nothing differs from a fresh export")
 

@@ -20,7 +20,7 @@ from zoo.proof.cases import SHAPES, Case, draw_cases
 from zoo.proof.expectations import Expectations
 from zoo.proof.oracle import Input, Oracle
 from zoo.proof.outcomes import Outcome, judged_steps, overall, summary
-from zoo.proof.prove import MODES, Made, cases_for, prove, prove_against
+from zoo.proof.prove import MODES, FileProperties, cases_for, prove, prove_against
 from zoo.runtime.providers import PlacedNode, unavailable
 from zoo.runtime.session import OnnxSession
 from zoo_onnx import OnnxExporter
@@ -155,7 +155,9 @@ def test_cuda_is_run_in_both_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("zoo.proof.prove.OnnxSession", StandIn)
     monkeypatch.setattr("zoo.proof.prove.unavailable", lambda _: None)
-    monkeypatch.setattr("zoo.proof.prove.copies", lambda *_: [{"steps": 1, "nodes": 2}, {"steps": 200, "nodes": 2}])
+    monkeypatch.setattr(
+        "zoo.proof.prove.device_copies", lambda *_: [{"steps": 1, "nodes": 2}, {"steps": 200, "nodes": 2}]
+    )
     monkeypatch.setattr("zoo.proof.prove.refusal_alone", lambda *_: None)
     model = make_model("gru_after")
     report = prove(model, write(model, tmp_path), SAMPLE, ["cuda"], [], lambda _: None)
@@ -370,7 +372,7 @@ def test_a_file_of_lower_precision_is_proven_up_to_what_can_be_judged(tmp_path: 
     """In bfloat16 a lively RNN says nothing after some steps; a float32 file of it is judged whole, or not at all."""
     model = make_model("rnn_tanh", hidden_size=32, recurrent_gain=4)
     path = write(model, tmp_path, lowering="native")
-    made = Made(precision="bfloat16")
+    made = FileProperties(precision="bfloat16")
     expectations = Expectations(model, cases_for(model, sequences(draw(8, 5)), made))
     report = prove_against(expectations, path, made, ["cpu"], [], usual_steps=5)
     (result,) = report["providers"]

@@ -28,7 +28,7 @@ from zoo.proof.cases import Case
 from zoo.proof.expectations import Expectations
 from zoo.proof.oracle import Oracle
 from zoo.proof.outcomes import overall
-from zoo.proof.prove import LOWERING, Made, cases_for
+from zoo.proof.prove import LOWERING, FileProperties, cases_for
 from zoo.proof.trace import has_steps, in_words, reads_backward
 from zoo.runtime.golden import PRECISION
 from zoo.runtime.session import OnnxSession
@@ -72,7 +72,9 @@ class Suspect:
         )
 
 
-def suspect_of(path: Path, model: Model, exporter: Exporter, sample: Split, progress: Callable[[str], None]) -> Suspect:
+def open_suspect(
+    path: Path, model: Model, exporter: Exporter, sample: Split, progress: Callable[[str], None]
+) -> Suspect:
     """A file, with what its model should give on the cases of its proof.
 
     Raises:
@@ -80,7 +82,7 @@ def suspect_of(path: Path, model: Model, exporter: Exporter, sample: Split, prog
     """
     session = OnnxSession(path)
     # A file for chunks takes no lengths, and gets each sequence in one chunk.
-    cases = cases_for(model, sample, Made.read(path), with_lengths=session.takes_lengths)
+    cases = cases_for(model, sample, FileProperties.read(path), with_lengths=session.takes_lengths)
     return Suspect(path, model, exporter, session, Expectations(model, cases, progress))
 
 

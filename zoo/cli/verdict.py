@@ -13,7 +13,7 @@ from zoo.cli import output
 from zoo.errors import ParityError
 
 if TYPE_CHECKING:
-    from zoo.proof.prove import Wanted
+    from zoo.proof.prove import ProviderRequest
 
 _PROVIDERS = click.Choice(["cpu", "cuda"])
 provider_option = click.option(
@@ -161,9 +161,9 @@ def _coloured(status: str) -> str:
     return output.styled(status, fg=COLOURS[status])
 
 
-def wanted(chosen: Sequence[str], required: Sequence[str]) -> Wanted:
+def wanted(chosen: Sequence[str], required: Sequence[str]) -> ProviderRequest:
     """The providers to prove on: those chosen and required, or all."""
-    from zoo.proof.prove import MODES, Wanted
+    from zoo.proof.prove import MODES, ProviderRequest
 
     asked = tuple(dict.fromkeys((*chosen, *required)))
-    return Wanted(asked if chosen else tuple(MODES), asked, tuple(required))
+    return ProviderRequest(asked if chosen else tuple(MODES), asked, tuple(required))

@@ -17,7 +17,7 @@ from zoo.jobs.precision import Trained, against_float32
 from zoo.nn.model import Model
 from zoo.plugins.registry import Registry
 from zoo.proof.golden_oracle import golden
-from zoo.proof.prove import LOWERING, STEPS, Wanted, prove
+from zoo.proof.prove import LOWERING, STEPS, ProviderRequest, prove
 from zoo.proof.streaming import prove_streaming, refuse_unless_streamable
 from zoo.proof.trained import check_trained
 from zoo.run.candidate import Candidate, private_folder, remove_private_folders, writing
@@ -121,7 +121,7 @@ def export(
     run: Run,
     registry: Registry,
     exporter: Exporter,
-    wanted: Wanted,
+    wanted: ProviderRequest,
     options: ExportOptions,
     progress: Callable[[str], None],
 ) -> list[tuple[Path, dict[str, Any]]]:
@@ -154,7 +154,7 @@ def _export(
     run: Run,
     registry: Registry,
     exporter: Exporter,
-    wanted: Wanted,
+    wanted: ProviderRequest,
     options: ExportOptions,
     progress: Callable[[str], None],
 ) -> list[tuple[Path, dict[str, Any]]]:
@@ -186,7 +186,7 @@ def _export(
                 exporter.export(model, path, values, replace(options, streaming=file.streaming, precision=kept))
             candidate = Candidate(path)
             report = file.prove(model, path, sample, wanted.providers, progress)
-            wanted.insist(report)
+            wanted.enforce(report)
             report |= file.beside_float32(Trained(run, spec, task, model), registry, report, path, progress)
             candidate.insist()
             results.append(_put_in_place(file, candidate, report))
@@ -267,7 +267,7 @@ def _remove(rejected: ExportedFile) -> None:
 def check(
     file: ExportedFile,
     registry: Registry,
-    wanted: Wanted,
+    wanted: ProviderRequest,
     progress: Callable[[str], None],
 ) -> dict[str, Any]:
     """Prove a file that a run has already been exported to. Returns the report; it is written beside the file.
@@ -282,7 +282,7 @@ def check(
         check_trained(file.run, model)
         proven = Candidate(file.path)
         report = file.prove(model, file.path, file.run.sample(), wanted.providers, progress)
-        wanted.insist(report)
+        wanted.enforce(report)
         report |= file.beside_float32(Trained(file.run, spec, task, model), registry, report, file.path, progress)
         proven.insist()
         write_json(file.report, report)

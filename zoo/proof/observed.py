@@ -22,7 +22,7 @@ COPIES = ("MemcpyFromHost", "MemcpyToHost")
 """The operators that ONNX Runtime puts between nodes of different providers (onnxruntime, transformer_memcpy.cc)."""
 
 
-def repeats(session: OnnxSession, *inputs: Any) -> dict[str, Any]:
+def repeatability(session: OnnxSession, *inputs: Any) -> dict[str, Any]:
     """Give one input ten times, and tell whether every answer is the same to the last bit, or how far they differ."""
     first, *others = [session.run(*inputs) for _ in range(RUNS)]
     return {
@@ -39,7 +39,7 @@ def _apart(one: NDArray[Any], other: NDArray[Any]) -> float:
         return float(np.abs(one.astype(np.float64) - other)[~same].max(initial=0.0))
 
 
-def copies(path: Path, provider: str, x: NDArray[Any]) -> list[dict[str, int]]:
+def device_copies(path: Path, provider: str, x: NDArray[Any]) -> list[dict[str, int]]:
     """How many nodes that copy between devices run for an input's first step and for all of it.
 
     Args:
@@ -57,28 +57,28 @@ def copies(path: Path, provider: str, x: NDArray[Any]) -> list[dict[str, int]]:
             given = x if session.input.steps else x[:, :steps]
             session.run(given)
             events = json.loads(session.end_profile().read_text())
-        counts.append({"steps": given.shape[1], "nodes": copies_in(events)})
+        counts.append({"steps": given.shape[1], "nodes": count_copies(events)})
     return counts
 
 
-def copies_in(events: Iterable[Mapping[str, Any]]) -> int:
+def count_copies(events: Iterable[Mapping[str, Any]]) -> int:
     """How often something was copied between devices, by ONNX Runtime's profile: a list of events, of which each run of
     a node is one, with its operator."""
     return sum(event.get("cat") == "Node" and event.get("args", {}).get("op_name") in COPIES for event in events)
 
 
-def middling(sizes: Sequence[int]) -> int:
+def median_index(sizes: Sequence[int]) -> int:
     """The number of the middle one by size."""
     return sorted(range(len(sizes)), key=sizes.__getitem__)[len(sizes) // 2]
 
 
-def largest_over(expected: Sequence[Mapping[str, Expected]], found: Sequence[Mapping[str, Array]]) -> float:
+def largest_over_budget(expected: Sequence[Mapping[str, Expected]], found: Sequence[Mapping[str, Array]]) -> float:
     """The largest error of all inputs and outputs in units of its budget, over the steps that can be judged."""
     pairs = zip(expected, found, strict=True)
     return max(one.over_budget for wanted, answer in pairs for one in judge(wanted, answer).values())
 
 
-def apart(
+def difference_over_budget(
     expected: Sequence[Mapping[str, Expected]],
     one: Sequence[Mapping[str, Array]],
     other: Sequence[Mapping[str, Array]],
@@ -88,7 +88,7 @@ def apart(
         {name: replace(known, exact=_like(answer[name], known.exact)) for name, known in wanted.items()}
         for wanted, answer in zip(expected, one, strict=True)
     ]
-    return largest_over(as_if_exact, other)
+    return largest_over_budget(as_if_exact, other)
 
 
 def _like(answer: Array, exact: Array) -> Array:

@@ -16,7 +16,7 @@ from zoo.nn.model import Model
 from zoo.parity import Array, judge, with_weights
 from zoo.proof.cases import SHAPES, Case, draw_cases, with_states
 from zoo.proof.expectations import Expectations
-from zoo.proof.observed import apart, copies, largest_over, middling, repeats
+from zoo.proof.observed import device_copies, difference_over_budget, largest_over_budget, median_index, repeatability
 from zoo.proof.outcomes import Outcome, judged_steps, overall, summary, why_not_beyond
 from zoo.runtime.golden import PRECISION
 from zoo.runtime.placement import describe, insist_on_placement
@@ -50,7 +50,7 @@ MODES = {
 
 
 @dataclass(frozen=True)
-class Made:
+class FileProperties:
     """What a file says of how it was made."""
 
     lowering: str | None = None
@@ -92,7 +92,7 @@ class Answers:
     outputs: Sequence[Mapping[str, Array]]
     placement: Sequence[PlacedNode]
     repeats: Mapping[str, Any]
-    """What `zoo.proof.observed.repeats` says of one of them."""
+    """What `zoo.proof.observed.repeatability` says of one of them."""
 
 
 Answer = Callable[[Path, Mode, Sequence[Case]], Answers]
@@ -120,12 +120,12 @@ def prove(
     Returns:
         The report, ready for JSON; its ``verdict`` is passed, failed, ill-conditioned, inconclusive or unavailable.
     """
-    made = Made.read(path)
+    made = FileProperties.read(path)
     expectations = Expectations(model, cases_for(model, sample, made), progress)
     return prove_against(expectations, path, made, providers, file_faults, usual_steps=sample.x.shape[1])
 
 
-def cases_for(model: Model, sample: Split, made: Made, *, with_lengths: bool | None = None) -> list[Case]:
+def cases_for(model: Model, sample: Split, made: FileProperties, *, with_lengths: bool | None = None) -> list[Case]:
     """The inputs of a proof of a file that takes whole sequences; with lengths where the model takes them when None.
 
     Since a file may be judged up to some number of steps alone, the data's own number is among them. One of float32
@@ -145,14 +145,14 @@ def whole_sequences(path: Path, mode: Mode, cases: Sequence[Case]) -> Answers:
     """Run a file on all steps at once; an `Answer`."""
     session = OnnxSession(path, mode.provider, strict=mode.strict)
     outputs = [session.run(case.x, case.lengths, case.states) for case in cases]
-    again = cases[middling([case.batch * case.time for case in cases])]
-    return Answers(outputs, session.placement(), repeats(session, again.x, again.lengths, again.states))
+    again = cases[median_index([case.batch * case.time for case in cases])]
+    return Answers(outputs, session.placement(), repeatability(session, again.x, again.lengths, again.states))
 
 
 def prove_against(
     expectations: Expectations,
     path: Path,
-    made: Made,
+    made: FileProperties,
     providers: Sequence[str],
     file_faults: Sequence[str],
     answer: Answer = whole_sequences,
@@ -192,7 +192,7 @@ def prove_against(
     }
 
 
-class Wanted(NamedTuple):
+class ProviderRequest(NamedTuple):
     """The providers that a proof is to run on."""
 
     providers: tuple[str, ...]
@@ -202,7 +202,7 @@ class Wanted(NamedTuple):
     required: tuple[str, ...] = ()
     """Those of them without which nothing is proven."""
 
-    def insist(self, report: dict[str, Any]) -> None:
+    def enforce(self, report: dict[str, Any]) -> None:
         """See that what is required ran, that anything did, and that what recurs ran on what was asked for: where it
         did not, the report fails.
 
@@ -266,7 +266,7 @@ def _seen(mode: Mode, path: Path, cases: Sequence[Case], answers: Answers) -> di
     longest = min(cases, key=lambda case: (-case.time, case.batch))
     return {
         **seen,
-        "memcpy": copies(path, mode.provider, longest.x),
+        "memcpy": device_copies(path, mode.provider, longest.x),
         "alone": refusal_alone(content, mode.provider) or "starts",
     }
 
@@ -281,7 +281,7 @@ def _compare_with_cpu(
         if mode.provider == "cpu" or answers is None:
             continue
         fine = expectations.at(mode.precision.replace("tf32", "float32"))
-        over = largest_over(fine, answers.outputs)
+        over = largest_over_budget(fine, answers.outputs)
         result["tf32"] = {"seen": over > 1, "over_budget": over, "override": os.environ.get("NVIDIA_TF32_OVERRIDE")}
         if on_cpu is not None:
-            result["against_cpu"] = apart(fine, on_cpu.outputs, answers.outputs)
+            result["against_cpu"] = difference_over_budget(fine, on_cpu.outputs, answers.outputs)

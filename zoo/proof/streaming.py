@@ -15,8 +15,8 @@ from zoo.nn.model import Model
 from zoo.parity import Array
 from zoo.proof.cases import Case, draw_cases
 from zoo.proof.expectations import Expectations
-from zoo.proof.observed import repeats
-from zoo.proof.prove import Answer, Answers, Made, Mode, prove_against
+from zoo.proof.observed import repeatability
+from zoo.proof.prove import Answer, Answers, FileProperties, Mode, prove_against
 from zoo.runtime.session import OnnxSession
 from zoo.runtime.streaming import OnnxStream
 
@@ -61,7 +61,9 @@ def prove_streaming(
     """
     expectations, answer = Expectations(model, chunk_cases(model, sample), progress), in_chunks(by_step=model.by_step)
     steps = sample.x.shape[1]
-    return prove_against(expectations, path, Made.read(path), providers, file_faults, answer, usual_steps=steps)
+    return prove_against(
+        expectations, path, FileProperties.read(path), providers, file_faults, answer, usual_steps=steps
+    )
 
 
 def chunk_cases(model: Model, sample: Split) -> list[Case]:
@@ -81,7 +83,7 @@ def in_chunks(*, by_step: bool) -> Answer:
         session = OnnxSession(path, mode.provider, strict=mode.strict)
         stream = OnnxStream(session)
         outputs = [_streamed(stream, case, by_step=by_step) for case in cases]
-        return Answers(outputs, session.placement(), repeats(session, cases[0].x))
+        return Answers(outputs, session.placement(), repeatability(session, cases[0].x))
 
     return answer
 

@@ -17,7 +17,7 @@ from tests.support.runs import build_run
 from zoo.plugins.registry import load_registry
 from zoo.proof.cases import Case
 from zoo.proof.expectations import Expectations
-from zoo.proof.prove import Answer, Made, cases_for, whole_sequences
+from zoo.proof.prove import Answer, FileProperties, cases_for, whole_sequences
 from zoo.proof.streaming import chunk_cases, in_chunks
 from zoo.run.run import Run
 
@@ -141,7 +141,7 @@ class Bench:
 
     def __init__(self, model: zoo.Model, sample: zoo.Split, path: Path) -> None:
         self.model, self.sample, self.path = model, sample, path
-        self.made = Made.read(path)
+        self.made = FileProperties.read(path)
         self.streaming = path.name == "model.stream.onnx"
 
     @cached_property
