@@ -66,5 +66,5 @@ def test_lower_precision_on_cuda(kind: str, precision: Precision, tmp_path: Path
     model, made = make_model(kind, hidden_size=HIDDEN_SIZE), FileProperties(precision=precision)
     file = write(model, tmp_path, precision=precision)
     expectations = Expectations(model, cases_for(model, sequences(draw(64, 8)), made))
-    report = prove_against(expectations, file, made, ["cuda"], [], usual_steps=8)
+    report = prove_against(expectations, file, made, ["cuda"], [], data_steps=8)
     assert report["verdict"] == "passed", report["reasons"]

@@ -16,7 +16,7 @@ from zoo.cli.verdict import HEADINGS, _table
 from zoo.parity import Comparison, Status
 from zoo.proof.disturbed import DisturbedArithmetic
 from zoo.proof.oracle import Oracle
-from zoo.proof.outcomes import LOOK_AT_THE_CELL, whose_fault
+from zoo.proof.outcomes import LOOK_AT_THE_CELL, cell_hint
 from zoo.proof.prove import cases_for, prove
 from zoo.proof.streaming import prove_streaming
 
@@ -190,7 +190,7 @@ def judged(status: Status, error: float, over_budget: float) -> Comparison:
     ],
 )
 def test_where_torch_errs_as_much_the_cell_is_named(file: Comparison, torch_: Comparison, cell: bool) -> None:
-    assert (whose_fault(file, torch_) == f"; {LOOK_AT_THE_CELL}") is cell
+    assert (cell_hint(file, torch_) == f"; {LOOK_AT_THE_CELL}") is cell
 
 
 def test_columns_of_a_verdict_never_run_together() -> None:

@@ -374,9 +374,9 @@ def test_a_file_of_lower_precision_is_proven_up_to_what_can_be_judged(tmp_path: 
     path = write(model, tmp_path, lowering="native")
     made = FileProperties(precision="bfloat16")
     expectations = Expectations(model, cases_for(model, sequences(draw(8, 5)), made))
-    report = prove_against(expectations, path, made, ["cpu"], [], usual_steps=5)
+    report = prove_against(expectations, path, made, ["cpu"], [], data_steps=5)
     (result,) = report["providers"]
     assert (report["verdict"], result["judged_steps"]) == ("passed", 7)
     assert all(one["ill_conditioned_cases"] > 0 for one in result["outputs"])
-    report = prove_against(expectations, path, made, ["cpu"], [], usual_steps=28)
+    report = prove_against(expectations, path, made, ["cpu"], [], data_steps=28)
     assert report["verdict"] == "ill-conditioned"

@@ -108,7 +108,7 @@ class Inside:
         self._running: dict[bool, Any] = {}
         self._usual: dict[ModelValue, float] = {}
         for case in cases:
-            for value, array in oracle.inside(_input(case)).items():
+            for value, array in oracle.values(_input(case)).items():
                 finite = np.abs(array[np.isfinite(array)].astype(np.float64))
                 self._usual[value] = max(self._usual.get(value, 0.0), float(finite.max(initial=0.0)))
 
@@ -128,7 +128,7 @@ class Inside:
             text = " ".join(str(error).split())[:300]
             raise RunError(f"{self.session.path}: ONNX Runtime fails on {case}: {text}") from error
         gave = dict(zip(names, arrays, strict=True))
-        wanted = self.oracle.expect_inside(_input(case), self.precision)
+        wanted = self.oracle.expect_values(_input(case), self.precision)
         return View(case, given, gave, list(self._judged(case, gave, wanted)))
 
     def _judged(self, case: Case, gave: Mapping[str, Array], wanted: Mapping[ModelValue, Expected]) -> Iterator[Seen]:

@@ -21,7 +21,7 @@ from zoo.nn.model import Model
 from zoo.parity import Array, judge, tells_apart
 from zoo.proof.cases import torch_outputs
 from zoo.proof.expectations import Expectations
-from zoo.proof.outcomes import SAME, overall, whose_fault
+from zoo.proof.outcomes import SAME, cell_hint, overall
 from zoo.proof.prove import Mode
 from zoo.runtime.providers import PROVIDERS
 from zoo.runtime.session import OnnxSession
@@ -204,7 +204,7 @@ def _compare(
     over_budget = max(one.over_budget for one in each.values())
     if status != "passed":
         own = judge(wanted, expectations.torch[number])[name]
-        return status, over_budget, f"{name}: {worst.reason}{whose_fault(worst, own)}"
+        return status, over_budget, f"{name}: {worst.reason}{cell_hint(worst, own)}"
     if any(tells_apart(expected, other[name]) for name, expected in wanted.items()):
         return status, over_budget, ""
     return "inconclusive", over_budget, f"{next(iter(wanted))}: {SAME}"

@@ -17,8 +17,8 @@ from tests.support.runs import build_run
 from zoo.plugins.registry import load_registry
 from zoo.proof.cases import Case
 from zoo.proof.expectations import Expectations
-from zoo.proof.prove import Answer, FileProperties, cases_for, whole_sequences
-from zoo.proof.streaming import chunk_cases, in_chunks
+from zoo.proof.prove import FileProperties, RunFile, cases_for, run_whole_sequences
+from zoo.proof.streaming import chunk_cases, run_in_chunks
 from zoo.run.run import Run
 
 TRAINED: Mapping[str, tuple[str, ...]] = {
@@ -149,9 +149,9 @@ class Bench:
         return Expectations(self.model, self._cases())
 
     @property
-    def answer(self) -> Answer:
+    def answer(self) -> RunFile:
         """How a file is run: whole sequences, or chunk by chunk."""
-        return in_chunks(by_step=self.model.by_step) if self.streaming else whole_sequences
+        return run_in_chunks(by_step=self.model.by_step) if self.streaming else run_whole_sequences
 
     def _cases(self) -> Sequence[Case]:
         """The proof's own."""

@@ -14,7 +14,7 @@ from tests.proof.mutants.mutant import Mutant
 from tests.proof.mutants.subjects import Bench
 from zoo.parity import Array
 from zoo.proof.cases import Case
-from zoo.proof.prove import Answers, Mode, prove_against
+from zoo.proof.prove import FileOutputs, Mode, prove_against
 from zoo_onnx import OnnxExporter
 
 TOLERANCES = (1e-5, 1e-3)
@@ -52,7 +52,7 @@ def try_file(bench: Bench, path: Path, file_faults: Sequence[str] = ()) -> Trial
     """Judge a file on the CPU, and compare what it gave with torch's float32 at each fixed tolerance."""
     given: list[Mapping[str, Array]] = []
 
-    def answer(path: Path, mode: Mode, cases: Sequence[Case]) -> Answers:
+    def answer(path: Path, mode: Mode, cases: Sequence[Case]) -> FileOutputs:
         answers = bench.answer(path, mode, cases)
         given.extend(answers.outputs)
         return answers
