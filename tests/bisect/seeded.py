@@ -1,7 +1,7 @@
-"""Twenty deliberate faults, each with the node that `zoo bisect` has to name, and for a loop the first wrong step.
+"""Twenty deliberate faults, each with the node that `zoo bisect` must name, and for a loop the first wrong step.
 
-Node names inside a body are torch's own and change with its version, so a fault finds its node by operator and order,
-and gives the name back. ``python -m tests.bisect.seeded`` prints the table.
+Node names inside a body come from torch and change with its version. A fault therefore finds its node by operator and
+order, and returns the name. ``python -m tests.bisect.seeded`` prints the table.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ MODELS: dict[str, Callable[[], zoo.Model]] = {
     ),
     "peephole": lambda: make_model("peephole_lstm", hidden_size=8, num_layers=2, pooling=None),
 }
-"""The models whose files are altered. The RNN is exported as for CUDA, where it is a native node."""
+"""Models whose files are altered. The RNN is exported for CUDA, where it is a native node."""
 
 
-# --- what is altered; each gives the name of the node to be named ---------------------------------------------------
+# --- alterations; each returns the name of the node that must be reported -------------------------------------------
 
 
 def move(name: str, node: str, place: tuple[int, ...], by: float) -> Callable[[Graph], str]:
-    """One number of a weight, or a row of it, or all."""
+    """Add a number to one entry of a weight, to a row of it, or to all entries."""
 
     def move_one(graph: Graph) -> str:
         array = graph.weight(name)
@@ -120,16 +120,16 @@ def drop_lengths(graph: Graph) -> str:
 
 
 def skip_layer(graph: Graph) -> str:
-    """The last layer reads what the first one gives."""
+    """Connect the last layer to the outputs of the first one."""
     graph.node("layer_2/lstm").input[0] = graph.node("layer_0/outputs").output[0]
     return "layer_2/lstm"
 
 
 def inner(graph: Graph, scan: str, operator: str, number: int = 0) -> NodeProto:
-    """A node of a body, counted among those of an operator."""
-    body: GraphProto = next(one.g for one in graph.node(scan).attribute if one.name == "body")
-    found: NodeProto = [node for node in body.node if node.op_type == operator][number]
-    return found
+    """Return a node of a body by its index among those of an operator."""
+    body: GraphProto = next(attribute.g for attribute in graph.node(scan).attribute if attribute.name == "body")
+    node: NodeProto = [node for node in body.node if node.op_type == operator][number]
+    return node
 
 
 def harden(graph: Graph) -> str:
@@ -150,15 +150,8 @@ def invert_mask(graph: Graph) -> str:
     return node.name
 
 
-def drop_mask(graph: Graph) -> str:
-    """The state goes on where a sequence has ended: what a step gives in place of what is kept."""
-    node = inner(graph, "layer_1/mgu/reverse", "Where")
-    node.input[2] = node.input[1]
-    return node.name
-
-
 def exchange_gates(graph: Graph) -> str:
-    """Two gates of a peephole LSTM get each other's input."""
+    """Exchange the inputs of two gates of a peephole LSTM."""
     first, second = (inner(graph, "layer_0/peephole_lstm", "Gemm", number) for number in (0, 1))
     first.input[2], second.input[2] = second.input[2], first.input[2]
     return first.name
@@ -172,23 +165,24 @@ def drop_bias(graph: Graph) -> str:
 
 
 def weight_of_peephole(graph: Graph) -> str:
-    """That of the output gate, which reads the new cell state; one matrix holds all three."""
+    """Move the peephole of the output gate, which reads the new cell state; one matrix contains all three."""
     reader = inner(graph, "layer_0/peephole_lstm", "Mul", 4).name
     return move("stack.layers.0.cells.0.peepholes", reader, (2,), 0.3)(graph)
 
 
 @dataclass(frozen=True)
 class Seeded:
-    """A fault, and the step that must be named; None where the first bad value has no steps.
-
-    ``step`` counts from the start of the smallest failing input, of ``steps`` steps.
-    """
+    """A fault and the step that must be reported."""
 
     fault: str
     model: str
+    """A key of `MODELS`."""
     mutate: Callable[[Graph], str]
+    """Alters the graph and returns the name of the node that must be reported."""
     step: int | None
+    """Index from the start of the smallest failing input; None where the first bad value has no steps."""
     steps: int = 1
+    """Number of steps of the smallest failing input."""
 
 
 FAULTS = [
@@ -217,7 +211,7 @@ FAULTS = [
 
 @dataclass(frozen=True)
 class Prepared:
-    """A model, its good file and what is expected of it."""
+    """A model, its good file and the expected outputs."""
 
     model: zoo.Model
     path: Path
@@ -226,7 +220,7 @@ class Prepared:
 
 @cache
 def prepared(name: str) -> Prepared:
-    """Shared by all faults of a model."""
+    """Return a model with its file; all faults of the model share it."""
     model = MODELS[name]()
     path = Path(tempfile.mkdtemp()) / "model.onnx"
     OnnxExporter().export(model, path, {}, zoo.ExportOptions(target="cuda" if name == "rnn" else "cpu"))
@@ -237,7 +231,7 @@ def prepared(name: str) -> Prepared:
 
 
 def altered(fault: Seeded, folder: Path) -> tuple[Path, str]:
-    """The file with a fault, and the node to be named."""
+    """Write the file with a fault; return its path and the node that must be reported."""
     file = onnx.load(prepared(fault.model).path)
     node = fault.mutate(Graph(file))
     path = folder / "model.onnx"
@@ -247,7 +241,7 @@ def altered(fault: Seeded, folder: Path) -> tuple[Path, str]:
 
 
 def find(path: Path, model: str, folder: Path) -> dict[str, Any]:
-    """What `zoo bisect` reports of a file of one of the models."""
+    """Return the report of `zoo bisect` on a file of one of the models."""
     own = prepared(model)
     suspect = Suspect(path, own.model, OnnxExporter(), OnnxSession(path), own.expectations)
     return bisect(suspect, folder, lambda _: None)

@@ -1,4 +1,4 @@
-"""Which node of an exported file is the first wrong one, by the values along its model."""
+"""Search for the first wrong node of an exported file, by comparing the values inside it with those of its model."""
 
 from zoo.bisect.search import Suspect, bisect, open_suspect
 
