@@ -16,10 +16,14 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import GraphProto, NodeProto, helper
+from onnx import GraphProto, NodeProto
 
 import zoo
 from tests.proof.mutants import Graph, blocks
+from tests.proof.mutants.around import normalise_twice
+from tests.proof.mutants.lengths import drop_lengths
+from tests.proof.mutants.mutant import Mutation
+from tests.proof.mutants.weights import swap_directions, swap_layers
 from tests.support.models import draw, make_model
 from zoo.bisect import Suspect, bisect
 from zoo.proof.cases import draw_cases
@@ -58,6 +62,16 @@ MODELS: dict[str, Callable[[], zoo.Model]] = {
 # --- alterations; each returns the name of the node that must be reported -------------------------------------------
 
 
+def naming(node: str, mutate: Mutation) -> Callable[[Graph], str]:
+    """Apply a fault of `tests.proof.mutants`, and return the name of a node."""
+
+    def change(graph: Graph) -> str:
+        mutate(graph)
+        return node
+
+    return change
+
+
 def move(name: str, node: str, place: tuple[int, ...], by: float) -> Callable[[Graph], str]:
     """Add a number to one entry of a weight, to a row of it, or to all entries."""
 
@@ -71,11 +85,7 @@ def move(name: str, node: str, place: tuple[int, ...], by: float) -> Callable[[G
 
 
 def set_attribute(node: str, **values: object) -> Callable[[Graph], str]:
-    def change(graph: Graph) -> str:
-        graph.attribute(node, **values)
-        return node
-
-    return change
+    return naming(node, lambda graph: graph.attribute(node, **values))
 
 
 def set_operator(node: str, operator: str) -> Callable[[Graph], str]:
@@ -89,34 +99,6 @@ def set_operator(node: str, operator: str) -> Callable[[Graph], str]:
 def exchange_bias_gates(graph: Graph) -> str:
     graph.set("layer_2/lstm/B", blocks(graph.weight("layer_2/lstm/B"), [0, 2, 3, 1, 4, 6, 7, 5]))
     return "layer_2/lstm"
-
-
-def swap_layers(graph: Graph) -> str:
-    first, second = graph.node("layer_1/lstm"), graph.node("layer_2/lstm")
-    for place in (1, 2, 3):
-        first.input[place], second.input[place] = second.input[place], first.input[place]
-    return "layer_1/lstm"
-
-
-def normalise_twice(graph: Graph) -> str:
-    graph.insert(
-        "encoder/divide_by_std",
-        helper.make_node("Sub", ["encoder/divide_by_std:0", "encoder/mean"], ["centred"], "again/subtract"),
-        helper.make_node("Div", ["centred", "encoder/std"], ["scaled"], "again/divide"),
-    )
-    graph.node("to_time_major").input[0] = "scaled"
-    return "again/subtract"
-
-
-def swap_directions(graph: Graph) -> str:
-    for part in "WRB":
-        graph.set(f"layer_1/gru/{part}", graph.weight(f"layer_1/gru/{part}")[::-1])
-    return "layer_1/gru"
-
-
-def drop_lengths(graph: Graph) -> str:
-    graph.node("layer_1/gru").input[4] = ""
-    return "layer_1/gru"
 
 
 def skip_layer(graph: Graph) -> str:
@@ -188,16 +170,16 @@ class Seeded:
 FAULTS = [
     Seeded("one recurrent weight", "lstm", move("layer_1/lstm/R", "layer_1/lstm", (0, 3, 2), 0.3), 1, 2),
     Seeded("gates of the bias exchanged", "lstm", exchange_bias_gates, 0),
-    Seeded("two layers' weights exchanged", "lstm", swap_layers, 0),
+    Seeded("two layers' weights exchanged", "lstm", naming("layer_1/lstm", swap_layers), 0),
     Seeded("direction flipped", "lstm", set_attribute("layer_1/lstm", direction="reverse"), 0, 2),
     Seeded("a layer skipped", "lstm", skip_layer, 0),
-    Seeded("normaliser twice", "lstm", normalise_twice, 0),
+    Seeded("normaliser twice", "lstm", naming("again/subtract", normalise_twice), 0),
     Seeded("one weight of the head", "lstm", move("head/weight", "head/linear", (3, 2), 0.1), None),
     Seeded("softmax over the batch", "lstm", set_attribute("readout/softmax", axis=0), None),
     Seeded("the table of the embedding", "bigru", move("encoder/table", "encoder/embedding", (), 0.1), 0),
     Seeded("reset before in place of after", "bigru", set_attribute("layer_0/gru", linear_before_reset=0), 0),
-    Seeded("directions' weights exchanged", "bigru", swap_directions, 0),
-    Seeded("lengths dropped", "bigru", drop_lengths, 0, 2),
+    Seeded("directions' weights exchanged", "bigru", naming("layer_1/gru", swap_directions), 0),
+    Seeded("lengths dropped", "bigru", naming("layer_1/gru", drop_lengths("layer_1/gru")), 0, 2),
     Seeded("maximum for the mean", "bigru", set_operator("pooling/sum", "ReduceMax"), None, 2),
     Seeded("mask inverted", "rnn", set_operator("lengths/mask", "Greater"), None),
     Seeded("hard sigmoid in a body", "mgu", harden, 0),

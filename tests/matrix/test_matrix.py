@@ -171,11 +171,11 @@ def test_which_columns_act_on_the_state() -> None:
 
 def test_the_three_kinds_of_weights() -> None:
     variant = Variant(subject("gru_after"), "bidirectional", 3, True, False, "gain 1", False)
-    drawn, loud, numbered = (
+    drawn, amplified, numbered = (
         replace(variant, weights=weights).model().state_dict() for weights in ("gain 1", "gain 3", "gates")
     )
     for name, value in drawn.items():
-        assert loud[name].equal(3 * value if name.endswith("h2h.weight") else value), name
+        assert amplified[name].equal(3 * value if name.endswith("h2h.weight") else value), name
         assert numbered[name].equal(value) == (not name.startswith("stack.")), name
     for layer in range(3):
         cells = [value for name, value in numbered.items() if name.startswith(f"stack.layers.{layer}.")]
@@ -277,13 +277,6 @@ def test_what_is_wrong_is_failed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # --- zoo check --matrix ---------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the matrix smaller: two shapes and two kinds of lengths."""
-    monkeypatch.setattr("zoo.matrix.points.SHAPES", ((1, 1), (3, 5)))
-    monkeypatch.setattr("zoo.matrix.points.LENGTHS", ("none", "mixed"))
 
 
 @pytest.mark.usefixtures("_small")

@@ -20,13 +20,6 @@ from zoo.proof.prove import MODES
 from zoo_onnx import OnnxExporter
 
 
-@pytest.fixture
-def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the matrix smaller: two shapes and two kinds of lengths."""
-    monkeypatch.setattr("zoo.matrix.points.SHAPES", ((1, 1), (3, 5)))
-    monkeypatch.setattr("zoo.matrix.points.LENGTHS", ("none", "mixed"))
-
-
 class NeedsEqual(zoo.Cell):
     """Adds its input to its state, so that both must have the same width."""
 

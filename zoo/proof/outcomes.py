@@ -55,22 +55,16 @@ def judged_steps(outputs: Iterable[Sequence[Outcome]], least: int) -> int | None
         The largest number of steps of a case below the shortest ill-conditioned case. None where no case is
         ill-conditioned, or where the number is below ``least``.
     """
-    cases = [
-        (outcome.case.time, outcome.file.status == "ill-conditioned") for outcomes in outputs for outcome in outcomes
-    ]
-    ill_conditioned = [steps for steps, ill in cases if ill]
-    limit = max((steps for steps, _ in cases if ill_conditioned and steps < min(ill_conditioned)), default=0)
+    cases = [(outcome.case.time, outcome.file.status) for outcomes in outputs for outcome in outcomes]
+    shortest = min((steps for steps, status in cases if status == "ill-conditioned"), default=0)
+    limit = max((steps for steps, _ in cases if steps < shortest), default=0)
     return limit if limit >= max(least, 1) else None
 
 
 def reason_beyond(outputs: Mapping[str, Sequence[Outcome]]) -> str:
     """Return why no verdict is possible beyond `judged_steps`: the reason of the shortest ill-conditioned case."""
-    ill_conditioned = [
-        (name, outcome)
-        for name, outcomes in outputs.items()
-        for outcome in outcomes
-        if outcome.file.status == "ill-conditioned"
-    ]
+    named = [(name, outcome) for name, outcomes in outputs.items() for outcome in outcomes]
+    ill_conditioned = [item for item in named if item[1].file.status == "ill-conditioned"]
     name, shortest = min(ill_conditioned, key=lambda item: item[1].case.time)
     return f"{name}: {shortest.file.reason} ({shortest.case})"
 
@@ -152,8 +146,7 @@ def _pairs_of_inputs(outcomes: Sequence[Outcome]) -> Iterator[tuple[Outcome, Out
     """
     groups: dict[tuple[object, ...], list[Outcome]] = {}
     for outcome in outcomes:
-        case = outcome.case
-        if not case.states:
+        if not (case := outcome.case).states:
             groups.setdefault((case.batch, case.time, case.chunk), []).append(outcome)
     for group in groups.values():
         yield from permutations(group, 2)

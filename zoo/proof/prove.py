@@ -162,10 +162,9 @@ def run_whole_sequences(path: Path, mode: Mode, cases: Sequence[Case]) -> FileOu
     """Run a file on all steps of each case at once; a `RunFile`."""
     session = OnnxSession(path, mode.provider, strict=mode.strict)
     outputs = [session.run(case.x, case.lengths, case.states) for case in cases]
-    repeated = cases[median_index([case.batch * case.time for case in cases])]
-    return FileOutputs(
-        outputs, session.placement(), repeatability(session, repeated.x, repeated.lengths, repeated.states)
-    )
+    median = cases[median_index([case.batch * case.time for case in cases])]
+    repeated = repeatability(session, median.x, median.lengths, median.states)
+    return FileOutputs(outputs, session.placement(), repeated)
 
 
 def prove_against(
@@ -262,11 +261,11 @@ def _prove_on(
         names = f"{', '.join(actual.outputs[0])} instead of {', '.join(expected[0])}"
         return {**result, "status": "failed", "reason": f"the outputs are {names}"}, None
     outcomes: dict[str, list[Outcome]] = {name: [] for name in expected[0]}
-    everything = zip(expectations.cases, expected, actual.outputs, expectations.torch, strict=True)
-    for case, exact, from_file, from_torch in everything:
-        file, torch_ = judge(exact, from_file), judge(exact, from_torch)
+    rows = zip(expectations.cases, expected, actual.outputs, expectations.torch, strict=True)
+    for case, exact, file_outputs, torch_outputs in rows:
+        from_file, from_torch = judge(exact, file_outputs), judge(exact, torch_outputs)
         for name in outcomes:
-            outcomes[name].append(Outcome(case, exact[name], file[name], torch_[name]))
+            outcomes[name].append(Outcome(case, exact[name], from_file[name], from_torch[name]))
     limit = None if data_steps is None else judged_steps(outcomes.values(), data_steps)
     if limit is not None:
         result |= {"judged_steps": limit, "beyond": reason_beyond(outcomes)}

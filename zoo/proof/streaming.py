@@ -63,15 +63,9 @@ def prove_streaming(
 
     Streams have `STEPS` steps, since the exact result of a stream of 10,000 steps takes ten seconds; a test has one.
     """
-    return prove_against(
-        Expectations(model, chunk_cases(model, sample), progress),
-        path,
-        FileProperties.read(path),
-        providers,
-        file_faults,
-        run_in_chunks(by_step=model.by_step),
-        data_steps=sample.x.shape[1],
-    )
+    expectations = Expectations(model, chunk_cases(model, sample), progress)
+    properties, run_file, steps = FileProperties.read(path), run_in_chunks(by_step=model.by_step), sample.x.shape[1]
+    return prove_against(expectations, path, properties, providers, file_faults, run_file, data_steps=steps)
 
 
 def chunk_cases(model: Model, sample: Split) -> list[Case]:
