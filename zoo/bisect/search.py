@@ -29,7 +29,7 @@ from zoo.proof.expectations import Expectations
 from zoo.proof.oracle import Oracle
 from zoo.proof.outcomes import overall
 from zoo.proof.prove import LOWERING, FileProperties, cases_for
-from zoo.proof.trace import has_steps, in_words, reads_backward
+from zoo.proof.trace import describe_value, has_steps, reads_backward
 from zoo.runtime.golden import PRECISION
 from zoo.runtime.session import OnnxSession
 from zoo.runtime.streaming import CHUNKS, CHUNKS_KEY
@@ -244,11 +244,11 @@ def _findings(model: Model, inspection: Inspection, causes: Sequence[Difference]
         "operator": first.operator if first else bad.probe.operator,
         "scan": first.scan if first else None,
         "what": first.what if first else no_difference + (", once it has optimised the graph" if optimised else ""),
-        "value": in_words(model, bad.probe.value),
+        "value": describe_value(model, bad.probe.value),
         "reason": bad.comparison.reason,
         **_first_error(model, bad),
         "case": inspection.case.to_dict() | ({} if lengths is None else {"lengths": lengths.tolist()}),
-        "last_good": in_words(model, inspection.good[-1].probe.value) if inspection.good else "the input",
+        "last_good": describe_value(model, inspection.good[-1].probe.value) if inspection.good else "the input",
         "others": [{"node": cause.node, "what": cause.what} for cause in causes[1:]],
     }
 

@@ -32,7 +32,7 @@ def reads_backward(model: Model, value: ModelValue) -> bool:
     return value.kind in ("state", "output") and REVERSED[model.layers()[value.layer].direction][value.direction]
 
 
-def in_words(model: Model, value: ModelValue) -> str:
+def describe_value(model: Model, value: ModelValue) -> str:
     """Return a description of a value, such as ``layer 1, reverse, state h``."""
     if value.kind == "named":
         return f"output {value.name}"
