@@ -42,18 +42,11 @@ def main(cells: tuple[str, ...], full: bool, out: Path | None, jobs: int) -> Non
     seconds = time.monotonic() - began
     if out is not None:
         write_json(out, {"schema_version": SCHEMA_VERSION, "seconds": seconds, "cells": by_cell})
-    show_table(
-        ("cell", *STATUSES, "worst", "CPU seconds"),
-        [
-            (
-                cell,
-                *(f"{n:,}" for n in report["counts"].values()),
-                f"{report['worst']:.2f}",
-                f"{report['seconds']:,.0f}",
-            )
-            for cell, report in by_cell.items()
-        ],
-    )
+    table = []
+    for cell, report in by_cell.items():
+        counts = [f"{count:,}" for count in report["counts"].values()]
+        table.append((cell, *counts, f"{report['worst']:.2f}", f"{report['seconds']:,.0f}"))
+    show_table(("cell", *STATUSES, "worst", "CPU seconds"), table)
     click.echo(f"{len(rows):,} points in {seconds:,.0f} s, {jobs} processes", err=True)
     failed = [row for row in rows if row["status"] == "failed"]
     for row in failed:

@@ -108,7 +108,7 @@ class Inspector:
         self._sessions: dict[bool, Any] = {}
         self._usual: dict[ModelValue, float] = {}
         for case in cases:
-            for value, array in oracle.values(_input(case)).items():
+            for value, array in oracle.values(Input(case.x, case.lengths, case.states)).items():
                 finite = np.abs(array[np.isfinite(array)].astype(np.float64))
                 self._usual[value] = max(self._usual.get(value, 0.0), float(finite.max(initial=0.0)))
 
@@ -132,7 +132,7 @@ class Inspector:
             text = " ".join(str(error).split())[:300]
             raise RunError(f"{self.session.path}: ONNX Runtime fails on {case}: {text}") from error
         outputs = dict(zip(names, arrays, strict=True))
-        expected = self.oracle.expect_values(_input(case), self.precision)
+        expected = self.oracle.expect_values(Input(case.x, case.lengths, case.states), self.precision)
         return Inspection(case, inputs, outputs, list(self._judge(case, outputs, expected)))
 
     def _judge(
@@ -208,10 +208,6 @@ def _order(value: ModelValue) -> tuple[int, int, int, int]:
     if value.kind == "outputs":
         return (1, value.layer, 1, 0)
     return (_ORDER.index(value.kind), 0, 0, 0)
-
-
-def _input(case: Case) -> Input:
-    return Input(case.x, case.lengths, case.states)
 
 
 def _start(copy: Path, optimised: bool) -> Any:

@@ -256,12 +256,8 @@ def draw_points(subjects: Sequence[Subject], newest: int, *, full: bool, quick: 
     else:
         indices = cover([len(each) for each in values], allowed)
         rows = [tuple(each[index] for each, index in zip(values, row, strict=True)) for row in indices]
-    points = [_point(dict(zip(names, row, strict=True))) for row in rows]
-    points = [
-        point
-        for point in points
-        if (point.variant.direction, point.variant.layers) not in point.variant.subject.impossible
-    ]
+    settings = [dict(zip(names, row, strict=True)) for row in rows]
+    points = [_point(row) for row in settings if (row["direction"], row["layers"]) not in row["subject"].impossible]
     return [*points, *_refusals(points, full=full)]
 
 
