@@ -17,7 +17,7 @@ from zoo.jobs.build import build, prepare
 from zoo.jobs.export import export
 from zoo.plugins.architecture import make_architecture
 from zoo.plugins.registry import Registry, load_registry
-from zoo.proof.prove import Wanted
+from zoo.proof.prove import ProviderRequest
 from zoo.run.run import Run
 from zoo.spec.spec import SpecReader
 from zoo.training.distributed import Group
@@ -39,7 +39,7 @@ def main() -> None:
             for precision in SHORT:
                 options = ExportOptions(precision=precision)
                 exporter = registry.exporter("onnx")
-                *_, (_, report) = export(run, registry, exporter, Wanted(("cpu",)), options, lambda _: None)
+                *_, (_, report) = export(run, registry, exporter, ProviderRequest(("cpu",)), options, lambda _: None)
                 print(_line(name, SHORT[precision], report), flush=True)
 
 

@@ -1,7 +1,7 @@
-"""Twenty deliberate faults, each with the node that `zoo bisect` has to name, and for a loop the first wrong step.
+"""Twenty deliberate faults, each with the node that `zoo bisect` must name, and for a loop the first wrong step.
 
-Node names inside a body are torch's own and change with its version, so a fault finds its node by operator and order,
-and gives the name back. ``python -m tests.bisect.seeded`` prints the table.
+Node names inside a body come from torch and change with its version. A fault therefore finds its node by operator and
+order, and returns the name. ``python -m tests.bisect.seeded`` prints the table.
 """
 
 from __future__ import annotations
@@ -16,10 +16,14 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import GraphProto, NodeProto, helper
+from onnx import GraphProto, NodeProto
 
 import zoo
 from tests.proof.mutants import Graph, blocks
+from tests.proof.mutants.around import normalise_twice
+from tests.proof.mutants.lengths import drop_lengths
+from tests.proof.mutants.mutant import Mutation
+from tests.proof.mutants.weights import swap_directions, swap_layers
 from tests.support.models import draw, make_model
 from zoo.bisect import Suspect, bisect
 from zoo.proof.cases import draw_cases
@@ -52,14 +56,24 @@ MODELS: dict[str, Callable[[], zoo.Model]] = {
     ),
     "peephole": lambda: make_model("peephole_lstm", hidden_size=8, num_layers=2, pooling=None),
 }
-"""The models whose files are altered. The RNN is exported as for CUDA, where it is a native node."""
+"""Models whose files are altered. The RNN is exported for CUDA, where it is a native node."""
 
 
-# --- what is altered; each gives the name of the node to be named ---------------------------------------------------
+# --- alterations; each returns the name of the node that must be reported -------------------------------------------
+
+
+def naming(node: str, mutate: Mutation) -> Callable[[Graph], str]:
+    """Apply a fault of `tests.proof.mutants`, and return the name of a node."""
+
+    def change(graph: Graph) -> str:
+        mutate(graph)
+        return node
+
+    return change
 
 
 def move(name: str, node: str, place: tuple[int, ...], by: float) -> Callable[[Graph], str]:
-    """One number of a weight, or a row of it, or all."""
+    """Add a number to one entry of a weight, to a row of it, or to all entries."""
 
     def move_one(graph: Graph) -> str:
         array = graph.weight(name)
@@ -71,11 +85,7 @@ def move(name: str, node: str, place: tuple[int, ...], by: float) -> Callable[[G
 
 
 def set_attribute(node: str, **values: object) -> Callable[[Graph], str]:
-    def change(graph: Graph) -> str:
-        graph.attribute(node, **values)
-        return node
-
-    return change
+    return naming(node, lambda graph: graph.attribute(node, **values))
 
 
 def set_operator(node: str, operator: str) -> Callable[[Graph], str]:
@@ -91,45 +101,17 @@ def exchange_bias_gates(graph: Graph) -> str:
     return "layer_2/lstm"
 
 
-def swap_layers(graph: Graph) -> str:
-    first, second = graph.node("layer_1/lstm"), graph.node("layer_2/lstm")
-    for place in (1, 2, 3):
-        first.input[place], second.input[place] = second.input[place], first.input[place]
-    return "layer_1/lstm"
-
-
-def normalise_twice(graph: Graph) -> str:
-    graph.insert(
-        "encoder/divide_by_std",
-        helper.make_node("Sub", ["encoder/divide_by_std:0", "encoder/mean"], ["centred"], "again/subtract"),
-        helper.make_node("Div", ["centred", "encoder/std"], ["scaled"], "again/divide"),
-    )
-    graph.node("to_time_major").input[0] = "scaled"
-    return "again/subtract"
-
-
-def swap_directions(graph: Graph) -> str:
-    for part in "WRB":
-        graph.set(f"layer_1/gru/{part}", graph.weight(f"layer_1/gru/{part}")[::-1])
-    return "layer_1/gru"
-
-
-def drop_lengths(graph: Graph) -> str:
-    graph.node("layer_1/gru").input[4] = ""
-    return "layer_1/gru"
-
-
 def skip_layer(graph: Graph) -> str:
-    """The last layer reads what the first one gives."""
+    """Connect the last layer to the outputs of the first one."""
     graph.node("layer_2/lstm").input[0] = graph.node("layer_0/outputs").output[0]
     return "layer_2/lstm"
 
 
 def inner(graph: Graph, scan: str, operator: str, number: int = 0) -> NodeProto:
-    """A node of a body, counted among those of an operator."""
-    body: GraphProto = next(one.g for one in graph.node(scan).attribute if one.name == "body")
-    found: NodeProto = [node for node in body.node if node.op_type == operator][number]
-    return found
+    """Return a node of a body by its index among those of an operator."""
+    body: GraphProto = next(attribute.g for attribute in graph.node(scan).attribute if attribute.name == "body")
+    node: NodeProto = [node for node in body.node if node.op_type == operator][number]
+    return node
 
 
 def harden(graph: Graph) -> str:
@@ -150,15 +132,8 @@ def invert_mask(graph: Graph) -> str:
     return node.name
 
 
-def drop_mask(graph: Graph) -> str:
-    """The state goes on where a sequence has ended: what a step gives in place of what is kept."""
-    node = inner(graph, "layer_1/mgu/reverse", "Where")
-    node.input[2] = node.input[1]
-    return node.name
-
-
 def exchange_gates(graph: Graph) -> str:
-    """Two gates of a peephole LSTM get each other's input."""
+    """Exchange the inputs of two gates of a peephole LSTM."""
     first, second = (inner(graph, "layer_0/peephole_lstm", "Gemm", number) for number in (0, 1))
     first.input[2], second.input[2] = second.input[2], first.input[2]
     return first.name
@@ -172,38 +147,39 @@ def drop_bias(graph: Graph) -> str:
 
 
 def weight_of_peephole(graph: Graph) -> str:
-    """That of the output gate, which reads the new cell state; one matrix holds all three."""
+    """Move the peephole of the output gate, which reads the new cell state; one matrix contains all three."""
     reader = inner(graph, "layer_0/peephole_lstm", "Mul", 4).name
     return move("stack.layers.0.cells.0.peepholes", reader, (2,), 0.3)(graph)
 
 
 @dataclass(frozen=True)
 class Seeded:
-    """A fault, and the step that must be named; None where the first bad value has no steps.
-
-    ``step`` counts from the start of the smallest failing input, of ``steps`` steps.
-    """
+    """A fault and the step that must be reported."""
 
     fault: str
     model: str
+    """A key of `MODELS`."""
     mutate: Callable[[Graph], str]
+    """Alters the graph and returns the name of the node that must be reported."""
     step: int | None
+    """Index from the start of the smallest failing input; None where the first bad value has no steps."""
     steps: int = 1
+    """Number of steps of the smallest failing input."""
 
 
 FAULTS = [
     Seeded("one recurrent weight", "lstm", move("layer_1/lstm/R", "layer_1/lstm", (0, 3, 2), 0.3), 1, 2),
     Seeded("gates of the bias exchanged", "lstm", exchange_bias_gates, 0),
-    Seeded("two layers' weights exchanged", "lstm", swap_layers, 0),
+    Seeded("two layers' weights exchanged", "lstm", naming("layer_1/lstm", swap_layers), 0),
     Seeded("direction flipped", "lstm", set_attribute("layer_1/lstm", direction="reverse"), 0, 2),
     Seeded("a layer skipped", "lstm", skip_layer, 0),
-    Seeded("normaliser twice", "lstm", normalise_twice, 0),
+    Seeded("normaliser twice", "lstm", naming("again/subtract", normalise_twice), 0),
     Seeded("one weight of the head", "lstm", move("head/weight", "head/linear", (3, 2), 0.1), None),
     Seeded("softmax over the batch", "lstm", set_attribute("readout/softmax", axis=0), None),
     Seeded("the table of the embedding", "bigru", move("encoder/table", "encoder/embedding", (), 0.1), 0),
     Seeded("reset before in place of after", "bigru", set_attribute("layer_0/gru", linear_before_reset=0), 0),
-    Seeded("directions' weights exchanged", "bigru", swap_directions, 0),
-    Seeded("lengths dropped", "bigru", drop_lengths, 0, 2),
+    Seeded("directions' weights exchanged", "bigru", naming("layer_1/gru", swap_directions), 0),
+    Seeded("lengths dropped", "bigru", naming("layer_1/gru", drop_lengths("layer_1/gru")), 0, 2),
     Seeded("maximum for the mean", "bigru", set_operator("pooling/sum", "ReduceMax"), None, 2),
     Seeded("mask inverted", "rnn", set_operator("lengths/mask", "Greater"), None),
     Seeded("hard sigmoid in a body", "mgu", harden, 0),
@@ -217,7 +193,7 @@ FAULTS = [
 
 @dataclass(frozen=True)
 class Prepared:
-    """A model, its good file and what is expected of it."""
+    """A model, its good file and the expected outputs."""
 
     model: zoo.Model
     path: Path
@@ -226,7 +202,7 @@ class Prepared:
 
 @cache
 def prepared(name: str) -> Prepared:
-    """Shared by all faults of a model."""
+    """Return a model with its file; all faults of the model share it."""
     model = MODELS[name]()
     path = Path(tempfile.mkdtemp()) / "model.onnx"
     OnnxExporter().export(model, path, {}, zoo.ExportOptions(target="cuda" if name == "rnn" else "cpu"))
@@ -237,7 +213,7 @@ def prepared(name: str) -> Prepared:
 
 
 def altered(fault: Seeded, folder: Path) -> tuple[Path, str]:
-    """The file with a fault, and the node to be named."""
+    """Write the file with a fault; return its path and the node that must be reported."""
     file = onnx.load(prepared(fault.model).path)
     node = fault.mutate(Graph(file))
     path = folder / "model.onnx"
@@ -247,7 +223,7 @@ def altered(fault: Seeded, folder: Path) -> tuple[Path, str]:
 
 
 def find(path: Path, model: str, folder: Path) -> dict[str, Any]:
-    """What `zoo bisect` reports of a file of one of the models."""
+    """Return the report of `zoo bisect` on a file of one of the models."""
     own = prepared(model)
     suspect = Suspect(path, own.model, OnnxExporter(), OnnxSession(path), own.expectations)
     return bisect(suspect, folder, lambda _: None)

@@ -1,4 +1,4 @@
-"""`zoo bisect`: the node that is named, the step, and what is left for somebody to run."""
+"""`zoo bisect`: the node and the step that it names, and the folder that it writes."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from tests.support.builders import DIRECTIONS
 from tests.support.command import run_zoo
 from tests.support.models import draw, make_model, sequences
 from tests.support.runs import build_run
-from zoo.bisect import bisect, suspect_of
-from zoo.bisect.inside import Inside, first_wrong
+from zoo.bisect import bisect, open_suspect
+from zoo.bisect.inside import Inspector, first_error
 from zoo.cli.target import suspect
 from zoo.exporting.dissection import ModelValue
 from zoo.parity import Expected
@@ -39,15 +39,15 @@ from zoo_onnx.dissection import products
 
 
 def reproduced(folder: Path) -> int:
-    """The exit code of the script."""
-    with pytest.raises(SystemExit) as left:
+    """Run the script and return its exit code."""
+    with pytest.raises(SystemExit) as caught:
         runpy.run_path(str(folder / "reproduce.py"))
-    return int(left.value.code or 0)
+    return int(caught.value.code or 0)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.fault.replace(" ", "_"))
 def test_a_seeded_fault_is_named(fault: Seeded, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The node exactly, the step exactly, on an input that cannot be smaller; and the piece fails by itself."""
+    """Node and step are exact, on the smallest possible input; the piece fails by itself."""
     path, node = altered(fault, tmp_path)
     report = find(path, fault.model, tmp_path / "bisect")
     assert (report["verdict"], report["node"], report["step"]) == ("failed", node, fault.step)
@@ -59,14 +59,14 @@ def test_a_seeded_fault_is_named(fault: Seeded, tmp_path: Path, capsys: pytest.C
     assert "times its budget" in capsys.readouterr().out
 
 
-def test_the_piece_passes_once_it_is_mended(tmp_path: Path) -> None:
-    """So it is the fault that makes the script fail; and it needs neither torch nor onnx."""
+def test_the_piece_passes_once_it_is_repaired(tmp_path: Path) -> None:
+    """The fault alone makes the script fail; the script needs neither torch nor onnx."""
     fault = next(fault for fault in FAULTS if fault.fault == "one recurrent weight")
     path, node = altered(fault, tmp_path)
     folder = tmp_path / "bisect"
     find(path, fault.model, folder)
     piece = onnx.load(folder / "minimal.onnx")
-    assert [one.name for one in piece.graph.node] == [node]
+    assert [each.name for each in piece.graph.node] == [node]
     move("layer_1/lstm/R", node, (0, 3, 2), -0.3)(Graph(piece))
     onnx.save(piece, folder / "minimal.onnx")
     script = (folder / "reproduce.py").read_text()
@@ -83,14 +83,14 @@ def test_every_value_of_a_good_file_is_good(name: str, tmp_path: Path) -> None:
     own = prepared(name)
     probes = OnnxExporter().dissect(own.path).probes(tmp_path / "copy.onnx")
     cases = own.expectations.cases
-    inside = Inside(Oracle(own.model), OnnxSession(own.path), tmp_path / "copy.onnx", probes, "float32", cases)
+    inspector = Inspector(Oracle(own.model), OnnxSession(own.path), tmp_path / "copy.onnx", probes, "float32", cases)
     kinds = {probe.value.kind for probe in probes}
     assert {"encoded", "output", "scores", "named"} <= kinds
     assert ("state" in kinds) == (name in ("mgu", "peephole"))
     for case in cases:
-        view = inside.look(case)
-        assert len(view.seen) == len(probes)
-        assert [one.probe.value for one in view.seen if one.comparison.status != "passed"] == []
+        inspection = inspector.inspect(case)
+        assert len(inspection.values) == len(probes)
+        assert [value.probe.value for value in inspection.values if value.comparison.status != "passed"] == []
 
 
 @pytest.mark.parametrize(
@@ -106,23 +106,24 @@ def test_every_value_of_a_good_file_is_good(name: str, tmp_path: Path) -> None:
     ids=str,
 )
 def test_a_file_of_any_form(kind: str, options: dict[str, Any], tmp_path: Path) -> None:
-    """A good one passes; one with a wrong weight fails, and the layer of that weight is named."""
+    """A good file passes; a file with a wrong weight fails, and the layer of that weight is named."""
     model = make_model(kind, hidden_size=16, num_layers=2)
     path = tmp_path / "model.onnx"
-    told = {name: str(value) for name, value in options.items() if name in ("lowering", "steps", "precision")}
-    OnnxExporter().export(model, path, told, zoo.ExportOptions(**options))
+    metadata = {name: str(value) for name, value in options.items() if name in ("lowering", "steps", "precision")}
+    OnnxExporter().export(model, path, metadata, zoo.ExportOptions(**options))
     sample = sequences(draw(4, 8))
-    good = suspect_of(path, model, OnnxExporter(), sample, lambda _: None)
+    good = open_suspect(path, model, OnnxExporter(), sample, lambda _: None)
     assert bisect(good, tmp_path / "bisect", lambda _: None)["verdict"] == "passed"
     assert not (tmp_path / "bisect").exists()
     file = onnx.load(path)
     graph = Graph(file)
-    wide = [one.name for one in graph.graph.initializer if ("layer_1" in one.name or "layers.1" in one.name)]
-    weight = next(name for name in wide if (graph.weight(name).ndim > 1 and "2h" in name) or name.endswith("/W"))
+    names = [tensor.name for tensor in graph.graph.initializer]
+    second = [name for name in names if "layer_1" in name or "layers.1" in name]
+    weight = next(name for name in second if (graph.weight(name).ndim > 1 and "2h" in name) or name.endswith("/W"))
     graph.set(weight, (graph.weight(weight).astype(np.float32) * 1.5).astype(graph.weight(weight).dtype))
     onnx.save(file, path)
     OnnxExporter().annotate(path, {})
-    bad = suspect_of(path, model, OnnxExporter(), sample, lambda _: None)
+    bad = open_suspect(path, model, OnnxExporter(), sample, lambda _: None)
     report = bisect(bad, tmp_path / "bisect", lambda _: None)
     assert report["verdict"] == "failed"
     assert report["node"].startswith("layer_1/")
@@ -132,12 +133,12 @@ def test_a_file_of_any_form(kind: str, options: dict[str, Any], tmp_path: Path) 
 
 
 def test_a_fault_of_the_exporter_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fresh export has it too: then the node is that of the first bad value, and the words say whose fault it is."""
+    """A fresh export has it too: the report names the node of the first bad value, and the exporter as the cause."""
     monkeypatch.setitem(operators.GATES, "LSTM", "oifc")
     model = make_model("lstm", hidden_size=8, num_layers=2)
     path = tmp_path / "model.onnx"
     OnnxExporter().export(model, path, {}, zoo.ExportOptions())
-    suspect = suspect_of(path, model, OnnxExporter(), sequences(draw(4, 8)), lambda _: None)
+    suspect = open_suspect(path, model, OnnxExporter(), sequences(draw(4, 8)), lambda _: None)
     report = bisect(suspect, tmp_path / "bisect", lambda _: None)
     assert (report["node"], report["last_good"]) == ("layer_0/lstm", "encoded")
     assert report["what"].startswith("nothing differs from a fresh export")
@@ -148,25 +149,25 @@ def test_a_fault_of_the_exporter_itself(tmp_path: Path, monkeypatch: pytest.Monk
 def test_products_that_the_cpu_gets_wrong(
     kind: str, node: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They come first, since they would be wrong in any file; where they are right, it is the file that differs.
+    """They come first, since they are wrong in any file; where the CPU is right, only differences are reported.
 
-    Of the minimal gated unit those are the projection and both products in the body of its Scan, but not the head's.
+    In the minimal gated unit they are the projection and both products in the body of its Scan, but not the head's.
     """
     model = make_model(kind, hidden_size=32)
     path = tmp_path / "model.onnx"
     OnnxExporter().export(model, path, {"precision": "int8"}, zoo.ExportOptions(precision="int8"))
     file = onnx.load(path)
     graph = Graph(file)
-    for name in [one.name for one in graph.graph.initializer if "scales" in one.name and "head" not in one.name]:
+    for name in [each.name for each in graph.graph.initializer if "scales" in each.name and "head" not in each.name]:
         graph.set(name, graph.weight(name) * np.float32(2))
     onnx.save(file, path)
     as_int8(path)
-    suspect = suspect_of(path, model, OnnxExporter(), sequences(draw(4, 8)), lambda _: None)
+    suspect = open_suspect(path, model, OnnxExporter(), sequences(draw(4, 8)), lambda _: None)
     monkeypatch.setattr(products, "multiply", cut_off)
     report = bisect(suspect, tmp_path / "bisect", lambda _: None)
     assert report["node"].startswith(node)
     assert sum("this CPU gives" in cause["what"] for cause in (report, *report["others"])) == count
-    assert len(report["others"]) >= count  # what differs from a fresh export comes behind them
+    assert len(report["others"]) >= count  # differences from a fresh export come after them
     assert re.match(r"this CPU gives -?[\d,]+ in place of -?[\d,]+ for products of uint8 with int8: ", report["what"])
     assert "export the run again" in report["what"]
     monkeypatch.setattr(products, "multiply", exact)
@@ -175,13 +176,13 @@ def test_products_that_the_cpu_gets_wrong(
 
 
 def test_a_fault_of_the_exporter_in_eight_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The weights of today are no such cause, on any CPU: nothing differs, and it is the exporter's."""
+    """Current weights are exact on any CPU: nothing differs, so the report names the exporter."""
     monkeypatch.setitem(operators.GATES, "LSTM", "oifc")
     monkeypatch.setattr(products, "multiply", cut_off)
     model = make_model("lstm", hidden_size=16)
     path = tmp_path / "model.onnx"
     OnnxExporter().export(model, path, {"precision": "int8"}, zoo.ExportOptions(precision="int8"))
-    suspect = suspect_of(path, model, OnnxExporter(), sequences(draw(4, 8)), lambda _: None)
+    suspect = open_suspect(path, model, OnnxExporter(), sequences(draw(4, 8)), lambda _: None)
     report = bisect(suspect, tmp_path / "bisect", lambda _: None)
     assert report["what"].startswith("nothing differs from a fresh export")
 
@@ -194,43 +195,43 @@ def test_the_trace_is_what_the_model_computes(direction: str, lengths: list[int]
     valid = None if lengths is None else torch.tensor(lengths)
     start = {place.name: torch.rand(3, 4).double() for place in model.state_places()}
     with torch.no_grad():
-        found = trace(model, x, valid, start)
+        values = trace(model, x, valid, start)
         named = model.outputs(x, valid, start)
         encoded = model.encoder(x)
         first = model.layers()[0](encoded.transpose(0, 1), valid, None)
         plain = trace(model, x, valid, None)
     for name, value in named.items():
-        assert torch.equal(found[ModelValue("named", name=name)], value)
+        assert torch.equal(values[ModelValue("named", name=name)], value)
     assert torch.equal(plain[ModelValue("encoded")], encoded)
     assert torch.equal(plain[ModelValue("outputs", 0)], first.outputs.transpose(0, 1))
     both = [plain[ModelValue("output", 0, number)] for number in range(len(model.layers()[0].cells))]
     assert torch.equal(torch.cat(both, 2), first.outputs.transpose(0, 1))
     for place in model.state_places():
-        by_step = found[ModelValue("state", place.layer, place.direction, place.index)]
+        by_step = values[ModelValue("state", place.layer, place.direction, place.index)]
         backward = direction == "reverse" or place.direction == 1
-        # A forward state is kept to the end of the padding, where the final one stands; a backward one ends at step 0.
+        # A forward state is kept to the end of the padding, so the last one is final; a backward one ends at step 0.
         assert torch.equal(by_step[:, 0 if backward else -1], named[place.next_name])
         if backward and lengths is not None:
             assert torch.equal(by_step[1, -1], start[place.name][1])
 
 
-def test_the_first_wrong_moment_is_that_of_the_rule() -> None:
+def test_the_first_error_follows_the_rule() -> None:
     exact = np.ones((2, 4, 3))
     expected = Expected(exact, np.full(4, 1e-7), padding=np.array([[False] * 4, [False, False, True, True]]))
-    found = exact.astype(np.float32)
-    assert first_wrong(expected, found, timed=True) is None
-    found[1, 2, 0] += 1e-3
-    found[0, 3, 0] += 1e-2
-    moment = first_wrong(expected, found, timed=True)
-    assert moment is not None
-    assert (moment.place, moment.row) == (2, 1)
-    assert moment.error == pytest.approx(1e-3, rel=1e-3)
-    assert moment.budget == expected.budget[2]
-    found[0, 1, 1] = np.nan
-    moment = first_wrong(expected, found, timed=True)
-    assert moment is not None
-    assert (moment.place, moment.row, moment.error) == (1, 0, np.inf)
-    assert first_wrong(expected, found[:, :3], timed=True) is None
+    actual = exact.astype(np.float32)
+    assert first_error(expected, actual, by_step=True) is None
+    actual[1, 2, 0] += 1e-3
+    actual[0, 3, 0] += 1e-2
+    error = first_error(expected, actual, by_step=True)
+    assert error is not None
+    assert (error.step, error.row) == (2, 1)
+    assert error.error == pytest.approx(1e-3, rel=1e-3)
+    assert error.budget == expected.budget[2]
+    actual[0, 1, 1] = np.nan
+    error = first_error(expected, actual, by_step=True)
+    assert error is not None
+    assert (error.step, error.row, error.error) == (1, 0, np.inf)
+    assert first_error(expected, actual[:, :3], by_step=True) is None
 
 
 # --- the command ----------------------------------------------------------------------------------------------------
@@ -238,17 +239,17 @@ def test_the_first_wrong_moment_is_that_of_the_rule() -> None:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that was exported, but whose only file is a rejected one."""
-    found = build_run(tmp_path_factory.mktemp("runs"), "gru", "training.epochs=1")
-    good, rejected = found / "good.onnx", found / "onnx" / "rejected" / "model.onnx"
+    """A run whose only exported file is a rejected one."""
+    path = build_run(tmp_path_factory.mktemp("runs"), "gru", "training.epochs=1")
+    good, rejected = path / "good.onnx", path / "onnx" / "rejected" / "model.onnx"
     rejected.parent.mkdir(parents=True)
-    _, _, model = Run(found).load(load_registry())
+    _, _, model = Run(path).load(load_registry())
     OnnxExporter().export(model, good, {}, zoo.ExportOptions())
     file = onnx.load(good)
     Graph(file).attribute("layer_0/gru", linear_before_reset=0)
     onnx.save(file, rejected)
     OnnxExporter().annotate(rejected, {})
-    return found
+    return path
 
 
 def test_a_run_whose_file_was_rejected(run: Path) -> None:
@@ -287,7 +288,7 @@ def test_a_file_that_passes(run: Path) -> None:
 
 
 def test_the_most_suspicious_file_of_a_run(run: Path, tmp_path: Path) -> None:
-    """What failed before what did not, then the rejected before the placed, then float32 before the others."""
+    """A failed file before others, then a rejected one before one in place, then float32 before the others."""
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
     onnx_folder, registry = copy / "onnx", load_registry()
@@ -317,7 +318,7 @@ def test_the_most_suspicious_file_of_a_run(run: Path, tmp_path: Path) -> None:
 
 
 def test_a_rejected_file_of_lower_precision(run: Path, tmp_path: Path) -> None:
-    """The command by itself, with the run named alone."""
+    """The command finds it when only the run is named."""
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
     rejected = copy / "onnx" / "rejected" / "model.bf16.onnx"
@@ -336,7 +337,7 @@ def test_a_rejected_file_of_lower_precision(run: Path, tmp_path: Path) -> None:
     assert "first wrong node  head" in outcome.stdout
 
 
-def test_what_cannot_be_bisected_is_told_in_one_line(run: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_bisected_is_an_error_of_one_line(run: Path, tmp_path: Path) -> None:
     good = run / "good.onnx"
     outside = tmp_path / "model.onnx"
     shutil.copy(good, outside)
@@ -347,14 +348,14 @@ def test_what_cannot_be_bisected_is_told_in_one_line(run: Path, tmp_path: Path) 
     softmax.input[0] = file.graph.output[0].name = "scores"
     next(node for node in file.graph.node if "logits" in node.output).output[0] = "scores"
     onnx.save(file, renamed)
-    told = {
+    messages = {
         outside: "is not in a run's folder",
         tmp_path / "none.onnx": "is not a run, nor an exported file of one",
         broken: "broken.onnx: ",
         renamed: "its outputs are scores, probabilities, the model's are logits, probabilities",
     }
-    for path, words in told.items():
+    for path, message in messages.items():
         outcome = run_zoo("bisect", path)
         assert outcome.exit_code in (1, 4)
-        assert words in outcome.stderr
+        assert message in outcome.stderr
         assert outcome.stderr.count("\n") == 1

@@ -104,14 +104,14 @@ def test_a_stream_that_fails_replaces_nothing(run: Path, monkeypatch: pytest.Mon
             "architecture.num_layers=1",
             "a bidirectional model reads from the end of a sequence, which a stream does not have yet; leave "
             "--streaming out and give the file whole sequences, or pieces of the stream that overlap, or build a model "
-            "with an architecture that reads forward, whose accuracy is another",
+            "with an architecture that reads forward, which changes its accuracy",
         ),
         (
             "gru",
             "architecture.direction=reverse",
             "a reverse model reads from the end of a sequence, which a stream does not have yet; leave --streaming "
             "out and give the file whole sequences, or pieces of the stream that overlap, or build a model with "
-            "architecture.direction=forward, whose accuracy is another",
+            "architecture.direction=forward, which changes its accuracy",
         ),
         (
             "rnn",

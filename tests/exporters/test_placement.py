@@ -17,8 +17,16 @@ from tests.support.command import run_zoo
 from tests.support.models import draw, make_model, sequences, write
 from zoo.cli.verdict import _observations
 from zoo.parity import Expected
-from zoo.proof.observed import COPIES, apart, copies, copies_in, largest_over, middling, repeats
-from zoo.proof.prove import Wanted, prove
+from zoo.proof.observed import (
+    COPIES,
+    count_copies,
+    device_copies,
+    difference_over_budget,
+    largest_over_budget,
+    median_index,
+    repeatability,
+)
+from zoo.proof.prove import ProviderRequest, prove
 from zoo.runtime.placement import (
     add_unpredicted,
     nodes_of,
@@ -120,11 +128,11 @@ GROWING = {"memcpy": [{"steps": 1, "nodes": 4}, {"steps": 200, "nodes": 402}]}
 def test_a_provider_that_was_asked_for_fails(change: dict[str, Any], words: str) -> None:
     for status in ("passed", "ill-conditioned"):
         judged = report(result(**change, status=status))
-        Wanted(("cpu", "cuda"), ("cuda",)).insist(judged)
+        ProviderRequest(("cpu", "cuda"), ("cuda",)).enforce(judged)
         assert (judged["verdict"], judged["providers"][0]["status"]) == ("failed", "failed")
         assert judged["reasons"][0].startswith(f"cuda strict: {words}")
     untouched = report(result(**change))
-    Wanted(("cpu", "cuda")).insist(untouched)
+    ProviderRequest(("cpu", "cuda")).enforce(untouched)
     assert (untouched["verdict"], untouched["reasons"]) == ("passed", [])
 
 
@@ -145,7 +153,7 @@ def test_another_failure_keeps_its_reason() -> None:
 def test_a_proof_tells_it(scan: Path, native: Path) -> None:
     model = make_model("gru_before", hidden_size=8)
     found = prove(model, native, sequences(draw(4, 6)), ["cpu"], [], lambda _: None)
-    Wanted(("cpu",), ("cpu",)).insist(found)
+    ProviderRequest(("cpu",), ("cpu",)).enforce(found)
     assert found["verdict"] == "passed"
     cpu = found["providers"][0]
     assert (cpu["recurrent"], cpu["elsewhere"]) == ({CPU: 1}, [])
@@ -158,14 +166,14 @@ def test_a_proof_tells_it(scan: Path, native: Path) -> None:
 
 def test_a_real_profile_has_no_copies_and_nothing_is_left(scan: Path, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert copies(scan, "cpu", draw(1, 9)) == [{"steps": 1, "nodes": 0}, {"steps": 9, "nodes": 0}]
+    assert device_copies(scan, "cpu", draw(1, 9)) == [{"steps": 1, "nodes": 0}, {"steps": 9, "nodes": 0}]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_real_profile_has_an_event_for_each_run_of_a_node(scan: Path, tmp_path: Path, monkeypatch: Any) -> None:
     """What is counted is there: the CPU's products in the loop, four a step, which stand for copies here."""
     monkeypatch.setattr("zoo.proof.observed.COPIES", ("Gemm", "FusedGemm"))
-    assert copies(scan, "cpu", draw(1, 9)) == [{"steps": 1, "nodes": 4}, {"steps": 9, "nodes": 36}]
+    assert device_copies(scan, "cpu", draw(1, 9)) == [{"steps": 1, "nodes": 4}, {"steps": 9, "nodes": 36}]
 
 
 def test_copies_among_other_events() -> None:
@@ -173,7 +181,7 @@ def test_copies_among_other_events() -> None:
     node = {"cat": "Node", "name": "a_kernel_time", "args": {"op_name": "Scan", "provider": CUDA}}
     copied = [{"cat": "Node", "name": f"Memcpy_token_{n}", "args": {"op_name": op}} for n, op in enumerate(COPIES)]
     session = {"cat": "Session", "name": "MemcpyToHost", "args": {"op_name": "MemcpyToHost"}}
-    assert copies_in([node, *copied, session, {"cat": "Node"}, *copied]) == 4
+    assert count_copies([node, *copied, session, {"cat": "Node"}, *copied]) == 4
 
 
 class Wavering:
@@ -190,7 +198,7 @@ class Wavering:
 @pytest.mark.parametrize(("wavers", "difference"), [(False, 0.0), (True, 0.25)])
 def test_ten_runs(wavers: bool, difference: float) -> None:
     session: Any = Wavering(wavers=wavers)
-    assert repeats(session) == {"runs": 10, "identical": not wavers, "largest_difference": difference}
+    assert repeatability(session) == {"runs": 10, "identical": not wavers, "largest_difference": difference}
     assert session.runs == 10
 
 
@@ -199,14 +207,14 @@ def test_distances_are_in_units_of_the_budget() -> None:
     budget = expected[0]["y"].budget[0]
     one = [{"y": np.array([[1.0, 2.0]], np.float32)}]
     other = [{"y": np.array([[1.0, 2.0 + 3 * budget]], np.float32)}]
-    assert largest_over(expected, one) == 0
-    assert largest_over(expected, other) == pytest.approx(3, rel=0.05)
-    assert apart(expected, one, one) == 0
-    assert apart(expected, other, one) == pytest.approx(3, rel=0.05)
+    assert largest_over_budget(expected, one) == 0
+    assert largest_over_budget(expected, other) == pytest.approx(3, rel=0.05)
+    assert difference_over_budget(expected, one, one) == 0
+    assert difference_over_budget(expected, other, one) == pytest.approx(3, rel=0.05)
 
 
 def test_the_middling_one() -> None:
-    assert middling([100, 1, 7, 3, 2000]) == 2
+    assert median_index([100, 1, 7, 3, 2000]) == 2
 
 
 # --- what is predicted ------------------------------------------------------------------------------------------------

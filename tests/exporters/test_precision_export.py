@@ -24,7 +24,7 @@ from zoo.parity import with_weights
 from zoo.proof.cases import draw_cases
 from zoo.proof.disturbed import DisturbedArithmetic
 from zoo.proof.expectations import Expectations
-from zoo.proof.prove import Made, prove_against
+from zoo.proof.prove import FileProperties, prove_against
 from zoo.runtime.session import OnnxSession
 from zoo_onnx import OnnxExporter
 from zoo_onnx.dissection.products import multiply
@@ -60,7 +60,7 @@ def subject(name: str) -> Subject:
 
 
 def judged(name: str, path: Path, precision: str) -> dict[str, Any]:
-    return prove_against(subject(name).expectations, path, Made(precision=precision), ["cpu"], [])
+    return prove_against(subject(name).expectations, path, FileProperties(precision=precision), ["cpu"], [])
 
 
 def over_budget(report: dict[str, Any]) -> float:
@@ -194,7 +194,7 @@ def test_one_weight_for_two_products(name: str, tmp_path: Path) -> None:
     kept = [one for one in ir.load(path).graph.initializers.values() if array(one).shape == (48, 48)]
     assert len(kept) == (1 if name == "weight_twice" else 2)
     expectations = Expectations(model, list(draw_cases(draw(8, 28), shapes=((3, 16),))))
-    report = prove_against(expectations, path, Made(precision="int8"), ["cpu"], [])
+    report = prove_against(expectations, path, FileProperties(precision="int8"), ["cpu"], [])
     assert report["verdict"] == "passed", report["reasons"]
 
 

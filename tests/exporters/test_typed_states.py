@@ -13,7 +13,7 @@ from tests.exporters.typed_cells import TYPED_CELLS
 from tests.support.models import draw, model_of, write
 from zoo.proof.cases import draw_cases, with_states
 from zoo.proof.expectations import Expectations
-from zoo.proof.prove import Made, prove_against
+from zoo.proof.prove import FileProperties, prove_against
 from zoo.runtime.session import OnnxSession
 from zoo.runtime.streaming import OnnxStream
 from zoo_onnx.kernels import compute_in_wider_types, wider_type
@@ -29,7 +29,7 @@ def test_states_of_every_type(dtype: str, lowering: str, tmp_path: Path) -> None
     path = write(model, tmp_path, lowering=lowering, states=True, steps=steps)
     shapes = ((1, steps or 1), (5, steps or 9))
     cases = list(with_states(model, list(draw_cases(draw(20, 8), with_lengths=True, shapes=shapes))))
-    made = Made(lowering, steps, states=True)
+    made = FileProperties(lowering, steps, states=True)
     report = prove_against(Expectations(model, cases), path, made, ["cpu"], [])
     assert report["verdict"] == "passed", report["reasons"]
     answers = OnnxSession(path).run(draw(2, 6), np.array([6, 2]))

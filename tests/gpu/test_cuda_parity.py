@@ -12,7 +12,7 @@ from tests.support.builders import ALL_KINDS, KINDS
 from tests.support.models import draw, make_model, sequences, write
 from zoo.exporting.exporter import SHORT, Precision
 from zoo.proof.expectations import Expectations
-from zoo.proof.prove import Made, cases_for, prove_against
+from zoo.proof.prove import FileProperties, cases_for, prove_against
 from zoo.proof.prove import prove as prove_file
 from zoo.runtime.placement import add_unpredicted, require_placement
 from zoo.runtime.providers import unavailable
@@ -63,8 +63,8 @@ def test_nodes_run_on_the_predicted_provider(kind: str, lowering: str, tmp_path:
 @pytest.mark.parametrize("kind", ["lstm", "mgu"])
 @pytest.mark.parametrize("precision", SHORT)
 def test_lower_precision_on_cuda(kind: str, precision: Precision, tmp_path: Path) -> None:
-    model, made = make_model(kind, hidden_size=HIDDEN_SIZE), Made(precision=precision)
+    model, made = make_model(kind, hidden_size=HIDDEN_SIZE), FileProperties(precision=precision)
     file = write(model, tmp_path, precision=precision)
     expectations = Expectations(model, cases_for(model, sequences(draw(64, 8)), made))
-    report = prove_against(expectations, file, made, ["cuda"], [], usual_steps=8)
+    report = prove_against(expectations, file, made, ["cuda"], [], data_steps=8)
     assert report["verdict"] == "passed", report["reasons"]

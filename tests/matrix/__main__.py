@@ -1,4 +1,4 @@
-"""Proves the matrix of ten cells, or of some of them, on the CPU, and prints a line for each.
+"""Prove the matrix of ten cells, or of some of them, on the CPU, and print a line for each.
 
 ``python -m tests.matrix [--full] [--out FILE] [--jobs N] [CELL…]``
 """
@@ -28,7 +28,7 @@ from zoo.matrix.prove import STATUSES
 @click.option("--out", type=click.Path(path_type=Path), help="A JSON file for the report of each cell.")
 @click.option("--jobs", default=os.cpu_count() or 1, show_default=True, type=click.IntRange(1), help="Processes.")
 def main(cells: tuple[str, ...], full: bool, out: Path | None, jobs: int) -> None:
-    os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # for the processes
+    os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # inherited by the worker processes
     began = time.monotonic()
     columns = (TextColumn("models"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console(), transient=True, disable=not console().is_terminal) as progress:
@@ -38,17 +38,15 @@ def main(cells: tuple[str, ...], full: bool, out: Path | None, jobs: int) -> Non
             progress.update(bar, completed=done, total=total)
 
         rows = prove(cells or CELLS, ["cpu"], full=full, jobs=jobs, progress=move)
-    found = reports(rows, full=full)
+    by_cell = reports(rows, full=full)
     seconds = time.monotonic() - began
     if out is not None:
-        write_json(out, {"schema_version": SCHEMA_VERSION, "seconds": seconds, "cells": found})
-    show_table(
-        ("cell", *STATUSES, "worst", "CPU seconds"),
-        [
-            (cell, *(f"{count:,}" for count in one["counts"].values()), f"{one['worst']:.2f}", f"{one['seconds']:,.0f}")
-            for cell, one in found.items()
-        ],
-    )
+        write_json(out, {"schema_version": SCHEMA_VERSION, "seconds": seconds, "cells": by_cell})
+    table = []
+    for cell, report in by_cell.items():
+        counts = [f"{count:,}" for count in report["counts"].values()]
+        table.append((cell, *counts, f"{report['worst']:.2f}", f"{report['seconds']:,.0f}"))
+    show_table(("cell", *STATUSES, "worst", "CPU seconds"), table)
     click.echo(f"{len(rows):,} points in {seconds:,.0f} s, {jobs} processes", err=True)
     failed = [row for row in rows if row["status"] == "failed"]
     for row in failed:

@@ -1,4 +1,4 @@
-"""The matrix: a sample of it over ten cells passes, it holds what it says, and it finds what is wrong."""
+"""The matrix: a sample over ten cells passes, every setting is in it, and wrong files fail."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.command import run_zoo
 from tests.support.models import make_model, write
 from tests.support.runs import build_run
 from zoo.matrix.points import LENGTHS, SHAPES, Point, Subject, Variant, draw_points
-from zoo.matrix.prove import STATUSES, by_model, matrix, newest_opset, prove_points
+from zoo.matrix.prove import STATUSES, group_by_variant, matrix, newest_opset, prove_points
 from zoo.matrix.weights import recurrent
 from zoo.parity import Array, judge
 from zoo.plugins.registry import load_registry
@@ -52,36 +52,36 @@ def sample() -> list[Point]:
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_parity_on_cpu(cell: str) -> None:
-    """The part of one cell: nothing fails, all is judged at gain 1, and one file is refused where it has to be."""
+    """Of one cell: nothing fails, everything is judged at gain 1, and one export is refused where it must be."""
     points = [point for point in sample() if point.variant.subject.name == cell]
-    found = [row for group in by_model(points) for row in prove_points(group, OnnxExporter(), MODES["cpu"])]
-    assert len(found) == len(points) >= 7
-    assert [row for row in found if row["status"] == "failed"] == []
-    assert all(row["over_budget"] <= 1 for row in found if row["status"] == "passed")
-    refused = [row["reason"] for row in found if row["status"] == "refused"]
+    rows = [row for group in group_by_variant(points) for row in prove_points(group, OnnxExporter(), MODES["cpu"])]
+    assert len(rows) == len(points) >= 7
+    assert [row for row in rows if row["status"] == "failed"] == []
+    assert all(row["over_budget"] <= 1 for row in rows if row["status"] == "passed")
+    refused = [row["reason"] for row in rows if row["status"] == "refused"]
     assert refused == ["--opset 17: a cell's own step needs 18 or newer; leave --opset out"] * (cell in SCANS)
-    unsure = [row["weights"] for row in found if row["status"] == "ill-conditioned"]
-    assert "gain 1" not in unsure
-    assert len(unsure) <= 1
+    ill_conditioned = [row["weights"] for row in rows if row["status"] == "ill-conditioned"]
+    assert "gain 1" not in ill_conditioned
+    assert len(ill_conditioned) <= 1
 
 
-# --- what the matrix holds ------------------------------------------------------------------------------------------
+# --- the points of the matrix ---------------------------------------------------------------------------------------
 
 
 def settings(point: Point) -> dict[str, Any]:
-    found = point.to_dict()
-    return {name: found[name] for name in SETTINGS[:-1]} | {"shape": point.shape}
+    values = point.to_dict()
+    return {name: values[name] for name in SETTINGS[:-1]} | {"shape": point.shape}
 
 
 def test_the_sample_has_every_pair_of_the_whole() -> None:
-    """Among two cells of each lowering, one of them without a bias to choose."""
+    """For two native cells and a Scan, the latter without the option ``bias``."""
     subjects = [subject(kind) for kind in ("lstm", "gru_before", "mgu")]
 
     def pairs(full: bool) -> set[tuple[tuple[str, object], ...]]:
-        found: set[tuple[tuple[str, object], ...]] = set()
+        result: set[tuple[tuple[str, object], ...]] = set()
         for point in draw_points(subjects, newest(), full=full):
-            found.update(combinations(settings(point).items(), 2) if point.shape else ())
-        return found
+            result.update(combinations(settings(point).items(), 2) if point.shape else ())
+        return result
 
     whole = pairs(full=True)
     assert pairs(full=False) == whole
@@ -90,7 +90,7 @@ def test_the_sample_has_every_pair_of_the_whole() -> None:
 
 
 def test_how_large_the_whole_is() -> None:
-    """Models with and without lengths, times what there is to give them, times opsets."""
+    """Its number of points: models with and without lengths, times their inputs, times opsets."""
     given_lengths = sum(are_possible(kind, *shape) for kind in LENGTHS[1:] for shape in SHAPES)
     assert given_lengths == 1 + 2 + 5 * 4
     models = 3 * 2 * 2 * 2 * 3
@@ -162,7 +162,7 @@ def test_which_weights_act_on_the_state(kind: str, names: set[str]) -> None:
 
 
 def test_which_columns_act_on_the_state() -> None:
-    """Of a matrix that input and state share, those of the state."""
+    """In a matrix that input and state share, the columns of the state."""
     masks = recurrent(MGUCell(3, MGUCell.Config(hidden_size=5)))
     assert set(masks) == {"forget.weight", "candidate.weight"}
     for mask in masks.values():
@@ -171,11 +171,11 @@ def test_which_columns_act_on_the_state() -> None:
 
 def test_the_three_kinds_of_weights() -> None:
     variant = Variant(subject("gru_after"), "bidirectional", 3, True, False, "gain 1", False)
-    drawn, loud, numbered = (
+    drawn, amplified, numbered = (
         replace(variant, weights=weights).model().state_dict() for weights in ("gain 1", "gain 3", "gates")
     )
     for name, value in drawn.items():
-        assert loud[name].equal(3 * value if name.endswith("h2h.weight") else value), name
+        assert amplified[name].equal(3 * value if name.endswith("h2h.weight") else value), name
         assert numbered[name].equal(value) == (not name.startswith("stack.")), name
     for layer in range(3):
         cells = [value for name, value in numbered.items() if name.startswith(f"stack.layers.{layer}.")]
@@ -184,18 +184,18 @@ def test_the_three_kinds_of_weights() -> None:
         assert len({float(block.flatten()[0]) for block in blocks}) == len(blocks) == 2 * 4 * 3
 
 
-# --- what it finds --------------------------------------------------------------------------------------------------
+# --- faults that it finds -------------------------------------------------------------------------------------------
 
 
 def swapped(array: Array, first: int, second: int, blocks: int) -> Array:
-    """Two gate blocks of the first direction exchanged."""
+    """Return a weight with two gate blocks of the first direction exchanged."""
     parts = np.split(array[0], blocks)
     parts[first], parts[second] = parts[second], parts[first]
     return np.concatenate([np.concatenate(parts)[None], array[1:]])
 
 
 def swaps(model: onnx.ModelProto, gates: int) -> Iterator[tuple[str, int, int]]:
-    """Each two gate blocks of W, R and B in place, and what was exchanged."""
+    """Exchange each pair of gate blocks of W, R and B in place, and yield the part and the two indices."""
     for tensor in model.graph.initializer:
         part = tensor.name.rpartition("/")[2]
         if part not in ("W", "R", "B"):
@@ -209,27 +209,28 @@ def swaps(model: onnx.ModelProto, gates: int) -> Iterator[tuple[str, int, int]]:
 
 @pytest.mark.parametrize("kind", ["lstm", "gru_after", "gru_before"])
 def test_any_two_gate_blocks_that_change_places_are_found(kind: str, tmp_path: Path) -> None:
-    """But for those that are added to each other, the two biases of one gate, which may."""
+    """Except the two biases of a gate where they are added, since their exchange changes nothing."""
     variant = Variant(subject(kind), "bidirectional", 1, True, True, "gates", False)
     model = variant.model()
     expectations = Expectations(model, [variant.case(model, "none", (3, 28))])
-    (case,), (wanted,) = expectations.cases, expectations.at("float32")
+    (case,), (expected,) = expectations.cases, expectations.at("float32")
     path = write(model, tmp_path, lowering="native", states=True)
     order = GATES["LSTM" if kind == "lstm" else "GRU"]
     file = onnx.load(path)
-    found: dict[tuple[str, int, int], str] = {}
+    statuses: dict[tuple[str, int, int], str] = {}
     for swap in swaps(file, len(order)):
         session = OnnxSession(path, content=file.SerializeToString())
-        found[swap] = overall([one.status for one in judge(wanted, session.run(case.x, None, case.states)).values()])
-    assert len(found) == {4: 6 + 6 + 28, 3: 3 + 3 + 15}[len(order)]
+        results = judge(expected, session.run(case.x, None, case.states))
+        statuses[swap] = overall([result.status for result in results.values()])
+    assert len(statuses) == {4: 6 + 6 + 28, 3: 3 + 3 + 15}[len(order)]
     added = [gate for gate in order if not (kind == "gru_after" and gate == "h")]
     same = {("B", order.index(gate), order.index(gate) + len(order)) for gate in added}
-    assert {swap for swap, status in found.items() if status != "failed"} == same
+    assert {swap for swap, status in statuses.items() if status != "failed"} == same
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if KINDS[kind].has_kernel])
 def test_fused_and_cell_make_the_same_file(kind: str, tmp_path: Path) -> None:
-    """So that the matrix need not have both: byte for byte, in every direction at once, from the same weights."""
+    """Bit-identical from the same weights, in both directions, so that the matrix need not contain both."""
     files = []
     for implementation in ("fused", "cell"):
         model = make_model(kind, direction="bidirectional", num_layers=2, implementation=implementation)
@@ -239,7 +240,7 @@ def test_fused_and_cell_make_the_same_file(kind: str, tmp_path: Path) -> None:
 
 
 class Anything(zoo.Exporter):
-    """Writes what it is asked for, whatever that is."""
+    """Writes an empty file with any options."""
 
     name, suffix = "anything", ".txt"
 
@@ -257,14 +258,14 @@ class Anything(zoo.Exporter):
 
 
 def test_what_is_wrong_is_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A refusal that was not due, one that was due and did not come, a bad file, and one of a wrong graph."""
+    """A missing refusal, a refusal without need, a file with faults, and a wrong graph."""
     variant = Variant(subject("mgu"), "forward", 1, None, False, "gain 1", False)
-    due, fine = Point(variant, "none", 17, None), Point(variant, "none", 20, (1, 7))
-    written, empty = prove_points([due, fine], Anything(), MODES["cpu"])
-    assert (written["status"], written["reason"]) == ("failed", "opset 17 was to be refused, and was written")
+    refusal, valid = Point(variant, "none", 17, None), Point(variant, "none", 20, (1, 7))
+    written, empty = prove_points([refusal, valid], Anything(), MODES["cpu"])
+    assert (written["status"], written["reason"]) == ("failed", "opset 17 must be refused, and was written")
     assert (empty["status"], empty["reason"]) == ("failed", "it is empty")
     monkeypatch.setattr("zoo_onnx.stack.OLDEST", 21)
-    (refused,) = prove_points([fine], OnnxExporter(), MODES["cpu"])
+    (refused,) = prove_points([valid], OnnxExporter(), MODES["cpu"])
     assert refused["status"] == "failed"
     assert refused["reason"].startswith("--opset 20: a cell's own step needs 21 or newer")
     monkeypatch.setitem(GATES, "LSTM", "ifoc")
@@ -276,13 +277,6 @@ def test_what_is_wrong_is_failed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # --- zoo check --matrix ---------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The real matrix, of less."""
-    monkeypatch.setattr("zoo.matrix.points.SHAPES", ((1, 1), (3, 5)))
-    monkeypatch.setattr("zoo.matrix.points.LENGTHS", ("none", "mixed"))
 
 
 @pytest.mark.usefixtures("_small")
@@ -298,7 +292,7 @@ def test_an_architecture() -> None:
 
 @pytest.mark.usefixtures("_small")
 def test_a_run(tmp_path: Path) -> None:
-    """Its cell's own options are kept, nothing has to be exported before, and the report stays in the run."""
+    """The cell keeps its options, no exported file is needed, and the report is written into the run."""
     run = build_run(tmp_path, "gru", "training.epochs=1", "architecture.reset=before")
     outcome = run_zoo("check", run, "--matrix", "--provider", "cpu", "--json")
     assert (outcome.exit_code, outcome.stderr) == (0, "")
@@ -317,7 +311,7 @@ def test_a_run(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("_small")
 def test_a_failure_on_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line each, and exit code 4."""
+    """Each failure is one line; the exit code is 4."""
     monkeypatch.setitem(GATES, "LSTM", "ifoc")
     outcome = run_zoo("check", "lstm", "--matrix", "--provider", "cpu")
     assert outcome.exit_code == 4
@@ -351,14 +345,14 @@ def test_options_that_make_no_layer() -> None:
 def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zoo.matrix.points.SHAPES", ((1, 1),))
     monkeypatch.setattr("zoo.matrix.points.LENGTHS", ("none",))
-    told: list[tuple[int, int]] = []
-    found = matrix(
-        subject("rnn_tanh"), OnnxExporter(), MODES["cpu"], lambda done, total: told.append((done, total)), full=False
+    calls: list[tuple[int, int]] = []
+    report = matrix(
+        subject("rnn_tanh"), OnnxExporter(), MODES["cpu"], lambda done, total: calls.append((done, total)), full=False
     )
-    total = len(found["rows"])
-    assert told[0] == (0, total)
-    assert told[-1] == (total, total)
-    assert told == sorted(told)
+    total = len(report["rows"])
+    assert calls[0] == (0, total)
+    assert calls[-1] == (total, total)
+    assert calls == sorted(calls)
 
 
 @pytest.mark.parametrize(
@@ -369,7 +363,7 @@ def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_equal_units_raise_no_alarm(
     kind: str, states: bool, lengths: str, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where units are equal, so are their roundings, and add up. Without draws to one side right files would fail."""
+    """Equal units round alike, and the errors add up. Without one-sided draws, correct files would fail."""
     points = [
         point
         for point in draw_points([subject(kind, hidden_size=64)], 20, full=True)
@@ -393,7 +387,7 @@ def test_equal_units_raise_no_alarm(
 def test_a_model_that_overflows_has_no_verdict(
     hidden_size: int, layers: int, direction: str, states: bool, shape: tuple[int, int]
 ) -> None:
-    """A loud ReLU RNN, neither passed nor failed."""
+    """A ReLU RNN with gain 3 is neither passed nor failed."""
     points = [
         point
         for point in draw_points([subject("rnn_relu", hidden_size=hidden_size)], 20, full=True)

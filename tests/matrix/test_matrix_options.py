@@ -1,4 +1,4 @@
-"""The options of `zoo check --matrix`, cells that fit some settings only, and when it leaves with which code."""
+"""The options of `zoo check --matrix`, cells that support some settings only, and the exit codes."""
 
 from __future__ import annotations
 
@@ -15,20 +15,13 @@ from tests.matrix.ten_cells import subject
 from tests.support.builders import config_type, layer_type
 from tests.support.command import run_zoo
 from zoo.matrix.points import SHAPES, Point, Subject, Variant, draw_points, left_out
-from zoo.matrix.prove import by_model, prove_points
+from zoo.matrix.prove import group_by_variant, prove_points
 from zoo.proof.prove import MODES
 from zoo_onnx import OnnxExporter
 
 
-@pytest.fixture
-def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The real matrix, of less."""
-    monkeypatch.setattr("zoo.matrix.points.SHAPES", ((1, 1), (3, 5)))
-    monkeypatch.setattr("zoo.matrix.points.LENGTHS", ("none", "mixed"))
-
-
 class NeedsEqual(zoo.Cell):
-    """Adds its input to its state, so that both need one width."""
+    """Adds its input to its state, so that both must have the same width."""
 
     name = "needs_equal"
 
@@ -50,7 +43,7 @@ def needs_equal(features: int) -> Subject:
 
 
 def test_a_cell_that_needs_input_as_wide_as_its_state() -> None:
-    """The error names the option; with it the cell is tried wherever it can be, and what is left out is listed."""
+    """The error names the option; with it the supported settings are proven, and the others are listed."""
     with pytest.raises(zoo.UsageError, match=r"does not run on 3 features .*: add --features 8 "):
         needs_equal(3)
     subject = needs_equal(8)
@@ -60,12 +53,12 @@ def test_a_cell_that_needs_input_as_wide_as_its_state() -> None:
         ("forward", 1), ("forward", 3), ("reverse", 1), ("reverse", 3), ("bidirectional", 1)
     }  # fmt: skip
     assert left_out(subject, 20, quick=False)[0].startswith("bidirectional, 3 layers: ")
-    group = next(group for group in by_model(points) if group[0].shape == (1, 1))
+    group = next(group for group in group_by_variant(points) if group[0].shape == (1, 1))
     assert {row["status"] for row in prove_points(group, OnnxExporter(), MODES["cpu"])} <= {"passed", "refused"}
 
 
 class Permuted(zoo.Cell):
-    """Its parameters lie in memory in another order than their axes; one has no axis at all."""
+    """Has parameters that are not contiguous in memory, and one that is a scalar."""
 
     name = "permuted"
 
@@ -83,7 +76,7 @@ class Permuted(zoo.Cell):
 
 
 @pytest.mark.parametrize("weights", ["gain 3", "gates"])
-def test_parameters_that_lie_in_another_order(weights: Literal["gain 3", "gates"]) -> None:
+def test_parameters_that_are_not_contiguous(weights: Literal["gain 3", "gates"]) -> None:
     chosen = Subject.of("permuted", layer_type(Permuted), config_type(Permuted), {})
     variant = Variant(chosen, "forward", 1, None, states=False, weights=weights, takes_lengths=False)
     assert not variant.model().layers()[0].cells[0].get_parameter("blocks").is_contiguous()
@@ -151,7 +144,7 @@ def test_options_that_do_not_go_together(arguments: list[str], fault: str) -> No
 
 @pytest.mark.usefixtures("_small")
 def test_a_matrix_in_which_nothing_passed_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It leaves with 4 and says why; 0 of 36 once left with 0."""
+    """The exit code is 4, and the error gives the reason."""
     monkeypatch.setattr("zoo.matrix.prove.distinguishable", lambda *_: False)
     outcome = run_zoo("check", "rnn", "--matrix", "--provider", "cpu")
     assert outcome.exit_code == 4

@@ -272,9 +272,7 @@ def test_a_tensor_outside_the_state_dict_is_found_before_the_export(tmp_path: Pa
     outcome = run_zoo("export", run, "--onnx", "--provider", "cpu")
     line = marked_line(tests.nn.wrong_cells.DrawnMask)
     assert outcome.exit_code == 1
-    assert outcome.stderr.startswith(
-        f"error: {run}: the model that it gives back is not the one that was trained (its "
-    )
+    assert outcome.stderr.startswith(f"error: {run}: the loaded model is not the one that was trained (its ")
     assert f"the cell 'drawn_mask' keeps 'mask' outside its state_dict ({tests.nn.wrong_cells.__file__}:{line})" in (
         outcome.stderr
     )

@@ -1,4 +1,4 @@
-"""The golden input of a file: how it is chosen, what is kept of it, and who passes."""
+"""The golden input of a file: its choice, its metadata, and the machines that pass."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from zoo.runtime.golden import Golden
     ("steps", "fixed", "width"), [(5, None, 5), (LONGEST + 9, None, LONGEST), (5, 12, 12), (5, 3, 3), (80, 70, 70)]
 )
 def test_how_long_it_is(steps: int, fixed: int | None, width: int) -> None:
-    """As long as the data, but not too long; where the file takes a fixed number of steps, that many."""
+    """As long as the data, up to a limit; the fixed number of steps where the file has one."""
     x = draw(4, steps)
-    found = golden(make_model("lstm", takes_lengths=True), sequences(x, [steps, 2, 1, 1]), fixed)
-    assert found.x.shape == (SEQUENCES, width, 8)
-    assert np.array_equal(found.x, np.concatenate([x, x, x], 1)[:SEQUENCES, :width])
-    assert found.lengths is not None
-    assert found.lengths.tolist() == [min(steps, width), 2]
+    result = golden(make_model("lstm", takes_lengths=True), sequences(x, [steps, 2, 1, 1]), fixed)
+    assert result.x.shape == (SEQUENCES, width, 8)
+    assert np.array_equal(result.x, np.concatenate([x, x, x], 1)[:SEQUENCES, :width])
+    assert result.lengths is not None
+    assert result.lengths.tolist() == [min(steps, width), 2]
 
 
 @pytest.mark.parametrize("pooling", ["last", None])
-def test_what_the_metadata_keep(pooling: str | None) -> None:
-    wanted = golden(make_model("lstm", pooling=pooling, takes_lengths=True), sequences(draw(2, 6), [6, 3]))
-    found = Golden.from_metadata(wanted.to_metadata(), list(wanted.expected))
-    for one, other in ((wanted.x, found.x), (wanted.lengths, found.lengths)):
-        assert one is not None
-        assert other is not None
-        assert (one.dtype, one.tolist()) == (other.dtype, other.tolist())
-    for name, expected in wanted.expected.items():
-        assert np.array_equal(found.expected[name].exact, expected.exact)
-        assert np.array_equal(found.expected[name].sensitivity, expected.sensitivity)
+def test_metadata_keep_everything(pooling: str | None) -> None:
+    written = golden(make_model("lstm", pooling=pooling, takes_lengths=True), sequences(draw(2, 6), [6, 3]))
+    read = Golden.from_metadata(written.to_metadata(), list(written.expected))
+    for before, after in ((written.x, read.x), (written.lengths, read.lengths)):
+        assert before is not None
+        assert after is not None
+        assert (before.dtype, before.tolist()) == (after.dtype, after.tolist())
+    for name, expected in written.expected.items():
+        assert np.array_equal(read.expected[name].exact, expected.exact)
+        assert np.array_equal(read.expected[name].sensitivity, expected.sensitivity)
         assert len(expected.sensitivity) == (6 if pooling is None else 1)
 
 
@@ -48,21 +48,21 @@ def test_what_the_metadata_keep(pooling: str | None) -> None:
         ("golden_input", None),
     ],
 )
-def test_what_is_damaged(name: str, text: str | None) -> None:
+def test_damaged_metadata_are_an_error(name: str, text: str | None) -> None:
     metadata = golden(make_model("lstm"), sequences(draw(2, 6))).to_metadata()
-    # Without a text, the golden output, which has another shape and, for the input, another meaning.
+    # None stands for the golden output, which has another shape; the golden input is emptied.
     metadata[name] = metadata["golden_logits"] if text is None and name != "golden_input" else text or ""
     with pytest.raises(ValueError, match=r"."):
         Golden.from_metadata(metadata, ["logits", "probabilities"])
 
 
 def test_an_error_of_the_size_of_tf32() -> None:
-    """What a machine gives that rounds to TF32 passes as that, and not as float32."""
-    known = golden(make_model("lstm", hidden_size=32), sequences(draw(2, 28)))
-    error = {name: 2.0 * one.sensitivity * 2**13 for name, one in known.expected.items()}
-    found = {name: (one.exact + error[name]).astype(np.float32) for name, one in known.expected.items()}
-    assert known.fault(found, "tf32") is None
-    fault = known.fault(found, "float32")
+    """Outputs that are rounded to TF32 pass as TF32, and fail as float32."""
+    expected = golden(make_model("lstm", hidden_size=32), sequences(draw(2, 28)))
+    error = {name: 2.0 * value.sensitivity * 2**13 for name, value in expected.expected.items()}
+    actual = {name: (value.exact + error[name]).astype(np.float32) for name, value in expected.expected.items()}
+    assert expected.fault(actual, "tf32") is None
+    fault = expected.fault(actual, "float32")
     assert fault is not None
     assert fault.startswith("logits: error ")
 
@@ -70,9 +70,9 @@ def test_an_error_of_the_size_of_tf32() -> None:
 @pytest.mark.parametrize("kind", ["rnn_tanh", "lstm", "gru_after"])
 @pytest.mark.parametrize("gain", [1.0, 3.0])
 def test_the_sensitivity_at_tf32_follows_from_that_at_float32(kind: str, gain: float) -> None:
-    """To first order: within 5%, where the rule of parity leaves a factor of 8. Measured: 0.3% at most."""
+    """To first order: within 5%, while the rule of parity has a factor of 8. Measured: 0.3% at most."""
     model, x = make_model(kind, hidden_size=32, recurrent_gain=gain), draw(2, 28)
     fine, coarse = Oracle(model).expect(x), Oracle(model).expect(x, "tf32")
-    for name, one in fine.items():
-        ratio = one.sensitivity * 2.0**13 / coarse[name].sensitivity
+    for name, value in fine.items():
+        ratio = value.sensitivity * 2.0**13 / coarse[name].sensitivity
         assert np.all((ratio > 0.95) & (ratio < 1.05)), (name, ratio)

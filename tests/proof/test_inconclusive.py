@@ -1,4 +1,4 @@
-"""The verdict *inconclusive*: right files of models that ignore their input, and wrong files of the same models."""
+"""The verdict *inconclusive*: correct files of models that ignore their input, and wrong files of the same models."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zoo.proof.outcomes import SAME, ZERO, overall
 from zoo.proof.prove import prove
 
 Made = tuple[zoo.Model, NDArray[np.float32]]
-"""A model, and data for it."""
+"""A model and data for it."""
 
 
 def scaled(offset: float, factor: float) -> zoo.Normaliser:
@@ -28,7 +28,7 @@ def scaled(offset: float, factor: float) -> zoo.Normaliser:
 
 
 def with_bias(kind: str, bias: float) -> Made:
-    """Gates and candidates that are saturated, at every input."""
+    """Return a model whose gates and candidates are saturated at every input."""
     model = make_model(kind)
     with torch.no_grad():
         for name, parameter in model.stack.named_parameters():
@@ -46,7 +46,7 @@ def with_weights(kind: str, factor: float, part: str = "stack") -> Made:
 
 
 def with_data(offset: float, deviation: float) -> Made:
-    """Numbers of which float32 keeps little or nothing once the offset is in them, and no normaliser."""
+    """Return data whose offset leaves few or no digits in float32, and a model without normalisation."""
     x = (offset + deviation * np.random.default_rng(0).normal(size=(64, 8, FEATURES))).astype(np.float32)
     return make_model("lstm", encoder=scaled(0.0, 1.0)), x
 
@@ -57,7 +57,7 @@ def dead_relu() -> Made:
 
 
 def saturated_softmax() -> Made:
-    """Logits that depend on the input a little, and probabilities of exactly one and zero."""
+    """Return a model with logits that depend little on the input, and probabilities of exactly one and zero."""
     model = make_model("lstm")
     with torch.no_grad():
         model.head.get_parameter("weight").mul_(1e-7)
@@ -96,8 +96,8 @@ def proof(model: zoo.Model, x: NDArray[np.float32], path: Path) -> dict[str, Any
 
 
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS.keys())
-def test_right_files_of_models_that_ignore_their_input(make: Callable[[], Made], tmp_path: Path) -> None:
-    """Never failed, since they are right, and never passed, since a file that reads no input would agree too."""
+def test_correct_files_of_models_that_ignore_their_input(make: Callable[[], Made], tmp_path: Path) -> None:
+    """Not failed, since they are correct; not passed, since a file that reads no input would agree as well."""
     model, x = make()
     report = proof(model, x, write(model, tmp_path))
     assert report["verdict"] == "inconclusive", report["reasons"]
@@ -108,7 +108,7 @@ def test_right_files_of_models_that_ignore_their_input(make: Callable[[], Made],
     assert max(output["over_budget"] for output in result["outputs"]) <= 1
 
 
-def test_the_reason_names_what_is_seen(tmp_path: Path) -> None:
+def test_the_reason_names_the_observation(tmp_path: Path) -> None:
     for bias, reason in ((True, SAME), (False, ZERO)):
         model, x = zero_head(bias=bias)
         report = proof(model, x, write(model, tmp_path))
@@ -117,7 +117,7 @@ def test_the_reason_names_what_is_seen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["saturated tanh", "weights of 1e-8", "a head of zeros", "an offset of 1e8"])
 def test_wrong_files_of_such_models_fail(name: str, tmp_path: Path) -> None:
-    """What is over its budget is wrong, whatever the input has to do with it."""
+    """An error over its budget fails, even where the output does not depend on the input."""
     model, x = MODELS[name]()
     path = write(model, tmp_path)
     file = onnx.load(path)
@@ -131,13 +131,13 @@ def test_wrong_files_of_such_models_fail(name: str, tmp_path: Path) -> None:
     assert " times its budget" in report["reasons"][0]
 
 
-def test_a_usual_model_is_told_apart_from_its_input(tmp_path: Path) -> None:
+def test_a_usual_model_is_conclusive(tmp_path: Path) -> None:
     model = make_model("lstm")
     assert proof(model, draw(64, 8), write(model, tmp_path))["verdict"] == "passed"
 
 
-def test_what_tells_two_answers_apart() -> None:
-    """The other answer has to be outside the budget: 8 times the sensitivity, and 4 spacings of float32."""
+def test_which_outputs_are_distinguishable() -> None:
+    """The other output must be outside the budget: 8 times the sensitivity plus 4 spacings of float32."""
     expected = Expected(np.array([[1.0, 2.0]]), np.array([1e-6]))
     assert not distinguishable(expected, expected.exact)
     assert not distinguishable(expected, expected.exact + 8e-6)

@@ -16,13 +16,13 @@ from zoo.cli.verdict import HEADINGS, _table
 from zoo.parity import Comparison, Status
 from zoo.proof.disturbed import DisturbedArithmetic
 from zoo.proof.oracle import Oracle
-from zoo.proof.outcomes import LOOK_AT_THE_CELL, whose_fault
+from zoo.proof.outcomes import LOOK_AT_THE_CELL, cell_hint
 from zoo.proof.prove import cases_for, prove
 from zoo.proof.streaming import prove_streaming
 
 
 def chaotic(pooling: str | None = "last") -> zoo.Model:
-    """Ill-conditioned at 200 steps, and not at 8."""
+    """Return a model that is ill-conditioned at 200 steps, and not at 8."""
     return make_model("rnn_tanh", hidden_size=64, recurrent_gain=6, pooling=pooling)
 
 
@@ -56,7 +56,7 @@ def test_a_stream_passes_up_to_the_steps_of_the_data(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("steps", [8, 60])
 def test_a_wrong_file_fails_all_the_same(steps: int, tmp_path: Path) -> None:
-    """One recurrent weight of 4,096, off by a thousandth of itself."""
+    """One recurrent weight of 4,096 is multiplied by 1.001."""
     model = chaotic()
     path = write(model, tmp_path, lowering="native")
     file = onnx.load(path)
@@ -72,14 +72,14 @@ def test_a_wrong_file_fails_all_the_same(steps: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("steps", "further"), [(8, [(3, 8)]), (28, []), (199, [(3, 199)]), (200, []), (201, [])])
 def test_the_steps_of_the_data_are_among_the_cases(steps: int, further: list[tuple[int, int]], tmp_path: Path) -> None:
     from zoo.proof.cases import SHAPES
-    from zoo.proof.prove import Made
+    from zoo.proof.prove import FileProperties
 
     model = make_model("lstm")
-    cases = cases_for(model, sequences(draw(4, steps)), Made())
+    cases = cases_for(model, sequences(draw(4, steps)), FileProperties())
     assert list(dict.fromkeys((case.batch, case.time) for case in cases)) == [*SHAPES, *further]
 
 
-# --- what rounds nothing --------------------------------------------------------------------------------------------
+# --- operations that do not round -----------------------------------------------------------------------------------
 
 EXACT = {
     "floor": torch.floor,
@@ -114,7 +114,7 @@ def test_an_exact_operation_is_not_disturbed(operation: Any) -> None:
 @pytest.mark.parametrize(
     "operation", [torch.tanh, lambda x: x + x, lambda x: torch.remainder(x, 3.0), lambda x: torch.round(x, decimals=1)]
 )
-def test_what_calculates_is_disturbed(operation: Any) -> None:
+def test_an_operation_that_rounds_is_disturbed(operation: Any) -> None:
     x = torch.linspace(-7.5, 7.5, 31, dtype=torch.float64).repeat(4, 1)
     with DisturbedArithmetic("bfloat16", seed=0, draws=4, batch=4):
         disturbed = operation(x)
@@ -122,7 +122,7 @@ def test_what_calculates_is_disturbed(operation: Any) -> None:
 
 
 class Counting(zoo.Cell):
-    """Counts in floating numbers and uses the count as an integer."""
+    """Counts in a state of integers, and uses the count as a number and as an integer."""
 
     name = "counting"
 
@@ -141,7 +141,7 @@ class Counting(zoo.Cell):
 
 
 class OwnConstants(zoo.Cell):
-    """Makes constants in its step and its start without a dtype, as PyTorch's own examples do."""
+    """Creates constants without a dtype in its step and its initial state, as PyTorch's own examples do."""
 
     name = "own_constants"
 
@@ -160,7 +160,7 @@ class OwnConstants(zoo.Cell):
 
 @pytest.mark.parametrize("cell", [Counting, OwnConstants])
 def test_cells_that_the_oracle_once_misjudged(cell: type[zoo.Cell], tmp_path: Path) -> None:
-    """A count of exactly 4 was 3.99 under disturbance; a constant without a dtype stayed float32 in float64."""
+    """Regressions: a count of 4 was disturbed to 3.99; a constant without a dtype was float32 in the float64 model."""
     model = model_of(cell)
     report = proof(model, write(model, tmp_path), 8)
     assert report["verdict"] == "passed", report["reasons"]
@@ -171,7 +171,7 @@ def test_the_oracle_leaves_the_default_dtype_as_it_was() -> None:
     assert torch.get_default_dtype() == torch.float32
 
 
-# --- where to look --------------------------------------------------------------------------------------------------
+# --- the hint in a reason -------------------------------------------------------------------------------------------
 
 
 def judged(status: Status, error: float, over_budget: float) -> Comparison:
@@ -189,11 +189,11 @@ def judged(status: Status, error: float, over_budget: float) -> Comparison:
         (judged("ill-conditioned", 0.0, 0.0), judged("ill-conditioned", 0.0, 0.0), False),
     ],
 )
-def test_where_torch_errs_as_much_the_cell_is_named(file: Comparison, torch_: Comparison, cell: bool) -> None:
-    assert (whose_fault(file, torch_) == f"; {LOOK_AT_THE_CELL}") is cell
+def test_the_hint_names_the_cell_where_torch_errs_as_much(file: Comparison, torch_: Comparison, cell: bool) -> None:
+    assert (cell_hint(file, torch_) == f"; {LOOK_AT_THE_CELL}") is cell
 
 
-def test_columns_of_a_verdict_never_run_together() -> None:
+def test_columns_of_a_verdict_stay_separate() -> None:
     output = {
         "name": "next_state_0_forward_h",
         "status": "ill-conditioned",

@@ -1,4 +1,4 @@
-"""Deliberate faults of an export: the proof finds each of them, and by what is due to; what is no fault passes."""
+"""Deliberate faults of an export: the expected check finds each of them; alterations that are no faults pass."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def by_name(mutant: Mutant) -> str:
 
 @pytest.mark.parametrize("mutant", BY_NUMBERS, ids=by_name)
 def test_the_numbers_find(mutant: Mutant, workshop: Workshop) -> None:
-    """The file is a good ONNX file with a good seal, and no hard gate tells: the error over its budget alone does."""
+    """The file is valid, its seal is intact and no hard gate fails: only an error exceeds its budget."""
     bench = workshop.bench(mutant.subject)
     trial = try_mutant(mutant, bench)
     assert OnnxExporter().faults(bench.path.with_name("altered.onnx")) == []
@@ -48,7 +48,7 @@ def test_the_numbers_find(mutant: Mutant, workshop: Workshop) -> None:
 
 @pytest.mark.parametrize("mutant", REFUSED, ids=by_name)
 def test_is_refused(mutant: Mutant, workshop: Workshop) -> None:
-    """By a hard gate, or by what runs the file."""
+    """By a hard gate or by ONNX Runtime."""
     bench = workshop.bench(mutant.subject)
     trial = try_mutant(mutant, bench)
     assert OnnxExporter().faults(bench.path.with_name("altered.onnx")) == []
@@ -58,7 +58,7 @@ def test_is_refused(mutant: Mutant, workshop: Workshop) -> None:
 
 @pytest.mark.parametrize("mutant", BY_SEAL, ids=by_name)
 def test_the_seal_finds(mutant: Mutant, workshop: Workshop) -> None:
-    """What is smaller than rounding: the numbers pass, and no tolerance would be fine enough."""
+    """Faults smaller than rounding pass the numbers, and every fixed tolerance."""
     trial = try_mutant(mutant, workshop.bench(mutant.subject))
     assert trial.caught_by == "seal"
     assert trial.over_budget <= 1
@@ -67,8 +67,8 @@ def test_the_seal_finds(mutant: Mutant, workshop: Workshop) -> None:
 
 
 @pytest.mark.parametrize("mutant", EQUIVALENT, ids=by_name)
-def test_what_is_no_fault_passes(mutant: Mutant, workshop: Workshop) -> None:
-    """So it is the fault that is found above, and not that a file was touched."""
+def test_an_alteration_that_is_no_fault_passes(mutant: Mutant, workshop: Workshop) -> None:
+    """So the tests above find the fault, and not the fact of an alteration."""
     trial = try_mutant(mutant, workshop.bench(mutant.subject))
     assert (trial.report["verdict"], trial.caught_by, trial.reason) == ("passed", "", "")
     assert trial.over_budget <= 1
@@ -76,7 +76,7 @@ def test_what_is_no_fault_passes(mutant: Mutant, workshop: Workshop) -> None:
 
 
 def test_the_catalogue() -> None:
-    """No fault stands there twice, and no file without one."""
+    """Each fault occurs once, and each file has at least one fault."""
     names = [by_name(mutant) for mutant in [*MUTANTS, *EQUIVALENT]]
     assert len(set(names)) == len(names)
     assert {mutant.subject for mutant in MUTANTS} == set(SUBJECTS)
@@ -88,7 +88,7 @@ def test_the_catalogue() -> None:
 
 
 def test_a_fixed_tolerance_misses_what_the_rule_finds(workshop: Workshop) -> None:
-    """And the file that was exported is right by all of them."""
+    """The unaltered file passes every comparison."""
     bench = workshop.bench("LSTM as Scan")
     (rounded,) = [
         mutant for mutant in BY_NUMBERS if by_name(mutant) == "recurrent_weights_rounded_to_TF32,_LSTM_as_Scan"
@@ -98,7 +98,7 @@ def test_a_fixed_tolerance_misses_what_the_rule_finds(workshop: Workshop) -> Non
     assert try_file(bench, bench.path).fixed == dict.fromkeys(TOLERANCES, False)
 
 
-def test_a_fixed_tolerance_sees_other_outputs_and_none(workshop: Workshop) -> None:
+def test_a_fixed_tolerance_detects_other_outputs_and_missing_ones(workshop: Workshop) -> None:
     for fault in ("output renamed", "batch frozen at 1"):
         (mutant,) = [mutant for mutant in REFUSED if mutant.fault == fault]
         assert try_mutant(mutant, workshop.bench(mutant.subject)).fixed == dict.fromkeys(TOLERANCES, True)
@@ -108,26 +108,26 @@ def test_a_fixed_tolerance_sees_other_outputs_and_none(workshop: Workshop) -> No
 
 
 def test_correct_models_raise_no_alarm() -> None:
-    """The first ones of those that ``python -m tests.proof.mutants --alarms 200`` proves."""
+    """The first five of those that ``python -m tests.proof.mutants --alarms 200`` proves."""
     models = list(judge_many(5, jobs=1))
     assert [model.kind for model in models] == list(EVERY_KIND[:5])
     assert [model.verdict for model in models] == ["passed"] * 5
     assert all(0 < model.over_budget <= 1 for model in models)
 
 
-def test_the_table_of_alarms_tells_which_models_failed() -> None:
+def test_the_table_of_alarms_names_the_models_that_failed() -> None:
     fixed = {1e-5: True, 1e-3: False}
-    right = Correct(1, "lstm", 1.0, "passed", 0.25, fixed, "")
-    unsure = Correct(2, "rnn_tanh", 3.0, "ill-conditioned", 7.0, fixed, "amplifies")
-    wrong = Correct(3, "elman", 3.0, "failed", 1.5, fixed, "error 1 is 1.5 times its budget")
-    rows = alarm_table([right, unsure, wrong]).splitlines()[2:]
+    passed = Correct(1, "lstm", 1.0, "passed", 0.25, fixed, "")
+    ill_conditioned = Correct(2, "rnn_tanh", 3.0, "ill-conditioned", 7.0, fixed, "amplifies")
+    failed = Correct(3, "elman", 3.0, "failed", 1.5, fixed, "error 1 is 1.5 times its budget")
+    rows = alarm_table([passed, ill_conditioned, failed]).splitlines()[2:]
     assert rows == [
         "| recurrent gain 1 | 1 | 0 | 0.25 | 0 | 1 | 0 |",
         "| recurrent gain 3 | 2 | 1 | 1.50 | 1 | 2 | 0 |",
         "| all | 3 | 1 | 1.50 | 1 | 3 | 0 |",
         "failed: elman, seed 3: error 1 is 1.5 times its budget",
     ]
-    assert {model.gain for model in (right, wrong)} == set(GAINS)
+    assert {model.gain for model in (passed, failed)} == set(GAINS)
 
 
 # --- the command ----------------------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ def exported(workshop: Workshop) -> Path:
 
 
 def check(mutant: Mutant, exported: Path, folder: Path) -> tuple[Outcome, dict[str, Any]]:
-    """``zoo check`` of a copy of the run with the fault in its file: what it says, and the report that it leaves."""
+    """Run ``zoo check`` on a copy of the run with the fault in its file; return its outcome and its report."""
     run = folder / "run"
     shutil.copytree(exported, run)
     alter(mutant, exported / "onnx" / "model.onnx", run / "onnx" / "model.onnx")
@@ -165,23 +165,23 @@ def test_the_command_fails(fault: str, exported: Path, tmp_path: Path) -> None:
     assert mutant.refusal in outcome.stderr
 
 
-def test_the_command_tells_a_broken_seal(exported: Path, tmp_path: Path) -> None:
+def test_the_command_reports_a_broken_seal(exported: Path, tmp_path: Path) -> None:
     mutant = next(mutant for mutant in BY_SEAL if mutant.subject == "GRU, trained")
     outcome, report = check(mutant, exported, tmp_path)
     assert outcome.exit_code == 4
     assert "was altered since it was exported: its hash does not match" in outcome.stderr
     (result,) = report["providers"]
-    assert (report["verdict"], result["status"]) == ("failed", "passed")  # the numbers did not tell
+    assert (report["verdict"], result["status"]) == ("failed", "passed")  # the numbers passed
 
 
-def test_the_command_passes_what_is_no_fault(exported: Path, tmp_path: Path) -> None:
+def test_the_command_passes_an_unaltered_file(exported: Path, tmp_path: Path) -> None:
     (mutant,) = [mutant for mutant in EQUIVALENT if mutant.fault == "nothing"]
     outcome, report = check(mutant, exported, tmp_path)
     assert (outcome.exit_code, report["verdict"]) == (0, "passed")
 
 
-def test_faults_are_put_into_what_was_exported(workshop: Workshop) -> None:
-    """Not into what another fault has left."""
+def test_faults_are_inserted_into_the_exported_file(workshop: Workshop) -> None:
+    """Not into a file that another fault has altered."""
     bench: Bench = workshop.bench("GRU")
     before = bench.path.read_bytes()
     for mutant in MUTANTS:

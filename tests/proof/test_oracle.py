@@ -1,4 +1,4 @@
-"""The oracle: exact results and the disturbance that measures how sensitive they are."""
+"""The oracle: exact results, and the disturbed arithmetic that measures their sensitivity."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ COMPUTATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 @torch.no_grad()
 @pytest.mark.parametrize("name", COMPUTATIONS)
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_each_operation_is_off_by_up_to_one_rounding(name: str, precision: str) -> None:
-    """By no more than u, by nearly as much somewhere, up and down alike, and by the same again with the same seed."""
+def test_each_operation_errs_by_up_to_one_rounding(name: str, precision: str) -> None:
+    """By at most u, by nearly u somewhere, in both directions, and by the same amount with the same seed."""
     a, b = a_and_b()
     u = PRECISIONS[precision].unit_roundoff
     exact = COMPUTATIONS[name](a, b)
@@ -71,7 +71,7 @@ def test_each_operation_is_off_by_up_to_one_rounding(name: str, precision: str) 
     moves = (disturbed / exact - 1) / u
     # One rounding of float64 in the disturbance and one in this quotient, in units of u.
     assert float(moves.abs().max()) <= 1 + 2 * torch.finfo(torch.float64).eps / u
-    # 400 values or more: that none falls into the outer twentieth of a side has a chance of 0.95^400 = 1e-9.
+    # Of 400 values or more, none lies in the outer twentieth of a side with probability 0.95^400 = 1e-9.
     assert float(moves.max()) > 0.9
     assert float(moves.min()) < -0.9
 
@@ -133,7 +133,7 @@ def test_integers_stay_as_they_are() -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize(("precision", "limit"), [("float32", 2.0**128), ("bfloat16", 2.0**128), ("float16", 2.0**16)])
-def test_what_the_precision_cannot_hold_is_infinite(precision: str, limit: float) -> None:
+def test_overflow_of_the_precision_is_infinite(precision: str, limit: float) -> None:
     half = torch.tensor([limit / 2, -limit / 2], dtype=torch.float64)
     with DisturbedArithmetic(precision, seed=0):
         assert (half * 1.9).isfinite().all()
@@ -144,7 +144,7 @@ def test_what_the_precision_cannot_hold_is_infinite(precision: str, limit: float
 
 
 def by_reference(model: zoo.Model, kind: str, x: Array) -> dict[str, Array]:
-    """The whole model in NumPy float64, by the equations of `tests.support.reference`."""
+    """Compute the whole model in NumPy float64, by the equations of `tests.support.reference`."""
     weights = {name: tensor.double().numpy() for name, tensor in model.state_dict().items()}
     layers = [
         [{name: tensor.double().numpy() for name, tensor in cell.state_dict().items()} for cell in layer.directed_cells]
@@ -168,21 +168,21 @@ def by_reference(model: zoo.Model, kind: str, x: Array) -> dict[str, Array]:
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", "last_step"])
 def test_exact_is_the_reference(kind: str, direction: str, pooling: str) -> None:
-    """Equal to rounding: the rule of parity itself, for float64 in place of float32.
+    """Equal up to rounding, by the rule of parity for float64 in place of float32.
 
-    The oracle's sensitivity to roundings of 2^-24 scales to those of 2^-53, since it is one of first order.
+    The oracle's sensitivity to roundings of 2^-24 scales to those of 2^-53, since it is of first order.
     """
     model = make_model(kind, hidden_size=6, direction=direction, num_layers=2, pooling=pooling)
     x = draw(3, 11)
     expected = Oracle(model).expect(x)
-    for name, wanted in by_reference(model, kind, x).items():
-        error = float(np.abs(expected[name].exact - wanted).max())
+    for name, reference_ in by_reference(model, kind, x).items():
+        error = float(np.abs(expected[name].exact - reference_).max())
         assert error <= float(expected[name].budget.max()) * 2.0**-29, name
 
 
 @pytest.mark.parametrize("implementation", ["fused", "cell"])
 def test_fused_layers_run_as_cells(implementation: str) -> None:
-    """A fused kernel hides its operations: they would not be disturbed. The model itself stays fused."""
+    """A fused kernel hides its operations, which would not be disturbed. The model itself stays fused."""
     model = make_model("lstm", implementation=implementation)
     fused, cell = Oracle(model), Oracle(make_model("lstm", implementation="cell"))
     x = draw(2, 9)
@@ -196,7 +196,7 @@ def test_fused_layers_run_as_cells(implementation: str) -> None:
 
 
 class Copy(nn.Module):
-    """Moves its input and computes nothing."""
+    """Moves its input without computing."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.flip(1).transpose(0, 1).contiguous().transpose(0, 1).flip(1)
@@ -208,7 +208,7 @@ class Scores(nn.Module):
 
 
 class CopyCell(zoo.Cell):
-    """Its output is its input."""
+    """Returns its input as its output."""
 
     name = "copy"
 
@@ -236,7 +236,7 @@ def test_a_model_that_only_moves_is_not_sensitive() -> None:
 
 
 def test_sensitivity_of_two_operations_is_two_roundings() -> None:
-    """x - mean and then / std: of many draws the largest is near 2 u * max|y|."""
+    """The operations are x - mean and / std; the largest of many draws is near 2 u * max|y|."""
     stack = zoo.Stack(CopyLayer, FEATURES, StackConfig())
     normaliser = zoo.Normaliser(zoo.Scale((0.0,) * FEATURES, (3.0,) * FEATURES))
     model = zoo.Model(normaliser, stack, "last", nn.Identity(), Scores())
@@ -245,20 +245,20 @@ def test_sensitivity_of_two_operations_is_two_roundings() -> None:
 
 
 def test_sensitivity_is_the_largest_of_several_draws() -> None:
-    """At least five, all in one batch below each other, each with disturbances of its own."""
-    model, seen = make_model("lstm"), []
-    model.head.register_forward_hook(lambda _, __, scores: seen.append(scores.clone()))
+    """At least five, concatenated along the batch, each with disturbances of its own."""
+    model, recorded = make_model("lstm"), []
+    model.head.register_forward_hook(lambda _, __, scores: recorded.append(scores.clone()))
     x = draw(3, 5)
     expected = Oracle(model).expect(x)["logits"]
-    exact, disturbed = seen
+    exact, disturbed = recorded
     draws = disturbed.reshape(-1, *exact.shape)
     assert len(draws) >= 5
-    assert len({tuple(one.flatten().tolist()) for one in draws}) == len(draws)
+    assert len({tuple(scores.flatten().tolist()) for scores in draws}) == len(draws)
     assert float(expected.sensitivity.max()) == float((draws - exact).abs().max())
 
 
 def test_sensitivity_grows_with_the_precision() -> None:
-    """It is of first order: 2^13 times as much for TF32's roundings as for float32's."""
+    """It is of first order: 2^13 times as large for TF32's roundings as for float32's."""
     oracle, x = Oracle(make_model("gru_after")), draw(3, 28)
     fine, coarse = oracle.expect(x)["logits"], oracle.expect(x, "tf32")["logits"]
     assert np.array_equal(fine.exact, coarse.exact)
@@ -266,8 +266,8 @@ def test_sensitivity_grows_with_the_precision() -> None:
     assert coarse.sensitivity / fine.sensitivity == pytest.approx(2**13, rel=280 * 2**-11)
 
 
-def test_nothing_of_the_model_or_its_input_changes() -> None:
-    """Bit for bit: the oracle works on a copy, and disturbs results only."""
+def test_the_model_and_its_input_stay_unchanged() -> None:
+    """They are bit-identical: the oracle works on a copy, and disturbs results only."""
     model, x = make_model("lstm", direction="bidirectional", num_layers=2), draw(3, 28)
     oracle = Oracle(model)
     before = copy.deepcopy(model.state_dict()), copy.deepcopy(oracle.model.state_dict()), x.copy()
@@ -284,13 +284,13 @@ def test_nothing_of_the_model_or_its_input_changes() -> None:
 def test_model_in_training_mode_is_judged_in_inference_mode() -> None:
     model = make_model("lstm", num_layers=2, dropout=0.5)
     x = draw(2, 5)
-    wanted = Oracle(model).expect(x)["logits"].exact
-    assert np.array_equal(Oracle(model.train()).expect(x)["logits"].exact, wanted)
+    exact = Oracle(model).expect(x)["logits"].exact
+    assert np.array_equal(Oracle(model.train()).expect(x)["logits"].exact, exact)
     assert model.training
 
 
-def test_overflow_is_seen() -> None:
-    """A ReLU RNN that grows passes 2^128 within 200 steps: finite in float64, not in float32."""
+def test_overflow_makes_the_sensitivity_infinite() -> None:
+    """A growing ReLU RNN exceeds 2^128 within 200 steps, which is finite in float64 and not in float32."""
     expected = Oracle(make_model("rnn_relu", hidden_size=32, recurrent_gain=6)).expect(draw(2, 200))["logits"]
     assert np.isfinite(expected.exact).all()
     assert expected.scale > 2.0**128
@@ -300,8 +300,8 @@ def test_overflow_is_seen() -> None:
 
 
 @pytest.mark.parametrize("time_first", [True, False])
-def test_some_draws_take_sides(time_first: bool) -> None:
-    """By the full u, at each step, where a library's function or equal numbers are rounded; the others are as ever."""
+def test_some_draws_are_one_sided(time_first: bool) -> None:
+    """They err by the full u at each step, where a library function or equal numbers are rounded."""
     draws, rows, steps, width = 6, 3, 5, 4
     u = PRECISIONS["bfloat16"].unit_roundoff
     shape = (steps, draws * rows, width) if time_first else (draws * rows, width)
@@ -309,9 +309,9 @@ def test_some_draws_take_sides(time_first: bool) -> None:
     unequal = equal + torch.arange(width) / 8
     exact = {"tanh": unequal.tanh(), "mul": unequal * 3, "equal": equal + 1, "again": equal + 1}
     with DisturbedArithmetic("bfloat16", seed=0, draws=draws, batch=draws * rows, one_sided=2):
-        found = {"tanh": unequal.tanh(), "mul": unequal * 3, "equal": equal + 1, "again": equal + 1}
-    off = {name: ((found[name] / exact[name] - 1) / u).view(-1, draws, rows, width) for name in exact}
-    sided, others = ({name: one[:, part] for name, one in off.items()} for part in (slice(-2, None), slice(-2)))
+        disturbed = {"tanh": unequal.tanh(), "mul": unequal * 3, "equal": equal + 1, "again": equal + 1}
+    errors = {name: ((disturbed[name] / exact[name] - 1) / u).view(-1, draws, rows, width) for name in exact}
+    sided, others = ({name: each[:, part] for name, each in errors.items()} for part in (slice(-2, None), slice(-2)))
     for name in ("tanh", "equal"):
         assert torch.allclose(sided[name].abs(), torch.ones_like(sided[name]), rtol=1e-6)  # float64's own roundings
         assert (sided[name].sign() == sided[name][:1, :, :1, :1].sign()).all()

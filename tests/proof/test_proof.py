@@ -1,4 +1,4 @@
-"""The proof as a whole: which inputs, which modes, and which verdict follows from what."""
+"""The proof as a whole: its inputs, its modes and its verdicts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zoo.proof.cases import SHAPES, Case, draw_cases
 from zoo.proof.expectations import Expectations
 from zoo.proof.oracle import Input, Oracle
 from zoo.proof.outcomes import Outcome, judged_steps, overall, summary
-from zoo.proof.prove import MODES, Made, cases_for, prove, prove_against
+from zoo.proof.prove import MODES, FileProperties, cases_for, prove, prove_against
 from zoo.runtime.providers import PlacedNode, unavailable
 from zoo.runtime.session import OnnxSession
 from zoo_onnx import OnnxExporter
@@ -45,12 +45,12 @@ def test_inputs_are_the_data_and_a_wide_band_around_it() -> None:
     assert [(case.batch, case.time, case.inputs) for case in cases] == [
         (batch, time, inputs) for batch, time in SHAPES for inputs in ("data", "wide")
     ]
-    known = {row.tobytes() for row in sample.reshape(-1, FEATURES)}
+    rows = {row.tobytes() for row in sample.reshape(-1, FEATURES)}
     for case in cases:
         assert case.x.shape == (case.batch, case.time, FEATURES)
         assert case.x.dtype == np.float32
         if case.inputs == "data":
-            assert {row.tobytes() for row in case.x.reshape(-1, FEATURES)} <= known
+            assert {row.tobytes() for row in case.x.reshape(-1, FEATURES)} <= rows
         else:
             assert case.x.min() >= -16
             assert case.x.max() <= 32
@@ -62,14 +62,14 @@ def test_inputs_are_the_data_and_a_wide_band_around_it() -> None:
 def test_long_inputs_are_whole_sequences_one_after_the_other() -> None:
     sample = draw(20, 8)
     (case,) = [case for case in draw_cases(sample) if (case.time, case.inputs) == (50, "data")]
-    known = {sequence.tobytes() for sequence in sample}
+    sequences_ = {sequence.tobytes() for sequence in sample}
     for row in case.x:
-        assert {part.tobytes() for part in row[:48].reshape(6, 8, FEATURES)} <= known
+        assert {part.tobytes() for part in row[:48].reshape(6, 8, FEATURES)} <= sequences_
 
 
 def test_inputs_are_the_same_each_time() -> None:
-    for one, other in zip(draw_cases(draw(20, 8)), draw_cases(draw(20, 8)), strict=True):
-        assert np.array_equal(one.x, other.x)
+    for first, second in zip(draw_cases(draw(20, 8)), draw_cases(draw(20, 8)), strict=True):
+        assert np.array_equal(first.x, second.x)
 
 
 def test_constant_data_still_varies_in_the_wide_inputs() -> None:
@@ -77,8 +77,8 @@ def test_constant_data_still_varies_in_the_wide_inputs() -> None:
 
 
 @pytest.mark.parametrize("tokens", [0, 6])
-def test_nothing_may_read_the_padding(tokens: int) -> None:
-    """It is not a number; of tokens there is no such thing. Lengths are mixed, and the first sequence is full."""
+def test_the_padding_is_nan_or_tokens(tokens: int) -> None:
+    """The padding is NaN, or random tokens. Lengths are mixed, and the first sequence is full."""
     sample = np.random.default_rng(0).integers(6, size=(20, 8)) if tokens else draw(20, 8)
     cases = list(draw_cases(sample, tokens, with_lengths=True))
     for case in cases:
@@ -93,8 +93,8 @@ def test_nothing_may_read_the_padding(tokens: int) -> None:
     assert {len(set(case.lengths.tolist())) > 1 for case in cases if case.lengths is not None} == {True, False}
 
 
-def test_padding_that_is_read_is_found(tmp_path: Path) -> None:
-    """Though it counts for nothing: a file that adds 0 times the sum over all steps."""
+def test_a_file_that_reads_the_padding_fails(tmp_path: Path) -> None:
+    """The file adds 0 times the sum over all steps, which is 0 for numbers and NaN for NaN."""
     model = make_model("lstm", pooling="mean", takes_lengths=True)
     path = write(model, tmp_path)
     file = onnx.load(path)
@@ -120,7 +120,7 @@ def test_padding_that_is_read_is_found(tmp_path: Path) -> None:
 
 
 def test_modes() -> None:
-    """On CUDA once in float32 and once as ONNX Runtime does by itself, which is TF32; on the CPU these are one."""
+    """CUDA runs in float32, and in TF32 as ONNX Runtime does by default; the CPU runs in float32."""
     modes = {mode.name: (mode.strict, mode.precision) for group in MODES.values() for mode in group}
     assert modes == {"cpu": (True, "float32"), "cuda strict": (True, "float32"), "cuda deployed": (False, "tf32")}
 
@@ -142,12 +142,12 @@ def test_an_absent_provider_is_unavailable_and_never_passed(tmp_path: Path) -> N
 
 
 def test_cuda_is_run_in_both_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The CPU stands in for CUDA and tells in which modes it was asked to run."""
-    asked = []
+    """The CPU stands in for CUDA and records the requested modes."""
+    requested = []
 
     class StandIn(OnnxSession):
         def __init__(self, path: Path, provider: str = "cpu", *, strict: bool = True) -> None:
-            asked.append((provider, strict))
+            requested.append((provider, strict))
             super().__init__(path)
 
         def placement(self) -> list[PlacedNode]:
@@ -155,12 +155,14 @@ def test_cuda_is_run_in_both_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("zoo.proof.prove.OnnxSession", StandIn)
     monkeypatch.setattr("zoo.proof.prove.unavailable", lambda _: None)
-    monkeypatch.setattr("zoo.proof.prove.copies", lambda *_: [{"steps": 1, "nodes": 2}, {"steps": 200, "nodes": 2}])
+    monkeypatch.setattr(
+        "zoo.proof.prove.device_copies", lambda *_: [{"steps": 1, "nodes": 2}, {"steps": 200, "nodes": 2}]
+    )
     monkeypatch.setattr("zoo.proof.prove.refusal_without_cpu", lambda *_: None)
     model = make_model("gru_after")
     report = prove(model, write(model, tmp_path), SAMPLE, ["cuda"], [], lambda _: None)
-    assert asked == [("cpu", True), ("cuda", True), ("cuda", False)]  # the first one to read what the file says
-    assert [(one["name"], one["precision"], one["status"]) for one in report["providers"]] == [
+    assert requested == [("cpu", True), ("cuda", True), ("cuda", False)]  # the first session reads the metadata
+    assert [(result["name"], result["precision"], result["status"]) for result in report["providers"]] == [
         ("cuda strict", "float32", "passed"),
         ("cuda deployed", "tf32", "passed"),
     ]
@@ -170,10 +172,10 @@ def test_cuda_is_run_in_both_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 # --- a fixed number of steps ----------------------------------------------------------------------------------------
 
 
-def unrolled(model: zoo.Model, folder: Path, told: str | None) -> Path:
-    """A file for 6 steps, and what it says of that."""
+def unrolled(model: zoo.Model, folder: Path, steps: str | None) -> Path:
+    """Write a file for 6 steps, with ``steps`` in its metadata."""
     path = write(model, folder, lowering="unrolled", steps=6)
-    OnnxExporter().annotate(path, {"lowering": "unrolled", **({} if told is None else {"steps": told})})
+    OnnxExporter().annotate(path, {"lowering": "unrolled", **({} if steps is None else {"steps": steps})})
     return path
 
 
@@ -187,17 +189,17 @@ def test_a_file_for_a_fixed_number_of_steps_is_proven_with_these(takes_lengths: 
     assert shapes == [(batch, 6) for batch in (1, 3, 5, 2, 64) for _ in ("data", "wide")]
 
 
-@pytest.mark.parametrize("told", [None, "7", "six"])
-def test_a_file_whose_steps_are_fixed_unasked_fails(told: str | None, tmp_path: Path) -> None:
-    """As after a trace: it does not say so, or says another number."""
+@pytest.mark.parametrize("steps", [None, "7", "six"])
+def test_a_file_whose_steps_are_fixed_without_request_fails(steps: str | None, tmp_path: Path) -> None:
+    """As after a trace: the metadata have no number of steps, or another one."""
     model = make_model("gru_before")
-    report = proof(model, unrolled(model, tmp_path, told))
+    report = proof(model, unrolled(model, tmp_path, steps))
     assert report["verdict"] == "failed"
     assert "takes exactly 6 steps" in report["reasons"][0]
     assert "steps" not in report
 
 
-def test_a_file_that_only_says_its_steps_are_fixed_is_proven_at_all_shapes(tmp_path: Path) -> None:
+def test_a_file_with_fixed_steps_in_its_metadata_only_is_proven_at_all_shapes(tmp_path: Path) -> None:
     model = make_model("gru_before")
     path = write(model, tmp_path)
     OnnxExporter().annotate(path, {"steps": "6"})
@@ -214,7 +216,7 @@ def test_a_wrong_unrolled_file_fails(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("statuses", "wanted"),
+    ("statuses", "verdict"),
     [
         (["passed", "passed"], "passed"),
         (["passed", "unavailable"], "passed"),
@@ -225,12 +227,12 @@ def test_a_wrong_unrolled_file_fails(tmp_path: Path) -> None:
         (["unavailable", "unavailable"], "unavailable"),
     ],
 )
-def test_one_verdict_from_several(statuses: list[str], wanted: str) -> None:
-    assert overall(statuses) == wanted
+def test_one_verdict_from_several(statuses: list[str], verdict: str) -> None:
+    assert overall(statuses) == verdict
 
 
 def test_another_model_fails(tmp_path: Path) -> None:
-    """With the same shapes and other weights."""
+    """A file with the same shapes and other weights."""
     report = proof(make_model("lstm", seed=1), write(make_model("lstm", seed=2), tmp_path))
     assert report["verdict"] == "failed"
     (reason,) = report["reasons"]
@@ -238,34 +240,34 @@ def test_another_model_fails(tmp_path: Path) -> None:
     assert " steps, " in reason
 
 
-def test_the_report_tells_the_worst_of_all_inputs(tmp_path: Path) -> None:
-    """Of a file with other weights, whose errors and labels differ from input to input."""
+def test_the_report_has_the_worst_of_all_inputs(tmp_path: Path) -> None:
+    """For a file with other weights, whose errors and labels differ from input to input."""
     model = make_model("gru_after", num_layers=2)
     path = write(make_model("gru_after", num_layers=2, seed=2), tmp_path)
     (result,) = proof(model, path)["providers"]
     oracle, session = Oracle(model), OnnxSession(path)
     cases = list(draw_cases(draw(64, 8)))
-    judged, own = [], []
-    wanted = with_usual_scale(oracle.expect_each([Input(case.x) for case in cases], "float32"))
-    for case, expected in zip(cases, wanted, strict=True):
+    from_file, from_torch = [], []
+    exact = with_usual_scale(oracle.expect_each([Input(case.x) for case in cases], "float32"))
+    for case, expected in zip(cases, exact, strict=True):
         with torch.inference_mode():
             outputs = {name: value.numpy() for name, value in model.outputs(torch.from_numpy(case.x)).items()}
-        judged.append(judge(expected, session.run(case.x)))
-        own.append(judge(expected, outputs))
+        from_file.append(judge(expected, session.run(case.x)))
+        from_torch.append(judge(expected, outputs))
     for output in result["outputs"]:
-        found = [one[output["name"]] for one in judged]
-        worst = max(range(len(cases)), key=lambda index: found[index].over_budget)
-        assert output["max_error"] == max(one.max_error for one in found)
-        assert output["over_budget"] == found[worst].over_budget
-        assert output["amplification"] == max(one.amplification for one in found)
-        assert output["agreement"] == min(one.agreement for one in found)
-        assert output["torch_max_error"] == max(one[output["name"]].max_error for one in own)
+        results = [each[output["name"]] for each in from_file]
+        worst = max(range(len(cases)), key=lambda index: results[index].over_budget)
+        assert output["max_error"] == max(result.max_error for result in results)
+        assert output["over_budget"] == results[worst].over_budget
+        assert output["amplification"] == max(result.amplification for result in results)
+        assert output["agreement"] == min(result.agreement for result in results)
+        assert output["torch_max_error"] == max(each[output["name"]].max_error for each in from_torch)
         case = cases[worst]
         assert output["worst_case"] == {"batch": case.batch, "time": case.time, "inputs": case.inputs}
 
 
 def test_scores_beyond_a_length_fail(tmp_path: Path) -> None:
-    """Though they are smaller than any budget, and though every other number is right."""
+    """Even where they are smaller than any budget, and all other numbers are right."""
     model = make_model("gru_after", pooling=None, takes_lengths=True)
     path = write(model, tmp_path)
     file = onnx.load(path)
@@ -294,14 +296,14 @@ def test_a_chaotic_model_is_never_passed(tmp_path: Path) -> None:
 
 
 def test_a_model_that_overflows_is_never_passed(tmp_path: Path) -> None:
-    """And is not called wrong, though ONNX Runtime gives NaN where float64 has numbers."""
+    """Nor failed, though ONNX Runtime returns NaN where float64 has numbers."""
     model = make_model("rnn_relu", hidden_size=32, recurrent_gain=1e6)
     report = proof(model, write(model, tmp_path))
     assert report["verdict"] == "ill-conditioned"
     assert "the model leaves the range of float32" in report["reasons"][0]
 
 
-def test_agreement_on_nothing_proves_nothing(tmp_path: Path) -> None:
+def test_agreement_on_constants_is_inconclusive(tmp_path: Path) -> None:
     model = make_model("lstm")
     torch.nn.init.zeros_(model.head.get_parameter("weight"))
     constant = proof(model, write(model, tmp_path))
@@ -314,7 +316,7 @@ def test_agreement_on_nothing_proves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_node_that_ran_elsewhere_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session may be asked for one provider and run on another; the recorded placement tells."""
+    """A session may run on another provider than requested; the recorded placement shows it."""
     model = make_model("lstm")
     path = write(model, tmp_path)
     elsewhere = [PlacedNode("layer_0/lstm", "LSTM", "OtherExecutionProvider")]
@@ -354,27 +356,27 @@ def outcome(steps: int, status: Status) -> Outcome:
     ],
 )
 def test_up_to_how_many_steps(statuses: dict[int, Status], least: int, limit: int | None) -> None:
-    one = [outcome(steps, status) for steps, status in statuses.items()]
-    other = [outcome(steps, "passed") for steps in statuses]
-    assert judged_steps([other, one], least) == limit
+    mixed = [outcome(steps, status) for steps, status in statuses.items()]
+    passed = [outcome(steps, "passed") for steps in statuses]
+    assert judged_steps([passed, mixed], least) == limit
 
 
-def test_a_fault_beyond_the_limit_is_a_fault() -> None:
-    found = [outcome(1, "passed"), outcome(28, "passed"), outcome(50, "ill-conditioned"), outcome(200, "failed")]
-    assert summary("y", found, 28, state=True)["status"] == "failed"
-    assert summary("y", found[:-1], 28, state=True)["status"] == "passed"
-    assert summary("y", found[:-1], None, state=True)["status"] == "ill-conditioned"
+def test_a_failure_beyond_the_limit_is_a_failure() -> None:
+    outcomes = [outcome(1, "passed"), outcome(28, "passed"), outcome(50, "ill-conditioned"), outcome(200, "failed")]
+    assert summary("y", outcomes, 28, state=True)["status"] == "failed"
+    assert summary("y", outcomes[:-1], 28, state=True)["status"] == "passed"
+    assert summary("y", outcomes[:-1], None, state=True)["status"] == "ill-conditioned"
 
 
 def test_a_file_of_lower_precision_is_proven_up_to_what_can_be_judged(tmp_path: Path) -> None:
-    """In bfloat16 a lively RNN says nothing after some steps; a float32 file of it is judged whole, or not at all."""
+    """In bfloat16 an RNN with a large gain permits a verdict up to some number of steps only."""
     model = make_model("rnn_tanh", hidden_size=32, recurrent_gain=4)
     path = write(model, tmp_path, lowering="native")
-    made = Made(precision="bfloat16")
-    expectations = Expectations(model, cases_for(model, sequences(draw(8, 5)), made))
-    report = prove_against(expectations, path, made, ["cpu"], [], usual_steps=5)
+    properties = FileProperties(precision="bfloat16")
+    expectations = Expectations(model, cases_for(model, sequences(draw(8, 5)), properties))
+    report = prove_against(expectations, path, properties, ["cpu"], [], data_steps=5)
     (result,) = report["providers"]
     assert (report["verdict"], result["judged_steps"]) == ("passed", 7)
-    assert all(one["ill_conditioned_cases"] > 0 for one in result["outputs"])
-    report = prove_against(expectations, path, made, ["cpu"], [], usual_steps=28)
+    assert all(output["ill_conditioned_cases"] > 0 for output in result["outputs"])
+    report = prove_against(expectations, path, properties, ["cpu"], [], data_steps=28)
     assert report["verdict"] == "ill-conditioned"

@@ -1,4 +1,4 @@
-"""Chunk in, chunk out: the streaming file, its proof, and running it without torch."""
+"""The streaming file: its graph, its proof, and its use without torch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def proof(model: zoo.Model, path: Path, sample: zoo.Split | None = None) -> dict
 
 
 def test_inputs_and_outputs(tmp_path: Path) -> None:
-    """Everything batch first; the metadata tell what is to be carried over, in the order of the inputs."""
+    """Everything is batch first; the metadata list the states to carry over, in the order of the inputs."""
     path = write(make_model("lstm", hidden_size=HIDDEN, num_layers=2, pooling=None), tmp_path, streaming=True)
     file = onnx.load(path)
 
@@ -95,20 +95,20 @@ def test_a_stream_of_tokens_passes(tmp_path: Path) -> None:
 
 
 def layer(graph: onnx.GraphProto, number: int) -> onnx.NodeProto:
-    """The recurrent node of a layer: X, W, R, B, sequence_lens, initial_h, initial_c -> Y, Y_h, Y_c."""
-    found: onnx.NodeProto
-    (found,) = [node for node in graph.node if node.name == f"layer_{number}/lstm"]
-    return found
+    """Return the recurrent node of a layer: X, W, R, B, sequence_lens, initial_h, initial_c -> Y, Y_h, Y_c."""
+    node: onnx.NodeProto
+    (node,) = [node for node in graph.node if node.name == f"layer_{number}/lstm"]
+    return node
 
 
 def exit_of(graph: onnx.GraphProto, state: str) -> onnx.NodeProto:
-    found: onnx.NodeProto
-    (found,) = [node for node in graph.node if list(node.output) == [f"next_{state}"]]
-    return found
+    node: onnx.NodeProto
+    (node,) = [node for node in graph.node if list(node.output) == [f"next_{state}"]]
+    return node
 
 
 def stale(part: str) -> Callable[[onnx.GraphProto], None]:
-    """What comes out is what went in."""
+    """Return the input state as the output state."""
 
     def make_stale(graph: onnx.GraphProto) -> None:
         node = exit_of(graph, f"state_1_{part}")
@@ -154,7 +154,7 @@ FAULTS: dict[str, Callable[[onnx.GraphProto], None]] = {
 
 @pytest.mark.parametrize(("fault", "pooling"), [*((fault, None) for fault in FAULTS), ("stale c", "last")])
 def test_the_proof_finds(fault: str, pooling: str | None, tmp_path: Path) -> None:
-    """Where the sequence comes in one chunk the file is right, so that only what is carried over can tell."""
+    """In one chunk the file is right, so that only the states between chunks show the fault."""
     model = make_model("lstm", hidden_size=HIDDEN, num_layers=2, pooling=pooling)
     path = write(model, tmp_path, streaming=True)
     file = onnx.load(path)
@@ -167,7 +167,7 @@ def test_the_proof_finds(fault: str, pooling: str | None, tmp_path: Path) -> Non
     assert min(output["over_budget"] for output in report["providers"][0]["outputs"]) > 100
     x = draw(3, 200)
     whole = OnnxStream(OnnxSession(path)).push(x)
-    assert {one.status for one in judge(Oracle(model).expect(x), whole).values()} == {"passed"}
+    assert {result.status for result in judge(Oracle(model).expect(x), whole).values()} == {"passed"}
 
 
 def test_another_model_fails(tmp_path: Path) -> None:
@@ -179,25 +179,25 @@ def test_another_model_fails(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_any_chunks_give_what_the_whole_gives(kind: str, tmp_path: Path) -> None:
+def test_any_chunks_equal_the_whole_sequence(kind: str, tmp_path: Path) -> None:
     model, stream = stream_of(tmp_path, kind, num_layers=2)
     x = draw(2, 23)
     for starts in ([0], [0, 1, 2, 20], [0, 22], [0, 5, 10, 15, 20]):
         stream.reset()
         ends = [*starts[1:], 23]
         pieces = [stream.push(x[:, start:end])["logits"] for start, end in zip(starts, ends, strict=True)]
-        found = {"logits": np.concatenate(pieces, 1)}
-        wanted = {"logits": Oracle(model).expect(x)["logits"]}
-        assert judge(wanted, found)["logits"].status == "passed", starts
+        actual = {"logits": np.concatenate(pieces, 1)}
+        expected = {"logits": Oracle(model).expect(x)["logits"]}
+        assert judge(expected, actual)["logits"].status == "passed", starts
 
 
 def test_scores_after_each_chunk(tmp_path: Path) -> None:
-    """Of a model that scores the sequence: what it would say of all steps so far."""
+    """A model that scores the sequence returns the scores of all steps so far."""
     model, stream = stream_of(tmp_path, pooling="last")
     x = draw(2, 9)
     for end in (3, 4, 9):
-        found = stream.push(x[:, {3: 0, 4: 3, 9: 4}[end] : end])
-        assert {one.status for one in judge(Oracle(model).expect(x[:, :end]), found).values()} == {"passed"}
+        actual = stream.push(x[:, {3: 0, 4: 3, 9: 4}[end] : end])
+        assert {result.status for result in judge(Oracle(model).expect(x[:, :end]), actual).values()} == {"passed"}
 
 
 def test_reset_forgets(tmp_path: Path) -> None:
@@ -211,12 +211,12 @@ def test_reset_forgets(tmp_path: Path) -> None:
     assert stream.push(draw(5, 1))["logits"].shape == (5, 1, CLASSES)
 
 
-def test_streams_do_not_share_what_they_remember(tmp_path: Path) -> None:
+def test_streams_do_not_share_their_states(tmp_path: Path) -> None:
     session = OnnxSession(write(make_model("lstm", pooling=None), tmp_path, streaming=True))
-    one, other = OnnxStream(session), OnnxStream(session)
-    first = one.push(draw(1, 4))
-    one.push(draw(1, 4, seed=1))
-    assert np.array_equal(first["logits"], other.push(draw(1, 4))["logits"])
+    stream, second = OnnxStream(session), OnnxStream(session)
+    first = stream.push(draw(1, 4))
+    stream.push(draw(1, 4, seed=1))
+    assert np.array_equal(first["logits"], second.push(draw(1, 4))["logits"])
 
 
 @pytest.mark.parametrize(
@@ -230,11 +230,11 @@ def test_streams_do_not_share_what_they_remember(tmp_path: Path) -> None:
     ],
 )
 def test_chunks_that_do_not_fit(shape: tuple[int, ...], reason: str, tmp_path: Path) -> None:
-    """They are refused and change nothing."""
+    """They are refused, and the states stay unchanged."""
     _, stream = stream_of(tmp_path)
     _, undisturbed = stream_of(tmp_path)
-    for one in (stream, undisturbed):
-        one.push(draw(2, 3))
+    for each in (stream, undisturbed):
+        each.push(draw(2, 3))
     with pytest.raises(zoo.DataError) as caught:
         stream.push(np.zeros(shape, np.float32))
     assert str(caught.value) == f"model.stream.onnx: {reason}"
@@ -246,9 +246,9 @@ def test_a_token_that_is_unknown_changes_nothing(tmp_path: Path) -> None:
     stream.push(np.array([[1, 2]]))
     with pytest.raises(zoo.RunError, match="ONNX Runtime fails on"):
         stream.push(np.array([[3, 4]]))
-    found = stream.push(np.array([[3]]))
+    after = stream.push(np.array([[3]]))
     stream.reset()
-    assert np.array_equal(found["logits"], stream.push(np.array([[1, 2, 3]]))["logits"][:, 2:])
+    assert np.array_equal(after["logits"], stream.push(np.array([[1, 2, 3]]))["logits"][:, 2:])
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_a_token_that_is_unknown_changes_nothing(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_files_that_do_not_tell_their_states(states: str, reason: str, tmp_path: Path) -> None:
+def test_files_without_valid_states_in_their_metadata(states: str, reason: str, tmp_path: Path) -> None:
     path = write(make_model("lstm", pooling=None), tmp_path, streaming=True)
     file = onnx.load(path)
     for entry in file.metadata_props:

@@ -18,21 +18,21 @@ from zoo_onnx import OnnxExporter
 @torch.no_grad()
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_whole_numbers_are_calculated_exactly(precision: str) -> None:
-    """As far as the precision holds them; a single fraction among them is rounded with all the others."""
+    """Within the range of the precision; with a single fraction among them, all of them are rounded."""
     n = torch.arange(-8.0, 9.0, dtype=torch.float64)
     limit = {"float32": 2.0**24, "bfloat16": 2.0**8}[precision]
     with DisturbedArithmetic(precision, seed=0):
-        found = [n + 1, n - n, 3 * n, n * n, 7 - n, n % 3, n // 2, n.clone().add_(2)]
+        results = [n + 1, n - n, 3 * n, n * n, 7 - n, n % 3, n // 2, n.clone().add_(2)]
         beyond = torch.full((9,), limit, dtype=torch.float64) + 1
         fraction = torch.cat([n, n[:1] + 0.5]) + 1
-    for one, exact in zip(found, [n + 1, n - n, 3 * n, n * n, 7 - n, n % 3, n // 2, n + 2], strict=True):
-        assert torch.equal(one, exact)
+    for result, exact in zip(results, [n + 1, n - n, 3 * n, n * n, 7 - n, n % 3, n // 2, n + 2], strict=True):
+        assert torch.equal(result, exact)
     assert not torch.equal(beyond, torch.full_like(beyond, limit + 1))
     assert not torch.equal(fraction[:-1], n + 1)
 
 
 class EveryOtherStep(zoo.Cell):
-    """Counts its steps in floating point, and remembers at each second one."""
+    """Counts its steps in floating point, and updates its state fully at each second step."""
 
     name = "every_other_step"
 
@@ -48,7 +48,7 @@ class EveryOtherStep(zoo.Cell):
 
 
 def test_a_counter_in_floating_point_is_judged() -> None:
-    """It was ill-conditioned: 2.0 was disturbed to 1.9999999, which is no even number."""
+    """A regression: 2.0 was disturbed to 1.9999999, which is not even, and the model was ill-conditioned."""
     subject = Subject.of("every_other_step", layer_type(EveryOtherStep), config_type(EveryOtherStep), {})
     variant = Variant(subject, "forward", 1, None, False, "gain 1", False)
     (row,) = prove_points([Point(variant, "none", 20, (3, 28))], OnnxExporter(), MODES["cpu"])

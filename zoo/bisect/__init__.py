@@ -1,5 +1,5 @@
-"""Which node of an exported file is the first wrong one, by the values along its model."""
+"""Search for the first wrong node of an exported file, by comparing the values inside it with those of its model."""
 
-from zoo.bisect.search import Suspect, bisect, suspect_of
+from zoo.bisect.search import Suspect, bisect, open_suspect
 
-__all__ = ["Suspect", "bisect", "suspect_of"]
+__all__ = ["Suspect", "bisect", "open_suspect"]

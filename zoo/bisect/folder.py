@@ -1,11 +1,11 @@
-"""What `zoo bisect` leaves: the report, the smallest failing piece of the graph with its input, and a script.
+"""The folder that `zoo bisect` writes: a report, the smallest failing piece of the graph with its input, and a script.
 
 ==================  ================================================================================================
-``report.json``     what was found
+``report.json``     the report of `zoo.bisect.search.bisect`
 ``minimal.onnx``    the nodes between the last good values and the first bad one
 ``inputs.npz``      its inputs, by name
 ``expected.npz``    ``exact`` (float64) and ``budget``, both in the shape of its output
-``reproduce.py``    runs it with NumPy and ONNX Runtime alone, prints the error and leaves with 1 while it fails
+``reproduce.py``    runs it with NumPy and ONNX Runtime alone, prints the error and exits with 1 while it fails
 ==================  ================================================================================================
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.bisect.inside import Seen, View
+from zoo.bisect.inside import Inspection, JudgedValue
 from zoo.exporting.dissection import Dissection
 from zoo.files import write_atomically, write_json
 from zoo.nn.model import Model
@@ -32,26 +32,28 @@ here, options = pathlib.Path(__file__).parent, ort.SessionOptions()
 options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL  # the nodes as they are in the file
 session = ort.InferenceSession(str(here / "minimal.onnx"), options, providers=["CPUExecutionProvider"])
 with np.load(here / "inputs.npz") as inputs, np.load(here / "expected.npz") as expected:
-    found, exact, budget = session.run(None, dict(inputs))[0], expected["exact"], expected["budget"]
-error = np.nan_to_num(np.abs(found.astype(np.float64) - exact), nan=np.inf, posinf=np.inf)
+    actual, exact, budget = session.run(None, dict(inputs))[0], expected["exact"], expected["budget"]
+error = np.nan_to_num(np.abs(actual.astype(np.float64) - exact), nan=np.inf, posinf=np.inf)
 error[np.isinf(budget)] = 0  # not judged
 print(f"error {error.max():.2e}, {(error / budget).max():.3g} times its budget")
 sys.exit(int((error > budget).any()))
 """
 
 
-def write_folder(folder: Path, report: Mapping[str, Any], dissection: Dissection, model: Model, view: View) -> None:
-    """Write everything, in place of what an earlier call has left. Without a bad value there is the report alone."""
+def write_folder(
+    folder: Path, report: Mapping[str, Any], dissection: Dissection, model: Model, inspection: Inspection
+) -> None:
+    """Write the folder, in place of an older one; without a bad value it contains the report alone."""
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     write_json(folder / "report.json", report)
-    if (bad := view.bad) is None:
+    if (bad := inspection.bad) is None:
         return
-    good = view.good
-    values = {**view.given, **{seen.probe.output: view.gave[seen.probe.output] for seen in good}}
-    inputs = dissection.cut(bad.probe, [seen.probe for seen in good], values, folder / "minimal.onnx")
-    exact, budget = _expected(model, bad, view)
+    good = [value.probe for value in inspection.good]
+    values = {**inspection.inputs, **{probe.output: inspection.outputs[probe.output] for probe in good}}
+    inputs = dissection.cut(bad.probe, good, values, folder / "minimal.onnx")
+    exact, budget = _expected(model, bad, inspection)
     _save(folder / "inputs.npz", {name: values[name] for name in inputs})
     _save(folder / "expected.npz", {"exact": exact, "budget": budget})
     write_atomically(folder / "reproduce.py", SCRIPT)
@@ -62,31 +64,26 @@ def _save(path: Path, arrays: Mapping[str, Array]) -> None:
         np.savez(file, allow_pickle=False, **dict(arrays))
 
 
-def _expected(model: Model, bad: Seen, view: View) -> tuple[Array, Array]:
-    """The exact value and its budget in the layout of the file; infinite where nothing is judged."""
+def _expected(model: Model, bad: JudgedValue, inspection: Inspection) -> tuple[Array, Array]:
+    """Return the exact value and its budget in the layout of the file; the budget is infinite where not judged."""
     expected, probe = bad.expected, bad.probe
     exact = expected.exact.astype(np.float64)
     each = np.where(np.arange(expected.steps) < expected.judged_steps, expected.budget, np.inf)
     by_step = has_steps(model, probe.value)
     budget = np.zeros_like(exact) + (each.reshape(-1, *(1,) * (exact.ndim - 2)) if by_step else each)
     if expected.padding is not None:
-        budget[expected.padding & _zero(exact)] = 0.0
+        zero = (exact.reshape(*exact.shape[:2], -1) == 0).all(2)  # (batch, time)
+        budget[expected.padding & zero] = 0.0
     budget = np.where(np.isfinite(exact), np.maximum(budget, np.finfo(np.float64).tiny), np.inf)
     if reads_backward(model, probe.value):
         exact, budget = exact[:, ::-1], budget[:, ::-1]
-    if probe.value.kind == "output" and (lengths := view.case.lengths) is not None:  # what stands beyond is not used
+    if probe.value.kind == "output" and (lengths := inspection.case.lengths) is not None:  # the padding is unused
         budget[np.arange(budget.shape[1]) >= lengths[:, None]] = np.inf
     if probe.time_major:
         exact, budget = exact.swapaxes(0, 1), budget.swapaxes(0, 1)
     if probe.slot is not None:
-        shape = view.gave[probe.output].shape
+        shape = inspection.outputs[probe.output].shape
         whole = np.zeros(shape), np.full(shape, np.inf)
         whole[0][:, probe.slot], whole[1][:, probe.slot] = exact, budget
         exact, budget = whole
     return np.nan_to_num(exact), budget
-
-
-def _zero(exact: Array) -> Array:
-    """(batch, time, …) -> (batch, time), true where all is zero."""
-    zero: Array = (exact.reshape(*exact.shape[:2], -1) == 0).all(2)
-    return zero

@@ -1,8 +1,8 @@
-"""The first wrong node of an exported file that fails its proof, and inside a loop over time the first wrong step.
+"""Search for the first wrong node of a file that fails its proof, and for the first wrong step inside a loop over time.
 
-The values along the model, the oracle's and the file's, are compared in the order in which the model makes them. The
-fault lies between the last good value and the first bad one. What stands there is compared with a fresh export of the
-same model: a wrong weight, attribute or connection shows there by itself.
+The values inside the file are compared with the oracle's in the order in which the model computes them. The fault lies
+between the last good value and the first bad one. The nodes between them are compared with a fresh export of the same
+model, which reveals a wrong weight, attribute or connection.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from zoo.bisect.folder import write_folder
-from zoo.bisect.inside import Inside, Seen, View
+from zoo.bisect.inside import Inspection, Inspector, JudgedValue
 from zoo.data.dataset import Split
 from zoo.errors import ParityError
 from zoo.exporting.dissection import Difference, Dissection, Probe
@@ -28,8 +28,8 @@ from zoo.proof.cases import Case
 from zoo.proof.expectations import Expectations
 from zoo.proof.oracle import Oracle
 from zoo.proof.outcomes import overall
-from zoo.proof.prove import LOWERING, Made, cases_for
-from zoo.proof.trace import has_steps, in_words, reads_backward
+from zoo.proof.prove import LOWERING, FileProperties, cases_for
+from zoo.proof.trace import describe_value, has_steps, reads_backward
 from zoo.runtime.golden import PRECISION
 from zoo.runtime.session import OnnxSession
 from zoo.runtime.streaming import CHUNKS, CHUNKS_KEY
@@ -37,34 +37,34 @@ from zoo.versions import versions
 
 SCHEMA_VERSION = 1
 SMALL = 100
-"""Steps of a batch up to which a case tells how large values usually are."""
+"""Largest number of steps, over the batch, of the cases that give the usual scale of the values."""
 
 
 @dataclass(frozen=True)
 class Suspect:
-    """A file to look into."""
+    """A file to search, with its model and the expected outputs."""
 
     path: Path
     model: Model
     exporter: Exporter
     session: OnnxSession
     expectations: Expectations
-    """Of the model, on the cases of the proof."""
+    """Those of the model on the cases of the proof."""
 
     @property
     def precision(self) -> str:
-        """Whose roundings the file may make, by what it says that it keeps its weights in."""
-        told = self.session.metadata.get(PRECISION, "float32")
-        return with_weights("float32", told if told in WEIGHT_FORMATS else "float32")
+        """The key of `zoo.parity.ALL_PRECISIONS` that belongs to the format of its weights, by its metadata."""
+        kept = self.session.metadata.get(PRECISION, "float32")
+        return with_weights("float32", kept if kept in WEIGHT_FORMATS else "float32")
 
     @property
     def options(self) -> ExportOptions:
-        """How it says that it was made."""
+        """The options of its export, by its metadata."""
         metadata = self.session.metadata
         opset, lowering = metadata.get("opset"), metadata.get(LOWERING, "auto")
         return ExportOptions(
             None if opset is None else int(opset),
-            cast("Lowering", lowering),  # whoever has altered it is told by the exporter
+            cast("Lowering", lowering),  # the exporter rejects other values
             steps=self.session.input.steps if lowering == "unrolled" else None,
             states=bool(self.session.states),
             streaming=metadata.get(CHUNKS_KEY) == CHUNKS,
@@ -72,103 +72,113 @@ class Suspect:
         )
 
 
-def suspect_of(path: Path, model: Model, exporter: Exporter, sample: Split, progress: Callable[[str], None]) -> Suspect:
-    """A file, with what its model should give on the cases of its proof.
+def open_suspect(
+    path: Path, model: Model, exporter: Exporter, sample: Split, progress: Callable[[str], None]
+) -> Suspect:
+    """Return a file with the outputs that are expected of it on the cases of its proof.
 
     Raises:
         RunError: where the file does not load.
     """
     session = OnnxSession(path)
-    # A file for chunks takes no lengths, and gets each sequence in one chunk.
-    cases = cases_for(model, sample, Made.read(path), with_lengths=session.takes_lengths)
+    # A streaming file takes no lengths, and runs on each sequence in one chunk.
+    cases = cases_for(model, sample, FileProperties.read(path), with_lengths=session.takes_lengths)
     return Suspect(path, model, exporter, session, Expectations(model, cases, progress))
 
 
 def bisect(suspect: Suspect, folder: Path, progress: Callable[[str], None]) -> dict[str, Any]:
     """Find the first wrong node and write the smallest failing piece into ``folder``.
 
+    Args:
+        suspect: the file.
+        folder: written where the verdict is failed, in place of an older one.
+        progress: called with a short description of each step of the work.
+
     Returns:
         The report, ready for JSON; its ``verdict`` is that of the proof on the CPU. Where it is ``failed`` the folder
-        holds the same report and the piece; see `zoo.bisect.folder`.
+        contains the same report and the piece; see `zoo.bisect.folder`.
 
     Raises:
         ParityError: where the file has other outputs than the model, so that nothing can be compared.
         RunError: where ONNX Runtime fails on it.
     """
     began = time.monotonic()
-    told = {"schema_version": SCHEMA_VERSION, "file": suspect.path.name}
     verdict, failing = _failing(suspect)
+    report: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "file": suspect.path.name, "verdict": verdict}
     if not failing:
-        return {**told, "verdict": verdict, "seconds": time.monotonic() - began}
-    case = min(failing, key=lambda one: one.x.size)
+        return {**report, "seconds": time.monotonic() - began}
+    case = min(failing, key=lambda case: case.x.size)
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         dissection = suspect.exporter.dissect(suspect.path)
         progress("looking inside")
         copy = scratch / suspect.path.name
-        small = [one for one in suspect.expectations.cases if one.batch * one.time <= SMALL]
-        inside = Inside(
+        small = [case for case in suspect.expectations.cases if case.batch * case.time <= SMALL]
+        inspector = Inspector(
             Oracle(suspect.model), suspect.session, copy, dissection.probes(copy), suspect.precision, small or [case]
         )
-        view, optimised = _first_view(inside, case)
-        view = view if optimised else _shrunk(inside, view, suspect.session.input.steps is None, progress)
-        bad = view.bad
+        inspection, optimised = _first_inspection(inspector, case)
+        if not optimised:
+            inspection = _shrink(inspector, inspection, suspect.session.input.steps is None, progress)
+        bad = inspection.bad
         progress("comparing with a fresh export")
-        found = _causes(suspect, dissection, bad.probe, view, scratch) if bad else []
-        report = {
-            **told,
-            "verdict": verdict,
-            **_told(suspect.model, view, found, optimised=optimised),
-            "versions": versions(),
-        }
-        report["seconds"] = time.monotonic() - began
-        write_folder(folder, report, dissection, suspect.model, view)
+        causes = _causes(suspect, dissection, bad.probe, inspection, scratch) if bad else []
+        report |= _findings(suspect.model, inspection, causes, optimised=optimised)
+        report |= {"versions": versions(), "seconds": time.monotonic() - began}
+        write_folder(folder, report, dissection, suspect.model, inspection)
     return report
 
 
 def _failing(suspect: Suspect) -> tuple[str, list[Case]]:
-    """The verdict of the proof, and the cases that fail it."""
-    wanted = suspect.expectations.at(suspect.precision)
+    """Return the verdict of the proof and the cases that fail it."""
+    expectations = suspect.expectations
     statuses, failing = [], []
-    for case, expected in zip(suspect.expectations.cases, wanted, strict=True):
-        found = suspect.session.run(case.x, case.lengths, case.states)
-        if set(found) != set(expected):
+    for case, expected in zip(expectations.cases, expectations.at(suspect.precision), strict=True):
+        actual = suspect.session.run(case.x, case.lengths, case.states)
+        if set(actual) != set(expected):
             raise ParityError(
-                f"{suspect.path}: its outputs are {', '.join(found)}, the model's are {', '.join(expected)}; without "
+                f"{suspect.path}: its outputs are {', '.join(actual)}, the model's are {', '.join(expected)}; without "
                 "the model's outputs nothing can be compared, so export the run again"
             )
-        status = overall([one.status for one in judge(expected, found).values()])
+        status = overall([result.status for result in judge(expected, actual).values()])
         statuses.append(status)
         failing += [case] if status == "failed" else []
     return overall(statuses), failing
 
 
-def _first_view(inside: Inside, case: Case) -> tuple[View, bool]:
-    """The values of a failing case, and whether they had to be those of the graph as ONNX Runtime changes it."""
-    view = inside.look(case)
-    if view.bad is not None:
-        return view, False
-    return inside.look(case, optimised=True), True
+def _first_inspection(inspector: Inspector, case: Case) -> tuple[Inspection, bool]:
+    """Return the values of a failing case, and whether only ONNX Runtime's optimised graph could show a bad one."""
+    inspection = inspector.inspect(case)
+    if inspection.bad is not None:
+        return inspection, False
+    return inspector.inspect(case, optimised=True), True
 
 
-def _shrunk(inside: Inside, view: View, free: bool, progress: Callable[[str], None]) -> View:
-    """The smallest input on which the same value is the first bad one: one sequence, as few steps as will do."""
-    for case in _smaller(view, free):
+def _shrink(inspector: Inspector, inspection: Inspection, free: bool, progress: Callable[[str], None]) -> Inspection:
+    """Return the inspection of the smallest input with the same first bad value: one sequence, few steps.
+
+    Args:
+        inspector: runs the smaller inputs.
+        inspection: that of the whole input.
+        free: whether the file takes any number of steps.
+        progress: called with a short description of each step of the work.
+    """
+    for case in _smaller(inspection, free):
         progress(f"trying {case}")
-        seen = inside.look(case)
-        if seen.bad is not None and view.bad is not None and seen.bad.probe == view.bad.probe:
-            return seen
-    return view
+        smaller = inspector.inspect(case)
+        if smaller.bad is not None and inspection.bad is not None and smaller.bad.probe == inspection.bad.probe:
+            return smaller
+    return inspection
 
 
-def _smaller(view: View, free: bool) -> Iterator[Case]:
-    """One sequence with fewer steps, the fewest first; then that sequence; then all with fewer steps."""
-    case, moment = view.case, view.bad.moment if view.bad else None
+def _smaller(inspection: Inspection, free: bool) -> Iterator[Case]:
+    """Yield one sequence with fewer steps, the fewest first; then that sequence; then the batch with fewer steps."""
+    case, error = inspection.case, inspection.bad.first_error if inspection.bad else None
     lengths = [2**power * part // 2 for power in range(1, 12) for part in (2, 3)] if free else []
     fewer = [steps for steps in dict.fromkeys([1, *lengths]) if steps < case.time] if free else []
-    row = moment.row if moment else 0
-    one = _cut(case, slice(row, row + 1), case.time)
-    for whole in [one, case] if case.batch > 1 else [case]:
+    row = error.row if error else 0
+    sequence = _cut(case, slice(row, row + 1), case.time)
+    for whole in [sequence, case] if case.batch > 1 else [case]:
         for steps in fewer:
             yield _cut(whole, slice(None), steps)
             if whole.lengths is not None and steps > 1:  # with a step of padding, which a fault may need
@@ -178,7 +188,7 @@ def _smaller(view: View, free: bool) -> Iterator[Case]:
 
 
 def _cut(case: Case, rows: slice, steps: int) -> Case:
-    """Some sequences of a case, and their first steps."""
+    """Return the first steps of some sequences of a case."""
     x = case.x[rows, :steps]
     lengths = None if case.lengths is None else case.lengths[rows].clip(max=steps)
     states = None if case.states is None else {name: array[rows] for name, array in case.states.items()}
@@ -186,7 +196,7 @@ def _cut(case: Case, rows: slice, steps: int) -> Case:
 
 
 def _padded(case: Case) -> Case:
-    """A case whose sequences all leave at least the last step to the padding."""
+    """Return a case with lengths that leave at least the last step of every sequence to the padding."""
     assert case.lengths is not None
     x = case.x.copy()
     if x.dtype.kind == "f":
@@ -194,72 +204,62 @@ def _padded(case: Case) -> Case:
     return replace(case, x=x, lengths=case.lengths.clip(max=case.time - 1))
 
 
-def _causes(suspect: Suspect, dissection: Dissection, bad: Probe, view: View, scratch: Path) -> Sequence[Difference]:
-    """What explains the first bad value, the likeliest first: products that this CPU gets wrong; then differences."""
-    wrong = dissection.wrong_products(bad, [seen.probe for seen in view.good])
-    return [*wrong, *_differences(suspect, dissection, bad, view, scratch)]
-
-
-def _differences(
-    suspect: Suspect, dissection: Dissection, bad: Probe, view: View, scratch: Path
+def _causes(
+    suspect: Suspect, dissection: Dissection, bad: Probe, inspection: Inspection, scratch: Path
 ) -> Sequence[Difference]:
-    """What differs from a fresh export between the last good values and the first bad one.
+    """Return the causes of the first bad value: products that this CPU computes wrongly, then differing nodes.
 
-    A file does not say which provider ``auto`` has chosen for, so where that may matter the nearer one counts.
+    The latter are the differences from a fresh export between the last good values and the first bad one. A file does
+    not record the provider that ``auto`` chose for. Where it may matter, the export with fewer differences counts.
     """
+    good = [value.probe for value in inspection.good]
     options = suspect.options
     chosen = options.lowering == "auto" and any(
         cell.operator() is not None for layer in suspect.model.layers() for cell in layer.directed_cells
     )
-    good = [seen.probe for seen in view.good]
-    found = []
+    differences = []
     targets: tuple[Literal["cpu", "cuda"], ...] = ("cpu", "cuda") if chosen else ("cpu",)
     for number, target in enumerate(targets):
         fresh = scratch / f"fresh_{number}{suspect.exporter.suffix}"
         suspect.exporter.export(suspect.model, fresh, {}, replace(options, target=target))
-        found.append(dissection.differences(fresh, bad, good))
-    return min(found, key=len)
+        differences.append(dissection.differences(fresh, bad, good))
+    return [*dissection.wrong_products(bad, good), *min(differences, key=len)]
 
 
-def _told(model: Model, view: View, found: Sequence[Difference], *, optimised: bool) -> dict[str, Any]:
-    """The report of what was found."""
-    bad = view.bad
+def _findings(model: Model, inspection: Inspection, causes: Sequence[Difference], *, optimised: bool) -> dict[str, Any]:
+    """Return the part of the report on the fault: its node, its value and its step."""
+    bad = inspection.bad
     if bad is None:
         return {
             "node": None,
-            "what": "every value is right once it can be seen, so the fault is in how ONNX Runtime optimises the graph",
-            "case": view.case.to_dict(),
+            "what": "every value is right where it is an output of the graph, so the fault is in how ONNX Runtime "
+            "optimises the graph",
+            "case": inspection.case.to_dict(),
         }
-    first = found[0] if found else None
-    unlike = "nothing differs from a fresh export, so the fault is the exporter's or ONNX Runtime's"
-    lengths = view.case.lengths
+    first = causes[0] if causes else None
+    no_difference = "nothing differs from a fresh export, so the fault is the exporter's or ONNX Runtime's"
+    lengths = inspection.case.lengths
     return {
         "node": first.node if first else bad.probe.node,
         "operator": first.operator if first else bad.probe.operator,
         "scan": first.scan if first else None,
-        "what": first.what if first else unlike + (", once it has optimised the graph" if optimised else ""),
-        "value": in_words(model, bad.probe.value),
+        "what": first.what if first else no_difference + (", once it has optimised the graph" if optimised else ""),
+        "value": describe_value(model, bad.probe.value),
         "reason": bad.comparison.reason,
-        **_when(model, bad),
-        "case": view.case.to_dict() | ({} if lengths is None else {"lengths": lengths.tolist()}),
-        "last_good": in_words(model, view.good[-1].probe.value) if view.good else "the input",
-        "others": [{"node": one.node, "what": one.what} for one in found[1:]],
+        **_first_error(model, bad),
+        "case": inspection.case.to_dict() | ({} if lengths is None else {"lengths": lengths.tolist()}),
+        "last_good": describe_value(model, inspection.good[-1].probe.value) if inspection.good else "the input",
+        "others": [{"node": cause.node, "what": cause.what} for cause in causes[1:]],
     }
 
 
-def _when(model: Model, bad: Seen) -> Mapping[str, Any]:
-    """Where the value first leaves its budget."""
-    moment, value = bad.moment, bad.probe.value
-    if moment is None:
+def _first_error(model: Model, bad: JudgedValue) -> Mapping[str, Any]:
+    """Return the part of the report on the first step that exceeds its budget, the step in the order of time."""
+    error, value = bad.first_error, bad.probe.value
+    if error is None:
         return {"step": None, "row": None, "error": bad.comparison.max_error, "budget": None, "over_budget": None}
     step = None
     if has_steps(model, value):
-        step = bad.expected.steps - 1 - moment.place if reads_backward(model, value) else moment.place
-    over = moment.error / moment.budget if moment.budget else float("inf")
-    return {
-        "step": step,
-        "row": moment.row,
-        "error": moment.error,
-        "budget": moment.budget,
-        "over_budget": over,
-    }
+        step = bad.expected.steps - 1 - error.step if reads_backward(model, value) else error.step
+    over = error.error / error.budget if error.budget else float("inf")
+    return {"step": step, "row": error.row, "error": error.error, "budget": error.budget, "over_budget": over}

@@ -22,7 +22,7 @@ def command(target: Path | None, as_json: bool) -> None:
     a rejected file first. The result is saved in bisect/ beside the file: a report, the smallest failing piece of the
     graph, its input, and a script that runs the piece.
     """
-    from zoo.bisect import bisect, suspect_of
+    from zoo.bisect import bisect, open_suspect
     from zoo.cli.target import suspect
 
     registry = output.usable_plugins()
@@ -30,7 +30,7 @@ def command(target: Path | None, as_json: bool) -> None:
     folder = run.export_folder(exporter.name) / "bisect"
     with output.spinner(f"bisecting {path}") as progress:
         _, _, model = run.load(registry)
-        report = bisect(suspect_of(path, model, exporter, run.sample(), progress), folder, progress)
+        report = bisect(open_suspect(path, model, exporter, run.sample(), progress), folder, progress)
     if as_json:
         output.emit({"path": str(path), "folder": str(folder) if report["verdict"] == "failed" else None, **report})
     else:

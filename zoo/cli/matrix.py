@@ -17,7 +17,7 @@ from zoo.errors import ParityError, UsageError
 if TYPE_CHECKING:
     from zoo.matrix.points import Subject
     from zoo.plugins.registry import Registry
-    from zoo.proof.prove import Wanted
+    from zoo.proof.prove import ProviderRequest
     from zoo.run.run import Run
 
 COLOURS = {**verdict.COLOURS, "refused": "cyan"}
@@ -35,7 +35,7 @@ class MatrixOptions(NamedTuple):
 
 
 def check_matrix(
-    target: Path | None, registry: Registry, wanted: Wanted, options: MatrixOptions, *, as_json: bool
+    target: Path | None, registry: Registry, wanted: ProviderRequest, options: MatrixOptions, *, as_json: bool
 ) -> None:
     """Prove a cell in all its settings or in a sample of them, and print the report.
 
@@ -65,7 +65,7 @@ def check_matrix(
         for mode in modes
         if mode.name in missing
     ]
-    wanted.insist({"verdict": "" if available else "unavailable", "providers": results})
+    wanted.enforce({"verdict": "" if available else "unavailable", "providers": results})
     run, subject = _subject(target, registry, options)
     exporter = registry.exporter(EXPORTER)
     with _bar(f"matrix of {subject.name}") as progress:

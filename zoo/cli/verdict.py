@@ -13,7 +13,7 @@ from zoo.cli import output
 from zoo.errors import ParityError
 
 if TYPE_CHECKING:
-    from zoo.proof.prove import Wanted
+    from zoo.proof.prove import ProviderRequest
 
 _PROVIDERS = click.Choice(["cpu", "cuda"])
 provider_option = click.option(
@@ -170,9 +170,9 @@ def _coloured(status: str) -> str:
     return output.styled(status, fg=COLOURS[status])
 
 
-def wanted(chosen: Sequence[str], required: Sequence[str]) -> Wanted:
+def wanted(chosen: Sequence[str], required: Sequence[str]) -> ProviderRequest:
     """Return the providers to prove on: those chosen and those required, or all where none is chosen."""
-    from zoo.proof.prove import MODES, Wanted
+    from zoo.proof.prove import MODES, ProviderRequest
 
     named = tuple(dict.fromkeys((*chosen, *required)))
-    return Wanted(named if chosen else tuple(MODES), named, tuple(required))
+    return ProviderRequest(named if chosen else tuple(MODES), named, tuple(required))

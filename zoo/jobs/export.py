@@ -16,7 +16,7 @@ from zoo.files import json_safe, json_text, remove_stale, write_json, write_toge
 from zoo.jobs.precision import Trained, against_float32
 from zoo.plugins.registry import Registry
 from zoo.proof.golden_oracle import golden
-from zoo.proof.prove import LOWERING, STEPS, Wanted, prove
+from zoo.proof.prove import LOWERING, STEPS, ProviderRequest, prove
 from zoo.proof.streaming import prove_streaming, refuse_unless_streamable
 from zoo.proof.trained import check_trained
 from zoo.run.candidate import Candidate, private_folder, remove_private_folders, writing
@@ -64,7 +64,7 @@ class ExportedFile:
         path: Path,
         trained: Trained,
         registry: Registry,
-        wanted: Wanted,
+        wanted: ProviderRequest,
         progress: Callable[[str], None],
     ) -> tuple[Candidate, dict[str, Any]]:
         """Compare the file at ``path``, this file or a candidate for it, with the run's model.
@@ -88,7 +88,7 @@ class ExportedFile:
         report = compare(trained.model, path, sample, wanted.providers, faults, progress)
         if any(result["provider"] != "cpu" and result["status"] != "unavailable" for result in report["providers"]):
             add_unpredicted(report, self.exporter.placement(path))
-        wanted.insist(report)
+        wanted.enforce(report)
         report |= self.beside_float32(trained, registry, report, path, progress)
         candidate.require_unchanged()
         return candidate, report
@@ -175,7 +175,7 @@ def export(
     run: Run,
     registry: Registry,
     exporter: Exporter,
-    wanted: Wanted,
+    wanted: ProviderRequest,
     options: ExportOptions,
     progress: Callable[[str], None],
 ) -> list[tuple[Path, dict[str, Any]]]:
@@ -342,7 +342,7 @@ def _remove(rejected: ExportedFile) -> None:
 def check(
     file: ExportedFile,
     registry: Registry,
-    wanted: Wanted,
+    wanted: ProviderRequest,
     progress: Callable[[str], None],
 ) -> dict[str, Any]:
     """Prove an exported file again, write the report beside it and return the report.

@@ -1,1 +1,1 @@
-"""The matrix: a cell proven in every setting, at every shape and opset."""
+"""The matrix: a cell proven in every direction, depth, shape, opset and kind of states, lengths and weights."""

@@ -1,4 +1,4 @@
-"""Which sizes and settings a cell can do with, found by making small stacks of it and running them."""
+"""Sizes and settings that a cell supports, determined by building small stacks of it and running them."""
 
 from __future__ import annotations
 
@@ -14,57 +14,60 @@ from zoo.nn.recurrent import Direction, Layer, Stack, StackConfig
 STEPS, BATCH = 2, 2
 
 
-def fault(layer: type[Layer], config: StackConfig, features: int, **varied: Any) -> str:
-    """Why a stack cannot be made, or fails on an input of zeros, in a line; empty where it runs.
+def stack_error(layer: type[Layer], config: StackConfig, features: int, **changes: Any) -> str:
+    """Return, in one line, why a stack cannot be built or fails on an input of zeros; empty where it runs.
 
     Args:
-        layer: its layers.
+        layer: the class of its layers.
         config: its options.
-        features: numbers in a step of its input.
-        varied: options to change.
+        features: width of its input.
+        **changes: options to change; those that the config does not have are ignored.
     """
     try:
-        options = {key: value for key, value in varied.items() if key in type(config).model_fields}
+        options = {key: value for key, value in changes.items() if key in type(config).model_fields}
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             stack = Stack(layer, features, type(config).model_validate(config.model_dump() | options)).eval()
             stack(torch.zeros(STEPS, BATCH, features))
-    except Exception as error:  # a cell raises what it likes
-        return in_short(error)
+    except Exception as error:  # a cell may raise any exception
+        return one_line(error)
     return ""
 
 
-def insist_on_features(name: str, layer: type[Layer], config: StackConfig, features: int, hidden_size: int) -> None:
-    """Raise a `UsageError` for a cell that fails on so many features and runs on as many as it has units.
+def check_features(name: str, layer: type[Layer], config: StackConfig, features: int, hidden_size: int) -> None:
+    """Check that a cell which runs on an input as wide as its state also runs on so many features.
 
-    What fails on both is no matter of sizes, and is left to whoever runs the cell.
+    A cell that fails on both widths is accepted: its error is not one of width, and its proof reports it.
+
+    Raises:
+        UsageError: naming the option that sets the number of features.
     """
-    reason = fault(layer, config, features)
-    if reason and not fault(layer, config, hidden_size):
+    reason = stack_error(layer, config, features)
+    if reason and not stack_error(layer, config, hidden_size):
         raise UsageError(
             f"{name}: does not run on {features} features with hidden_size {hidden_size}, and does on {hidden_size}: "
             f"add --features {hidden_size} ({reason})"
         )
 
 
-def impossible(
+def impossible_settings(
     layer: type[Layer], config: StackConfig, features: int, directions: Iterable[Direction], layers: Iterable[int]
 ) -> Mapping[tuple[Direction, int], str]:
-    """Directions and numbers of layers in which a cell cannot be, though it can in one layer, and what it raises there.
+    """Return the directions and numbers of layers in which a cell that runs in one layer fails, with the errors.
 
-    Such as a cell that needs as many inputs as outputs, above a bidirectional layer.
+    An example is a cell whose input must be as wide as its state, above a bidirectional layer.
     """
-    if fault(layer, config, features):
+    if stack_error(layer, config, features):
         return {}
-    tried = {
-        (direction, number): fault(layer, config, features, direction=direction, num_layers=number)
+    errors = {
+        (direction, number): stack_error(layer, config, features, direction=direction, num_layers=number)
         for direction in directions
         for number in layers
     }
-    return {setting: reason for setting, reason in tried.items() if reason}
+    return {setting: error for setting, error in errors.items() if error}
 
 
-def in_short(error: Exception) -> str:
-    """An error in one line."""
+def one_line(error: Exception) -> str:
+    """Return the message of an error in one line."""
     if isinstance(error, ValidationError):
-        return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
     return " ".join(str(error.faults[0] if isinstance(error, SpecError) else error).split())

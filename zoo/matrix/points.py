@@ -1,4 +1,4 @@
-"""What the matrix is made of: a cell in all its settings, and which of them are tried."""
+"""Points of the matrix: the settings of a cell, and the sample of them that is proven."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoo.data.signature import Scale
 from zoo.errors import PluginError, UsageError
 from zoo.exporting.exporter import Lowering
 from zoo.matrix.covering import Pair, cover
-from zoo.matrix.fits import impossible, in_short, insist_on_features
+from zoo.matrix.fits import check_features, impossible_settings, one_line
 from zoo.matrix.weights import amplify, number_gates
 from zoo.nn.cell import CellConfig
 from zoo.nn.encoder import Normaliser
@@ -28,34 +28,34 @@ from zoo.proof.cases import Case, LengthsKind, are_possible, draw_lengths, draw_
 
 FEATURES, CLASSES, HIDDEN_SIZE = 3, 4, 8
 MEANS, DEVIATIONS = (4.0, -1.0, 0.5), (2.0, 0.5, 3.0)
-"""Of the features, in the user's units; of more than three the same again."""
+"""Of the features, in the user's units; repeated where there are more than three."""
 
 Weights = Literal["gain 1", "gain 3", "gates"]
-"""As drawn; those that act on the state three times as large; each gate block a number of its own."""
+"""Weights of a model: as drawn; the recurrent ones times `zoo.matrix.weights.GAIN`; a number for each gate block."""
 
 REFUSED_OPSET = 17
-"""For this one a cell's own step cannot be written: torch.onnx begins with 18."""
+"""Opset for which the export of a cell as a Scan must be refused, since torch.onnx starts at 18."""
 OPSETS = (20, REFUSED_OPSET, 22)
 LAYERS = (1, 3)
 LENGTHS: tuple[LengthsKind, ...] = ("none", "equal", "mixed", "unsorted", "short")
 SHAPES = (*sorted(PROVEN_SHAPES, key=lambda shape: shape[1]), (16, 512))
-"""(batch, time), those with few steps first: the exact result takes time for each."""
+"""(batch, time), those with few steps first, since exact results take time for each step."""
 QUICK_STEPS = 28
-"""The most in a quick sample, which has no opset but the first and the newest either."""
+"""Largest number of steps in a quick sample, which also omits all opsets but the first and the newest."""
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A cell with its options, to be tried in every setting."""
+    """A cell with its options, for which the matrix is proven."""
 
     name: str
     layer: type[Layer]
     config: StackConfig
     lowering: Lowering
     features: int = FEATURES
-    """Numbers in a step of its input."""
+    """Width of its input."""
     impossible: Mapping[tuple[Direction, int], str] = field(default_factory=dict)
-    """Directions and numbers of layers in which the cell cannot be, and what it raises there."""
+    """Directions and numbers of layers that the cell does not support, with the errors that it raises there."""
 
     @classmethod
     def of(
@@ -69,48 +69,48 @@ class Subject:
         hidden_size: int = HIDDEN_SIZE,
         features: int = FEATURES,
     ) -> Self:
-        """From the options of an architecture, at a small size.
+        """Return a subject from the options of an architecture, at a small size.
 
         Args:
-            name: what to call it.
-            layer: its layer.
+            name: its name in reports.
+            layer: the class of its layers.
             config: the class of its options.
-            options: what a spec says of it. Where the cell refuses the small size it has its own ``hidden_size``.
-            lowering: ``native`` where the cell names an operator and ``scan`` elsewhere when None.
+            options: those in a spec. Where the cell rejects ``hidden_size``, the size among them is used.
+            lowering: when None, ``native`` for a cell that names an operator and ``scan`` for any other.
             hidden_size: the small size.
-            features: numbers in a step of its input.
+            features: width of its input.
 
         Raises:
-            UsageError: where the options do not make a layer, or it cannot do with so many features.
+            UsageError: where the options do not make a layer, or it does not run on so many features.
         """
         sizes = [hidden_size, *([options["hidden_size"]] if "hidden_size" in options else [])]
         for size in sizes:
             try:
                 made = config.model_validate({**options, "hidden_size": size})
-                insist_on_features(name, layer, made, features, size)
+                check_features(name, layer, made, features, size)
                 cells = layer(features, made).directed_cells
                 break
             except (UsageError, PluginError):
                 raise
-            except Exception as error:  # a cell raises what it likes
+            except Exception as error:  # a cell may raise any exception
                 if size is sizes[-1]:
                     raise UsageError(
-                        f"{name}: {in_short(error)}; the matrix gives it {features} features and hidden_size {size}: "
+                        f"{name}: {one_line(error)}; the matrix gives it {features} features and hidden_size {size}: "
                         "change them with --features N and --set architecture.hidden_size=N, its own options with --set"
                     ) from error
         native = all(cell.operator() is not None for cell in cells)
         directions: Sequence[Direction] = list(REVERSED) if layer.fixed_direction is None else [layer.fixed_direction]
-        never = impossible(layer, made, features, directions, LAYERS)
-        return cls(name, layer, made, lowering or ("native" if native else "scan"), features, never)
+        unsupported = impossible_settings(layer, made, features, directions, LAYERS)
+        return cls(name, layer, made, lowering or ("native" if native else "scan"), features, unsupported)
 
     @property
     def scale(self) -> Scale:
-        """Of its features, from the user's units to the model's."""
-        offset, factor = (tuple(islice(cycle(one), self.features)) for one in (MEANS, DEVIATIONS))
+        """Normalisation of its features, from the user's units to the model's."""
+        offset, factor = (tuple(islice(cycle(values), self.features)) for values in (MEANS, DEVIATIONS))
         return Scale(offset, factor)
 
     def choices(self, newest: int) -> Mapping[str, tuple[Any, ...]]:
-        """What this cell has, of the dimensions that not every cell has whole."""
+        """Return the values of the dimensions that depend on the cell; ``newest`` is the newest opset."""
         fixed = self.layer.fixed_direction
         opsets = dict.fromkeys(opset for opset in (*OPSETS, newest) if opset <= newest)
         return {
@@ -122,20 +122,20 @@ class Subject:
 
 @dataclass(frozen=True)
 class Variant:
-    """A cell in a setting that makes a model."""
+    """Settings that determine a model."""
 
     subject: Subject
     direction: Direction
     layers: int
     bias: bool | None
-    """None where the cell has no such option."""
+    """None where the cell has no option ``bias``."""
     states: bool
-    """Whether the states before the first step are given."""
+    """Whether the file takes initial states."""
     weights: Weights
     takes_lengths: bool
 
     def model(self) -> Model:
-        """Float32, in the mode of inference. Where states are given each step is scored, else the last one."""
+        """Return the model, float32 in inference mode; it scores every step where states are given, else the last."""
         config = self.subject.config
         varied = {"num_layers": self.layers, "direction": self.direction, "bias": self.bias}
         options = config.model_dump() | {
@@ -160,12 +160,12 @@ class Variant:
         ).eval()
 
     def draw(self, shape: tuple[int, int], generator: np.random.Generator) -> Array:
-        """Numbers of a shape, (batch, time, features)."""
+        """Draw an input of a shape (batch, time); returns (batch, time, features)."""
         offset, factor = self.subject.scale.offset, self.subject.scale.factor
         return generator.normal(offset, factor, (*shape, self.subject.features)).astype(np.float32)
 
     def case(self, model: Model, lengths: LengthsKind, shape: tuple[int, int]) -> Case:
-        """An input of a shape, with NaN beyond the lengths, and random states where they are given."""
+        """Draw a case of a shape (batch, time), with NaN beyond the lengths, and random states where they are given."""
         x = self.draw(shape, generator := np.random.default_rng(shape))
         drawn = draw_lengths(lengths, *shape)
         if drawn is not None:
@@ -177,7 +177,7 @@ class Variant:
         return replace(case, states=draw_states(model, case, generator))
 
     def with_other_input(self, case: Case) -> Case:
-        """The same case with other numbers; its lengths and states stay."""
+        """Return the case with another input; its lengths and states stay."""
         x = self.draw((case.batch, case.time), np.random.default_rng((case.batch, case.time, 1)))
         if case.lengths is not None:
             fill_padding(x, case.lengths)
@@ -186,16 +186,16 @@ class Variant:
 
 @dataclass(frozen=True)
 class Point:
-    """One entry of the matrix."""
+    """One entry of the matrix: a model, an opset and the kind of its inputs."""
 
     variant: Variant
     lengths: LengthsKind
     opset: int
     shape: tuple[int, int] | None
-    """(batch, time); None where the file has to be refused, whatever it would be given."""
+    """(batch, time); None where the export must be refused."""
 
     def to_dict(self) -> dict[str, Any]:
-        """What a report says of it."""
+        """Return the settings as they appear in a report."""
         batch, time = self.shape or (None, None)
         return {
             "cell": self.variant.subject.name,
@@ -212,13 +212,13 @@ class Point:
 
 
 def draw_points(subjects: Sequence[Subject], newest: int, *, full: bool, quick: bool = False) -> list[Point]:
-    """The whole matrix, or rows in which each pair of values of two dimensions occurs.
+    """Return the points of the whole matrix, or of a sample that contains each pair of values of two dimensions.
 
     Args:
         subjects: the cells; in a sample they are a dimension like the others.
-        newest: the newest opset that can be written.
-        full: whether the whole one is wanted.
-        quick: whether long inputs and all opsets but the first and the newest are left out.
+        newest: the newest opset that the exporter writes.
+        full: whether to return the whole matrix.
+        quick: whether to omit long inputs, and all opsets but the first and the newest.
     """
     choices = {subject: subject.choices(newest) for subject in subjects}
     dimensions: dict[str, Sequence[Any]] = {
@@ -238,13 +238,13 @@ def draw_points(subjects: Sequence[Subject], newest: int, *, full: bool, quick: 
     names, values = list(dimensions), list(dimensions.values())
 
     def allowed(pair: Pair) -> bool:
-        one, first, other, second = pair
-        found, beside = values[one][first], values[other][second]
-        if names[one] == "subject":
-            return beside in choices[found].get(names[other], (beside,))
-        if (names[one], names[other]) == ("direction", "layers"):
-            return any((found, beside) not in subject.impossible for subject in subjects)
-        return (names[one], names[other]) != ("lengths", "shape") or are_possible(found, *beside)
+        dimension, index, later, later_index = pair
+        first, second = values[dimension][index], values[later][later_index]
+        if names[dimension] == "subject":
+            return second in choices[first].get(names[later], (second,))
+        if (names[dimension], names[later]) == ("direction", "layers"):
+            return any((first, second) not in subject.impossible for subject in subjects)
+        return (names[dimension], names[later]) != ("lengths", "shape") or are_possible(first, *second)
 
     if full:
         rows = [
@@ -254,17 +254,15 @@ def draw_points(subjects: Sequence[Subject], newest: int, *, full: bool, quick: 
             if are_possible(row[names.index("lengths")], *row[names.index("shape")])
         ]
     else:
-        chosen = cover([len(one) for one in values], allowed)
-        rows = [tuple(one[number] for one, number in zip(values, row, strict=True)) for row in chosen]
-    points = [_point(dict(zip(names, row, strict=True))) for row in rows]
-    points = [
-        one for one in points if (one.variant.direction, one.variant.layers) not in one.variant.subject.impossible
-    ]
-    return [*points, *_to_be_refused(points, full=full)]
+        indices = cover([len(each) for each in values], allowed)
+        rows = [tuple(each[index] for each, index in zip(values, row, strict=True)) for row in indices]
+    settings = [dict(zip(names, row, strict=True)) for row in rows]
+    points = [_point(row) for row in settings if (row["direction"], row["layers"]) not in row["subject"].impossible]
+    return [*points, *_refusals(points, full=full)]
 
 
 def left_out(subject: Subject, newest: int, *, quick: bool) -> list[str]:
-    """What the matrix of a cell does not try, a line each: where the cell cannot be, and what takes long."""
+    """Return a line for each omission of a cell's matrix: unsupported settings, and those that a quick sample omits."""
     lines = [
         f"{direction}, {layers} layer{'s' if layers > 1 else ''}: {reason}"
         for (direction, layers), reason in subject.impossible.items()
@@ -278,7 +276,7 @@ def left_out(subject: Subject, newest: int, *, quick: bool) -> list[str]:
 
 
 def _union(choices: Mapping[Subject, Mapping[str, tuple[Any, ...]]], name: str) -> list[Any]:
-    return list(dict.fromkeys(value for one in choices.values() for value in one[name]))
+    return list(dict.fromkeys(value for each in choices.values() for value in each[name]))
 
 
 def _point(row: Mapping[str, Any]) -> Point:
@@ -286,11 +284,11 @@ def _point(row: Mapping[str, Any]) -> Point:
     return Point(Variant(**parts, takes_lengths=row["lengths"] != "none"), row["lengths"], row["opset"], row["shape"])
 
 
-def _to_be_refused(points: Sequence[Point], *, full: bool) -> Iterator[Point]:
-    """For each model of a cell whose own step is written, or for one of each cell, the opset that it cannot have."""
-    seen = set()
+def _refusals(points: Sequence[Point], *, full: bool) -> Iterator[Point]:
+    """Yield points whose export as a Scan must be refused: one for each model, or for each cell in a sample."""
+    done = set()
     for point in points:
         key = point.variant if full else point.variant.subject
-        if point.variant.subject.lowering != "native" and key not in seen:
-            seen.add(key)
+        if point.variant.subject.lowering != "native" and key not in done:
+            done.add(key)
             yield Point(point.variant, point.lengths, REFUSED_OPSET, None)

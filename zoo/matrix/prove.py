@@ -1,7 +1,7 @@
-"""The matrix: a cell proven in every direction, depth and shape, with lengths and states of every kind, at every opset.
+"""The proof of the matrix: a cell in every direction, depth and shape, with every kind of lengths and states.
 
-What is varied stands in `zoo.matrix.points`. One model is made for each of its settings, one file for each opset, and
-what the file should give is worked out once for all opsets.
+`zoo.matrix.points` defines the settings. Each `Variant` gives one model, each opset one file of it. The exact results
+are computed once for all opsets. Each file is judged by the rule of `zoo.parity`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from zoo.nn.model import Model
 from zoo.parity import Array, distinguishable, judge
 from zoo.proof.cases import torch_outputs
 from zoo.proof.expectations import Expectations
-from zoo.proof.outcomes import SAME, overall, whose_fault
+from zoo.proof.outcomes import SAME, cell_hint, overall
 from zoo.proof.prove import Mode
 from zoo.runtime.providers import PROVIDERS
 from zoo.runtime.session import OnnxSession
@@ -30,10 +30,10 @@ from zoo.versions import versions
 SCHEMA_VERSION = 1
 STATUSES = ("passed", "failed", "ill-conditioned", "inconclusive", "refused")
 LATEST = 64
-"""No format will have so many opsets for some time."""
+"""Upper bound of the search for the newest opset."""
 
 Row = dict[str, Any]
-"""What a point is, and in ``mode``, ``status``, ``over_budget``, ``reason`` and ``elsewhere`` what came of it."""
+"""Settings of a point, with its result in ``mode``, ``status``, ``over_budget``, ``reason`` and ``elsewhere``."""
 
 
 def matrix(
@@ -49,17 +49,17 @@ def matrix(
 
     Args:
         subject: the cell.
-        exporter: what writes the files.
-        modes: how to run them; each one's provider can run here.
-        progress: told how many points are done, and how many there are.
-        full: all of them.
-        quick: a sample without long inputs, and without the opsets between the first and the newest.
+        exporter: writes the files.
+        modes: how to run them, on providers that are available.
+        progress: called at the start and after each model with the number of finished and of all points.
+        full: whether to prove all settings.
+        quick: whether the sample omits long inputs, and the opsets between the first and the newest.
 
     Returns:
-        The report; see `report`. ``left_out`` has a line for whatever was not tried.
+        The report; see `report`. ``left_out`` lists the omissions.
 
     Raises:
-        CellError: where the cell does not keep the contract of `zoo.Cell`.
+        CellError: where the cell violates the contract of `zoo.Cell`.
     """
     began = time.monotonic()
     check_cells(draw_points([subject], max(OPSETS), full=False)[0].variant.model().layers())
@@ -68,7 +68,7 @@ def matrix(
     rows: list[Row] = []
     done = 0
     progress(done, len(points))
-    for group in by_model(points):
+    for group in group_by_variant(points):
         rows += prove_points(group, exporter, modes)
         done += len(group)
         progress(done, len(points))
@@ -77,12 +77,12 @@ def matrix(
 
 
 def report(architecture: str, rows: Sequence[Row], seconds: float, *, full: bool) -> dict[str, Any]:
-    """What the rows come to, ready for JSON.
+    """Return the report of all rows, ready for JSON.
 
-    ``counts`` has each status: *refused* is what had to be refused and was; what was refused and should not have been,
-    or the other way round, is *failed*. *Ill-conditioned* is neither passed nor failed: on such a model no verdict is
-    possible. Nor is *inconclusive*: the answer to another input would pass there too. ``worst`` is the largest error,
-    in units of its budget, of those that passed.
+    ``counts`` has the number of rows of each status. *Refused* is an export that was refused as required. An export
+    that was refused without need, or written where it must be refused, is *failed*. *Ill-conditioned* is neither passed
+    nor failed: such a model permits no verdict. Nor is *inconclusive*: the outputs for another input would pass as
+    well. ``worst`` is the largest error of the rows that passed, in units of its budget.
     """
     counts = Counter(row["status"] for row in rows)
     return {
@@ -98,7 +98,7 @@ def report(architecture: str, rows: Sequence[Row], seconds: float, *, full: bool
 
 
 def newest_opset(exporter: Exporter, subject: Subject) -> int:
-    """The newest opset that an exporter writes here, found by asking it for ever older ones."""
+    """Return the newest opset that an exporter writes here, by trying opsets in descending order."""
     variant = draw_points([subject], max(OPSETS), full=False)[0].variant
     model = variant.model()
     with tempfile.TemporaryDirectory() as folder:
@@ -111,8 +111,8 @@ def newest_opset(exporter: Exporter, subject: Subject) -> int:
     return max(OPSETS)
 
 
-def by_model(points: Sequence[Point]) -> list[list[Point]]:
-    """The points that share what they should give."""
+def group_by_variant(points: Sequence[Point]) -> list[list[Point]]:
+    """Return the points in groups that share a model, and thus the exact results."""
     groups: dict[Variant, list[Point]] = {}
     for point in points:
         groups.setdefault(point.variant, []).append(point)
@@ -120,41 +120,41 @@ def by_model(points: Sequence[Point]) -> list[list[Point]]:
 
 
 def prove_points(points: Sequence[Point], exporter: Exporter, modes: Sequence[Mode]) -> Iterator[Row]:
-    """Prove points of one variant: a row for each point and mode; one alone where the file was to be refused."""
+    """Prove points of one variant: yield a row for each point and mode, or one row where the export must be refused."""
     variant = points[0].variant
     model = variant.model()
-    drawn = list(dict.fromkeys((one.lengths, one.shape) for one in points if one.shape is not None))
-    places = {one: drawn.index((one.lengths, one.shape)) for one in points if one.shape is not None}
-    expectations = Expectations(model, [variant.case(model, lengths, shape) for lengths, shape in drawn])
+    inputs = list(dict.fromkeys((point.lengths, point.shape) for point in points if point.shape is not None))
+    case_of = {point: inputs.index((point.lengths, point.shape)) for point in points if point.shape is not None}
+    expectations = Expectations(model, [variant.case(model, lengths, shape) for lengths, shape in inputs])
     others = [torch_outputs(model, variant.with_other_input(case)) for case in expectations.cases]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"model{exporter.suffix}"
         for point in points:
             if point.shape is None:
-                yield _refused(point, model, exporter, path)
-        for opset in sorted({one.opset for one in places}):
-            of_file = {one: place for one, place in places.items() if one.opset == opset}
+                yield _check_refusal(point, model, exporter, path)
+        for opset in sorted({point.opset for point in case_of}):
+            of_file = {point: index for point, index in case_of.items() if point.opset == opset}
             try:
                 exporter.export(model, path, {}, _options(variant, opset))
                 fault = "; ".join(exporter.faults(path))
             except ZooError as error:
                 fault = str(error)
             if fault:
-                yield from (_row(one, None, "failed", float("inf"), fault) for one in of_file)
+                yield from (_row(point, None, "failed", float("inf"), fault) for point in of_file)
                 continue
             for mode in modes:
                 yield from _prove_file(path, mode, of_file, expectations, others)
 
 
-def _refused(point: Point, model: Model, exporter: Exporter, path: Path) -> Row:
-    """See that a file is refused, for its opset and in words for the user."""
+def _check_refusal(point: Point, model: Model, exporter: Exporter, path: Path) -> Row:
+    """Check that an export is refused for its opset, with an error that is meant for the user."""
     try:
         exporter.export(model, path, {}, _options(point.variant, point.opset))
     except UsageError as error:
         return _row(point, None, "refused", 0.0, str(error))
     except ZooError as error:
         return _row(point, None, "failed", float("inf"), str(error))
-    return _row(point, None, "failed", float("inf"), f"opset {point.opset} was to be refused, and was written")
+    return _row(point, None, "failed", float("inf"), f"opset {point.opset} must be refused, and was written")
 
 
 def _options(variant: Variant, opset: int) -> ExportOptions:
@@ -168,52 +168,60 @@ def _prove_file(
     expectations: Expectations,
     others: Sequence[Mapping[str, Array]],
 ) -> Iterator[Row]:
-    """The points of one file, each with the place of its case, in one mode; ``others`` are the answers of the model to
-    another input in place of each case's."""
+    """Run one file in one mode and yield a row for each point.
+
+    Args:
+        path: the file.
+        mode: how to run it.
+        points: points of the file, each with the index of its case.
+        expectations: exact outputs and budgets of all cases.
+        others: for each case, the model's outputs for another input.
+    """
     try:
         session = OnnxSession(path, mode.provider, strict=mode.strict, threads=1)
     except (RunError, DataError) as error:
         yield from (_row(point, mode, "failed", float("inf"), str(error)) for point in points)
         return
-    found = [_compare(session, expectations, number, mode.precision, others[number]) for number in points.values()]
+    results = [_compare(session, expectations, index, mode.precision, others[index]) for index in points.values()]
     nodes = session.placement()
     elsewhere = sorted({node.operator for node in nodes if node.provider != PROVIDERS[mode.provider]})
-    nowhere = "" if any(node.provider == PROVIDERS[mode.provider] for node in nodes) else mode.provider
-    for point, (status, over_budget, reason) in zip(points, found, strict=True):
-        if nowhere and status != "failed":
-            status, reason = "failed", f"no node ran on {nowhere}"
+    ran_there = any(node.provider == PROVIDERS[mode.provider] for node in nodes)
+    for point, (status, over_budget, reason) in zip(points, results, strict=True):
+        if not ran_there and status != "failed":
+            status, reason = "failed", f"no node ran on {mode.provider}"
         yield _row(point, mode, status, over_budget, reason, elsewhere)
 
 
 def _compare(
-    session: OnnxSession, expectations: Expectations, number: int, precision: str, other: Mapping[str, Array]
+    session: OnnxSession, expectations: Expectations, index: int, precision: str, other: Mapping[str, Array]
 ) -> tuple[str, float, str]:
-    """Status, error over budget and reason of one case: the worst of its outputs."""
-    case, wanted = expectations.cases[number], expectations.at(precision)[number]
+    """Return status, error over budget and reason of one case: the worst of its outputs."""
+    case, expected = expectations.cases[index], expectations.at(precision)[index]
     try:
-        found: Mapping[str, Array] = session.run(case.x, case.lengths, case.states)
+        actual: Mapping[str, Array] = session.run(case.x, case.lengths, case.states)
     except (RunError, DataError) as error:
         return "failed", float("inf"), str(error)
-    if set(found) != set(wanted):
-        return "failed", float("inf"), f"the outputs are {', '.join(found)} instead of {', '.join(wanted)}"
-    each = judge(wanted, found)
-    status = overall([one.status for one in each.values()])
-    name, worst = max(
-        ((name, one) for name, one in each.items() if one.status == status), key=lambda item: item[1].over_budget
+    if set(actual) != set(expected):
+        return "failed", float("inf"), f"the outputs are {', '.join(actual)} instead of {', '.join(expected)}"
+    results = judge(expected, actual)
+    status = overall([result.status for result in results.values()])
+    name = max(
+        (name for name, result in results.items() if result.status == status),
+        key=lambda name: results[name].over_budget,
     )
-    over_budget = max(one.over_budget for one in each.values())
+    over_budget = max(result.over_budget for result in results.values())
     if status != "passed":
-        own = judge(wanted, expectations.torch[number])[name]
-        return status, over_budget, f"{name}: {worst.reason}{whose_fault(worst, own)}"
-    if any(distinguishable(expected, other[name]) for name, expected in wanted.items()):
+        from_torch = judge(expected, expectations.torch[index])[name]
+        return status, over_budget, f"{name}: {results[name].reason}{cell_hint(results[name], from_torch)}"
+    if any(distinguishable(value, other[name]) for name, value in expected.items()):
         return status, over_budget, ""
-    return "inconclusive", over_budget, f"{next(iter(wanted))}: {SAME}"
+    return "inconclusive", over_budget, f"{next(iter(expected))}: {SAME}"
 
 
 def _row(
     point: Point, mode: Mode | None, status: str, over_budget: float, reason: str, elsewhere: Sequence[str] = ()
 ) -> Row:
-    """``elsewhere`` are the operators of nodes that another provider ran than the one asked for."""
+    """Return a row; ``elsewhere`` are the operators of nodes that ran on another provider than requested."""
     return {
         **point.to_dict(),
         "mode": None if mode is None else mode.name,

@@ -1,4 +1,4 @@
-"""The weights of the matrix: as a layer draws them, with a louder memory, or each gate block a number of its own."""
+"""Weights of the matrix: as drawn, with amplified recurrent weights, or with a number of its own in each gate block."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GAIN = 3.0
 
 
 def amplify(stack: Stack) -> None:
-    """Multiply every weight that acts on the state by `GAIN`, in place: the more, the nearer to chaos."""
+    """Multiply every weight that acts on the state by `GAIN`, in place; a large gain makes a cell chaotic."""
     with torch.no_grad():
         for layer in stack.ordered_layers:
             for cell in layer.directed_cells:
@@ -24,26 +24,28 @@ def amplify(stack: Stack) -> None:
 
 
 def recurrent(cell: Cell) -> Mapping[str, Tensor]:
-    """Which entries of a cell's parameters act on its state: a mask for each parameter that has any.
+    """Return a mask of the entries that act on the state, for each parameter of a cell that has any.
 
-    They are the columns of matrices, and the vectors, of which one step feels nothing where the state is zero (every
-    gradient is 0) and something where the input is zero. This asks neither for names nor for shapes, and finds them too
-    where input and state share one matrix. A vector that scales the state alone is among them, be it the bias of a
-    forget gate. A step that goes on from a state of its own making, as one with a solver inside, feels everything
-    always: of such a cell nothing is found, and its gain stays 1.
+    They are the columns of matrices, and the vectors, whose gradient is 0 at every entry in a step with state zero, and
+    not 0 in a step with input zero. This needs neither names nor shapes of parameters, and also works where input and
+    state share one matrix. A vector that scales the state alone is included, such as the bias of a forget gate. A step
+    that starts from a state of its own, as a solver inside a step does, has gradients in both: such a cell has no
+    masks, and its gain stays 1.
     """
-    without_state, without_input = _felt(cell, state=0.0, x=1.0), _felt(cell, state=1.0, x=0.0)
+    without_state, without_input = _has_gradient(cell, state=0.0, x=1.0), _has_gradient(cell, state=1.0, x=0.0)
     masks = {
-        name: (~without_state[name].any(0) & felt.any(0)).expand_as(felt)
-        for name, felt in without_input.items()
-        if felt.dim()
+        name: (~without_state[name].any(0) & entries.any(0)).expand_as(entries)
+        for name, entries in without_input.items()
+        if entries.dim()
     }
     return {name: mask for name, mask in masks.items() if mask.any()}
 
 
-def _felt(cell: Cell, *, state: float, x: float, batch: int = 64) -> dict[str, Tensor]:
-    """Whether a change of each entry of each parameter moves what one step gives, from random inputs and states of
-    that size."""
+def _has_gradient(cell: Cell, *, state: float, x: float, batch: int = 64) -> dict[str, Tensor]:
+    """Return, for each parameter, which entries change the output or the state of one step.
+
+    The step has random inputs of scale ``x`` and random states of scale ``state``.
+    """
     generator = torch.Generator().manual_seed(0)
     parameters = dict(cell.named_parameters())
     like = next(iter(parameters.values()), torch.zeros(()))
@@ -53,31 +55,33 @@ def _felt(cell: Cell, *, state: float, x: float, batch: int = 64) -> dict[str, T
 
     with torch.enable_grad():
         start = cell.initial_state(batch, like)
-        before = tuple(state * noise(*one.shape) if one.is_floating_point() else one for one in start)
+        before = tuple(state * noise(*part.shape) if part.is_floating_point() else part for part in start)
         output, after = cell.step(cell.project(x * noise(1, batch, cell.input_size))[0], before)
-        moved = [(one * noise(*one.shape)).sum() for one in (output, *after) if one.requires_grad]
-        if not moved:
+        results = [(result * noise(*result.shape)).sum() for result in (output, *after) if result.requires_grad]
+        if not results:
             return {}
-        found = torch.autograd.grad(torch.stack(moved).sum(), list(parameters.values()), allow_unused=True)
-    none = {name: torch.zeros_like(one, dtype=torch.bool) for name, one in parameters.items()}
-    return none | {name: one != 0 for name, one in zip(parameters, found, strict=True) if one is not None}
+        gradients = torch.autograd.grad(torch.stack(results).sum(), list(parameters.values()), allow_unused=True)
+    return {
+        name: torch.zeros_like(parameter, dtype=torch.bool) if gradient is None else gradient != 0
+        for (name, parameter), gradient in zip(parameters.items(), gradients, strict=True)
+    }
 
 
 def number_gates(stack: Stack, hidden_size: int) -> None:
     """Fill each gate block of each parameter with a number that no other block of its layer has, in place.
 
     A block is ``hidden_size`` rows. The numbers are between 0 and 1, those of a matrix divided by its width: so no sum
-    is larger than what comes in, no ReLU grows without bound, and two blocks that change places move the output by far
-    more than rounding does.
+    exceeds the largest input, no ReLU grows without bound, and exchanging two blocks moves the output by far more than
+    rounding does.
     """
     with torch.no_grad():
         for layer in stack.ordered_layers:
-            blocks = [block for one in layer.cells.parameters() for block in _blocks(one, hidden_size)]
+            blocks = [block for parameter in layer.cells.parameters() for block in _blocks(parameter, hidden_size)]
             for number, block in enumerate(blocks, 1):
                 width = block[0].numel()
                 block.fill_(number / (len(blocks) + 1) / width)
 
 
 def _blocks(parameter: Tensor, rows: int) -> Iterable[Tensor]:
-    table = parameter if parameter.dim() else parameter[None]  # no other view: a parameter may lie in any order
+    table = parameter if parameter.dim() else parameter[None]  # no reshape: a parameter may be non-contiguous
     return (table[start : start + rows] for start in range(0, len(table), rows))

@@ -1,1 +1,11 @@
-"""The proof that an exported file computes what its model computes: inputs, exact results, budgets, verdicts."""
+"""The proof that an exported file computes what its model computes.
+
+The modules in the order in which a proof uses them:
+
+- ``cases``: inputs, and `SHAPES`.
+- ``oracle``: exact results in float64 and their sensitivity to rounding; ``disturbed``: the arithmetic for the latter.
+- ``expectations``: exact result and budget of every case; ``zoo.parity`` holds the rule of the budget.
+- ``prove``: a file on each provider, compared with its expectations; ``streaming`` for a file that takes chunks.
+- ``outcomes``: the verdict from all comparisons; ``observed`` is what a report records beside it.
+- ``trace``: values inside a model, for `zoo.bisect`; ``golden_oracle`` and ``trained``: one input each, at export.
+"""

@@ -1,4 +1,4 @@
-"""The inputs of a proof: of every shape, with lengths and states, from the data and from far beyond them."""
+"""Inputs of a proof: every shape, with lengths and states, drawn from the data and from a range far wider."""
 
 from __future__ import annotations
 
@@ -13,31 +13,38 @@ from zoo.nn.model import Model
 from zoo.parity import Array
 
 SHAPES = ((1, 1), (1, 7), (3, 28), (5, 50), (2, 200), (64, 28))
-"""(batch, time): one sequence, one step, odd sizes, longer than any training sequence, and a whole batch."""
+"""(batch, time): one sequence, one step, odd sizes, longer than any training sequence, and a large batch."""
 
 Inputs = Literal["data", "wide"]
 LengthsKind = Literal["none", "equal", "mixed", "unsorted", "short"]
-"""How the lengths of a batch are: not told; all as long as the batch; the longest first, and the only full one; the
-longest last; every one shorter than the batch, so that no sequence fills it."""
+"""Kind of lengths in a batch.
+
+- ``none``: no lengths are given.
+- ``equal``: every sequence is full.
+- ``mixed``: in descending order; only the first sequence is full.
+- ``unsorted``: in ascending order; only the last sequence is full.
+- ``short``: every sequence is shorter than the batch.
+"""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One input of the proof."""
+    """One input of a proof."""
 
     batch: int
     time: int
     inputs: Inputs
     x: Array
-    """(batch, time, features) float32, or (batch, time) tokens"""
+    """(batch, time, features) float32, or (batch, time) integer tokens."""
     lengths: Array | None = None
-    """(batch,) int64, where the model takes them; those of a proof are mixed, the first one full, and not sorted. The
-    padding holds NaN, so that whatever reads it shows; where steps are tokens it holds some of them."""
+    """(batch,) int64; None where the model takes no lengths.
+
+    The padding is NaN, so that an output that depends on it is NaN too. The padding of tokens is random tokens.
+    """
     states: Mapping[str, Array] | None = None
-    """What the layers start with, (batch, n) by name, where the file takes states; empty for what they start with by
-    themselves."""
+    """Initial states by name, (batch, n); empty for the model's own initial states; None where the file takes none."""
     chunk: int | None = None
-    """Steps that are given at a time; None where the file takes whole sequences."""
+    """Steps per chunk; None where the file takes whole sequences."""
 
     def __str__(self) -> str:
         mixed = "" if self.lengths is None else ", mixed lengths"
@@ -46,7 +53,7 @@ class Case:
         return f"batch {self.batch}, {self.time} steps{chunks}{mixed}, {self.inputs} inputs{states}"
 
     def to_dict(self) -> dict[str, Any]:
-        """What a report says of it."""
+        """Return the case as it appears in a report, without its arrays."""
         chunk = {} if self.chunk is None else {"chunk": self.chunk}
         states = {} if self.states is None else {"states": "random" if self.states else "initial"}
         return {"batch": self.batch, "time": self.time, **chunk, "inputs": self.inputs, **states}
@@ -55,19 +62,21 @@ class Case:
 def draw_cases(
     sample: Array, tokens: int = 0, *, with_lengths: bool = False, shapes: Sequence[tuple[int, int]] = SHAPES
 ) -> Iterator[Case]:
-    """Inputs of every shape, from the data's own distribution and from a wide one.
+    """Draw two cases for each shape: sequences from the data, and uniform noise over three times the data's range.
+
+    Tokens have no range; the second case draws them uniformly from the whole vocabulary.
 
     Args:
         sample: (sequences, time, features) numbers from the data, or (sequences, time) tokens.
-        tokens: how many the model knows; 0 where it takes numbers.
-        with_lengths: whether it takes lengths.
+        tokens: size of the vocabulary; 0 where the model takes numbers.
+        with_lengths: whether the model takes lengths. They are drawn from 1 to the full time; the first is full.
         shapes: (batch, time) of the inputs.
     """
     generator = np.random.default_rng(0)
     low, high = float(sample.min()), float(sample.max())
     spread = (high - low) or 1.0
     for batch, steps in shapes:
-        # Sequences longer than the data's are several of them, one after the other.
+        # A case longer than the data is made of several sequences, one after the other.
         pieces = -(-steps // sample.shape[1])
         rows = generator.integers(len(sample), size=(batch, pieces))
         own = sample[rows].reshape(batch, -1, *sample.shape[2:])[:, :steps]
@@ -87,7 +96,7 @@ def draw_cases(
 
 
 def draw_lengths(kind: LengthsKind, batch: int, steps: int) -> Array | None:
-    """Lengths of a kind, (batch,) int64; None where none are told."""
+    """Draw lengths of a kind, (batch,) int64; None for the kind ``none``."""
     if kind == "none":
         return None
     if kind == "equal":
@@ -102,17 +111,17 @@ def draw_lengths(kind: LengthsKind, batch: int, steps: int) -> Array | None:
 
 
 def are_possible(kind: LengthsKind, batch: int, steps: int) -> bool:
-    """Whether there are lengths of a kind for such a batch, which are no other kind's too."""
+    """Whether a batch of this shape has lengths of this kind that are not of another kind as well."""
     return kind in ("none", "equal") or (steps > 1 and (batch > 1 or kind == "short"))
 
 
 def fill_padding(x: Array, lengths: Array) -> None:
-    """Put NaN beyond each length of x (batch, time, features), in place, so that whatever reads it shows."""
+    """Write NaN beyond each length of x (batch, time, features), in place."""
     x[np.arange(x.shape[1]) >= lengths[:, None]] = np.nan
 
 
 def with_states(model: Model, cases: Sequence[Case]) -> Iterator[Case]:
-    """The same for a file that takes states: each input with none given, those from the data with random ones too."""
+    """Yield each case with the model's own initial states, and each case from the data with random states as well."""
     generator = np.random.default_rng(0)
     for case in cases:
         plain = replace(case, states={})
@@ -122,8 +131,11 @@ def with_states(model: Model, cases: Sequence[Case]) -> Iterator[Case]:
 
 
 def draw_states(model: Model, case: Case, generator: np.random.Generator) -> dict[str, Array]:
-    """Numbers as large as the model's states get: those after the case, in another order and with noise as large as
-    their own spread; what float32 cannot hold is the largest that it can. Where they are integers, small counts."""
+    """Draw initial states of the magnitude that the model's own states reach.
+
+    Floating states are the final states of the case, permuted, plus normal noise of the same standard deviation,
+    clipped to the range of float32. Integer states are uniform from 0 to 9.
+    """
     reached = torch_outputs(model, case)
     drawn = {}
     for place in model.state_places():
@@ -139,9 +151,9 @@ def draw_states(model: Model, case: Case, generator: np.random.Generator) -> dic
 
 
 def torch_outputs(model: Model, case: Case) -> dict[str, Array]:
-    """What torch gives in float32."""
+    """Return the model's float32 outputs by name, as torch computes them."""
     lengths = None if case.lengths is None else torch.from_numpy(case.lengths)
-    states = None if case.states is None else {name: torch.from_numpy(one) for name, one in case.states.items()}
+    states = None if case.states is None else {name: torch.from_numpy(state) for name, state in case.states.items()}
     with torch.inference_mode():
-        found = model.outputs(torch.from_numpy(case.x), lengths, states)
-    return {name: value.numpy() for name, value in found.items()}
+        outputs = model.outputs(torch.from_numpy(case.x), lengths, states)
+    return {name: value.numpy() for name, value in outputs.items()}

@@ -1,22 +1,22 @@
-"""Disturbed arithmetic: float64 in which every operation is off by as much as one rounding of a coarser precision.
+"""Disturbed arithmetic: float64 in which every operation errs by up to one rounding of a coarser precision.
 
-This is Monte Carlo arithmetic (Parker 1997; Denis, de Oliveira Castro and Petit 2016, "Verificarlo"): the result of
-every floating-point operation is multiplied by (1 + u * xi), xi uniform in [-1, 1] and u the unit roundoff of the
-precision judged, and becomes infinite where that precision would overflow. How far an output moves by it is how far a
-correct program of that precision may be off.
+This is Monte Carlo arithmetic (Parker 1997; Denis, de Oliveira Castro and Petit 2016, "Verificarlo"). The result of
+every floating-point operation is multiplied by (1 + u * xi), with xi uniform in [-1, 1] and u the unit roundoff of the
+precision judged. It becomes infinite where that precision would overflow. The distance by which an output moves is an
+estimate of the error of a correct program of that precision.
 
-Rounding errors are no random numbers, though: an error is a function of the operands (Higham 2002, "Accuracy and
-Stability of Numerical Algorithms", chapter 1). A library's tanh is off to one side over whole intervals (ONNX Runtime
-1.31: by 1.6 u in the mean between 0 and 0.1), and equal numbers round alike, so that errors add up in place of
-cancelling. So in some of the draws the functions of a library, and whatever gives equal numbers side by side, are off
-by the full u, to one side for each kind of operation; equal products of n terms by as many u as pairwise summation has
-roundings, 1 + log2 n (the same, section 4.2).
+Real rounding errors are not random: an error is a function of the operands (Higham 2002, "Accuracy and Stability of
+Numerical Algorithms", chapter 1). A library's tanh errs in one direction over whole intervals (ONNX Runtime 1.31: by
+1.6 u on average between 0 and 0.1), and equal numbers round alike. Such errors add up instead of cancelling. So some of
+the draws are one-sided. In them xi is 1 or -1, drawn once for each kind of operation, wherever a library function is
+evaluated and wherever neighbouring results are equal. For equal products of n terms it is 1 + log2 n times as large,
+the number of roundings of pairwise summation (Higham 2002, section 4.2).
 
-Where weights are kept in something coarser than what is computed in (`zoo.parity.WEIGHT_FORMATS`), the operands of
-products with weights are disturbed too. A weight is off by up to half a step, by the same at every step of a sequence,
-as a rounded one is, and by another in each draw. An activation that is made into 8 bits is off by up to half a step of
-its tensor's range, anew each time. What is looked up in a table of embeddings is off as a weight is in a half format;
-int8 leaves it alone.
+A file may keep its weights in a coarser format than it computes in (`zoo.parity.WEIGHT_FORMATS`). Then the operands of
+products with weights are disturbed too. A weight errs by up to half a step of its format: by the same amount at every
+step of a sequence, by another amount in each draw. An activation that is quantised to 8 bits errs by up to half a step
+of its tensor's range, drawn anew at each product. Embeddings err like weights in float16 and bfloat16; int8 does not
+quantise them.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from zoo.parity import ALL_PRECISIONS, WEIGHT_FORMATS
 
 PRODUCTS = {"mm": 0, "addmm": 1}
-"""The products that a weight can be the right side of, as in ``x @ W``, and the place of their left side. torch makes
-``linear`` and ``matmul`` with a matrix into one of them."""
+"""Products with a weight as the right operand, as in ``x @ W``, and the argument position of their left operand.
+torch decomposes ``linear`` and ``matmul`` with a matrix into one of them."""
 
 FUNCTIONS = frozenset(
     {
@@ -41,23 +41,21 @@ FUNCTIONS = frozenset(
         "log_sigmoid_forward", "mish", "pow", "rsqrt", "sigmoid", "silu", "sin", "softplus", "tan", "tanh"
     }
 )  # fmt: skip
-"""Operations that a library approximates."""
-
+"""Functions that a library approximates."""
 
 WHOLE = frozenset({"add", "floor_divide", "mul", "remainder", "rsub", "sub"})
-"""Operations that round nothing where operands and result are whole numbers which the precision holds, as of a counter
-in floating point: exact in whatever order a program does them."""
+"""Operations that are exact on whole numbers within the precision's range, as for a counter in floating point."""
 
 
 class DisturbedArithmetic(TorchDispatchMode):
-    """While active, every float64 result that is computed, not merely moved, is off by up to one rounding.
+    """Context in which every computed float64 result errs by up to one rounding; copies and selections stay exact.
 
     Args:
-        precision: a key of `zoo.parity.ALL_PRECISIONS`: whose roundings and whose range.
-        seed: of the disturbances.
-        draws: how many draws stand below each other in the batch; each has weights of its own.
-        batch: rows of one step, all draws together.
-        one_sided: how many of the draws, the last ones, take sides as above.
+        precision: a key of `zoo.parity.ALL_PRECISIONS`; it gives the unit roundoff and the range.
+        seed: seed of the disturbances.
+        draws: number of draws, concatenated along the batch; each has its own errors of the weights.
+        batch: rows of the batch, over all draws.
+        one_sided: number of draws with one-sided errors, as explained above; they are the last ones.
     """
 
     # fmt: off
@@ -90,11 +88,11 @@ class DisturbedArithmetic(TorchDispatchMode):
         }
     )
     # fmt: on
-    """Operations that move numbers, choose among them, cut them to whole numbers (or to what is left of them, which has
-    no more digits), or make constants, and so round nothing: IEEE 754-2019, 5.3 and 5.9. Views are known by themselves;
-    the form in place, such as ``relu_``, goes with the other. ``remainder`` is none: it adds the divisor to some."""
+    """Exact operations (IEEE 754-2019, 5.3 and 5.9): they move numbers, select some of them, truncate them to the whole
+    or the fractional part, or create constants. Views are recognised by their schema. An in-place operation, such as
+    ``relu_``, counts under its name without the underscore. ``remainder`` is absent, since it may add the divisor."""
     ROUND = frozenset({"round.decimals", "scatter.reduce", "scatter.value_reduce"})
-    """What goes by one of these names and calculates all the same."""
+    """Overloads of the operations above that do round."""
 
     def __init__(self, precision: str, seed: int, draws: int = 1, batch: int = 1, one_sided: int = 0) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -103,7 +101,7 @@ class DisturbedArithmetic(TorchDispatchMode):
         self.draws, self.batch, self.one_sided = draws, batch, one_sided
         self._sides: dict[str, Tensor] = {}
         self._errors: dict[tuple[object, ...], Tensor] = {}
-        # Times this, what the precision cannot hold is more than float64 can hold.
+        # A result beyond the precision's range, multiplied by this, overflows in float64.
         self.lift = 2.0 ** (sys.float_info.max_exp - ALL_PRECISIONS[precision].max_exponent)
         self.generator = torch.Generator().manual_seed(seed)
 
@@ -128,12 +126,12 @@ class DisturbedArithmetic(TorchDispatchMode):
         return self._disturb(result, name, terms, in_place)
 
     def _holds_whole(self, value: Any) -> bool:
-        """Whether an operand or a result is made of whole numbers that the precision holds exactly."""
+        """Whether an operand or a result consists of whole numbers that the precision represents exactly."""
         if not isinstance(value, Tensor):
             return float(value).is_integer()
         if value.dtype != torch.float64 or not value.numel():
             return True
-        if not float(value[(0,) * value.dim()]).is_integer():  # most are not, and one number shows it
+        if not float(value[(0,) * value.dim()]).is_integer():  # cheap, and enough for most tensors
             return False
         return bool(((value == value.round()) & (value.abs() <= 1 / self.unit_roundoff)).all())
 
@@ -142,13 +140,13 @@ class DisturbedArithmetic(TorchDispatchMode):
             return result
         noise = self._noise(result.shape)
         if self.one_sided:
-            self._take_sides(noise, result, name, terms)
+            self._make_one_sided(noise, result, name, terms)
         factor = noise.mul_(self.unit_roundoff).add_(1).mul_(self.lift)
         lifted = result.mul_(factor) if in_place else result * factor
-        return lifted.mul_(1 / self.lift)  # powers of two: nothing is rounded on the way up and down
+        return lifted.mul_(1 / self.lift)  # a power of two, so that neither product rounds
 
-    def _take_sides(self, noise: Tensor, result: Tensor, name: str, terms: int) -> None:
-        """Put the sides of an operation in place of the noise of the last draws, where they are due."""
+    def _make_one_sided(self, noise: Tensor, result: Tensor, name: str, terms: int) -> None:
+        """Replace the noise of the last draws by the signs of the operation, where its errors are one-sided."""
         sided = self._last_draws(noise)
         if sided is None:
             return
@@ -164,9 +162,9 @@ class DisturbedArithmetic(TorchDispatchMode):
             sided.copy_((sides * (1 + math.log2(terms))).where(equal, sided))
 
     def _last_draws(self, array: Tensor) -> Tensor | None:
-        """(…, draws that take sides, rows of one draw, …), of the same memory; None where there are no rows."""
+        """Return a view (…, one-sided draws, rows of one draw, …); None for an array without a batch axis."""
         shape = array.shape
-        if len(shape) > 2 and shape[1] == self.batch:  # time first, as layers have it
+        if len(shape) > 2 and shape[1] == self.batch:  # (time, batch, …), as inside layers
             by_draw = array.view(shape[0], self.draws, -1, *shape[2:])
         elif len(shape) > 1 and shape[0] and shape[0] % self.batch == 0:
             by_draw = array.view(-1, self.draws, self.batch // self.draws, *shape[1:])
@@ -175,25 +173,25 @@ class DisturbedArithmetic(TorchDispatchMode):
         return by_draw[:, -self.one_sided :]
 
     def _product(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], left: int) -> Tensor:
-        """A product whose operands are off: x (rows, n) with a weight (n, m)."""
+        """Return the product of x (rows, n) and a weight (n, m) with errors of their formats in both."""
         assert self.kept is not None
         x, weight = args[left], args[left + 1]
         rounded = x
         if self.kept.range_share:
-            finite = x[x.isfinite()]  # what stands behind the end of a sequence may be anything
+            finite = x[x.isfinite()]  # the padding may be NaN
             width = finite.clamp(min=0).amax() - finite.clamp(max=0).amin() if finite.numel() else 0.0
             rounded = x + self.kept.range_share * width * self._noise(x.shape)
         product: Tensor = func(*args[:left], rounded, weight, *args[left + 2 :], **kwargs)
         errors = self._errors_of(weight)
-        if len(x) % self.batch:  # no sequence's steps: one draw for all
+        if len(x) % self.batch:  # the rows are not those of the batch: one draw for all of them
             by_draw, errors = x, errors[0]
         else:
-            by_draw = x.reshape(-1, self.draws, self.batch // self.draws, x.shape[1])  # time first, as layers have it
+            by_draw = x.reshape(-1, self.draws, self.batch // self.draws, x.shape[1])  # (time * batch, n) in layers
         moved: Tensor = product + (by_draw @ errors).reshape(product.shape)
         return moved
 
     def _errors_of(self, weight: Tensor) -> Tensor:
-        """(draws, n, m): the same ones each time for a parameter or a part of it."""
+        """Return the errors of a weight, (draws, n, m); those of a parameter, or of a view of it, are drawn once."""
         owner = weight if weight._base is None else weight._base
         if not isinstance(owner, nn.Parameter):
             return torch.stack([self._weight_error(weight) for _ in range(self.draws)])
@@ -203,12 +201,12 @@ class DisturbedArithmetic(TorchDispatchMode):
         return self._errors[place]
 
     def _weight_error(self, weight: Tensor) -> Tensor:
-        """By how much each number is off."""
+        """Draw an error for each entry of a weight, up to half a step of its format."""
         assert self.kept is not None
         size = weight.abs()
         size = size.amax(0, keepdim=True) if self.kept.range_share else size.clamp(min=self.kept.smallest)
         return self.kept.unit_roundoff * size * self._noise(weight.shape)
 
     def _noise(self, shape: torch.Size) -> Tensor:
-        """Uniform in [-1, 1]."""
+        """Draw numbers uniform in [-1, 1]."""
         return torch.rand(shape, generator=self.generator, dtype=torch.float64).mul_(2).sub_(1)

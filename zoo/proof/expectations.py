@@ -1,4 +1,4 @@
-"""What the inputs of a proof should give, worked out once for any number of files of one model."""
+"""Expected outputs of the cases of a proof, computed once for any number of files of one model."""
 
 from __future__ import annotations
 
@@ -11,33 +11,41 @@ from zoo.proof.oracle import Input, Oracle
 
 
 class Expectations:
-    """What each case should give, worked out once for each precision; and what torch itself gives in float32.
+    """Expected outputs of each case at each precision, and torch's own float32 outputs.
 
-    Cases that differ only in how the file is run share their input, which is then worked out once.
+    Results are cached. Cases that share the arrays ``x`` and ``states``, as the chunked cases of one stream do, share
+    one result.
 
     Args:
-        model: float32 on the CPU, in the mode of inference.
+        model: float32 on the CPU, in inference mode.
         cases: the inputs.
-        progress: told what is being worked out, a few words at a time.
+        progress: called with a short description of each step of the work.
     """
 
     def __init__(self, model: Model, cases: Sequence[Case], progress: Callable[[str], None] = lambda _: None) -> None:
         self.model, self.cases = model, cases
         self._oracle, self._progress = Oracle(model), progress
-        self._order = [(id(case.x), id(case.states)) for case in cases]
-        self._inputs = dict(zip(self._order, cases, strict=True))
-        found = {key: torch_outputs(model, case) for key, case in self._inputs.items()}
-        self.torch = [found[key] for key in self._order]
-        """For each case what torch gives in float32, by the name of the output."""
+        self._keys = [(id(case.x), id(case.states)) for case in cases]
+        self._inputs = dict(zip(self._keys, cases, strict=True))
+        outputs = {key: torch_outputs(model, case) for key, case in self._inputs.items()}
+        self.torch = [outputs[key] for key in self._keys]
+        """torch's float32 outputs by name, for each case."""
         self.states = {place.next_name for place in model.state_places()}
-        """The names of the outputs that are states."""
-        self._known: dict[str, list[Mapping[str, Expected]]] = {}
+        """Names of the outputs that are final states."""
+        self._cache: dict[str, list[Mapping[str, Expected]]] = {}
 
     def at(self, precision: str) -> list[Mapping[str, Expected]]:
-        """For each case, each output by name, as a program of a precision may give it."""
-        if precision not in self._known:
+        """Return, for each case, what a program of a precision may give for each output.
+
+        Args:
+            precision: a key of `zoo.parity.ALL_PRECISIONS`.
+
+        Returns:
+            The expected outputs by name; their usual scale is the largest magnitude over all cases.
+        """
+        if precision not in self._cache:
             inputs = [Input(case.x, case.lengths, case.states) for case in self._inputs.values()]
             expected = with_usual_scale(self._oracle.expect_each(inputs, precision, self._progress))
-            judged = dict(zip(self._inputs, expected, strict=True))
-            self._known[precision] = [judged[key] for key in self._order]
-        return self._known[precision]
+            by_key = dict(zip(self._inputs, expected, strict=True))
+            self._cache[precision] = [by_key[key] for key in self._keys]
+        return self._cache[precision]

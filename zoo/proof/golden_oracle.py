@@ -1,4 +1,4 @@
-"""Works out the golden input of a model and what an exported file must give for it; see `zoo.runtime.golden`."""
+"""Golden input and output of a model, which its exported file carries; see `zoo.runtime.golden`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ LONGEST = 8
 
 
 def golden(model: Model, sample: Split, steps: int | None = None, kept: str = "float32") -> Golden:
-    """The first sequences of the data, and the exact outputs for them.
+    """Return the first sequences of the data with the exact outputs for them.
 
     Args:
         model: the trained model, float32 on the CPU.
         sample: sequences from the data, in the user's units; without lengths for a file that takes none.
-        steps: how many steps the file takes, where that is fixed: sequences are cut, or repeated and then cut.
-        kept: what the file keeps its weights in: float32, or a key of `zoo.parity.WEIGHT_FORMATS`.
+        steps: the number of steps that the file takes, where that is fixed; shorter sequences are repeated.
+        kept: the format of the file's weights: float32, or a key of `zoo.parity.WEIGHT_FORMATS`.
     """
     x = sample.x[:SEQUENCES].numpy()
     width = steps or min(x.shape[1], LONGEST)

@@ -1,5 +1,6 @@
-"""What is seen of a file on a provider beside its verdict: whether it repeats itself, what it copies between devices,
-and how far its answers are from another provider's or from a finer precision's. Does not need torch.
+"""Observations that a report records beside the verdict: repeatability, copies between devices, distance of providers.
+
+Does not need torch.
 """
 
 from __future__ import annotations
@@ -19,33 +20,35 @@ from zoo.runtime.session import OnnxSession
 
 RUNS = 10
 COPIES = ("MemcpyFromHost", "MemcpyToHost")
-"""The operators that ONNX Runtime puts between nodes of different providers (onnxruntime, transformer_memcpy.cc)."""
+"""Operators that ONNX Runtime inserts between nodes of different providers (onnxruntime, transformer_memcpy.cc)."""
 
 
-def repeats(session: OnnxSession, *inputs: Any) -> dict[str, Any]:
-    """Give one input ten times, and tell whether every answer is the same to the last bit, or how far they differ."""
+def repeatability(session: OnnxSession, *inputs: Any) -> dict[str, Any]:
+    """Run one input ten times and report whether all outputs are bit-identical, with their largest difference."""
     first, *others = [session.run(*inputs) for _ in range(RUNS)]
     return {
         "runs": RUNS,
-        "identical": all(one[name].tobytes() == value.tobytes() for one in others for name, value in first.items()),
-        "largest_difference": max(_apart(one[name], value) for one in others for name, value in first.items()),
+        "identical": all(other[name].tobytes() == value.tobytes() for other in others for name, value in first.items()),
+        "largest_difference": max(
+            _largest_difference(other[name], value) for other in others for name, value in first.items()
+        ),
     }
 
 
-def _apart(one: NDArray[Any], other: NDArray[Any]) -> float:
-    """The largest difference of two arrays, 0 where both have NaN or the same infinity."""
-    same = (one == other) | ((one != one) & (other != other))
-    with np.errstate(invalid="ignore"):  # infinity less a number
-        return float(np.abs(one.astype(np.float64) - other)[~same].max(initial=0.0))
+def _largest_difference(first: NDArray[Any], second: NDArray[Any]) -> float:
+    """Return the largest difference of two arrays; entries that are both NaN or the same infinity count as equal."""
+    equal = (first == second) | ((first != first) & (second != second))
+    with np.errstate(invalid="ignore"):  # infinity minus a number
+        return float(np.abs(first.astype(np.float64) - second)[~equal].max(initial=0.0))
 
 
-def copies(path: Path, provider: str, x: NDArray[Any]) -> list[dict[str, int]]:
-    """How many nodes that copy between devices run for an input's first step and for all of it.
+def device_copies(path: Path, provider: str, x: NDArray[Any]) -> list[dict[str, int]]:
+    """Count the nodes that copy between devices, for an input's first step and for all of its steps.
 
     Args:
         path: the file.
-        provider: where to run it.
-        x: (batch, time, ...); a file for a fixed number of steps gets all of them twice.
+        provider: a key of `zoo.runtime.providers.PROVIDERS`.
+        x: (batch, time, ...); a file for a fixed number of steps gets all of them both times.
 
     Returns:
         ``steps`` and ``nodes``, the shorter input first.
@@ -57,40 +60,34 @@ def copies(path: Path, provider: str, x: NDArray[Any]) -> list[dict[str, int]]:
             given = x if session.input.steps else x[:, :steps]
             session.run(given)
             events = json.loads(session.end_profile().read_text())
-        counts.append({"steps": given.shape[1], "nodes": copies_in(events)})
+        counts.append({"steps": given.shape[1], "nodes": count_copies(events)})
     return counts
 
 
-def copies_in(events: Iterable[Mapping[str, Any]]) -> int:
-    """How often something was copied between devices, by ONNX Runtime's profile: a list of events, of which each run of
-    a node is one, with its operator."""
+def count_copies(events: Iterable[Mapping[str, Any]]) -> int:
+    """Return the number of copies between devices in the events of an ONNX Runtime profile, one for each node run."""
     return sum(event.get("cat") == "Node" and event.get("args", {}).get("op_name") in COPIES for event in events)
 
 
-def middling(sizes: Sequence[int]) -> int:
-    """The number of the middle one by size."""
+def median_index(sizes: Sequence[int]) -> int:
+    """Return the index of the median size."""
     return sorted(range(len(sizes)), key=sizes.__getitem__)[len(sizes) // 2]
 
 
-def largest_over(expected: Sequence[Mapping[str, Expected]], found: Sequence[Mapping[str, Array]]) -> float:
-    """The largest error of all inputs and outputs in units of its budget, over the steps that can be judged."""
-    pairs = zip(expected, found, strict=True)
-    return max(one.over_budget for wanted, answer in pairs for one in judge(wanted, answer).values())
+def largest_over_budget(expected: Sequence[Mapping[str, Expected]], actual: Sequence[Mapping[str, Array]]) -> float:
+    """Return the largest error of all inputs and outputs in units of its budget, over the judged steps."""
+    pairs = zip(expected, actual, strict=True)
+    return max(result.over_budget for each, outputs in pairs for result in judge(each, outputs).values())
 
 
-def apart(
+def difference_over_budget(
     expected: Sequence[Mapping[str, Expected]],
-    one: Sequence[Mapping[str, Array]],
-    other: Sequence[Mapping[str, Array]],
+    first: Sequence[Mapping[str, Array]],
+    second: Sequence[Mapping[str, Array]],
 ) -> float:
-    """The largest difference between two providers' answers, in units of the budget that each alone has."""
-    as_if_exact = [
-        {name: replace(known, exact=_like(answer[name], known.exact)) for name, known in wanted.items()}
-        for wanted, answer in zip(expected, one, strict=True)
+    """Return the largest difference between the outputs of two providers, in units of the budget of a single one."""
+    first_as_exact = [
+        {name: replace(value, exact=outputs[name].astype(value.exact.dtype)) for name, value in each.items()}
+        for each, outputs in zip(expected, first, strict=True)
     ]
-    return largest_over(as_if_exact, other)
-
-
-def _like(answer: Array, exact: Array) -> Array:
-    """An answer as an exact result is kept: floating-point numbers in float64."""
-    return answer.astype(exact.dtype)
+    return largest_over_budget(first_as_exact, second)

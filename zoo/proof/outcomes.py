@@ -1,4 +1,4 @@
-"""What came of the inputs of a proof, output by output: how near each came to its budget, and the worst of all."""
+"""Verdicts: the comparisons of all cases of a proof, summarised output by output."""
 
 from __future__ import annotations
 
@@ -24,20 +24,22 @@ SAME = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """One output in one case."""
+    """Comparison of one output of one case with its exact result."""
 
     case: Case
     expected: Expected
     file: Comparison
+    """The output of the file."""
     torch: Comparison
-    """What torch itself, in float32, makes of it."""
+    """The output of the model's own code, run by torch in float32."""
 
 
 def overall(statuses: Sequence[str]) -> str:
-    """One verdict from several: a failure outweighs everything, and what did not run proves nothing.
+    """Return one verdict from several.
 
-    Ill-conditioned outweighs inconclusive: such a model has no certain answers in float32, whatever file it is put in;
-    of an inconclusive one only the evidence is missing.
+    The order of precedence is failed, ill-conditioned, inconclusive, passed; unavailable alone is unavailable.
+    Ill-conditioned precedes inconclusive: the former holds for the model in float32, whatever the file; the latter
+    means only that the evidence is missing.
     """
     ran = [status for status in statuses if status != "unavailable"]
     for status in ("failed", "ill-conditioned", "inconclusive"):
@@ -47,33 +49,45 @@ def overall(statuses: Sequence[str]) -> str:
 
 
 def judged_steps(outputs: Iterable[Sequence[Outcome]], least: int) -> int | None:
-    """Up to how many steps a verdict is possible on every case of every output, where it is not on all of them.
+    """Return the number of steps up to which a verdict is possible on every case of every output.
 
-    None where it is, or where it is not even at the ``least`` number of steps.
+    Returns:
+        The largest number of steps of a case below the shortest ill-conditioned case. None where no case is
+        ill-conditioned, or where the number is below ``least``.
     """
-    found = [(one.case.time, one.file.status == "ill-conditioned") for known in outputs for one in known]
-    unsure = [steps for steps, ill in found if ill]
-    limit = max((steps for steps, _ in found if unsure and steps < min(unsure)), default=0)
+    cases = [(outcome.case.time, outcome.file.status) for outcomes in outputs for outcome in outcomes]
+    shortest = min((steps for steps, status in cases if status == "ill-conditioned"), default=0)
+    limit = max((steps for steps, _ in cases if steps < shortest), default=0)
     return limit if limit >= max(least, 1) else None
 
 
-def why_not_beyond(outputs: Mapping[str, Sequence[Outcome]]) -> str:
-    """Why no verdict is possible beyond `judged_steps`: the reason of the shortest ill-conditioned case."""
-    unsure = [(name, one) for name, every in outputs.items() for one in every if one.file.status == "ill-conditioned"]
-    name, first = min(unsure, key=lambda known: known[1].case.time)
-    return f"{name}: {first.file.reason} ({first.case})"
+def reason_beyond(outputs: Mapping[str, Sequence[Outcome]]) -> str:
+    """Return why no verdict is possible beyond `judged_steps`: the reason of the shortest ill-conditioned case."""
+    named = [(name, outcome) for name, outcomes in outputs.items() for outcome in outcomes]
+    ill_conditioned = [item for item in named if item[1].file.status == "ill-conditioned"]
+    name, shortest = min(ill_conditioned, key=lambda item: item[1].case.time)
+    return f"{name}: {shortest.file.reason} ({shortest.case})"
 
 
 def summary(name: str, every: Sequence[Outcome], limit: int | None, *, state: bool) -> dict[str, Any]:
-    """The worst of all cases of one output, and whether it proves anything at all. A ``state`` need not depend on the
-    input, as that of a counter does not. Ill-conditioned cases beyond a ``limit`` of steps are left out."""
-    outcomes = [one for one in every if limit is None or one.case.time <= limit or one.file.status == "failed"]
+    """Return the report of one output: its verdict and the worst of all cases.
+
+    Args:
+        name: the output.
+        every: its outcomes in all cases, in their order.
+        limit: number of steps beyond which cases are left out unless they fail; None for no limit.
+        state: whether the output is a final state. A state may be independent of the input, as that of a counter is;
+            any other output is then inconclusive.
+    """
+    outcomes = [
+        outcome for outcome in every if limit is None or outcome.case.time <= limit or outcome.file.status == "failed"
+    ]
     status = overall([outcome.file.status for outcome in outcomes])
     classes = name in CLASS_OUTPUTS and outcomes[0].expected.exact.shape[-1] > 1
-    worst = max((one for one in outcomes if one.file.status == status), key=lambda one: one.file.over_budget)
-    reason = f"{worst.file.reason} ({worst.case}){whose_fault(worst.file, worst.torch)}" if status != "passed" else ""
+    worst = max((item for item in outcomes if item.file.status == status), key=lambda item: item.file.over_budget)
+    reason = f"{worst.file.reason} ({worst.case}){cell_hint(worst.file, worst.torch)}" if status != "passed" else ""
     if status == "passed" and not state:
-        reason = _proves_nothing(outcomes)
+        reason = _no_evidence(outcomes)
         status = "inconclusive" if reason else status
     return {
         "name": name,
@@ -87,49 +101,52 @@ def summary(name: str, every: Sequence[Outcome], limit: int | None, *, state: bo
         "amplification": max(outcome.file.amplification for outcome in outcomes),
         "ill_conditioned_cases": sum(outcome.file.status == "ill-conditioned" for outcome in every),
         "agreement": min(outcome.file.agreement for outcome in outcomes) if classes else None,
-        "errors": [one.file.max_error for one in every],
-        "budgets": [float(one.expected.budget.max()) for one in every],
+        "errors": [outcome.file.max_error for outcome in every],
+        "budgets": [float(outcome.expected.budget.max()) for outcome in every],
         "by_step": _by_step(every),
     }
 
 
 def _by_step(outcomes: Sequence[Outcome]) -> dict[str, Any] | None:
-    """Error and budget of each step of the longest case, for a picture; None for an output without steps."""
-    longest = max(range(len(outcomes)), key=lambda index: outcomes[index].expected.steps)
-    one = outcomes[longest]
-    if one.expected.steps == 1 or not one.file.errors.size:
+    """Return error and budget of each step of the longest case, for a plot; None for an output without steps."""
+    index = max(range(len(outcomes)), key=lambda index: outcomes[index].expected.steps)
+    longest = outcomes[index]
+    if longest.expected.steps == 1 or not longest.file.errors.size:
         return None
-    return {"case": longest, "errors": one.file.errors.tolist(), "budgets": one.expected.budget.tolist()}
+    return {"case": index, "errors": longest.file.errors.tolist(), "budgets": longest.expected.budget.tolist()}
 
 
-def whose_fault(file: Comparison, torch: Comparison) -> str:
-    """Where to look when an output is not passed, if not at the file: what to put behind the reason, or nothing.
+def cell_hint(file: Comparison, torch: Comparison) -> str:
+    """Return the end of a reason that points to the cell where torch errs as much as the file does; else nothing.
 
-    torch runs the model's own code in float32. Two right programs of a model may be apart by the factor that a budget
-    has over the sensitivity. So where torch itself is over the budget, and by no less than the file but for that
-    factor, or has as large an error where none can be judged, what is wrong is in the file's model, not in the file.
+    torch runs the model's own code in float32, so its error is one of the model and not of the file. Two correct
+    programs may differ by the factor between budget and sensitivity, so the errors are equal within that factor. A
+    failed file must also have torch over its budget; elsewhere the largest errors are compared.
     """
     if file.status == "failed":
-        alike = torch.over_budget > 1 and file.over_budget <= SENSITIVITY_FACTOR * torch.over_budget
+        equal = torch.over_budget > 1 and file.over_budget <= SENSITIVITY_FACTOR * torch.over_budget
     else:
-        alike = 0 < file.max_error <= SENSITIVITY_FACTOR * torch.max_error
-    return f"; {LOOK_AT_THE_CELL}" if alike else ""
+        equal = 0 < file.max_error <= SENSITIVITY_FACTOR * torch.max_error
+    return f"; {LOOK_AT_THE_CELL}" if equal else ""
 
 
-def _proves_nothing(outcomes: Sequence[Outcome]) -> str:
-    """Why agreement on an output is no evidence, and what to do: it is zero, or other inputs' answers would pass."""
-    pairs = list(_other_inputs(outcomes))
-    if not pairs or any(distinguishable(one.expected, other.expected.exact) for one, other in pairs):
+def _no_evidence(outcomes: Sequence[Outcome]) -> str:
+    """Return why agreement on an output is no evidence: the exact results of other inputs would pass; else nothing."""
+    pairs = list(_pairs_of_inputs(outcomes))
+    if not pairs or any(distinguishable(first.expected, second.expected.exact) for first, second in pairs):
         return ""
-    zero = max(one.expected.scale for one in outcomes) == 0
+    zero = max(outcome.expected.scale for outcome in outcomes) == 0
     return ZERO if zero else SAME
 
 
-def _other_inputs(outcomes: Sequence[Outcome]) -> Iterator[tuple[Outcome, Outcome]]:
-    """Each two that differ in their input alone. Random states, on which an output may depend instead, are left out."""
-    alike: dict[tuple[object, ...], list[Outcome]] = {}
-    for one in outcomes:
-        if not one.case.states:
-            alike.setdefault((one.case.batch, one.case.time, one.case.chunk), []).append(one)
-    for some in alike.values():
-        yield from permutations(some, 2)
+def _pairs_of_inputs(outcomes: Sequence[Outcome]) -> Iterator[tuple[Outcome, Outcome]]:
+    """Yield all ordered pairs of outcomes that differ in their input alone.
+
+    Cases with random states are left out, since the output may depend on the states instead.
+    """
+    groups: dict[tuple[object, ...], list[Outcome]] = {}
+    for outcome in outcomes:
+        if not (case := outcome.case).states:
+            groups.setdefault((case.batch, case.time, case.chunk), []).append(outcome)
+    for group in groups.values():
+        yield from permutations(group, 2)

@@ -1,4 +1,12 @@
-"""The proof: an exported file against its model, on every provider, at shapes and inputs it has never seen."""
+"""The proof of an exported file against its model, on every provider, at shapes and inputs outside the training data.
+
+1. `cases_for` draws the inputs.
+2. `Expectations` computes, once for all providers, the exact outputs in float64 and their budgets.
+3. In each mode of each provider the file runs on every case, and `zoo.parity.judge` compares each output with the
+   exact one: hard gates, then error against budget. torch's own float32 outputs are judged in the same way.
+4. `zoo.proof.outcomes.summary` reduces the comparisons of an output to its status: passed, failed, ill-conditioned or
+   inconclusive. The worst output gives the status of the mode, the worst mode the verdict.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +24,8 @@ from zoo.nn.model import Model
 from zoo.parity import Array, judge, with_weights
 from zoo.proof.cases import SHAPES, Case, draw_cases, with_states
 from zoo.proof.expectations import Expectations
-from zoo.proof.observed import apart, copies, largest_over, middling, repeats
-from zoo.proof.outcomes import Outcome, judged_steps, overall, summary, why_not_beyond
+from zoo.proof.observed import device_copies, difference_over_budget, largest_over_budget, median_index, repeatability
+from zoo.proof.outcomes import Outcome, judged_steps, overall, reason_beyond, summary
 from zoo.runtime.golden import PRECISION
 from zoo.runtime.placement import placement_summary, require_placement
 from zoo.runtime.providers import PROVIDERS, PlacedNode, refusal_without_cpu, unavailable
@@ -25,78 +33,79 @@ from zoo.runtime.session import OnnxSession, read_onnx
 from zoo.versions import versions
 
 LOWERING, STEPS = "lowering", "steps"
-"""Entries of a file's metadata: the lowering that was asked for, and how many steps it takes where it was asked to take
-a fixed number of them."""
+"""Keys of a file's metadata: the requested lowering, and the number of steps where a fixed number was requested."""
 
 SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
 class Mode:
-    """One way to run the file."""
+    """One way to run a file on a provider."""
 
     name: str
     provider: str
     strict: bool
+    """Whether TF32 is disabled."""
     precision: str
-    """The precision whose roundings it may make, with weights in float32."""
+    """A key of `zoo.parity.PRECISIONS`: the arithmetic whose rounding is allowed, with weights in float32."""
 
 
 MODES = {
     "cpu": (Mode("cpu", "cpu", True, "float32"),),
     "cuda": (Mode("cuda strict", "cuda", True, "float32"), Mode("cuda deployed", "cuda", False, "tf32")),
 }
-"""How each provider is run. On the CPU, strict and deployed are the same."""
+"""Modes of each provider. On the CPU, strict and deployed are the same."""
 
 
 @dataclass(frozen=True)
-class Made:
-    """What a file says of how it was made."""
+class FileProperties:
+    """Properties of a file that determine its cases and its budgets, as recorded in its metadata and its inputs."""
 
     lowering: str | None = None
     steps: int | None = None
-    """How many steps it takes, where it was asked to take a fixed number. A file that does so unasked has frozen."""
+    """The fixed number of steps, where it was requested. A file that is fixed without a request is proven at all
+    shapes, and fails."""
     states: bool = False
-    """Whether it takes the states before the first step and gives those after the last one."""
+    """Whether it takes initial states and returns final ones."""
     precision: str = "float32"
-    """What it keeps its weights in; see `zoo.parity.WEIGHT_FORMATS`."""
+    """Format of its weights: float32, or a key of `zoo.parity.WEIGHT_FORMATS`."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """From the file, or nothing where it does not load, which its proof will tell."""
+        """Return the properties of a file; the defaults where it does not load, an error that its proof reports."""
         try:
             session = OnnxSession(path)
         except RunError:
             return cls()
         fixed = session.input.steps
-        asked = fixed is not None and session.metadata.get(STEPS) == str(fixed)
+        requested = fixed is not None and session.metadata.get(STEPS) == str(fixed)
         return cls(
             session.metadata.get(LOWERING),
-            fixed if asked else None,
+            fixed if requested else None,
             bool(session.states),
             session.metadata.get(PRECISION, "float32"),
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """What a report says of it."""
-        told = {LOWERING: self.lowering, STEPS: self.steps}
+        """Return the properties as they appear in a report."""
+        values: dict[str, Any] = {LOWERING: self.lowering, STEPS: self.steps}
         if self.precision != "float32":
-            told[PRECISION] = self.precision
-        return {name: value for name, value in told.items() if value is not None}
+            values[PRECISION] = self.precision
+        return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What a file gave for each case, and where it ran."""
+class FileOutputs:
+    """Outputs of a file for each case, and the placement of its nodes."""
 
     outputs: Sequence[Mapping[str, Array]]
     placement: Sequence[PlacedNode]
-    repeats: Mapping[str, Any]
-    """What `zoo.proof.observed.repeats` says of one of them."""
+    repeatability: Mapping[str, Any]
+    """Result of `zoo.proof.observed.repeatability` for one case."""
 
 
-Answer = Callable[[Path, Mode, Sequence[Case]], Answers]
-"""Runs a file; raises `RunError` or `DataError` where it cannot."""
+RunFile = Callable[[Path, Mode, Sequence[Case]], FileOutputs]
+"""Function that runs a file on the cases; it raises `RunError` or `DataError` where it cannot."""
 
 
 def prove(
@@ -107,84 +116,100 @@ def prove(
     file_faults: Sequence[str],
     progress: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Compare the file at ``path`` with ``model`` and report.
+    """Compare the file at ``path`` with ``model`` and return the report.
 
     Args:
         model: the trained model, float32 on the CPU.
         path: the exported file.
         sample: sequences from the data, in the user's units.
         providers: keys of `MODES`.
-        file_faults: what is already known to be wrong with the file.
-        progress: told what is being done, a few words at a time.
+        file_faults: faults of the file that were found before; with any, the verdict is failed.
+        progress: called with a short description of each step of the work.
 
     Returns:
         The report, ready for JSON; its ``verdict`` is passed, failed, ill-conditioned, inconclusive or unavailable.
     """
-    made = Made.read(path)
-    expectations = Expectations(model, cases_for(model, sample, made), progress)
-    return prove_against(expectations, path, made, providers, file_faults, usual_steps=sample.x.shape[1])
+    properties = FileProperties.read(path)
+    expectations = Expectations(model, cases_for(model, sample, properties), progress)
+    return prove_against(expectations, path, properties, providers, file_faults, data_steps=sample.x.shape[1])
 
 
-def cases_for(model: Model, sample: Split, made: Made, *, with_lengths: bool | None = None) -> list[Case]:
-    """The inputs of a proof of a file that takes whole sequences; with lengths where the model takes them when None.
+def cases_for(
+    model: Model, sample: Split, properties: FileProperties, *, with_lengths: bool | None = None
+) -> list[Case]:
+    """Return the cases of a file that takes whole sequences.
 
-    Since a file may be judged up to some number of steps alone, the data's own number is among them. One of float32
-    that is judged at the longest shape needs no longer one, and gets none: exact results take time by the step.
+    The data's own number of steps is among the shapes, since a file may pass up to some number of steps only. For a
+    float32 file it is left out where it exceeds the longest of `SHAPES`, since exact results take time for each step.
+
+    Args:
+        model: the model of the file.
+        sample: sequences from the data, in the user's units.
+        properties: those of the file.
+        with_lengths: whether the file takes lengths; as the model when None.
     """
     with_lengths = model.takes_lengths if with_lengths is None else with_lengths
     own, listed = sample.x.shape[1], [time for _, time in SHAPES]
-    further = own not in listed and (own < max(listed) or made.precision != "float32")
+    further = own not in listed and (own < max(listed) or properties.precision != "float32")
     shapes: tuple[tuple[int, int], ...] = (*SHAPES, (3, own)) if further else SHAPES
-    if made.steps is not None:
-        shapes = tuple(dict.fromkeys((batch, made.steps) for batch, _ in SHAPES))
+    if properties.steps is not None:
+        shapes = tuple(dict.fromkeys((batch, properties.steps) for batch, _ in SHAPES))
     drawn = draw_cases(sample.x.numpy(), model.encoder.tokens, with_lengths=with_lengths, shapes=shapes)
-    return list(with_states(model, list(drawn)) if made.states else drawn)
+    return list(with_states(model, list(drawn)) if properties.states else drawn)
 
 
-def whole_sequences(path: Path, mode: Mode, cases: Sequence[Case]) -> Answers:
-    """Run a file on all steps at once; an `Answer`."""
+def run_whole_sequences(path: Path, mode: Mode, cases: Sequence[Case]) -> FileOutputs:
+    """Run a file on all steps of each case at once; a `RunFile`."""
     session = OnnxSession(path, mode.provider, strict=mode.strict)
     outputs = [session.run(case.x, case.lengths, case.states) for case in cases]
-    again = cases[middling([case.batch * case.time for case in cases])]
-    return Answers(outputs, session.placement(), repeats(session, again.x, again.lengths, again.states))
+    median = cases[median_index([case.batch * case.time for case in cases])]
+    repeated = repeatability(session, median.x, median.lengths, median.states)
+    return FileOutputs(outputs, session.placement(), repeated)
 
 
 def prove_against(
     expectations: Expectations,
     path: Path,
-    made: Made,
+    properties: FileProperties,
     providers: Sequence[str],
     file_faults: Sequence[str],
-    answer: Answer = whole_sequences,
+    run_file: RunFile = run_whole_sequences,
     *,
-    usual_steps: int | None = None,
+    data_steps: int | None = None,
 ) -> dict[str, Any]:
-    """Compare what ``answer`` makes of a file with what is expected of it; see `prove`.
+    """Compare a file with the expectations and return the report; see `prove`.
 
-    ``usual_steps`` are those of the data. A file on which a verdict is possible up to so many steps at least, and
-    beyond is not, has passed up to there: ``judged_steps``, with the reason in ``beyond``. Where they are unknown a
-    verdict has to be possible on every case.
+    Args:
+        expectations: exact outputs and budgets of all cases.
+        path: the file.
+        properties: those of the file.
+        providers: keys of `MODES`.
+        file_faults: faults of the file that were found before.
+        run_file: runs the file on the cases.
+        data_steps: the data's number of steps. A file on which a verdict is possible up to at least so many steps, and
+            not beyond, passes up to there; the result then has ``judged_steps``, and the reason in ``beyond``. When
+            None, a verdict must be possible on every case.
     """
     began = time.monotonic()
     cases = expectations.cases
     modes = [
-        replace(mode, precision=with_weights(mode.precision, made.precision))
+        replace(mode, precision=with_weights(mode.precision, properties.precision))
         for provider in providers
         for mode in MODES[provider]
     ]
-    runs = [_prove_on(mode, path, answer, expectations, usual_steps) for mode in modes]
+    runs = [_prove_on(mode, path, run_file, expectations, data_steps) for mode in modes]
     _compare_with_cpu(modes, runs, expectations)
     results = [result for result, _ in runs]
     verdict = "failed" if file_faults else overall([result["status"] for result in results])
-    telling = ("unavailable",) if verdict == "unavailable" else ("failed", "ill-conditioned", "inconclusive")
+    explained = ("unavailable",) if verdict == "unavailable" else ("failed", "ill-conditioned", "inconclusive")
     return {
         "schema_version": SCHEMA_VERSION,
         "file": path.name,
-        **made.to_dict(),
+        **properties.to_dict(),
         "verdict": verdict,
-        "reasons": [*file_faults, *(f"{r['name']}: {r['reason']}" for r in results if r["status"] in telling)],
+        "reasons": [*file_faults, *(f"{r['name']}: {r['reason']}" for r in results if r["status"] in explained)],
         "rule": "error <= 8 * sensitivity + 4 * eps * scale",
-        **({} if usual_steps is None else {"data_steps": usual_steps}),
+        **({} if data_steps is None else {"data_steps": data_steps}),
         "cases": [case.to_dict() for case in cases],
         "providers": results,
         "seconds": time.monotonic() - began,
@@ -192,22 +217,21 @@ def prove_against(
     }
 
 
-class Wanted(NamedTuple):
-    """The providers that a proof is to run on."""
+class ProviderRequest(NamedTuple):
+    """Providers on which a proof runs."""
 
     providers: tuple[str, ...]
     """Keys of `MODES`."""
     asked: tuple[str, ...] = ()
-    """Those of them that the user has named."""
+    """Those that the user named."""
     required: tuple[str, ...] = ()
-    """Those of them without which nothing is proven."""
+    """Those that must be available."""
 
-    def insist(self, report: dict[str, Any]) -> None:
-        """See that what is required ran, that anything did, and that what recurs ran on what was asked for: where it
-        did not, the report fails.
+    def enforce(self, report: dict[str, Any]) -> None:
+        """Check that the required providers ran, and fail the report where recurrent nodes ran elsewhere than asked.
 
         Raises:
-            ProviderUnavailable: naming what is missing.
+            ProviderUnavailable: where a required provider is unavailable, or all of them are.
         """
         for result in report["providers"]:
             needed = result["provider"] in self.required or report["verdict"] == "unavailable"
@@ -217,71 +241,76 @@ class Wanted(NamedTuple):
 
 
 def _prove_on(
-    mode: Mode, path: Path, answer: Answer, expectations: Expectations, least_steps: int | None
-) -> tuple[dict[str, Any], Answers | None]:
-    """All cases on one provider, in one mode: what the report says of it, and the answers where they can be judged.
+    mode: Mode, path: Path, run_file: RunFile, expectations: Expectations, data_steps: int | None
+) -> tuple[dict[str, Any], FileOutputs | None]:
+    """Run and judge all cases in one mode.
 
-    With ``least_steps`` it is enough that a verdict is possible up to so many steps; see `judged_steps`.
+    Returns:
+        The result for the report, and the outputs; None where they cannot be judged.
     """
     result: dict[str, Any] = {"name": mode.name, "provider": mode.provider, "precision": mode.precision, "outputs": []}
     if reason := unavailable(mode.provider):
         return {**result, "status": "unavailable", "reason": reason}, None
     try:
-        answers = answer(path, mode, expectations.cases)
-        seen = _seen(mode, path, expectations.cases, answers)
+        actual = run_file(path, mode, expectations.cases)
+        observations = _observations(mode, path, expectations.cases, actual)
     except (RunError, DataError) as error:
         return {**result, "status": "failed", "reason": str(error)}, None
-    wanted = expectations.at(mode.precision)
-    if set(answers.outputs[0]) != set(wanted[0]):
-        names = f"{', '.join(answers.outputs[0])} instead of {', '.join(wanted[0])}"
+    expected = expectations.at(mode.precision)
+    if set(actual.outputs[0]) != set(expected[0]):
+        names = f"{', '.join(actual.outputs[0])} instead of {', '.join(expected[0])}"
         return {**result, "status": "failed", "reason": f"the outputs are {names}"}, None
-    outcomes: dict[str, list[Outcome]] = {name: [] for name in wanted[0]}
-    for case, expected, found, own in zip(expectations.cases, wanted, answers.outputs, expectations.torch, strict=True):
-        file, torch_ = judge(expected, found), judge(expected, own)
-        for name, known in outcomes.items():
-            known.append(Outcome(case, expected[name], file[name], torch_[name]))
-    limit = None if least_steps is None else judged_steps(outcomes.values(), least_steps)
+    outcomes: dict[str, list[Outcome]] = {name: [] for name in expected[0]}
+    rows = zip(expectations.cases, expected, actual.outputs, expectations.torch, strict=True)
+    for case, exact, file_outputs, torch_outputs in rows:
+        from_file, from_torch = judge(exact, file_outputs), judge(exact, torch_outputs)
+        for name in outcomes:
+            outcomes[name].append(Outcome(case, exact[name], from_file[name], from_torch[name]))
+    limit = None if data_steps is None else judged_steps(outcomes.values(), data_steps)
     if limit is not None:
-        result |= {"judged_steps": limit, "beyond": why_not_beyond(outcomes)}
-    summaries = [summary(name, known, limit, state=name in expectations.states) for name, known in outcomes.items()]
-    status = overall([one["status"] for one in summaries])
-    reason = "; ".join(f"{one['name']}: {one['reason']}" for one in summaries if one["reason"])
-    counts = Counter(node.provider for node in answers.placement)
+        result |= {"judged_steps": limit, "beyond": reason_beyond(outcomes)}
+    summaries = [summary(name, every, limit, state=name in expectations.states) for name, every in outcomes.items()]
+    status = overall([output["status"] for output in summaries])
+    reason = "; ".join(f"{output['name']}: {output['reason']}" for output in summaries if output["reason"])
+    counts = Counter(node.provider for node in actual.placement)
     if status != "failed" and PROVIDERS[mode.provider] not in counts:
         status, reason = "failed", f"no node ran on {mode.provider}; ONNX Runtime placed them on {', '.join(counts)}"
-    told = {"status": status, "reason": reason, "nodes": dict(counts), **seen, "outputs": summaries}
-    return {**result, **told}, answers
+    result |= {"status": status, "reason": reason, "nodes": dict(counts), **observations, "outputs": summaries}
+    return result, actual
 
 
-def _seen(mode: Mode, path: Path, cases: Sequence[Case], answers: Answers) -> dict[str, Any]:
-    """Where the nodes ran, and what else there is to see; of another provider than the CPU more."""
+def _observations(mode: Mode, path: Path, cases: Sequence[Case], actual: FileOutputs) -> dict[str, Any]:
+    """Return placement and repeatability; on another provider than the CPU also copies and a run without the CPU."""
     content = read_onnx(path)
-    seen = {
-        "placement": [{"name": n.name, "operator": n.operator, "provider": n.provider} for n in answers.placement],
-        **placement_summary(content, answers.placement, mode.provider),
-        "repeats": answers.repeats,
+    observations = {
+        "placement": [{"name": n.name, "operator": n.operator, "provider": n.provider} for n in actual.placement],
+        **placement_summary(content, actual.placement, mode.provider),
+        "repeats": actual.repeatability,
     }
-    if mode.provider == "cpu" or not mode.strict:  # the nodes are placed in the same way in every mode
-        return seen
+    if mode.provider == "cpu" or not mode.strict:  # the placement is the same in every mode of a provider
+        return observations
     longest = min(cases, key=lambda case: (-case.time, case.batch))
     return {
-        **seen,
-        "memcpy": copies(path, mode.provider, longest.x),
+        **observations,
+        "memcpy": device_copies(path, mode.provider, longest.x),
         "alone": refusal_without_cpu(content, mode.provider) or "starts",
     }
 
 
 def _compare_with_cpu(
-    modes: Sequence[Mode], runs: Sequence[tuple[dict[str, Any], Answers | None]], expectations: Expectations
+    modes: Sequence[Mode], runs: Sequence[tuple[dict[str, Any], FileOutputs | None]], expectations: Expectations
 ) -> None:
-    """Tell of each provider but the CPU, in units of the budget of its arithmetic without TF32: how far its answers are
-    from the exact ones, which shows whether TF32 was used, and how far from the CPU's, where that ran too."""
-    on_cpu = next((answers for mode, (_, answers) in zip(modes, runs, strict=True) if mode.provider == "cpu"), None)
-    for mode, (result, answers) in zip(modes, runs, strict=True):
-        if mode.provider == "cpu" or answers is None:
+    """Add to the result of each provider but the CPU its distances in units of the budget without TF32.
+
+    ``tf32`` has the distance from the exact outputs, which shows whether TF32 was used. ``against_cpu`` has the
+    distance from the CPU's outputs, where that ran too.
+    """
+    on_cpu = next((actual for mode, (_, actual) in zip(modes, runs, strict=True) if mode.provider == "cpu"), None)
+    for mode, (result, actual) in zip(modes, runs, strict=True):
+        if mode.provider == "cpu" or actual is None:
             continue
-        fine = expectations.at(mode.precision.replace("tf32", "float32"))
-        over = largest_over(fine, answers.outputs)
+        expected = expectations.at(mode.precision.replace("tf32", "float32"))
+        over = largest_over_budget(expected, actual.outputs)
         result["tf32"] = {"seen": over > 1, "over_budget": over, "override": os.environ.get("NVIDIA_TF32_OVERRIDE")}
         if on_cpu is not None:
-            result["against_cpu"] = apart(fine, on_cpu.outputs, answers.outputs)
+            result["against_cpu"] = difference_over_budget(expected, on_cpu.outputs, actual.outputs)

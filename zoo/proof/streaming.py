@@ -1,4 +1,4 @@
-"""The proof of a streaming file: chunks of several sizes, with the states carried over, against the whole sequence."""
+"""The proof of a streaming file: chunks of several sizes, with the states carried over, against whole sequences."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from zoo.nn.model import Model
 from zoo.parity import Array
 from zoo.proof.cases import Case, draw_cases
 from zoo.proof.expectations import Expectations
-from zoo.proof.observed import repeats
-from zoo.proof.prove import Answer, Answers, Made, Mode, prove_against
+from zoo.proof.observed import repeatability
+from zoo.proof.prove import FileOutputs, FileProperties, Mode, RunFile, prove_against
 from zoo.runtime.session import OnnxSession
 from zoo.runtime.streaming import OnnxStream
 
@@ -24,17 +24,21 @@ STEPS = 200
 SHAPES = ((1, STEPS), (5, STEPS))
 """(batch, time)."""
 CHUNKS = (1, 7, STEPS)
-"""Steps at a time: as a user types, in pieces that do not divide the whole, and at once."""
+"""Steps per chunk: one, a number that does not divide the sequence, and all."""
 
 
 def refuse_unless_streamable(model: Model) -> None:
-    """Raise an `ExportError`, with what else to do, for a model whose answers cannot be given chunk by chunk."""
+    """Raise an error for a model whose outputs cannot be computed chunk by chunk.
+
+    Raises:
+        ExportError: the reason and the alternatives.
+    """
     backward = next((layer for layer in model.layers() if layer.direction != "forward"), None)
     if backward is not None:
         reason = f"a {backward.direction} model reads from the end of a sequence, which a stream does not have yet"
         pieces = "pieces of the stream that overlap"
         forward = "an architecture that reads forward" if backward.fixed_direction else "architecture.direction=forward"
-        instead = f"{forward}, whose accuracy is another"
+        instead = f"{forward}, which changes its accuracy"
     elif model.pooling in ("mean", "max"):
         reason = f"pooling {model.pooling!r} needs every step of a sequence, and a stream keeps none of them"
         pieces = "pieces of the stream"
@@ -57,16 +61,19 @@ def prove_streaming(
 ) -> dict[str, Any]:
     """Compare the streaming file at ``path`` with ``model``; arguments and report are those of `zoo.proof.prove.prove`.
 
-    Streams are short here, since the exact result of a single one of 10,000 steps takes ten seconds; a test has one.
+    Streams have `STEPS` steps, since the exact result of a stream of 10,000 steps takes ten seconds; a test has one.
     """
-    expectations, answer = Expectations(model, chunk_cases(model, sample), progress), in_chunks(by_step=model.by_step)
-    steps = sample.x.shape[1]
-    return prove_against(expectations, path, Made.read(path), providers, file_faults, answer, usual_steps=steps)
+    expectations = Expectations(model, chunk_cases(model, sample), progress)
+    properties, run_file, steps = FileProperties.read(path), run_in_chunks(by_step=model.by_step), sample.x.shape[1]
+    return prove_against(expectations, path, properties, providers, file_faults, run_file, data_steps=steps)
 
 
 def chunk_cases(model: Model, sample: Split) -> list[Case]:
-    """The inputs of a proof of a file for chunks: of many steps, and of the data's own number where that is smaller, up
-    to which the file may have passed alone."""
+    """Return the cases of a file that takes chunks: each sequence at each chunk size.
+
+    The data's own number of steps is among the shapes, where it is smaller than `STEPS`, since a file may pass up to
+    that number only.
+    """
     own = sample.x.shape[1]
     shapes = (*SHAPES, (3, own)) if own < STEPS else SHAPES
     drawn = list(draw_cases(sample.x.numpy(), model.encoder.tokens, shapes=shapes))
@@ -74,20 +81,20 @@ def chunk_cases(model: Model, sample: Split) -> list[Case]:
     return [replace(case, chunk=chunk) for case in drawn for chunk in sizes[case.time]]
 
 
-def in_chunks(*, by_step: bool) -> Answer:
-    """Runs a file for chunks on the chunks of each case; ``by_step`` as of its model."""
+def run_in_chunks(*, by_step: bool) -> RunFile:
+    """Return a function that runs a file on the chunks of each case; ``by_step`` is that of the model."""
 
-    def answer(path: Path, mode: Mode, cases: Sequence[Case]) -> Answers:
+    def run_file(path: Path, mode: Mode, cases: Sequence[Case]) -> FileOutputs:
         session = OnnxSession(path, mode.provider, strict=mode.strict)
         stream = OnnxStream(session)
-        outputs = [_streamed(stream, case, by_step=by_step) for case in cases]
-        return Answers(outputs, session.placement(), repeats(session, cases[0].x))
+        outputs = [_run_stream(stream, case, by_step=by_step) for case in cases]
+        return FileOutputs(outputs, session.placement(), repeatability(session, cases[0].x))
 
-    return answer
+    return run_file
 
 
-def _streamed(stream: OnnxStream, case: Case, *, by_step: bool) -> Mapping[str, Array]:
-    """A whole case chunk by chunk: the answers of all steps, or those after the last one."""
+def _run_stream(stream: OnnxStream, case: Case, *, by_step: bool) -> Mapping[str, Array]:
+    """Run a case chunk by chunk and return the outputs of all steps, or those after the last step."""
     assert case.chunk is not None
     stream.reset()
     chunks = [case.x[:, start : start + case.chunk] for start in range(0, case.time, case.chunk)]

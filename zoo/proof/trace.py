@@ -1,4 +1,4 @@
-"""The values that a model makes on its way from its input to its outputs, recorded while it runs."""
+"""Values inside a model, from its encoder to its outputs, recorded during a run."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from zoo.nn.model import Model
 from zoo.nn.recurrent import REVERSED, Layer, Unrolled
 
 Values = dict[ModelValue, Tensor]
-"""In the order of the model; (batch, time, n), or (batch, …) for a value without steps."""
+"""Values in the order in which the model computes them; (batch, time, n), or (batch, …) without steps."""
 
 
 def has_steps(model: Model, value: ModelValue) -> bool:
-    """Whether a value is (batch, time, …)."""
+    """Whether a value has a time axis: (batch, time, …)."""
     if value.kind in ("scores", "named"):
         return model.by_step and value.name not in {place.next_name for place in model.state_places()}
     return value.kind != "pooled"
 
 
 def reads_backward(model: Model, value: ModelValue) -> bool:
-    """Whether a value belongs to a direction that reads a sequence from its end, so that its last step is its first."""
+    """Whether a value belongs to a direction that reads a sequence from its end."""
     return value.kind in ("state", "output") and REVERSED[model.layers()[value.layer].direction][value.direction]
 
 
-def in_words(model: Model, value: ModelValue) -> str:
-    """Such as ``layer 1, reverse, state h``."""
+def describe_value(model: Model, value: ModelValue) -> str:
+    """Return a description of a value, such as ``layer 1, reverse, state h``."""
     if value.kind == "named":
         return f"output {value.name}"
     if value.kind not in ("state", "output", "outputs"):
@@ -44,52 +44,50 @@ def in_words(model: Model, value: ModelValue) -> str:
     direction = "reverse" if reads_backward(model, value) else "forward"
     if value.kind == "output":
         return f"layer {value.layer}, {direction}, output"
-    return f"layer {value.layer}, {direction}, state {part_name(layer.directed_cells[value.direction], value.part)}"
-
-
-def part_name(cell: Cell, part: int) -> str:
-    """What a part of a cell's state is called."""
-    return cell.state_names[part] if cell.state_names else str(part)
+    names = layer.directed_cells[value.direction].state_names
+    return f"layer {value.layer}, {direction}, state {names[value.part] if names else value.part}"
 
 
 def trace(model: Model, x: Tensor, lengths: Tensor | None, states: Mapping[str, Tensor] | None) -> Values:
-    """Run a model and keep what it makes.
+    """Run a model and return the values inside it.
 
     Args:
-        model: its layers in the cells' own steps (``fused`` off).
-        x: the other arguments are those of `zoo.Model.outputs`.
+        model: its layers run in the cells' own steps (``fused`` off).
+        x: the input, as `zoo.Model.outputs` takes it.
+        lengths: (batch,) valid steps of each sequence; None where all are full.
+        states: initial states by name; None for the model's own.
 
     Returns:
-        Every value, its steps in the order of time. Beyond a sequence's length outputs are zero, and states are what
-        the direction has there: forward the final ones, backward the initial ones.
+        Every value, its steps in the order of time. Beyond a sequence's length, outputs are zero; states are the final
+        ones in a forward direction, the initial ones in a backward direction.
     """
-    found: Values = {}
+    values: Values = {}
     with ExitStack() as stack:
-        keep = stack.enter_context
-        keep(_watched(model.encoder, lambda _, out: found.update({ModelValue("encoded"): out})))
+        enter = stack.enter_context
+        enter(_hooked(model.encoder, lambda _, out: values.update({ModelValue("encoded"): out})))
         for index, layer in enumerate(model.layers()):
-            records = [keep(_recorded(cell)) for cell in layer.directed_cells]
-            keep(_watched(layer, partial(_gather, found, index, layer, records, lengths)))
+            records = [enter(_recorded(cell)) for cell in layer.directed_cells]
+            enter(_hooked(layer, partial(_add_layer, values, index, layer, records, lengths)))
         if not model.by_step:
-            keep(_watched(model.head, lambda given, _: found.update({ModelValue("pooled"): given[0]})))
-        keep(_watched(model.readout, lambda given, _: found.update({ModelValue("scores"): given[0]})))
+            enter(_hooked(model.head, lambda inputs, _: values.update({ModelValue("pooled"): inputs[0]})))
+        enter(_hooked(model.readout, lambda inputs, _: values.update({ModelValue("scores"): inputs[0]})))
         named = model.outputs(x, lengths, states)
-    return found | {ModelValue("named", name=name): value for name, value in named.items()}
+    return values | {ModelValue("named", name=name): value for name, value in named.items()}
 
 
-def _gather(
-    found: Values, index: int, layer: Layer, records: list[_Record], lengths: Tensor | None, _: object, out: Unrolled
+def _add_layer(
+    values: Values, index: int, layer: Layer, records: list[_Record], lengths: Tensor | None, _: object, out: Unrolled
 ) -> None:
-    """Put down what a layer has just made."""
+    """Add the values of a layer that has just run."""
     for direction, (record, reverse) in enumerate(zip(records, REVERSED[layer.direction], strict=True)):
-        found.update(record.values(index, direction, reverse, lengths))
-    found[ModelValue("outputs", index)] = out.outputs.transpose(0, 1)
+        values.update(record.values(index, direction, reverse, lengths))
+    values[ModelValue("outputs", index)] = out.outputs.transpose(0, 1)
 
 
 @contextmanager
-def _watched(module: torch.nn.Module, tell: Callable[[Any, Any], None]) -> Iterator[None]:
-    """Tell what a module was given and what it gave."""
-    handle = module.register_forward_hook(lambda _, given, out: tell(given, out))
+def _hooked(module: torch.nn.Module, hook: Callable[[Any, Any], None]) -> Iterator[None]:
+    """Call a hook with the inputs and the output of a module each time it runs."""
+    handle = module.register_forward_hook(lambda _, inputs, out: hook(inputs, out))
     try:
         yield
     finally:
@@ -97,7 +95,7 @@ def _watched(module: torch.nn.Module, tell: Callable[[Any, Any], None]) -> Itera
 
 
 class _Record:
-    """What one cell did at each step, in the order in which it read them."""
+    """Outputs and states of one cell at each step, in the order of reading."""
 
     def __init__(self) -> None:
         self.start: State = ()
@@ -105,21 +103,22 @@ class _Record:
         self.states: list[State] = []
 
     def values(self, layer: int, direction: int, reverse: bool, lengths: Tensor | None) -> Values:
-        found: Values = {}
+        """Return the values of the direction, its steps in the order of time; see `trace`."""
+        values: Values = {}
         for part, first in enumerate(self.start):
             states = torch.stack([state[part] for state in self.states])
             in_time = self._in_time(states, reverse, lengths, first)
-            found[ModelValue("state", layer, direction, part)] = in_time.transpose(0, 1)
+            values[ModelValue("state", layer, direction, part)] = in_time.transpose(0, 1)
         outputs = torch.stack(self.outputs)
         in_time = self._in_time(outputs, reverse, lengths, outputs.new_zeros(()))
         if lengths is not None:
             in_time = in_time.where(valid_steps(lengths, len(in_time)), in_time.new_zeros(()))
-        found[ModelValue("output", layer, direction)] = in_time.transpose(0, 1)
-        return found
+        values[ModelValue("output", layer, direction)] = in_time.transpose(0, 1)
+        return values
 
     @staticmethod
     def _in_time(read: Tensor, reverse: bool, lengths: Tensor | None, first: Tensor) -> Tensor:
-        """(time, batch, n) in the order of reading -> of time, with what a state is beyond each length."""
+        """Return (time, batch, n) in the order of time instead of reading; beyond each length as for a state."""
         if reverse:
             turned = reverse_sequences(read, lengths)
             return turned if lengths is None else turned.where(valid_steps(lengths, len(read)), first)
@@ -131,7 +130,7 @@ class _Record:
 
 @contextmanager
 def _recorded(cell: Cell) -> Iterator[_Record]:
-    """Keep what a cell's `step` gives."""
+    """Record what a cell's `step` returns, while the context is active."""
     record, step = _Record(), cell.step
 
     def recording(x: Tensor, state: State) -> tuple[Tensor, State]:
@@ -141,7 +140,7 @@ def _recorded(cell: Cell) -> Iterator[_Record]:
         record.states.append(after)
         return output, after
 
-    cell.__dict__["step"] = recording  # of this cell alone, in front of its class's own
+    cell.__dict__["step"] = recording  # on this instance only; it hides the method of the class
     try:
         yield record
     finally:

@@ -1,4 +1,4 @@
-"""Whether the model that a run gives back is the one that was trained."""
+"""Check that the model loaded from a run is the model that was trained."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ SCORES = "scores"
 
 
 def check_trained(run: Run, model: Model) -> None:
-    """Check the cells of a model that was loaded, and its scores against those of the model that was trained.
+    """Check the cells of a loaded model, and its scores against those that the run recorded after training.
 
-    The scores are compared by the rule of `zoo.parity`, at the precision that training may have computed in. Where they
-    are ill-conditioned nothing follows, and runs of older versions kept none.
+    The scores are compared by the rule of `zoo.parity`, at the precision of the device that trained. Ill-conditioned
+    scores are accepted, since they permit no verdict. So are runs of older versions, which recorded no scores.
 
     Raises:
-        CellError: where a cell does not keep the contract of `zoo.Cell`.
-        RunError: where the scores are others.
+        CellError: where a cell violates the contract of `zoo.Cell`.
+        RunError: where the scores differ by more than their budget.
     """
     check_cells(model.layers())
     trained = run.scored()
@@ -42,19 +42,20 @@ def check_trained(run: Run, model: Model) -> None:
     if result.status != "failed":
         return
     raise RunError(
-        f"{run.path}: the model that it gives back is not the one that was trained (its scores: {result.reason}); "
+        f"{run.path}: the loaded model is not the one that was trained (its scores: {result.reason}); "
         f"likely {_suspect(model)}, or another version of a plugin is installed"
     )
 
 
 class _Scores(nn.Module):
-    """Hands out the scores as they are."""
+    """A readout that returns the scores unchanged."""
 
     def forward(self, scores: Tensor) -> dict[str, Tensor]:
         return {SCORES: scores}
 
 
 def _suspect(model: Model) -> str:
+    """Return the likely cause of other scores, and the remedy: a tensor that the state_dict does not contain."""
     for layer in model.layers():
         for cell in layer.directed_cells:
             for name in _outside_state_dict(cell):
@@ -63,13 +64,13 @@ def _suspect(model: Model) -> str:
                     f"the cell {cell.name!r} keeps {name!r} outside its state_dict ({file}:{line}): make it a buffer "
                     "(register_buffer) or an nn.Parameter, and build the run again"
                 )
-    return "a part of it stands outside its state_dict: make it a buffer (register_buffer) or an nn.Parameter"
+    return "a tensor of it is outside its state_dict: make it a buffer (register_buffer) or an nn.Parameter"
 
 
 def _outside_state_dict(cell: Cell) -> Iterator[str]:
-    """The numbers that a cell holds and a run does not keep."""
-    kept = cell.state_dict()
-    yield from (name for name, _ in cell.named_buffers() if name not in kept)
+    """Yield the names of a cell's tensors and arrays that its state_dict lacks, so that a run does not save them."""
+    saved = cell.state_dict()
+    yield from (name for name, _ in cell.named_buffers() if name not in saved)
     for part, module in cell.named_modules():
         for name, value in vars(module).items():
             if isinstance(value, Tensor | np.ndarray):

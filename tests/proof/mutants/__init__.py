@@ -1,4 +1,4 @@
-"""Deliberate faults of an export, what finds each of them, and how often the rule cries wolf.
+"""Deliberate faults of an export and the check that finds each of them; correct models, and false alarms on them.
 
 ``python -m tests.proof.mutants`` prints the table of faults, and with ``--alarms 200`` that of correct models.
 """

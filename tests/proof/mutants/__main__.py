@@ -1,6 +1,6 @@
 """Print the tables.
 
-``python -m tests.proof.mutants`` prints that of the faults, ``--weights 25`` that of single weights off by 1e-4,
+``python -m tests.proof.mutants`` prints the table of faults, ``--weights 25`` that of single weights moved by 1e-4,
 ``--alarms 200`` that of correct models.
 """
 
@@ -15,7 +15,9 @@ from tests.proof.mutants.table import alarm_table, fault_table, progress, weight
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.proof.mutants", description="What the proof catches.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.proof.mutants", description="Print the faults that the proof finds."
+    )
     parser.add_argument("--weights", type=int, metavar="N", help="move N single weights of each part, one at a time")
     parser.add_argument("--alarms", type=int, metavar="N", help="prove N correct models")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes for --alarms (default: 1)")

@@ -1,4 +1,4 @@
-"""False alarms: correct models with fresh weights, exported and proven; none of them may fail."""
+"""False alarms: correct models with fresh weights are exported and proven, and none may fail."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tests.support.builders import DIRECTIONS, KINDS
 from tests.support.models import draw, make_model, sequences, write
 
 CELLS = ("peephole_lstm", "layer_norm_lstm", "cho_gru", "cifg_lstm", "elman")
-"""Those of `tests.cells` whose recurrent weights the gain reaches; they are exported as Scan."""
+"""Cells of `tests.cells` whose recurrent weights the gain changes; they are exported as Scan."""
 EVERY_KIND = (*KINDS, *CELLS)
 GAINS = (1.0, 3.0)
 FIRST_SEED = 10_000
-"""So that no model of another test is among them."""
+"""Larger than the seeds of other tests, so that none of their models is among these."""
 
 
 class Correct(NamedTuple):
-    """A correct model, and what is said of it."""
+    """A correct model and the results of its proof."""
 
     seed: int
     kind: str
@@ -38,7 +38,7 @@ class Correct(NamedTuple):
 
 
 def judge_one(number: int) -> Correct:
-    """The model of a number: its kind and gain by turns, all else drawn from a seed of its own."""
+    """Prove the model of a number: kind and gain alternate, the rest is drawn from a seed of its own."""
     seed, kind = FIRST_SEED + number, EVERY_KIND[number % len(EVERY_KIND)]
     gain = GAINS[number // len(EVERY_KIND) % len(GAINS)]
     generator = np.random.default_rng(seed)
@@ -59,7 +59,7 @@ def judge_one(number: int) -> Correct:
 
 
 def judge_many(number: int, jobs: int) -> Iterator[Correct]:
-    """One after the other, or in several processes."""
+    """Yield the results of the first ``number`` models, computed in ``jobs`` processes."""
     if jobs == 1:
         yield from map(judge_one, range(number))
         return

@@ -1,4 +1,4 @@
-"""Faults around the layers: encoder, dropout, pooling, readout, names and shapes."""
+"""Faults outside the layers: encoder, dropout, pooling, readout, names and shapes."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ def normalise_twice(graph: Graph) -> None:
 
 
 def shift_normaliser(graph: Graph) -> None:
-    """Each feature is scaled as its neighbour is due to be."""
+    """Scale each feature by the mean and deviation of its neighbour."""
     for part in ("mean", "std"):
         graph.set(f"encoder/{part}", np.roll(graph.weight(f"encoder/{part}"), 1))
 
 
 def behind_layer_0(graph: Graph, node: NodeProto) -> None:
-    """Put a node, which gives ``changed``, between the first two layers of an LSTM."""
+    """Insert a node with the output ``changed`` between the first two layers of an LSTM."""
     source = graph.node("layer_1/lstm").input[0]
-    (before,) = [one.name for one in graph.graph.node if source in one.output]
+    (before,) = [each.name for each in graph.graph.node if source in each.output]
     node.input.insert(0, source)
     graph.insert(before, node)
     graph.node("layer_1/lstm").input[0] = "changed"
 
 
 def dropout(*, training: bool) -> Mutation:
-    """A Dropout between two layers."""
+    """Insert a Dropout between two layers."""
 
     def leave_dropout(graph: Graph) -> None:
         graph.set("ratio", np.array(0.1, np.float32))
@@ -51,7 +51,7 @@ def dropout(*, training: bool) -> Mutation:
 
 
 def drop_inputs(graph: Graph) -> None:
-    """A Dropout, in the mode of training, of what goes in."""
+    """Insert a Dropout in training mode at the input."""
     graph.set("ratio", np.array(0.1, np.float32))
     graph.set("training", np.array(True))
     graph.node("encoder/subtract_mean").input[0] = "dropped"
@@ -59,13 +59,13 @@ def drop_inputs(graph: Graph) -> None:
 
 
 def leave_dropout_scale(graph: Graph) -> None:
-    """What dropout of 0.1 multiplies with in training."""
+    """Multiply by the factor of a dropout of 0.1 in training."""
     graph.set("scale", np.array(1 / 0.9, np.float32))
     behind_layer_0(graph, helper.make_node("Mul", ["scale"], ["changed"], "scaled"))
 
 
 def pool_last_step(layer: str) -> Mutation:
-    """``output[:, -1]`` in place of each direction's final state: the common mistake."""
+    """Pool ``output[:, -1]`` in place of each direction's final state, a common mistake."""
 
     def pool(graph: Graph) -> None:
         node = graph.node(layer)
@@ -91,7 +91,7 @@ def pool_mean_for_last(graph: Graph) -> None:
 
 
 def softmax_over(axis: int) -> Mutation:
-    """0 is the batch; 1 the time where each step is scored, and otherwise the classes."""
+    """Set the axis of the softmax: 0 is the batch; 1 is time where each step is scored, otherwise the classes."""
 
     def turn(graph: Graph) -> None:
         graph.attribute("readout/softmax", axis=axis)
@@ -115,7 +115,7 @@ def rename_output(graph: Graph) -> None:
 
 
 def freeze(dimension: int, size: int) -> Mutation:
-    """One dimension of the input has one size, as in a trace."""
+    """Fix the size of one dimension of the input, as in a trace."""
 
     def freeze_dimension(graph: Graph) -> None:
         graph.graph.input[0].type.tensor_type.shape.dim[dimension].dim_value = size

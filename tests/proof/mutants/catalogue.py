@@ -1,11 +1,11 @@
-"""All of them: the faults, and what is none."""
+"""Catalogue of all faults, and of the alterations that are no faults."""
 
 from __future__ import annotations
 
 from tests.proof.mutants import around, equivalents, lengths, operators, scans, states, weights
 
 MUTANTS = [mutant for part in (weights, operators, scans, lengths, states, around) for mutant in part.MUTANTS]
-"""Each is to be caught."""
+"""Faults; each must be found."""
 
 EQUIVALENT = equivalents.EQUIVALENT
-"""Each is to pass, so that it is the fault that is found above, and not that a file was touched."""
+"""Alterations that are no faults. Each must pass: so the faults above are found, and not the fact of an alteration."""

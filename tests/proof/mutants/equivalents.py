@@ -1,4 +1,4 @@
-"""What looks like a fault and is none: by construction it computes the same, and has to pass."""
+"""Alterations that look like faults and are none: by construction they compute the same, and must pass."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def swap_halves_of_gru_bias(graph: Graph) -> None:
 
 
 def permute_units(graph: Graph) -> None:
-    """The hidden units of the only layer in another order, everywhere."""
+    """Permute the hidden units of the only layer in every weight."""
     order = np.random.default_rng(0).permutation(8)
     rows = np.concatenate([order + 8 * gate for gate in range(3)])
     recurrent = graph.weight("layer_0/gru/R")[:, rows]
@@ -48,7 +48,7 @@ def leave_features_unmasked(graph: Graph) -> None:
 
 
 def scores_as_sum(graph: Graph) -> None:
-    """The head's Gemm as a product and a sum."""
+    """Replace the head's Gemm by a product and a sum."""
     node = graph.node("head/linear")
     source, weight, bias = node.input
     graph.set("head/turned", graph.weight(weight).T)
@@ -73,7 +73,7 @@ EQUIVALENT = [
     Mutant("activations written out", LSTM, write_defaults, why="they are the defaults"),
     Mutant("initial state of zeros given", LSTM, start_with(0.0), why="it is the default"),
     Mutant("cell clipped at a million", RNN, clip_far_away, why="nothing gets there"),
-    Mutant("dropout in the mode of inference", LSTM, dropout(training=False), why="it hands on its input"),
+    Mutant("dropout in the mode of inference", LSTM, dropout(training=False), why="it returns its input"),
     Mutant(
         "dropout in the mode of training, between layers",
         LSTM,

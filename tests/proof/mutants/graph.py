@@ -1,4 +1,4 @@
-"""A model file to alter: its nodes and weights by name."""
+"""A model file that can be altered: its nodes and weights by name."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 
 class Graph:
-    """A model file with its nodes and weights by name.
+    """Nodes and weights of a model file by name.
 
     Args:
-        model: altered in place.
+        model: the file; altered in place.
     """
 
     def __init__(self, model: ModelProto) -> None:
         self.model, self.graph = model, model.graph
 
     def node(self, name: str) -> NodeProto:
-        found: NodeProto
-        (found,) = [node for node in self.graph.node if node.name == name]
-        return found
+        node: NodeProto
+        (node,) = [node for node in self.graph.node if node.name == name]
+        return node
 
     def attribute(self, name: str, **values: Any) -> None:
         """Set attributes of a node."""
@@ -36,13 +36,13 @@ class Graph:
         return numpy_helper.to_array(tensor).copy()
 
     def set(self, name: str, array: NDArray[Any]) -> None:
-        """Give a weight other values, or make a new one."""
+        """Replace the values of a weight, or add a new weight."""
         kept = [tensor for tensor in self.graph.initializer if tensor.name != name]
         del self.graph.initializer[:]
         self.graph.initializer.extend([*kept, numpy_helper.from_array(np.asarray(array, order="C"), name)])
 
     def insert(self, after: str, *nodes: NodeProto) -> None:
-        """Put nodes behind another one."""
+        """Insert nodes after another one."""
         order = list(self.graph.node)
         place = 1 + next(index for index, node in enumerate(order) if node.name == after)
         del self.graph.node[:]
@@ -53,6 +53,6 @@ class Graph:
 
 
 def blocks(array: NDArray[Any], order: list[int], axis: int = 1) -> NDArray[Any]:
-    """Gate blocks, as many as ``order`` has entries, in another order."""
+    """Return an array with its gate blocks, as many as ``order`` has entries, in another order."""
     parts = np.split(array, len(order), axis)
     return np.concatenate([parts[index] for index in order], axis)

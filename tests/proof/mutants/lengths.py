@@ -1,4 +1,4 @@
-"""Faults of lengths: dropped, off by one, a mask that is inverted or left out."""
+"""Faults of lengths: dropped or wrong by one; a mask that is inverted or missing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.proof.mutants.mutant import NAN, Mutant, Mutation, body, of_type
 
 
 def drop_lengths(node: str) -> Mutation:
-    """A native node reads all steps."""
+    """Let a native node read all steps."""
 
     def drop(graph: Graph) -> None:
         graph.node(node).input[4] = ""
@@ -19,7 +19,7 @@ def drop_lengths(node: str) -> Mutation:
 
 
 def shift_lengths(node: str, by: int) -> Mutation:
-    """A native node reads one step more, though no more than there are, or one fewer."""
+    """Change the lengths that a native node reads, by at most the number of steps."""
 
     def shift(graph: Graph) -> None:
         graph.set("by", np.array(by, np.int32))
@@ -37,7 +37,7 @@ def shift_lengths(node: str, by: int) -> Mutation:
 
 
 def leave_mask_out(graph: Graph) -> None:
-    """As if it were all true."""
+    """Replace the mask of a Scan by true."""
     inside = body(graph, "layer_0/gru").graph
     (kept,) = [node for node in inside.node if node.op_type == "Where"]
     kept.CopyFrom(helper.make_node("Identity", [kept.input[1]], kept.output, kept.name))
@@ -49,7 +49,7 @@ def invert_mask(graph: Graph) -> None:
 
 
 def shift_mask(by: int) -> Mutation:
-    """A Scan's own mask, and no other, one step longer or shorter."""
+    """Make the mask of a Scan longer or shorter; other masks stay."""
 
     def shift(graph: Graph) -> None:
         graph.set("by", np.array(by))
@@ -69,7 +69,7 @@ def shift_mask(by: int) -> Mutation:
 
 
 def leave_scores_unmasked(graph: Graph) -> None:
-    """What is scored beyond a length is not set to zero."""
+    """Keep the scores beyond each length, which must be zero."""
     masked = graph.node("head/within_lengths")
     scores, output = masked.input[1], masked.output[0]
     (head,) = [node for node in graph.graph.node if node.output[0] == scores]
@@ -78,7 +78,7 @@ def leave_scores_unmasked(graph: Graph) -> None:
 
 
 def mean_over_padding(graph: Graph) -> None:
-    """The sum divided by all steps, those of the padding too."""
+    """Divide the sum by the number of all steps, with those of the padding."""
     graph.insert(
         "lengths/column",
         helper.make_node("Shape", ["x"], ["steps"], "steps", start=1, end=2),

@@ -1,4 +1,4 @@
-"""A deliberate fault, and what it takes to reach into a graph for one."""
+"""A deliberate fault, and helpers that alter a graph."""
 
 from __future__ import annotations
 
@@ -12,46 +12,45 @@ from tests.proof.mutants.graph import Graph
 Mutation = Callable[[Graph], None]
 
 NAN = "NaN or infinity where the exact result has a number"
-"""The hard gate that finds who reads the padding."""
+"""Reason of the hard gate that fails where an output depends on the padding."""
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A fault, and the file it is put into."""
+    """A fault, and the file into which it is inserted."""
 
     fault: str
     subject: str
     """A key of `tests.proof.mutants.subjects.SUBJECTS`."""
     mutate: Mutation
     refusal: str = ""
-    """What a hard gate, or ONNX Runtime, says of it; empty where the error over its budget tells."""
+    """Part of the reason of a hard gate or of ONNX Runtime; empty where the error exceeds its budget instead."""
     keeps_seal: bool = False
-    """Whether the file's hash is left as it was; otherwise it is renewed, so that the numbers have to tell."""
+    """Whether the file keeps the old seal; otherwise the seal is renewed, so that only the numbers show the fault."""
     why: str = ""
-    """Of one that is no fault: why it computes the same."""
+    """Of an alteration that is no fault: why the file computes the same."""
 
 
 def body(graph: Graph, scan: str) -> Graph:
-    """The body of a Scan, to alter as the graph around it."""
+    """Return the body of a Scan as a graph that can be altered."""
     inside = Graph(graph.model)
     inside.graph = next(attribute.g for attribute in graph.node(scan).attribute if attribute.name == "body")
     return inside
 
 
 def of_type(graph: Graph, operator: str) -> list[NodeProto]:
-    """Nodes in their order."""
+    """Return the nodes of an operator in their order."""
     return [node for node in graph.graph.node if node.op_type == operator]
 
 
 def gemm(inside: Graph, gate: int) -> NodeProto:
-    """The recurrent product of a gate in a body that has one for each."""
-    found: NodeProto
-    (found,) = [node for node in of_type(inside, "Gemm") if node.input[1].endswith(f"h2h.weight/{gate}")]
-    return found
+    """Return the recurrent product of a gate, in a body with one for each gate."""
+    (node,) = [node for node in of_type(inside, "Gemm") if node.input[1].endswith(f"h2h.weight/{gate}")]
+    return node
 
 
 def reroute(node: NodeProto, old: str, new: str) -> None:
-    """Let a node read another value."""
+    """Connect the inputs of a node that read ``old`` to ``new``."""
     places = [place for place, name in enumerate(node.input) if name == old]
     assert places, f"{node.name} does not read {old}"
     for place in places:
@@ -59,5 +58,5 @@ def reroute(node: NodeProto, old: str, new: str) -> None:
 
 
 def become_identity(node: NodeProto, source: str) -> None:
-    """Let a node hand on a value instead of what it computed."""
+    """Replace a node by an Identity of ``source``."""
     node.CopyFrom(helper.make_node("Identity", [source], node.output, node.name))

@@ -38,12 +38,12 @@ def clip_cell(graph: Graph) -> None:
 
 
 def skip_layer(graph: Graph) -> None:
-    """Layer 2 reads what layer 0 gives."""
+    """Connect layer 2 to the outputs of layer 0."""
     graph.node("layer_2/lstm").input[0] = graph.node("layer_1/lstm").input[0]
 
 
 def misalign_reverse(graph: Graph) -> None:
-    """The reverse half of layer 0 comes one step late, the last step first."""
+    """Rotate the reverse half of layer 0 by one step, so that the last one comes first."""
     node = graph.node("layer_0/lstm")
     node.output[0] = "aligned"
     graph.set("starts", np.array([1]))
@@ -61,7 +61,7 @@ def misalign_reverse(graph: Graph) -> None:
 
 
 def start_with(value: float) -> Mutation:
-    """Initial states h of one number in place of none given, which means zero."""
+    """Start with an initial state h of one number, in place of no state, which means zero."""
 
     def start(graph: Graph) -> None:
         graph.set("value", np.array(value, np.float32))

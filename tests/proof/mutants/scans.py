@@ -1,4 +1,4 @@
-"""Faults of a Scan: in its body, in its directions, in what it carries from step to step."""
+"""Faults of a Scan: in its body, its directions and its states."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.proof.mutants.mutant import NAN, Mutant, Mutation, become_identity, b
 
 
 def exchange_inputs_of_gates(place: int) -> Mutation:
-    """Of the input and the forget gate: 1, the recurrent weights; 2, the projected input."""
+    """Exchange inputs of the input and the forget gate: 1, the recurrent weights; 2, the projected input."""
 
     def exchange(graph: Graph) -> None:
         inside = body(graph, "layer_0/lstm")
@@ -21,12 +21,12 @@ def exchange_inputs_of_gates(place: int) -> Mutation:
 
 
 def drop_addend(graph: Graph) -> None:
-    """The recurrent product of a gate without the projected input."""
+    """Drop the projected input from the recurrent product of a gate."""
     del gemm(body(graph, "layer_1/lstm"), 0).input[2:]
 
 
 def replace_activation(operator: str, other: str) -> Mutation:
-    """The first of its kind in a body."""
+    """Replace the first activation of its kind in a body."""
 
     def replace(graph: Graph) -> None:
         of_type(body(graph, "layer_0/lstm"), operator)[0].op_type = other
@@ -43,12 +43,12 @@ def flip_output_direction(graph: Graph) -> None:
 
 
 def flip_one_input(graph: Graph) -> None:
-    """One gate reads time the other way round."""
+    """Let one gate read time in reverse."""
     graph.attribute("layer_0/lstm", scan_input_directions=[1, 0, 0, 0])
 
 
 def misalign_reverse(graph: Graph) -> None:
-    """The outputs come one step late, the last step first."""
+    """Rotate the outputs by one step, so that the last one comes first."""
     node = graph.node("layer_0/gru")
     node.output[1] = "aligned"
     for name, value in (("starts", 1), ("ends", 2**31), ("origin", 0)):
@@ -62,7 +62,7 @@ def misalign_reverse(graph: Graph) -> None:
 
 
 def keep_state(part: int) -> Mutation:
-    """A part of the state leaves each step as it came: 0 for h, 1 for c."""
+    """Return a part of the state unchanged from each step: part 0 is h, part 1 is c."""
 
     def keep(graph: Graph) -> None:
         inside = body(graph, "layer_0/lstm").graph
@@ -74,26 +74,26 @@ def keep_state(part: int) -> Mutation:
 
 
 def exchange_states(graph: Graph) -> None:
-    """h goes on as c and c as h."""
+    """Carry h as c and c as h."""
     outputs = body(graph, "layer_0/lstm").graph.output
     outputs[0].name, outputs[1].name = outputs[1].name, outputs[0].name
 
 
 def give_state_before(graph: Graph) -> None:
-    """A step's output is the state that it started with: one step late."""
+    """Output the state at the start of each step, which is one step late."""
     inside = body(graph, "layer_0/lstm")
     (output,) = of_type(inside, "Identity")
     output.input[0] = inside.graph.input[0].name
 
 
 def skip_layer(graph: Graph) -> None:
-    """Layer 1 reads what layer 0 reads."""
+    """Connect layer 1 to the input of layer 0."""
     (product,) = [node for node in of_type(graph, "MatMul") if node.input[0] == "layer_0/lstm:outputs"]
     product.input[0] = "to_time_major:0"
 
 
 def reset_before(graph: Graph) -> None:
-    """The reset gate times the state, in place of times the product."""
+    """Multiply the reset gate with the state instead of with the product."""
     inside = body(graph, "layer_0/gru")
     product = gemm(inside, 2)
     (reset,) = [node for node in of_type(inside, "Mul") if product.output[0] in node.input]
@@ -108,7 +108,7 @@ def reset_before(graph: Graph) -> None:
 
 
 def invert_update(graph: Graph) -> None:
-    """h + z (n - h) in place of n + z (h - n): the other convention for z."""
+    """Compute h + z (n - h) in place of n + z (h - n): the other convention for z."""
     inside = body(graph, "layer_0/gru")
     (difference,) = of_type(inside, "Sub")
     state, candidate = difference.input
@@ -128,7 +128,7 @@ def drop_normalisation(graph: Graph) -> None:
 
 
 def couple_wrongly(graph: Graph) -> None:
-    """The minimal gated unit's own fault: f where 1 - f is due."""
+    """Use f in place of 1 - f in a minimal gated unit."""
     inside = body(graph, "layer_0/mgu")
     (complement,) = of_type(inside, "Sub")
     become_identity(complement, complement.input[1])

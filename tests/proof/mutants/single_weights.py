@@ -1,4 +1,4 @@
-"""How much of a single weight the proof sees: many of each part, each off by 1e-4, one at a time."""
+"""Detection of single weights: many of each part of a file, each moved by 1e-4, one at a time."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.proof.mutants.weights import move
 
 
 class Part(NamedTuple):
-    """Weights of a file."""
+    """A weight tensor of a file."""
 
     name: str
     subject: str
     weight: str
-    """In the file."""
+    """Name of its initialiser in the file."""
 
 
 PARTS = [
@@ -41,8 +41,8 @@ PARTS = [
 ]
 
 
-def count_seen(part: Part, bench: Bench, number: int) -> Mapping[str, int]:
-    """How many of ``number`` weights, drawn without repetition, the rule and each fixed tolerance see."""
+def count_detected(part: Part, bench: Bench, number: int) -> Mapping[str, int]:
+    """Count how many of ``number`` weights, drawn without repetition, the rule and each fixed tolerance detect."""
     size = Graph(onnx.load(bench.path)).weight(part.weight).size
     places = np.random.default_rng(0).choice(size, number, replace=False)
     trials = [try_mutant(Mutant(part.name, part.subject, move(part.weight, 1e-4, int(at))), bench) for at in places]

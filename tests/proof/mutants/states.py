@@ -1,4 +1,4 @@
-"""Faults of states: dropped, exchanged, or stale from one chunk to the next."""
+"""Faults of states: dropped, exchanged, or not updated from one chunk to the next."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.proof.mutants.mutant import Mutant, Mutation, become_identity
 
 
 def drop_initial(part: int) -> Mutation:
-    """An LSTM node starts with zeros, whatever is given: 0 for h, 1 for c."""
+    """Let an LSTM node start with zeros in place of the given state: part 0 is h, part 1 is c."""
 
     def drop(graph: Graph) -> None:
         graph.node("layer_0/lstm").input[5 + part] = ""
@@ -27,18 +27,18 @@ def exchange_on_the_way_in(graph: Graph) -> None:
     node.input[5], node.input[6] = node.input[6], node.input[5]
 
 
-def exchange_on_the_way_out(one: str, other: str) -> Mutation:
-    """Two states that the file gives."""
+def exchange_on_the_way_out(left: str, right: str) -> Mutation:
+    """Exchange two output states of the file."""
 
     def exchange(graph: Graph) -> None:
-        first, second = (graph.node(f"next_{state}/without_direction") for state in (one, other))
+        first, second = (graph.node(f"next_{state}/without_direction") for state in (left, right))
         first.output[0], second.output[0] = second.output[0], first.output[0]
 
     return exchange
 
 
 def stale(state: str) -> Mutation:
-    """What comes out is what went in."""
+    """Return the input state as the output state."""
 
     def make_stale(graph: Graph) -> None:
         become_identity(graph.node(f"next_{state}/without_direction"), state)

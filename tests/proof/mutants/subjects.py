@@ -1,4 +1,4 @@
-"""What the faults are put into: models, trained or drawn, and the files that they are exported to."""
+"""Subjects of the faults: models, trained or with drawn weights, and their exported files."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.support.runs import build_run
 from zoo.plugins.registry import load_registry
 from zoo.proof.cases import Case
 from zoo.proof.expectations import Expectations
-from zoo.proof.prove import Answer, Made, cases_for, whole_sequences
-from zoo.proof.streaming import chunk_cases, in_chunks
+from zoo.proof.prove import FileProperties, RunFile, cases_for, run_whole_sequences
+from zoo.proof.streaming import chunk_cases, run_in_chunks
 from zoo.run.run import Run
 
 TRAINED: Mapping[str, tuple[str, ...]] = {
@@ -27,20 +27,20 @@ TRAINED: Mapping[str, tuple[str, ...]] = {
     "gru": ("architecture.num_layers=2", "architecture.direction=bidirectional"),
     "bilstm": ("architecture.num_layers=2", "architecture.pooling=mean"),
 }
-"""Models that are trained: an architecture, and what is changed of its spec."""
+"""Trained models: architecture, and the changes of its spec."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A model whose weights are drawn; see `tests.support.models.make_model`."""
+    """A model with drawn weights; see `tests.support.models.make_model`."""
 
     kind: str
     options: Mapping[str, Any] = field(default_factory=dict)
     tokens: int = 0
-    """How many it knows; 0 where it takes numbers."""
+    """Size of the vocabulary; 0 where the model takes numbers."""
 
     def make(self) -> tuple[zoo.Model, zoo.Split]:
-        """The model, and data for it."""
+        """Return the model, and data for it."""
         torch.manual_seed(0)
         encoder = zoo.Embedding(self.tokens, 3, 0.0) if self.tokens else None
         model = make_model(self.kind, encoder=encoder, **{"hidden_size": 8, **self.options})
@@ -64,12 +64,12 @@ DRAWN: Mapping[str, Drawn] = {
 
 
 class Subject(NamedTuple):
-    """A file: a model, and how it is exported."""
+    """A file: a model and the options of its export."""
 
     model: str
     """A key of `DRAWN`, or one of `TRAINED` before ``, trained``."""
     options: Mapping[str, Any]
-    """Those of `zoo.ExportOptions`."""
+    """Fields of `zoo.ExportOptions`."""
 
 
 NATIVE, SCAN = {"lowering": "native"}, {"lowering": "scan"}
@@ -91,14 +91,14 @@ SUBJECTS: Mapping[str, Subject] = {
     "layer-norm LSTM as Scan": Subject("layer norm", SCAN),
     "LSTM for chunks": Subject("chunks", {**NATIVE, "streaming": True}),
 }
-"""By the name that the table has for each."""
+"""Subjects by their names in the table."""
 
 
 class Workshop:
-    """Makes models, their files and what is expected of them, each once, when it is asked for.
+    """Cache of models, their files and their expected outputs, each made at its first use.
 
     Args:
-        folder: where to put them; empty.
+        folder: an empty folder for them.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -107,7 +107,7 @@ class Workshop:
         self._benches: dict[str, Bench] = {}
 
     def run(self, architecture: str) -> Path:
-        """A trained run, not exported yet."""
+        """Return the folder of a trained run without an exported file."""
         path = self.folder / "runs" / architecture
         return path if path.is_dir() else build_run(path.parent, architecture, *TRAINED[architecture])
 
@@ -121,7 +121,7 @@ class Workshop:
         return self._models[name]
 
     def bench(self, name: str) -> Bench:
-        """That of a subject."""
+        """Return the bench of a subject."""
         if name not in self._benches:
             model, sample = self.model(SUBJECTS[name].model)
             folder = self.folder / "files" / name
@@ -131,17 +131,17 @@ class Workshop:
 
 
 class Bench:
-    """Where the files of one model are judged, all by the same exact results.
+    """A model and its exported file; all altered files of it are judged by the same exact results.
 
     Args:
         model: the model.
         sample: data for it, in the user's units.
-        path: the file it was exported to.
+        path: its exported file.
     """
 
     def __init__(self, model: zoo.Model, sample: zoo.Split, path: Path) -> None:
         self.model, self.sample, self.path = model, sample, path
-        self.made = Made.read(path)
+        self.properties = FileProperties.read(path)
         self.streaming = path.name == "model.stream.onnx"
 
     @cached_property
@@ -149,12 +149,12 @@ class Bench:
         return Expectations(self.model, self._cases())
 
     @property
-    def answer(self) -> Answer:
-        """How a file is run: whole sequences, or chunk by chunk."""
-        return in_chunks(by_step=self.model.by_step) if self.streaming else whole_sequences
+    def run_file(self) -> RunFile:
+        """The function that runs a file: on whole sequences, or chunk by chunk."""
+        return run_in_chunks(by_step=self.model.by_step) if self.streaming else run_whole_sequences
 
     def _cases(self) -> Sequence[Case]:
-        """The proof's own."""
+        """Return the cases of the proof."""
         if not self.streaming:
-            return cases_for(self.model, self.sample, self.made)
+            return cases_for(self.model, self.sample, self.properties)
         return chunk_cases(self.model, self.sample)

@@ -1,4 +1,4 @@
-"""The table of faults, of single weights, and of alarms on correct models, in Markdown."""
+"""Tables of faults, of single weights and of false alarms on correct models, in Markdown."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 from tests.proof.mutants.alarms import Correct
 from tests.proof.mutants.catalogue import EQUIVALENT, MUTANTS
 from tests.proof.mutants.mutant import Mutant
-from tests.proof.mutants.single_weights import PARTS, Part, count_seen
+from tests.proof.mutants.single_weights import PARTS, Part, count_detected
 from tests.proof.mutants.subjects import Workshop
 from tests.proof.mutants.trial import TOLERANCES, Trial, try_mutant
 
 
 def progress(text: str) -> None:
-    """A line that is written over by the next one."""
+    """Show a line on stderr that the next one overwrites."""
     print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def fault_table(folder: Path) -> str:
-    """What finds each fault, then how many are found by what, then what is no fault."""
+    """Return the table of faults with the check that finds each, their counts, and the table of no faults."""
     workshop = Workshop(folder)
     every = [*MUTANTS, *EQUIVALENT]
     trials = []
@@ -29,7 +29,7 @@ def fault_table(folder: Path) -> str:
         progress(f"{number} of {len(every)}: {mutant.fault}")
         trials.append(try_mutant(mutant, workshop.bench(mutant.subject)))
     progress("")
-    faults, none = trials[: len(MUTANTS)], trials[len(MUTANTS) :]
+    faults, equivalents = trials[: len(MUTANTS)], trials[len(MUTANTS) :]
     lines = [
         f"| fault | in | error / budget | caught by | {_heads()} |",
         f"|---|---|---|---|{'---|' * len(TOLERANCES)}",
@@ -45,47 +45,47 @@ def fault_table(folder: Path) -> str:
         *(
             f"| {mutant.fault} | {mutant.subject} | {_size(trial)} | {mutant.why} | "
             f"{' | '.join('alarm' if alarm else 'passed' for alarm in trial.fixed.values())} |"
-            for mutant, trial in zip(EQUIVALENT, none, strict=True)
+            for mutant, trial in zip(EQUIVALENT, equivalents, strict=True)
         ),
         "",
-        f"{sum(trial.report['verdict'] == 'passed' for trial in none)} of these {len(none)} pass.",
+        f"{sum(trial.report['verdict'] == 'passed' for trial in equivalents)} of these {len(equivalents)} pass.",
     ]
     return "\n".join(lines)
 
 
 def weight_table(folder: Path, number: int) -> str:
-    """How many of ``number`` single weights of each part are seen when they are off by 1e-4."""
+    """Return the table of how many of ``number`` single weights of each part are detected when moved by 1e-4."""
     workshop = Workshop(folder)
-    seen: dict[Part, Mapping[str, int]] = {}
+    counts: dict[Part, Mapping[str, int]] = {}
     for part in PARTS:
         progress(f"{part.subject}: {part.name}")
-        seen[part] = count_seen(part, workshop.bench(part.subject), number)
+        counts[part] = count_detected(part, workshop.bench(part.subject), number)
     progress("")
     return "\n".join(
         [
             f"| {number} weights, each off by 1e-4 | in | the rule | {_heads()} |",
             f"|---|---|---|{'---|' * len(TOLERANCES)}",
-            *(f"| {part.name} | {part.subject} | {' | '.join(map(str, seen[part].values()))} |" for part in PARTS),
+            *(f"| {part.name} | {part.subject} | {' | '.join(map(str, counts[part].values()))} |" for part in PARTS),
         ]
     )
 
 
 def alarm_table(models: Sequence[Correct]) -> str:
-    """How often each comparison calls a correct model wrong, and which ones the rule does."""
+    """Return the table of how often each comparison fails a correct model, and a line for each that the rule fails."""
     gains = sorted({model.gain for model in models})
-    groups = [(f"recurrent gain {gain:g}", [one for one in models if one.gain == gain]) for gain in gains]
+    groups = [(f"recurrent gain {gain:g}", [model for model in models if model.gain == gain]) for gain in gains]
     lines = [
         f"| correct models | number | failed by the rule | largest error / budget | ill-conditioned | {_heads()} |",
         f"|---|---|---|---|---|{'---|' * len(TOLERANCES)}",
     ]
     for name, group in [*groups, ("all", list(models))]:
-        verdicts = Counter(one.verdict for one in group)
-        largest = max((one.over_budget for one in group if one.verdict != "ill-conditioned"), default=0.0)
-        alarms = [sum(one.fixed[atol] for one in group) for atol in TOLERANCES]
+        verdicts = Counter(model.verdict for model in group)
+        largest = max((model.over_budget for model in group if model.verdict != "ill-conditioned"), default=0.0)
+        alarms = [sum(model.fixed[atol] for model in group) for atol in TOLERANCES]
         cells = [name, len(group), verdicts["failed"], f"{largest:.2f}", verdicts["ill-conditioned"], *alarms]
         lines.append(f"| {' | '.join(map(str, cells))} |")
-    wrong = [f"failed: {one.kind}, seed {one.seed}: {one.reason}" for one in models if one.verdict == "failed"]
-    return "\n".join([*lines, *wrong])
+    failed = [f"failed: {each.kind}, seed {each.seed}: {each.reason}" for each in models if each.verdict == "failed"]
+    return "\n".join([*lines, *failed])
 
 
 def _heads() -> str:
@@ -93,12 +93,12 @@ def _heads() -> str:
 
 
 def _named(atol: float) -> str:
-    """As people write it: 1e-5, not 1e-05."""
+    """Return a tolerance as 1e-5 instead of 1e-05."""
     return f"atol {atol:.0e}".replace("e-0", "e-")
 
 
 def _size(trial: Trial) -> str:
-    """Large numbers without an exponent."""
+    """Return the error over its budget, large numbers without an exponent."""
     over = trial.over_budget
     return f"{float(f'{over:.3g}'):,.0f}" if 100 <= over < float("inf") else "" if over > 1e30 else f"{over:.2g}"
 
@@ -115,10 +115,10 @@ def _fixed(trial: Trial) -> str:
 
 
 def _counts(faults: Sequence[Trial]) -> str:
-    found = Counter(trial.caught_by for trial in faults)
-    by = ", ".join(f"{found[what]} {how}" for what, how in BY.items())
-    missed = ", ".join(f"{_named(atol)} misses {sum(not one.fixed[atol] for one in faults)}" for atol in TOLERANCES)
-    return f"{len(faults)} faults: {by}, {found['']} by nothing; {missed}."
+    counts = Counter(trial.caught_by for trial in faults)
+    by = ", ".join(f"{counts[check]} {how}" for check, how in BY.items())
+    missed = ", ".join(f"{_named(atol)} misses {sum(not trial.fixed[atol] for trial in faults)}" for atol in TOLERANCES)
+    return f"{len(faults)} faults: {by}, {counts['']} by nothing; {missed}."
 
 
 BY = {"numbers": "by the numbers", "refused": "by a hard gate or ONNX Runtime", "seal": "by the hash alone"}

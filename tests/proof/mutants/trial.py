@@ -1,4 +1,4 @@
-"""A file on trial: what the rule says of it, and what a comparison with a fixed tolerance says."""
+"""Trial of a file: the verdict of the rule, and that of a comparison with a fixed tolerance."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tests.proof.mutants.mutant import Mutant
 from tests.proof.mutants.subjects import Bench
 from zoo.parity import Array
 from zoo.proof.cases import Case
-from zoo.proof.prove import Answers, Mode, prove_against
+from zoo.proof.prove import FileOutputs, Mode, prove_against
 from zoo_onnx import OnnxExporter
 
 TOLERANCES = (1e-5, 1e-3)
-"""What people write as ``atol``."""
+"""Common values of ``atol``."""
 
 
 class Trial(NamedTuple):
-    """What was found."""
+    """Results of one file."""
 
     report: Mapping[str, Any]
     fixed: Mapping[float, bool]
-    """For each of `TOLERANCES` whether the comparison with it raises an alarm."""
+    """For each of `TOLERANCES`, whether the comparison with it fails."""
 
     @property
     def reason(self) -> str:
@@ -34,13 +34,13 @@ class Trial(NamedTuple):
 
     @property
     def over_budget(self) -> float:
-        """The largest error in units of its budget; infinite where a hard gate was not passed."""
+        """The largest error in units of its budget; infinite where a hard gate failed."""
         outputs = [output["over_budget"] for result in self.report["providers"] for output in result["outputs"]]
         return max(outputs, default=np.inf)
 
     @property
     def caught_by(self) -> str:
-        """``numbers``, ``refused``, which is a hard gate or ONNX Runtime, ``seal``, or nothing."""
+        """``numbers``; ``refused`` for a hard gate or ONNX Runtime; ``seal``; or empty."""
         if self.report["verdict"] != "failed":
             return ""
         if {result["status"] for result in self.report["providers"]} == {"passed"}:
@@ -49,34 +49,34 @@ class Trial(NamedTuple):
 
 
 def try_file(bench: Bench, path: Path, file_faults: Sequence[str] = ()) -> Trial:
-    """Judge a file on the CPU, and compare what it gave with torch's float32 at each fixed tolerance."""
-    given: list[Mapping[str, Array]] = []
+    """Judge a file on the CPU, and compare its outputs with torch's in float32 at each fixed tolerance."""
+    actual: list[Mapping[str, Array]] = []
 
-    def answer(path: Path, mode: Mode, cases: Sequence[Case]) -> Answers:
-        answers = bench.answer(path, mode, cases)
-        given.extend(answers.outputs)
-        return answers
+    def run_file(path: Path, mode: Mode, cases: Sequence[Case]) -> FileOutputs:
+        result = bench.run_file(path, mode, cases)
+        actual.extend(result.outputs)
+        return result
 
-    report = prove_against(bench.expectations, path, bench.made, ["cpu"], file_faults, answer)
-    return Trial(report, {atol: _differs(given, bench.expectations.torch, atol) for atol in TOLERANCES})
+    report = prove_against(bench.expectations, path, bench.properties, ["cpu"], file_faults, run_file)
+    return Trial(report, {atol: _differs(actual, bench.expectations.torch, atol) for atol in TOLERANCES})
 
 
-def _differs(given: Sequence[Mapping[str, Array]], wanted: Sequence[Mapping[str, Array]], atol: float) -> bool:
-    """As people compare: all outputs of all cases. A file that gives nothing, or something else, they see too."""
-    if len(given) != len(wanted):
+def _differs(actual: Sequence[Mapping[str, Array]], expected: Sequence[Mapping[str, Array]], atol: float) -> bool:
+    """Whether any output of any case differs by more than a tolerance, or in its name or shape, or is missing."""
+    if len(actual) != len(expected):
         return True
     return not all(
-        one.keys() == other.keys()
+        outputs.keys() == wanted.keys()
         and all(
-            one[name].shape == other[name].shape and np.allclose(one[name], other[name], rtol=0, atol=atol)
-            for name in other
+            outputs[name].shape == wanted[name].shape and np.allclose(outputs[name], wanted[name], rtol=0, atol=atol)
+            for name in wanted
         )
-        for one, other in zip(given, wanted, strict=True)
+        for outputs, wanted in zip(actual, expected, strict=True)
     )
 
 
 def alter(mutant: Mutant, original: Path, altered: Path) -> None:
-    """Write a file with a mutant's fault, and with a new seal unless the mutant keeps the old one."""
+    """Write a file with the fault of a mutant, and with a new seal unless the mutant keeps the old one."""
     model = onnx.load(original)
     mutant.mutate(Graph(model))
     onnx.save(model, altered)
@@ -85,7 +85,7 @@ def alter(mutant: Mutant, original: Path, altered: Path) -> None:
 
 
 def try_mutant(mutant: Mutant, bench: Bench) -> Trial:
-    """Put the fault into the bench's file, and judge that. Leaves it beside the original, as ``altered.onnx``."""
+    """Insert the fault into the file of the bench and judge it; it stays beside the original as ``altered.onnx``."""
     altered = bench.path.with_name("altered.onnx")
     alter(mutant, bench.path, altered)
     return try_file(bench, altered, OnnxExporter().faults(altered))

@@ -1,4 +1,4 @@
-"""Faults of weights: in another order, at another place, dropped, moved or rounded."""
+"""Faults of weights: permuted, exchanged, dropped, moved or rounded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCAN_RECURRENT = ("stack.layers.0.cells.0.h2h.weight", "stack.layers.1.cells.0.h
 
 
 def swap_gates_of_weights(graph: Graph) -> None:
-    """iofc -> torch's ifco, in W and R alike."""
+    """Change the gate order of W and R from ONNX's iofc to torch's ifco."""
     for part in "WR":
         graph.set(f"layer_1/lstm/{part}", blocks(graph.weight(f"layer_1/lstm/{part}"), [0, 2, 3, 1]))
 
@@ -41,24 +41,24 @@ def drop_recurrent_bias(graph: Graph) -> None:
 
 
 def swap_halves_of_bias(graph: Graph) -> None:
-    """Of a GRU: its candidate adds the input bias outside the reset gate and the recurrent one inside."""
+    """Exchange the biases of a GRU, whose candidate adds only the recurrent one inside the reset gate."""
     graph.set("layer_0/gru/B", blocks(graph.weight("layer_0/gru/B"), [1, 0]))
 
 
-def exchange(one: str, other: str) -> Mutation:
-    """Two weights of the same shape."""
+def exchange(left: str, right: str) -> Mutation:
+    """Exchange two weights of the same shape."""
 
     def exchange_weights(graph: Graph) -> None:
-        first, second = graph.weight(one), graph.weight(other)
+        first, second = graph.weight(left), graph.weight(right)
         assert first.shape == second.shape
-        graph.set(one, second)
-        graph.set(other, first)
+        graph.set(left, second)
+        graph.set(right, first)
 
     return exchange_weights
 
 
 def transpose_recurrent_weights(graph: Graph) -> None:
-    """Each gate's own square."""
+    """Transpose the square of each gate."""
     weights = graph.weight("layer_0/gru/R")
     turned = [gate.swapaxes(1, 2) for gate in np.split(weights, 3, 1)]
     graph.set("layer_0/gru/R", np.concatenate(turned, 1))
@@ -76,7 +76,7 @@ def swap_directions(graph: Graph) -> None:
 
 
 def permute_labels(graph: Graph) -> None:
-    """Two rows of the head change places: 3 is answered for 8."""
+    """Exchange two rows of the head, so that class 3 is predicted for class 8."""
     for part in ("weight", "bias"):
         rows = graph.weight(f"head/{part}")
         rows[[3, 8]] = rows[[8, 3]]
@@ -88,7 +88,7 @@ def transpose_head(graph: Graph) -> None:
 
 
 def move(name: str, by: float, place: int = 1) -> Mutation:
-    """One number of a weight."""
+    """Add a number to one entry of a weight."""
 
     def move_one(graph: Graph) -> None:
         weights = graph.weight(name)
@@ -99,7 +99,7 @@ def move(name: str, by: float, place: int = 1) -> Mutation:
 
 
 def to_significand(dropped: int) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """Without the lowest bits, ties to even: 13 of them for TF32, 16 for bfloat16."""
+    """Round the lowest bits away, ties to even: 13 of them for TF32, 16 for bfloat16."""
 
     def rounded(weights: NDArray[Any]) -> NDArray[Any]:
         bits = weights.view(np.uint32)
@@ -115,7 +115,7 @@ def to_float16(weights: NDArray[Any]) -> NDArray[Any]:
 
 
 def rounded(names: Sequence[str], to: Callable[[NDArray[Any]], NDArray[Any]]) -> Mutation:
-    """Some weights in a coarser format."""
+    """Round weights to a coarser format."""
 
     def round_weights(graph: Graph) -> None:
         for name in names:
@@ -125,7 +125,7 @@ def rounded(names: Sequence[str], to: Callable[[NDArray[Any]], NDArray[Any]]) ->
 
 
 def flip_bit(bit: int) -> Mutation:
-    """Of one recurrent weight; 0 is the lowest of the significand, 23 the lowest of the exponent, 31 the sign."""
+    """Flip a bit of one recurrent weight: 0 is the lowest of the significand, 23 of the exponent, 31 is the sign."""
 
     def flip(graph: Graph) -> None:
         weights = graph.weight("layer_0/gru/R")
@@ -136,7 +136,7 @@ def flip_bit(bit: int) -> Mutation:
 
 
 def shift_tokens(graph: Graph) -> None:
-    """Token 0 gets the row of token 1."""
+    """Shift the embedding, so that token 0 gets the row of token 1."""
     graph.set("encoder/table", np.roll(graph.weight("encoder/table"), -1, 0))
 
 
