@@ -86,4 +86,4 @@ def test_what_a_state_is_part_of_is_refused(tmp_path: Path) -> None:
         write(model_of(InverseOfState), tmp_path)
     message = str(caught.value)
     assert "test_folding.py:" in message
-    assert "ONNX has no equal of linalg_inv_ex; write it with other operations" in message
+    assert "ONNX has no equivalent of linalg_inv_ex; write it with other operations" in message

@@ -230,7 +230,7 @@ def test_no_processor_cuts_products_off(name: str, tmp_path: Path) -> None:
     wrong = {node for node, matrix in weights(path) if not fits(matrix)}
     assert wrong == {node for node, _ in weights(path)}
     faults = OnnxExporter().faults(path)
-    assert all("cut off on CPUs without VNNI; export it again" in fault for fault in faults)
+    assert all("saturate on CPUs without VNNI; export it again" in fault for fault in faults)
     assert len(faults) == len(wrong)
 
 
@@ -288,7 +288,7 @@ def test_a_weight_out_of_range(tmp_path: Path) -> None:
 
 
 def test_an_operator_without_eight_bits(tmp_path: Path) -> None:
-    with pytest.raises(zoo.ExportError, match="has no GRU in 8 bits, so layer_0/gru would stay as it is"):
+    with pytest.raises(zoo.ExportError, match="has no GRU in 8 bits, so layer_0/gru would stay float32"):
         write(make_model("gru_after", hidden_size=16), tmp_path, precision="int8", lowering="native")
 
 

@@ -14,9 +14,9 @@ from tests.support.builders import config_type, layer_type
 from tests.support.models import CLASSES, FEATURES, write
 from tests.support.untraceable import UNTRACEABLE, line_to_blame
 
-BY_VALUE = "Python decides by a value that only a run knows; decide with torch.where"
-BY_SIZE = "it holds for some sizes of a batch only; compute on whole tensors, whatever their size"
-NUMPY = "a tensor leaves torch for NumPy; compute with torch"
+BY_VALUE = "Python control flow depends on the value of a tensor; use torch.where"
+BY_SIZE = "it holds for some batch sizes only; compute on whole tensors of any size"
+NUMPY = "a tensor is converted to NumPy; compute with torch"
 REASONS = {
     "branch": BY_VALUE,
     "item_branch": BY_VALUE,
@@ -27,7 +27,7 @@ REASONS = {
     "batch_loop": BY_SIZE,
     "batch_branch": BY_SIZE,
     "shape_branch": BY_SIZE,
-    "bessel": "ONNX has no equal of bessel_j0; write it with other operations",
+    "bessel": "ONNX has no equivalent of bessel_j0; write it with other operations",
     "noise": "it draws random numbers; draw them in training only ('if self.training')",
 }
 
