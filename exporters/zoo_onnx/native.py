@@ -1,4 +1,4 @@
-"""Lowering ``native``: one RNN, LSTM or GRU node for all directions of a layer, with the weights of operators.py."""
+"""From a cell to an ONNX operator, step 2 of 2, the lowering ``native``: one node for all directions of a layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ONNX's recurrent operators: table of gate order and weight layout, and a cell's weights in it; for native.py.
+"""From a cell to an ONNX operator, step 1 of 2: its weights in the operator's gate order and layout (next: native.py).
 
 Source: the ONNX operator specification, RNN, LSTM and GRU (https://onnx.ai/onnx/operators/), opset 14 and 22:
 

@@ -1,4 +1,4 @@
-"""Check of 8-bit products: this machine's results against exact ones, since a correct file may run on a wrong CPU."""
+"""Check of 8-bit products: this machine's results against exact ones, since the fault may be the CPU's."""
 
 from __future__ import annotations
 
