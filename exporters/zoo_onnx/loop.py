@@ -102,11 +102,9 @@ class Loop:
             assert self.output_state is not None
             return finals[self.output_state]
         if place.wants == "outputs":
-            return (
-                outputs
-                if place.lengths is None
-                else place.lengths.zero_beyond(outputs, f"{self.name}/within_lengths", time_major=True)
-            )
+            if place.lengths is None:
+                return outputs
+            return place.lengths.zero_beyond(outputs, f"{self.name}/within_lengths", time_major=True)
         if place.lengths is not None and not self.reverse:
             return place.lengths.at_last_step(outputs, f"{self.name}/last")
         # The last step that is read; a reverse loop ends with the first step, whatever the lengths.
@@ -126,14 +124,15 @@ class Loop:
         build, producer = self.place.build, value.producer()
         name = f"{self.name}/project/with/{short_name(bias)}"
         if value is self._projected and producer is not None and producer.op_type == "Add":
-            own = next((value for value in producer.inputs if value in build.initializers), None)
-            product = next((value for value in producer.inputs if value is not own), None)
+            own = next((addend for addend in producer.inputs if addend in build.initializers), None)
+            product = next((addend for addend in producer.inputs if addend is not own), None)
             if own is not None and own.shape is not None and len(own.shape) == 1:
                 # The sum of both biases first, since an addition to every step is a pass over all of them.
                 return build.node("Add", name, [product, build.node("Add", f"{name}/both", [own, bias])])
         return build.node("Add", name, [value, bias])
 
     def _split(self, parts: Parts) -> list[ir.Value]:
+        """Return the parts of a split input; the Split is added to the main graph once."""
         if parts not in self._splits:
             build, name = self.place.build, f"{self.name}/project/split_{len(self._splits)}"
             sizes = build.integers(f"{name}/sizes", *parts.sizes)
