@@ -1,4 +1,4 @@
-"""The ONNX exporter, itself a plugin. How a model becomes ONNX: exporters/README.md."""
+"""The ONNX exporter, a plugin. How a model becomes ONNX: exporters/README.md."""
 
 from __future__ import annotations
 
@@ -10,4 +10,5 @@ __all__ = ["OnnxExporter", "zoo_register_exporters"]
 
 @zoo.hookimpl
 def zoo_register_exporters() -> list[type[zoo.Exporter]]:
+    """Return the exporter of this plugin."""
     return [OnnxExporter]

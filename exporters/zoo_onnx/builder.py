@@ -1,4 +1,4 @@
-"""A small hand for building ONNX graphs with readable names."""
+"""Builder of the main graph: collects its nodes and weights under readable names."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import zoo
 
 
 class GraphBuilder:
-    """Collects nodes and weights in the order in which they are made.
+    """Nodes and weights of a graph, in the order in which they are added.
 
     Args:
-        opset: the version of ONNX's operators to write.
+        opset: version of ONNX's operators to write.
     """
 
     def __init__(self, opset: int) -> None:
@@ -26,14 +26,14 @@ class GraphBuilder:
         self.initializers: list[ir.Value] = []
 
     def weight(self, name: str, array: NDArray[Any]) -> ir.Value:
-        """A constant that stands in the file once, under ``name``."""
+        """Add an initialiser and return its value."""
         tensor = ir.tensor(np.asarray(array, order="C"), name=name)  # ascontiguousarray would give a scalar an axis
         value = ir.Value(name=name, const_value=tensor, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype))
         self.initializers.append(value)
         return value
 
     def integers(self, name: str, *numbers: int) -> ir.Value:
-        """A constant list of int64, for axes and shapes."""
+        """Add an int64 vector, for axes and shapes, and return its value."""
         return self.weight(name, np.array(numbers, np.int64))
 
     def node(
@@ -43,7 +43,7 @@ class GraphBuilder:
         inputs: Sequence[ir.Value | None],
         attributes: Mapping[str, Any] | None = None,
     ) -> ir.Value:
-        """A node with one output, named after the node."""
+        """Add a node with one output, named after the node, and return the output."""
         (value,) = self.node_with_outputs(operator, name, inputs, [f"{name}:0"], attributes)
         return value
 
@@ -55,18 +55,18 @@ class GraphBuilder:
         outputs: Sequence[str],
         attributes: Mapping[str, Any] | None = None,
     ) -> Sequence[ir.Value]:
-        """A node with several outputs; an empty name is an output that nobody asks for."""
+        """Add a node and return its outputs; an empty name leaves an output out."""
         values = [ir.Value(name=output) for output in outputs]
         self.nodes.append(ir.node(operator, inputs, attributes, outputs=values, name=name))
         return values
 
     def reduce(self, operator: str, name: str, value: ir.Value, axis: int) -> ir.Value:
-        """ReduceMean or ReduceMax over one axis, which is an attribute before opset 18 and an input since."""
+        """Add a ReduceMean or ReduceMax over one axis, which is an attribute before opset 18 and an input since."""
         if self.opset < 18:
             return self.node(operator, name, [value], {"axes": [axis], "keepdims": 0})
         return self.node(operator, name, [value, self.integers(f"{name}/axis", axis)], {"keepdims": 0})
 
 
-def unknown(part: str, module: nn.Module, known: str) -> zoo.ExportError:
-    """The error for a module that cannot be lowered."""
-    return zoo.ExportError(f"{part}: {type(module).__name__} cannot be exported; use {known}")
+def unsupported(part: str, module: nn.Module, supported: str) -> zoo.ExportError:
+    """Return the error for a module that cannot be lowered."""
+    return zoo.ExportError(f"{part}: {type(module).__name__} cannot be exported; use {supported}")

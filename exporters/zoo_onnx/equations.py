@@ -1,7 +1,7 @@
-"""ONNX's recurrent operators as a cell's own two pieces, put together from the equations, without tracing anything.
+"""Pieces of a cell that names its ONNX operator, from the operator's equations; replaces step 1, tracing.py.
 
-Source: the ONNX operator specification, RNN, LSTM and GRU (https://onnx.ai/onnx/operators/). With W and R the blocks of
-a gate in the weights and Wb and Rb those in the biases, f, g and h the activations::
+Source: the ONNX operator specification, RNN, LSTM and GRU (https://onnx.ai/onnx/operators/). W and R are the blocks of
+a gate in the weights, Wb and Rb those in the biases; f, g and h are the activations::
 
     RNN:   H' = f(x Wi' + H Ri' + Wbi + Rbi)
     LSTM:  i, o, f = f(x W' + H R' + Wb + Rb)      c = g(x Wc' + H Rc' + Wbc + Rbc)
@@ -10,8 +10,8 @@ a gate in the weights and Wb and Rb those in the biases, f, g and h the activati
            n = g(x Wh' + Wbh + r * (H Rh' + Rbh))  with linear_before_reset
            n = g(x Wh' + Wbh + (r * H) Rh' + Rbh)  without
 
-All that does not depend on the state, the recurrent biases included, stands in `project`. Each gate has a product of
-its own, as in the bodies that zoo_onnx/gates.py makes of traced steps.
+`project` contains everything that does not depend on the state, the recurrent biases included. Each gate has a product
+of its own, as in the bodies that zoo_onnx/gates.py simplifies.
 """
 
 from __future__ import annotations
@@ -24,31 +24,29 @@ import onnx_ir as ir
 import torch
 
 import zoo
-from zoo_onnx.operators import GATES, STATES
-from zoo_onnx.piece import PARAMETERS, CellPieces, Piece, short_name
+from zoo_onnx.operators import ACTIVATIONS, GATES, STATES
+from zoo_onnx.piece import PARAMETERS, CellPieces, Piece, short_name, split
 
 FLOAT = ir.TensorType(ir.DataType.FLOAT)
-ACTIVATIONS = {"RNN": ("Tanh",), "LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh")}
-"""The defaults of each operator."""
 FUNCTIONS = frozenset({"Relu", "Sigmoid", "Softplus", "Softsign", "Tanh"})
-"""Activations that are an operator of the same name and have no parameters."""
+"""Activations without parameters whose name is also an ONNX operator."""
 ATTRIBUTES = {"GRU": frozenset({"linear_before_reset"})}
-"""What the equations above know of."""
+"""Attributes of each operator that the equations above cover."""
 
 
 def from_equations(stack: zoo.Stack, layer: int, direction: int) -> CellPieces | None:
-    """The pieces of a cell that names its operator; None where it names none, or one that the equations do not cover.
+    """Return the pieces of a cell, or None if it names no operator that the equations cover.
 
     Args:
         stack: float32, on the CPU.
-        layer: the cell's layer.
-        direction: its place in the layer.
+        layer: index of the cell's layer.
+        direction: index of the cell in the layer.
     """
     cell = stack.ordered_layers[layer].directed_cells[direction]
     operator = cell.operator()
     if operator is None or not _is_covered(operator, cell):
         return None
-    names = {id(value): f"stack.{name}" for name, value in (*stack.named_parameters(), *stack.named_buffers())}
+    names = {id(value): f"{PARAMETERS}{name}" for name, value in (*stack.named_parameters(), *stack.named_buffers())}
     return _Equations(operator, names, f"{PARAMETERS}layers.{layer}.cells.{direction}").pieces()
 
 
@@ -69,9 +67,9 @@ class _Equations:
     """The nodes of one cell.
 
     Args:
-        operator: what it equals.
-        names: what the tensors of the model are called, by their identity.
-        cell: what stands before the name of a tensor that the model does not hold, but works out.
+        operator: the operator that the cell equals.
+        names: names of the model's tensors, by their `id`.
+        cell: prefix of the names of tensors that the cell computes, which are not tensors of the model.
     """
 
     def __init__(self, operator: zoo.Operator, names: Mapping[int, str], cell: str) -> None:
@@ -84,6 +82,7 @@ class _Equations:
         self.bias_by_gate = {} if self.recurrent_bias is None else self._by_gate(self.recurrent_bias)
 
     def pieces(self) -> CellPieces:
+        """Return `project` and `step` of the cell."""
         gates = len(self.operator.gates)
         x = ir.Value(name="x", type=FLOAT, shape=ir.Shape(["batch", gates * self.hidden]))
         shape = ir.Shape(["batch", self.hidden])
@@ -93,31 +92,31 @@ class _Equations:
         return CellPieces(self._project(), Piece([x, *state], [after[0], *after]))
 
     def _step(self, x: Mapping[str, ir.Value], state: Sequence[ir.Value]) -> list[ir.Value]:
-        """The state after a step, whose first part is the output."""
+        """Return the new state, whose first tensor is the output."""
         if self.operator.name == "LSTM":
             return self._lstm(x, *state)
         return self._rnn(x, *state) if self.operator.name == "RNN" else self._gru(x, *state)
 
     def _project(self) -> Piece:
-        """x W' and all biases but the one that the reset gate of a GRU acts on."""
+        """Return x W' plus all biases but the one inside the reset of a GRU."""
         sequence = ir.Value(name="sequence", type=FLOAT, shape=ir.Shape(["time", "batch", None]))
         weight = self._weight("input_weight")
         turned = self._node("Transpose", f"{short_name(weight)}/turned", [weight], {"perm": [1, 0]})
         projected = self._node("MatMul", "product", [sequence, turned])
         biases = [bias for bias in (self._bias("input_bias"), self._bias_outside()) if bias is not None]
-        if len(biases) == 2:  # in one go: adding to every step costs a pass over all of them
+        if len(biases) == 2:  # their sum first, since an addition to every step is a pass over all of them
             biases = [self._node("Add", "biases", biases)]
         if biases:
             projected = self._node("Add", "with_bias", [projected, *biases])
         return Piece([sequence], [projected])
 
     def _bias_outside(self) -> ir.Value | None:
-        """What of the recurrent bias can be added outside."""
+        """Return the part of the recurrent bias that can be added outside the loop."""
         bias = self.recurrent_bias
         if bias is None or not self.resets_after:
             return bias
-        nothing = ir.Value(name="zeros", const_value=ir.tensor(np.zeros(self.hidden, np.float32)))
-        blocks = [nothing if gate == "h" else block for gate, block in self.bias_by_gate.items()]
+        zeros = ir.Value(name="zeros", const_value=ir.tensor(np.zeros(self.hidden, np.float32)))
+        blocks = [zeros if gate == "h" else block for gate, block in self.bias_by_gate.items()]
         return self._node("Concat", f"{short_name(bias)}/outside", blocks, {"axis": 0})
 
     def _rnn(self, x: Mapping[str, ir.Value], h: ir.Value) -> list[ir.Value]:
@@ -143,28 +142,23 @@ class _Equations:
         return [self._node("Add", "h_next", [n, step])]
 
     def _product(self, gate: str, factor: ir.Value, addend: ir.Value | None) -> ir.Value:
-        """factor R' + addend"""
+        """Return factor R' + addend, with the recurrent weight R of a gate."""
         inputs = [factor, self.recurrent[gate], *([] if addend is None else [addend])]
         return self._node("Gemm", f"product_{gate}", inputs, {"transB": 1})
 
-    def _act(self, place: int, name: str, value: ir.Value) -> ir.Value:
-        return self._node(self.activations[place], name, [value])
+    def _act(self, index: int, name: str, value: ir.Value) -> ir.Value:
+        return self._node(self.activations[index], name, [value])
 
     def _by_gate(self, value: ir.Value) -> dict[str, ir.Value]:
-        """The blocks of x (batch, gates * hidden), or of a weight whose first axis has them."""
+        """Return the blocks of x (batch, gates * hidden), or of a weight or bias with the gates in its first axis."""
         gates = self.operator.gates
         if len(gates) == 1:
             return {gates: value}
-        name, axis = short_name(value), 1 if value.producer() is None and value.const_value is None else 0
-        sizes = ir.Value(name=f"{name}/sizes", const_value=ir.tensor(np.full(len(gates), self.hidden)))
-        shape = list(value.shape or ())
-        shape[axis] = self.hidden
-        parts = [ir.Value(name=f"{name}/{place}", type=FLOAT, shape=ir.Shape(shape)) for place in range(len(gates))]
-        ir.node("Split", [value, sizes], {"axis": axis}, outputs=parts)
-        return dict(zip(gates, parts, strict=True))
+        axis = 1 if value.producer() is None and value.const_value is None else 0
+        return dict(zip(gates, split(value, [self.hidden] * len(gates), axis), strict=True))
 
     def _weight(self, field: str) -> ir.Value:
-        """A tensor of the operator, under the name that it has in the model."""
+        """Return a tensor of the operator as an initialiser, under the name that it has in the model."""
         tensor: torch.Tensor = getattr(self.operator, field)
         name = self._names.get(id(tensor), f"{self._cell}.{field}")
         array = tensor.detach().numpy()

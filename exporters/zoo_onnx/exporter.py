@@ -1,4 +1,4 @@
-"""The exporter as the core knows it. What does the work is imported only when there is work: it weighs 70 MB."""
+"""Entry point of the exporter. Its modules are imported on first use, since they load 70 MB of libraries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import zoo
 
 
 class OnnxExporter(zoo.Exporter):
-    """Writes ONNX with one RNN, LSTM or GRU node a layer; batch and time are always free."""
+    """Exporter to ONNX: one RNN, LSTM or GRU node a layer, or a Scan; batch and time are free unless it is unrolled."""
 
     name = "onnx"
     suffix = ".onnx"

@@ -1,4 +1,4 @@
-"""What ONNX files are written, read and checked with: the graph of a model as one file."""
+"""ONNX files: write the graph of a model, add metadata, read and check a file."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from zoo_onnx.states import KEY as STATES_KEY
 
 
 def write(model: zoo.Model, path: Path, metadata: Mapping[str, str], options: zoo.ExportOptions) -> None:
-    """Build the graph, write it and let ONNX check it."""
+    """Build the graph of a model, write it to a file and run ONNX's checker on the file."""
     build = GraphBuilder(checked(options.opset))
     options = for_precision(model, options)
     graph, states = model_graph(model, build, options)
     exported = ir.Model(graph, ir_version=ir_version(build.opset))
-    RemoveUnusedNodesPass()(exported)  # what a lowering has put otherwise in the end
+    RemoveUnusedNodesPass()(exported)  # a lowering leaves nodes behind that it has replaced
     if options.precision != "float32":
-        _lower(exported, options.precision)
-        left = [str(value.name) for value in weights_of_products(exported.graph)]
-        exported.metadata_props["float32_weights"] = ", ".join(left) or "none"
+        _reduce_precision(exported, options.precision)
+        remaining = [str(value.name) for value in weights_of_products(exported.graph)]
+        exported.metadata_props["float32_weights"] = ", ".join(remaining) or "none"
     exported.producer_name, exported.producer_version = "recurrent-zoo", zoo.__version__
     exported.doc_string = _documentation(model, options, held=states.held)
     exported.metadata_props.update(metadata)
@@ -44,11 +44,11 @@ def write(model: zoo.Model, path: Path, metadata: Mapping[str, str], options: zo
         raise zoo.ExportError(f"the model does not make a valid graph: {fault}")
 
 
-def _lower(model: ir.Model, precision: str) -> None:
-    """Put a model in a lower precision.
+def _reduce_precision(model: ir.Model, precision: str) -> None:
+    """Convert the weights of a model to a lower precision.
 
     Raises:
-        ExportError: where that cannot be, or saves nothing.
+        ExportError: if that is impossible, or saves nothing.
     """
     before = _size(model)
     if precision == "int8":
@@ -62,61 +62,68 @@ def _lower(model: ir.Model, precision: str) -> None:
     if (after := _size(model)) >= before:
         raise zoo.ExportError(
             f"--precision {precision}: the graph would grow from {before:,} to {after:,} bytes, since the model is "
-            "small and what converts its numbers takes more than it saves; leave --precision out"
+            "small and the added conversions take more than the weights save; leave --precision out"
         )
 
 
 def _size(model: ir.Model) -> int:
+    """Return the size of a model's file in bytes."""
     return int(ir.to_proto(model).ByteSize())
 
 
 def annotate(path: Path, metadata: Mapping[str, str]) -> None:
-    """Add metadata to a file, and seal it."""
+    """Add metadata to a file and renew its seal."""
     path.write_bytes(zoo.seal_onnx(path.read_bytes(), metadata))
 
 
 def faults(path: Path) -> list[str]:
-    """What is wrong with a file, one line each."""
-    if fault := zoo.onnx_fault(path.read_bytes()):  # before ONNX would read what the file names
+    """Return the faults of a file, one line each."""
+    if fault := zoo.onnx_fault(path.read_bytes()):  # first, since ONNX reads other files that the file refers to
         return [f"{path}: {fault}"]
     if fault := _invalid(path):
         return [f"{path}: is not a valid ONNX file: {fault}"]
     return [
-        f"{path}: {name}: its int8 weights are so large that products are cut off on CPUs without VNNI; export it again"
+        f"{path}: {name}: its int8 weights are so large that sums saturate on CPUs without VNNI; export it again"
         for name in saturating(ir.load(path).graph)
     ]
 
 
 def read(path: Path) -> ir.Model:
-    """Read a file of any origin."""
+    """Read an ONNX file.
+
+    Raises:
+        ExportError: if it is no ONNX file.
+    """
     try:
         model = ir.load(path)
-    except Exception as error:  # protobuf and onnx-ir each have errors of their own
-        raise zoo.ExportError(f"{path}: cannot be read as ONNX: {_in_short(error)}") from error
-    if not model.graph.opset_imports:  # which protobuf takes even an empty file for
+    except Exception as error:  # protobuf and onnx-ir raise errors of their own
+        raise zoo.ExportError(f"{path}: cannot be read as ONNX: {_one_line(error)}") from error
+    if not model.graph.opset_imports:  # protobuf accepts even an empty file
         raise zoo.ExportError(f"{path}: holds no ONNX model")
     return model
 
 
 def _invalid(path: Path) -> str | None:
-    """What ONNX's own full check, types and shapes included, says against a file."""
+    """Return the error of ONNX's checker, types and shapes included, or None if the file is valid."""
     try:
         onnx.checker.check_model(path, full_check=True)
-    except Exception as error:  # protobuf and onnx each have errors of their own
-        return _in_short(error)
+    except Exception as error:  # protobuf and onnx raise errors of their own
+        return _one_line(error)
     return None
 
 
-def _in_short(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
+    """Return an error's message on one line, of at most 200 characters."""
     return " ".join(str(error).split())[:200]
 
 
 def _documentation(model: zoo.Model, options: zoo.ExportOptions, *, held: bool) -> str:
+    """Return the documentation of a graph's inputs, which the file stores."""
     x = "(batch, time) tokens" if model.encoder.tokens else "(batch, time, features) in the user's units"
-    told = [f"Input x: {x}."]
+    sentences = [f"Input x: {x}."]
     if model.takes_lengths and not options.streaming:
-        told.append("Input lengths: (batch,), the valid steps of each sequence, at least 1.")
+        sentences.append("Input lengths: (batch,), the valid steps of each sequence, at least 1.")
     if held:
-        told.append(f"Inputs state_*: (batch, n), at first as the entry {STATES_KEY!r} says, then as next_state_* was.")
-    told.append(f"Batch is free, time is {options.steps}." if options.steps else "Batch and time are free.")
-    return " ".join(told)
+        sentences.append(f"Inputs state_*: (batch, n), first 'initial' of the entry {STATES_KEY!r}, then next_state_*.")
+    sentences.append(f"Batch is free, time is {options.steps}." if options.steps else "Batch and time are free.")
+    return " ".join(sentences)

@@ -1,4 +1,4 @@
-"""The graph of a whole model, from the user's units to the named outputs."""
+"""The graph of a whole model: encoder, recurrent layers, pooling, head and readout, with inputs and outputs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ INT64 = ir.TensorType(ir.DataType.INT64)
 
 
 def model_graph(model: zoo.Model, build: GraphBuilder, options: zoo.ExportOptions) -> tuple[ir.Graph, States]:
-    """Put the graph together: inputs ``x`` and, where they are asked for, ``lengths`` and the states.
+    """Return the graph of a model and its states; inputs are ``x`` and, where the options ask for them, more.
 
-    For a stream the graph takes a chunk of every sequence, all of one length, and the states beside it.
+    These are ``lengths`` (batch,), for a model that takes lengths, and the states. With streaming ``x`` is a chunk of
+    each sequence, all of one length, so there is no input ``lengths``.
     """
     x = encoder_input(model.encoder, options.steps)
     inputs, lengths = [x], None

@@ -1,4 +1,4 @@
-"""What the lowerings from a cell's own step have in common: all that stands outside the loop over time."""
+"""From a cell to a Scan body, step 3 of 4: a loop over time, shared by Scan and unrolled steps (next: scan.py)."""
 
 from __future__ import annotations
 
@@ -17,76 +17,84 @@ from zoo_onnx.states import state_type
 
 @dataclass(eq=False)
 class Loop:
-    """One direction of a layer as a loop over time.
-
-    Args:
-        graft: puts the cell's nodes into the graph.
-        cell: the cell's nodes.
-        reverse: whether time runs from the end.
-        name: what stands before the names of the nodes.
-        parts: the cell's state.
-    """
+    """One direction of a layer as a loop over time, without the node of the loop itself."""
 
     place: Place
     graft: Graft
     cell: CellPieces
     reverse: bool
+    """Whether the loop reads from the last step to the first."""
     name: str
+    """Prefix of the names of its nodes."""
     parts: list[zoo.StatePart]
     body: Body = field(init=False)
     inputs: list[ir.Value] = field(init=False)
-    """What the body gets a step of each time, (time, batch, n); where there are lengths their mask is the last."""
+    """Values of which the body reads one step at a time, (time, batch, n); with lengths, their mask is the last one."""
     starts: list[ir.Value] = field(init=False)
-    """The states before the first step, (batch, n)."""
+    """Initial states, (batch, n)."""
 
     def __post_init__(self) -> None:
         self.body = simplify(self.cell.step)
-        self._known: dict[Parts, list[ir.Value]] = {}
+        self._splits: dict[Parts, list[ir.Value]] = {}
         (self._projected,) = self.graft.put(self.cell.project, [self.place.x], f"{self.name}/project")
-        self.inputs = [self._made(origin) for origin in self.body.origins]
+        self.inputs = [self._input(origin) for origin in self.body.origins]
         if self.place.lengths is not None:
             self.inputs.append(self.place.lengths.steps_mask)
         self.starts = [self.place.states.start(part) for part in self.parts]
-        self._kept_in = [self._type_to_choose_in(part) for part in self.parts]
+        self._where_types = [self._where_type(part) for part in self.parts]
 
     @property
     def gives_outputs(self) -> bool:
-        """Whether the outputs of all steps are needed, rather than the final state alone."""
+        """Whether the outputs of all steps are needed, not only the final states."""
         return self.place.wants == "outputs" or self.output_state is None
 
     @property
     def output_state(self) -> int | None:
-        """The part of the state that is the output too, if any."""
+        """Index of the state tensor that is also the output, if any."""
         output, *after = self.cell.step.outputs
         return next((index for index, value in enumerate(after) if value is output), None)
 
     def step(self, x: list[ir.Value], before: list[ir.Value], name: str, nodes: list[ir.Node]) -> list[ir.Value]:
-        """Put one step into ``nodes``: what comes in at this step and the state before it -> output, and the state.
+        """Append the nodes of one step and return its output and the new states.
 
-        The state of a sequence that has ended stays what it was; outputs are set to zero outside, all at once.
+        Beyond the length of a sequence its states are unchanged. Outputs are set to zero outside, in `finish`.
+
+        Args:
+            x: one step of each of the loop's inputs, (batch, n).
+            before: the states before the step, (batch, n).
+            name: prefix of the names of the nodes.
+            nodes: the list that receives the nodes.
         """
         lengths = self.place.lengths
         mask = x.pop() if lengths is not None else None
         output, *after = self.graft.put(self.body.piece, [*x, *before], name, nodes)
         if mask is None:
             return [output, *after]
-        kept = []
-        for part, wider, new, old in zip(self.parts, self._kept_in, after, before, strict=True):
-            kept.append(_chosen(mask, new, old, f"{name}/{part.name}/kept", nodes, state_type(part).dtype, wider))
-        return [output, *kept]
+        states = zip(self.parts, self._where_types, after, before, strict=True)
+        return [
+            output,
+            *(
+                _where(mask, new, old, f"{name}/{part.name}/kept", nodes, state_type(part).dtype, wider)
+                for part, wider, new, old in states
+            ),
+        ]
 
-    def _type_to_choose_in(self, part: zoo.StatePart) -> ir.DataType | None:
-        """The type in which ONNX Runtime can choose between two states, where it cannot in their own."""
+    def _where_type(self, part: zoo.StatePart) -> ir.DataType | None:
+        """Return the wider type for a Where of two states, or None if ONNX Runtime has a kernel for their own type."""
         if self.place.lengths is None:
             return None
         mask = ir.Value(name="mask", type=ir.TensorType(ir.DataType.BOOL))
         both = [ir.Value(name=name, type=state_type(part)) for name in ("new", "old")]
-        node = ir.node("Where", [mask, *both], outputs=[ir.Value(name="kept")])
-        wider = wider_type(node, self.place.build.opset)
+        wider = wider_type(ir.node("Where", [mask, *both]), self.place.build.opset)
         return None if wider is None else wider[1]
 
     def finish(self, outputs: ir.Value | None, finals: list[ir.Value]) -> ir.Value:
-        """Hand the final states out, and give what the graph goes on with."""
+        """Make the final states outputs if they are held, and return the result of the direction.
+
+        Args:
+            outputs: the outputs of all steps, (time, batch, n); None if a final state is the result.
+            finals: the final states, (batch, n).
+        """
         place, build = self.place, self.place.build
         for part, final in zip(self.parts, finals, strict=True):
             place.states.end(part, final)
@@ -94,47 +102,47 @@ class Loop:
             assert self.output_state is not None
             return finals[self.output_state]
         if place.wants == "outputs":
-            return (
-                outputs
-                if place.lengths is None
-                else place.lengths.zero_beyond(outputs, f"{self.name}/within_lengths", time_major=True)
-            )
+            if place.lengths is None:
+                return outputs
+            return place.lengths.zero_beyond(outputs, f"{self.name}/within_lengths", time_major=True)
         if place.lengths is not None and not self.reverse:
             return place.lengths.at_last_step(outputs, f"{self.name}/last")
-        # The last step that is read; from the end that is the first one in time, whatever the lengths.
+        # The last step that is read; a reverse loop ends with the first step, whatever the lengths.
         index = build.weight(f"{self.name}/last/index", np.array(0 if self.reverse else -1))
         return build.node("Gather", f"{self.name}/last", [outputs, index], {"axis": 0})
 
-    def _made(self, origin: Origin) -> ir.Value:
-        """An input of the body, made in the main graph."""
+    def _input(self, origin: Origin) -> ir.Value:
+        """Return an input of the body, computed in the main graph."""
         if isinstance(origin, Biased):
-            return self._with_bias(self._made(origin.of), self.graft.constant(origin.bias, f"{self.name}/project"))
+            return self._with_bias(self._input(origin.of), self.graft.constant(origin.bias, f"{self.name}/project"))
         if isinstance(origin, Part):
             return self._split(origin.of)[origin.index]
         return self._projected
 
     def _with_bias(self, value: ir.Value, bias: ir.Value) -> ir.Value:
+        """Add a bias to an input; if `project` ends with a bias of its own, add the sum of both."""
         build, producer = self.place.build, value.producer()
         name = f"{self.name}/project/with/{short_name(bias)}"
         if value is self._projected and producer is not None and producer.op_type == "Add":
-            own = next((one for one in producer.inputs if one in build.initializers), None)
-            product = next((one for one in producer.inputs if one is not own), None)
+            own = next((addend for addend in producer.inputs if addend in build.initializers), None)
+            product = next((addend for addend in producer.inputs if addend is not own), None)
             if own is not None and own.shape is not None and len(own.shape) == 1:
-                # Both biases in one go: adding to every step costs a pass over all of them.
+                # The sum of both biases first, since an addition to every step is a pass over all of them.
                 return build.node("Add", name, [product, build.node("Add", f"{name}/both", [own, bias])])
         return build.node("Add", name, [value, bias])
 
     def _split(self, parts: Parts) -> list[ir.Value]:
-        if parts not in self._known:
-            build, name = self.place.build, f"{self.name}/project/split_{len(self._known)}"
+        """Return the parts of a split input; the Split is added to the main graph once."""
+        if parts not in self._splits:
+            build, name = self.place.build, f"{self.name}/project/split_{len(self._splits)}"
             sizes = build.integers(f"{name}/sizes", *parts.sizes)
-            names = [f"{name}:{number}" for number in range(len(parts.sizes))]
-            made = build.node_with_outputs("Split", name, [self._made(parts.of), sizes], names, {"axis": 2})
-            self._known[parts] = list(made)
-        return self._known[parts]
+            names = [f"{name}:{index}" for index in range(len(parts.sizes))]
+            outputs = build.node_with_outputs("Split", name, [self._input(parts.of), sizes], names, {"axis": 2})
+            self._splits[parts] = list(outputs)
+        return self._splits[parts]
 
 
-def _chosen(
+def _where(
     mask: ir.Value,
     new: ir.Value,
     old: ir.Value,
@@ -143,14 +151,14 @@ def _chosen(
     kind: ir.DataType,
     wider: ir.DataType | None,
 ) -> ir.Value:
-    """The new value where the mask is true, elsewhere the old one, as nodes; chosen in a wider type if there is one."""
+    """Append a Where: the new value where the mask is true, else the old one; computed in a wider type if given."""
 
-    def made(operator: str, suffix: str, inputs: list[ir.Value], **attributes: int) -> ir.Value:
+    def add(operator: str, suffix: str, inputs: list[ir.Value], **attributes: int) -> ir.Value:
         value = ir.Value(name=f"{name}{suffix}")
         nodes.append(ir.node(operator, inputs, attributes, outputs=[value], name=value.name))
         return value
 
     if wider is None:
-        return made("Where", "", [mask, new, old])
-    both = [made("Cast", f"/{which}", [value], to=int(wider)) for which, value in (("new", new), ("old", old))]
-    return made("Cast", "", [made("Where", "/wider", [mask, *both])], to=int(kind))
+        return add("Where", "", [mask, new, old])
+    both = [add("Cast", f"/{which}", [value], to=int(wider)) for which, value in (("new", new), ("old", old))]
+    return add("Cast", "", [add("Where", "/wider", [mask, *both])], to=int(kind))

@@ -1,47 +1,57 @@
-"""Which versions of ONNX's operators can be written."""
+"""Versions of ONNX's operators that can be written, limited by what the installed ONNX Runtime loads."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import onnx
 import onnxruntime as ort
-from onnx import TensorProto, helper
+from onnx import NodeProto, TensorProto, ValueInfoProto, helper
 
 import zoo
 
 OLDEST = 17
 DEFAULT = 20
-"""The newest one that older ONNX Runtimes take whole on CUDA; 1.31 has every operator there up to its newest opset."""
+"""Newest opset that older ONNX Runtimes support fully on CUDA; 1.31 has every operator there up to its newest opset."""
 
 
 @cache
 def newest() -> int:
-    """The newest opset that the installed ONNX Runtime takes, found by asking it."""
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
+    """Return the newest opset that the installed ONNX Runtime loads, by trying each."""
     for opset in range(onnx.defs.onnx_opset_version(), OLDEST, -1):
-        value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
-        graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "probe", value[:1], value[1:])
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version(opset))
-        try:
-            ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        except Exception:  # noqa: S112  (ONNX Runtime's errors share no public base; the next older one is tried)
-            continue
-        return opset
+        x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy")
+        if load_error(helper.make_node("Relu", ["x"], ["y"]), [x], [y], opset) is None:
+            return opset
     return OLDEST
 
 
+def load_error(
+    node: NodeProto, inputs: Sequence[ValueInfoProto], outputs: Sequence[ValueInfoProto], opset: int
+) -> str | None:
+    """Return the error of ONNX Runtime's CPU provider when it loads a model of one node, or None if it loads."""
+    graph = helper.make_graph([node], "probe", inputs, outputs)
+    version = helper.make_opsetid("", opset)
+    model = helper.make_model(graph, opset_imports=[version], ir_version=ir_version(opset))
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors share no public base
+        return str(error)
+    return None
+
+
 def ir_version(opset: int) -> int:
-    """The oldest file format that may carry an opset: the more runtimes read the file, the better."""
+    """Return the oldest IR version that may contain an opset, so that as many runtimes as possible read the file."""
     return helper.find_min_ir_version_for([helper.make_opsetid("", opset)])
 
 
 def checked(opset: int | None) -> int:
-    """The opset to write.
+    """Return the opset to write, the default for None.
 
     Raises:
-        UsageError: where it is too old or too new.
+        UsageError: if it is too old or too new.
     """
     if opset is None:
         return DEFAULT

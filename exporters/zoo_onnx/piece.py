@@ -1,4 +1,4 @@
-"""A piece of a traced graph, and how it is put into another graph."""
+"""From a cell to a Scan body, step 2 of 4: pieces of the traced graph, copied into the main graph (next: loop.py)."""
 
 from __future__ import annotations
 
@@ -12,64 +12,77 @@ import onnx_ir as ir
 from zoo_onnx.builder import GraphBuilder
 
 PARAMETERS = "stack."
-"""What the names of parameters begin with, in a model and in what is traced of it."""
+"""Prefix of the names of parameters, in a model and in its traced graph."""
 
 
 def is_parameter(value: ir.Value) -> bool:
-    """Whether a value of a traced graph is a parameter or a buffer of the model."""
+    """Return whether a value of a traced graph is a parameter or a buffer of the model."""
     return (value.name or "").startswith(PARAMETERS) and value.producer() is None
 
 
 def short_name(value: ir.Value) -> str:
-    """What a value is called inside its cell."""
+    """Return the name of a value without the prefix of its cell."""
     return re.sub(rf"^{re.escape(PARAMETERS)}layers\.\d+\.cells\.\d+\.", "", value.name or "")
+
+
+def split(value: ir.Value, sizes: Sequence[int], axis: int) -> list[ir.Value]:
+    """Add a Split of a value along an axis to its piece and return the parts."""
+    name = short_name(value)
+    lengths = ir.Value(name=f"{name}/sizes", const_value=ir.tensor(np.array(sizes, np.int64)))
+    parts = []
+    for index, size in enumerate(sizes):
+        shape = list(value.shape or ())
+        shape[axis] = size
+        parts.append(ir.Value(name=f"{name}/{index}", type=value.type, shape=ir.Shape(shape)))
+    ir.node("Split", [value, lengths], {"axis": axis}, outputs=parts)
+    return parts
 
 
 @dataclass(eq=False)
 class Piece:
-    """What leads from some values of a traced graph to others."""
+    """Subgraph of a traced graph between some values and others."""
 
     inputs: list[ir.Value]
     outputs: list[ir.Value]
 
     def nodes(self) -> list[ir.Node]:
-        """Every node that the outputs need, each after those that it needs itself."""
+        """Return every node that the outputs need, in execution order."""
         ordered: list[ir.Node] = []
-        known: set[ir.Node] = set()
+        visited: set[ir.Node] = set()
         waiting = [(value.producer(), False) for value in reversed(self.outputs) if value not in self.inputs]
-        while waiting:  # a loop, since a long solver inside a cell is deeper than Python's stack
+        while waiting:  # not recursive, since a long solver inside a cell is deeper than Python's stack
             node, complete = waiting.pop()
-            if node is None or (node in known and not complete):
+            if node is None or (node in visited and not complete):
                 continue
             if complete:
                 ordered.append(node)
                 continue
-            known.add(node)
+            visited.add(node)
             waiting.append((node, True))
             needed = [value for value in node.inputs if value is not None and value not in self.inputs]
             waiting += [(value.producer(), False) for value in reversed(needed)]
         return ordered
 
     def constants(self) -> set[ir.Value]:
-        """What its nodes make of weights and constants alone."""
-        found: set[ir.Value] = set()
+        """Return the outputs of nodes that depend on weights and constants alone."""
+        constants: set[ir.Value] = set()
         for node in self.nodes():
-            if all(value is None or self.is_constant(value, found) for value in node.inputs):
-                found.update(node.outputs)
-        return found
+            if all(value is None or self.is_constant(value, constants) for value in node.inputs):
+                constants.update(node.outputs)
+        return constants
 
-    def is_constant(self, value: ir.Value, made: Collection[ir.Value]) -> bool:
-        """Whether a value is a weight, or among the ``made`` ones that follow from weights."""
-        return value in made or (value.producer() is None and value not in self.inputs)
+    def is_constant(self, value: ir.Value, constants: Collection[ir.Value]) -> bool:
+        """Return whether a value is a weight, or among the given values that depend on weights alone."""
+        return value in constants or (value.producer() is None and value not in self.inputs)
 
     def replace_uses(self, old: ir.Value, new: ir.Value) -> None:
-        """Let everything that reads ``old`` read ``new``."""
+        """Replace a value in all nodes that read it, and in the outputs."""
         old.replace_all_uses_with(new)
         self.outputs = [new if value is old else value for value in self.outputs]
 
     @staticmethod
-    def take_out(node: ir.Node) -> None:
-        """Let a node whose outputs nobody reads any more read nothing itself."""
+    def detach(node: ir.Node) -> None:
+        """Remove the inputs of a node whose outputs are no longer read, so that it no longer counts as a reader."""
         for index in range(len(node.inputs)):
             node.replace_input_with(index, None)
 
@@ -79,15 +92,15 @@ class CellPieces:
     """A cell as ONNX nodes."""
 
     project: Piece
-    """(time, batch, input_size) -> (time, batch, any)"""
+    """From (time, batch, input_size) to (time, batch, n)."""
     step: Piece
-    """x (batch, any), then the state of (batch, n) each -> output (batch, output_size), then the state."""
+    """From x (batch, n) and the state tensors to the output (batch, output_size) and the state tensors."""
 
 
 class Graft:
-    """Puts pieces of cells into the graph that is being built.
+    """Copier of pieces into the graph under construction.
 
-    What depends on no input of a piece, weights and what is made of them alone, stands in the main graph, once.
+    Weights, and values that depend on weights alone, are added to the main graph, once.
     """
 
     def __init__(self, build: GraphBuilder) -> None:
@@ -96,13 +109,13 @@ class Graft:
         self._parameters: dict[str, ir.Value] = {}
 
     def constant(self, value: ir.Value, prefix: str) -> ir.Value:
-        """That value in the main graph. Parameters keep the names that they have in the model."""
+        """Return the copy of a constant in the main graph; parameters keep the names that they have in the model."""
         if value not in self._outer:
             producer = value.producer()
             if producer is None:
                 self._outer[value] = self._weight(value, prefix)
             else:
-                inputs = [None if one is None else self.constant(one, prefix) for one in producer.inputs]
+                inputs = [None if source is None else self.constant(source, prefix) for source in producer.inputs]
                 self._outer |= self._clone(producer, inputs, prefix, self.build.nodes)
         return self._outer[value]
 
@@ -111,7 +124,7 @@ class Graft:
         array, name = np.asarray(value.const_value.numpy()), str(value.name)
         if not is_parameter(value):
             return self.build.weight(f"{prefix}/{name}", array)
-        if name not in self._parameters:  # which cells may share
+        if name not in self._parameters:  # cells may share a parameter
             self._parameters[name] = self.build.weight(name, array)
         return self._parameters[name]
 
@@ -121,35 +134,36 @@ class Graft:
         """Copy a piece.
 
         Args:
-            piece: what to copy.
-            inputs: what takes the place of its inputs.
-            prefix: of the names.
-            nodes: where the copies go; into the main graph when None.
+            piece: the piece to copy.
+            inputs: the values that replace its inputs.
+            prefix: prefix of the names of the copies.
+            nodes: the list that receives the copies; None for the main graph.
 
         Returns:
-            What its outputs have become.
+            The copies of its outputs.
         """
         target = self.build.nodes if nodes is None else nodes
-        found = dict(zip(piece.inputs, inputs, strict=True))
+        copies = dict(zip(piece.inputs, inputs, strict=True))
         constants = piece.constants()
         for node in piece.nodes():
             if node.outputs[0] in constants:
                 continue
-            values = [None if one is None else self._find(one, found, prefix) for one in node.inputs]
+            values = [None if value is None else self._copy_of(value, copies, prefix) for value in node.inputs]
             if node.op_type == "Identity":
                 assert values[0] is not None
-                found[node.outputs[0]] = values[0]
+                copies[node.outputs[0]] = values[0]
             else:
-                found |= self._clone(node, values, prefix, target)
-        return [self._find(value, found, prefix) for value in piece.outputs]
+                copies |= self._clone(node, values, prefix, target)
+        return [self._copy_of(value, copies, prefix) for value in piece.outputs]
 
-    def _find(self, value: ir.Value, found: Mapping[ir.Value, ir.Value], prefix: str) -> ir.Value:
-        return found[value] if value in found else self.constant(value, prefix)
+    def _copy_of(self, value: ir.Value, copies: Mapping[ir.Value, ir.Value], prefix: str) -> ir.Value:
+        return copies[value] if value in copies else self.constant(value, prefix)
 
     @staticmethod
     def _clone(
         node: ir.Node, inputs: Sequence[ir.Value | None], prefix: str, target: list[ir.Node]
     ) -> dict[ir.Value, ir.Value]:
+        """Append a copy of a node to a list and return the copies of its outputs."""
         outputs = [ir.Value(name=f"{prefix}/{value.name}" if value.name else "") for value in node.outputs]
         name = f"{prefix}/{node.outputs[0].name}"
         target.append(

@@ -1,4 +1,4 @@
-"""One recurrent layer and its place in the graph: what every lowering of it is given."""
+"""Argument of every lowering: one recurrent layer, its input, lengths and states in the graph."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoo_onnx.states import States
 
 @dataclass(frozen=True)
 class Place:
-    """One layer in the graph."""
+    """One layer and its position in the graph."""
 
     build: GraphBuilder
     index: int
@@ -25,29 +25,31 @@ class Place:
     lengths: Lengths | None
     states: States
     wants: Literal["outputs", "last"]
-    """What the graph goes on with: the outputs of all steps, (time, batch, features of all directions side by side), or
-    what each direction gives at the last step that it reads, (batch, the same)."""
+    """Result of the layer: the outputs of all steps, or the output of each direction at the last step that it reads.
+
+    Shapes (time, batch, directions * features) and (batch, directions * features).
+    """
 
     @property
     def name(self) -> str:
-        """Before the names of its nodes."""
+        """Prefix of the names of the layer's nodes."""
         return f"layer_{self.index}/{self.layer.directed_cells[0].name}"
 
     @property
     def result_name(self) -> str:
-        """Of what the graph goes on with."""
+        """Name of the node that gives the result of the layer."""
         return "pooling/last" if self.wants == "last" else f"layer_{self.index}/outputs"
 
     @property
     def directions(self) -> list[tuple[zoo.Cell, bool, str]]:
-        """For each direction its cell, whether it reads from the end, and what stands before its nodes."""
+        """Cell, whether it reads from the end, and the prefix of its nodes, for each direction."""
         cells = self.layer.directed_cells
         if len(cells) == 2:
             return [(cells[0], False, f"{self.name}/forward"), (cells[1], True, f"{self.name}/reverse")]
         return [(cells[0], self.layer.direction == "reverse", self.name)]
 
-    def side_by_side(self, values: list[ir.Value]) -> ir.Value:
-        """What the directions give, in one."""
+    def concatenate(self, values: list[ir.Value]) -> ir.Value:
+        """Concatenate the results of the directions along the features."""
         if len(values) == 1:
             return values[0]
         return self.build.node("Concat", self.result_name, values, {"axis": -1})

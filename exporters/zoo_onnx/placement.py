@@ -1,10 +1,10 @@
-"""Which nodes ONNX Runtime's CUDA provider takes, told from the file: the one table of what it leaves to the CPU.
+"""Prediction of placement: which nodes of a file ONNX Runtime's CUDA provider runs, and which it leaves to the CPU.
 
-The conditions on RNN, LSTM and GRU were read in the provider's GetCapability, at an older commit than the release. They
-and the operators without a kernel at some opset were then asked of the provider of the wheel onnxruntime-gpu 1.31.1
-itself, node by node at opsets 18 to 26: with stand-ins for CUDA's libraries it starts without a GPU and places
-nodes, though it computes nothing (2026-11-21). Types other than float32 were not asked for, but where a row says so. On
-a GPU `zoo check` compares what it sees with what stands here.
+Sources: the conditions on RNN, LSTM and GRU are those of the provider's GetCapability, at an older commit than the
+release. They, and the operators without a kernel at some opset, were then tested with the provider of the wheel
+onnxruntime-gpu 1.31.1, node by node at opsets 18 to 26 (2026-11-21). Stubs in place of CUDA's libraries let it start
+and place nodes without a GPU, though not compute. Types other than float32 were tested only where a row states it. On a
+GPU `zoo check` compares the actual placement with this table.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import onnx
 import onnx_ir as ir
 
 import zoo
+from zoo_onnx.operators import ACTIVATIONS, GATES
 
 _REPOSITORY = "https://github.com/microsoft/onnxruntime"
 _SOURCE = f"{_REPOSITORY}/blob/main/onnxruntime/core"
@@ -24,17 +25,14 @@ _CAPABILITY = f"{_REPOSITORY}/blob/0018ddb6/onnxruntime/core/providers/cuda/cuda
 _KERNELS = f"{_REPOSITORY}/blob/001d12d2/docs/OperatorKernels.md"
 _SHAPES = f"{_SOURCE}/framework/fallback_cpu_capability.cc"
 
-ACTIVATIONS = {"RNN": ("tanh",), "LSTM": ("sigmoid", "tanh", "tanh"), "GRU": ("sigmoid", "tanh")}
-"""Those that cuDNN has, of one direction."""
-
 
 @dataclass(frozen=True)
 class Rule:
-    """A reason for which CUDA does not take a node."""
+    """Reason why the CUDA provider does not run a node."""
 
     operators: tuple[str, ...]
     condition: str
-    """In words."""
+    """Short description, such as an attribute and its value."""
     applies: Callable[[ir.Node], bool]
     why: str
     source: str = _CAPABILITY
@@ -46,22 +44,23 @@ def _has(attribute: str) -> Callable[[ir.Node], bool]:
 
 
 def _other_activations(node: ir.Node) -> bool:
-    own = ACTIVATIONS[node.op_type]
-    found = [name.lower() for name in node.attributes.get_strings("activations", [])]
-    return any(name != own[place % len(own)] for place, name in enumerate(found))
+    """Return whether a node has activations other than the defaults, the only ones of cuDNN; case is ignored."""
+    defaults = [name.lower() for name in ACTIVATIONS[node.op_type]]
+    names = [name.lower() for name in node.attributes.get_strings("activations", [])]
+    return any(name != defaults[index % len(defaults)] for index, name in enumerate(names))
 
 
 def _has_peepholes(node: ir.Node) -> bool:
     return len(node.inputs) > 7 and node.inputs[7] is not None
 
 
-_ALL = ("RNN", "LSTM", "GRU")
+_ALL = tuple(GATES)
 RULES = (
     Rule(
         _ALL,
         "layout=1",
         lambda node: node.attributes.get_int("layout", 0) != 0,
-        "no provider has batch-major operators; the file does not start",
+        "no provider has batch-major operators; no session can be created",
         f"{_SOURCE}/providers/cuda/rnn/cudnn_rnn_base.h",
         "refused",
     ),
@@ -83,20 +82,23 @@ RULES = (
     ),
     Rule(("LSTM",), "peepholes", _has_peepholes, "cuDNN's LSTM has no peepholes"),
 )
-"""In the order in which they are told."""
+"""In the order of checking; the first that applies is reported."""
 
 NEVER, FROM_22 = "never", "from opset 22 on"
 NO_KERNEL = {
     **dict.fromkeys(("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cosh", "Sinh", "Tan"), NEVER),
     **dict.fromkeys(("Celu", "Hardmax", "Mean", "MeanVarianceNormalization"), NEVER),
     **dict.fromkeys(("DynamicQuantizeLinear", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul"), NEVER),
-    "MatMulInteger": "not of uint8",  # which is what dynamic quantisation makes of activations
+    "MatMulInteger": "not of uint8",  # the type of dynamically quantised activations
     "MatMulIntegerToFloat": NEVER,
     **dict.fromkeys(("Dropout", "Elu", "Selu", "ThresholdedRelu"), FROM_22),
 }
-"""Operators without a kernel of CUDA, and at which opsets. A kernel that is registered for one version of an operator
-without an end is not taken for a later version: https://github.com/microsoft/onnxruntime/issues/27729. Loop, Scan, If
-and Identity had none from opset 21 on in older ones: https://github.com/microsoft/onnxruntime/pull/27728 (2026)."""
+"""Operators without a CUDA kernel, and the opsets concerned.
+
+A kernel that is registered for one version of an operator, without an end, is not used for a later version:
+https://github.com/microsoft/onnxruntime/issues/27729. In older ONNX Runtimes Loop, Scan, If and Identity had none from
+opset 21 on: https://github.com/microsoft/onnxruntime/pull/27728 (2026).
+"""
 
 KERNELS = frozenset(
     """
@@ -109,7 +111,7 @@ KERNELS = frozenset(
     Size Slice Softmax Softplus Softsign Split Sqrt Squeeze Sub Sum Tanh Tile TopK Transpose Unsqueeze Where Xor
     """.split()  # noqa: SIM905  (a line for each name would be longer than the rest)
 )
-"""Operators that it took at every opset from 18 to 26 (Slice and Concat as they are in this exporter's files)."""
+"""Operators with a CUDA kernel at every opset from 18 to 26 (Slice and Concat in the form of this exporter's files)."""
 
 ON_HOST = {
     "Expand": (1,),
@@ -119,13 +121,13 @@ ON_HOST = {
     "Slice": (1, 2, 3, 4),
     "Tile": (1,),
 }
-"""Inputs that CUDA's kernels read from the CPU's memory, so that what makes them being there costs nothing."""
+"""Indices of inputs that CUDA's kernels read from host memory, so that computing them on the CPU needs no copy."""
 SMALL = 100
-"""Constants with more numbers than this are not taken for a shape's."""
+"""Largest number of elements of a constant that counts as part of a shape computation."""
 
 
 def node_reason(node: ir.Node, opset: int) -> Rule | None:
-    """Why CUDA does not take a node, whatever is around it; None where it does or nobody knows."""
+    """Return the rule that keeps a node off CUDA, whatever its neighbours; None if none is known."""
     for rule in RULES:
         if node.op_type in rule.operators and rule.applies(node):
             return rule
@@ -136,7 +138,7 @@ def node_reason(node: ir.Node, opset: int) -> Rule | None:
 
 
 def predict(model: ir.Model) -> list[zoo.PredictedNode]:
-    """Where each node of a file would run on CUDA, bodies of loops included, in order of execution."""
+    """Predict where each node of a file would run on CUDA, in execution order, loop bodies included."""
     opset = model.graph.opset_imports.get("", 0)
     return list(_predict(model.graph, opset, ""))
 
@@ -155,7 +157,7 @@ def _predicted(node: ir.Node, opset: int, loop: str, *, for_shape: bool) -> zoo.
     if rule := node_reason(node, opset):
         return zoo.PredictedNode(name, operator, rule.provider, f"{rule.condition}: {rule.why}", rule.source, loop)
     if for_shape:
-        reason = "computes a shape, which ONNX Runtime keeps on the CPU to spare copies"
+        reason = "computes a shape, which ONNX Runtime keeps on the CPU to avoid copies"
         return zoo.PredictedNode(name, operator, "cpu", reason, _SHAPES, loop)
     if operator not in KERNELS:
         return zoo.PredictedNode(name, operator, "unknown", "not in the table of kernels", _KERNELS, loop)
@@ -163,22 +165,25 @@ def _predicted(node: ir.Node, opset: int, loop: str, *, for_shape: bool) -> zoo.
 
 
 def _shape_nodes(graph: ir.Graph) -> set[ir.Node]:
-    """The nodes that compute with shapes alone: all their inputs are what Shape or Size gives, or made of it, small
-    constants or inputs of the graph; unless CUDA's kernel reads such an input from the CPU's memory anyway."""
+    """Return the nodes that compute with shapes alone.
+
+    Their inputs are derived from Shape or Size, or are small constants or inputs of the graph. A node whose CUDA kernel
+    reads such an input from host memory anyway is none of them.
+    """
     on_host: set[ir.Value] = set()
-    found: set[ir.Node] = set()
+    shape_nodes: set[ir.Node] = set()
     for node in graph:
         if node.op_type in ("Shape", "Size"):
             on_host.update(node.outputs)
             continue
-        given = [(place, value) for place, value in enumerate(node.inputs) if value is not None]
-        made = [place for place, value in given if value in on_host]
+        given = [(index, value) for index, value in enumerate(node.inputs) if value is not None]
+        shapes = {index for index, value in given if value in on_host}
         others = [value for _, value in given if value not in on_host]
-        read_there = set(made) & set(ON_HOST.get(node.op_type, ()))
-        if made and not read_there and all(value.is_graph_input() or _is_small(value) for value in others):
-            found.add(node)
+        read_on_host = not shapes.isdisjoint(ON_HOST.get(node.op_type, ()))
+        if shapes and not read_on_host and all(value.is_graph_input() or _is_small(value) for value in others):
+            shape_nodes.add(node)
             on_host.update(node.outputs)
-    return found
+    return shape_nodes
 
 
 def _is_small(value: ir.Value) -> bool:
@@ -186,7 +191,7 @@ def _is_small(value: ir.Value) -> bool:
 
 
 def _since(node: ir.Node, opset: int) -> int:
-    """The opset in which the node's operator last changed."""
+    """Return the opset in which the node's operator last changed."""
     try:
         return int(onnx.defs.get_schema(node.op_type, opset, node.domain).since_version)
     except onnx.defs.SchemaError:
@@ -194,7 +199,7 @@ def _since(node: ir.Node, opset: int) -> int:
 
 
 def operator_reason(operator: zoo.Operator) -> Rule | None:
-    """Why CUDA would not take the node of an operator."""
+    """Return the rule that would keep an operator's node off CUDA, or None."""
     attributes: dict[str, int | float | str | Sequence[str]] = dict(operator.attributes)
     if operator.activations:
         attributes["activations"] = list(operator.activations)

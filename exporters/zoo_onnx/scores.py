@@ -1,4 +1,4 @@
-"""Lowering of what stands on top of the recurrent layers: the head and the readout."""
+"""Lowering of the head, from features to scores, and of the readout, from scores to the graph's outputs."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import onnx_ir as ir
 from torch import nn
 
 import zoo
-from zoo_onnx.builder import GraphBuilder, unknown
+from zoo_onnx.builder import GraphBuilder, unsupported
 from zoo_onnx.lengths import Lengths
 
 ACTIVATIONS = {nn.ReLU: "Relu", nn.Tanh: "Tanh"}
+SUPPORTED_HEADS = "a torch.nn.Linear, or a Sequential of Linear, ReLU, Tanh and Dropout"
 
 
 def lower_head(build: GraphBuilder, head: nn.Module, features: ir.Value, *, by_step: bool) -> tuple[ir.Value, int]:
-    """(batch, features), or by step (batch, time, features) -> scores in place of the features, and how many"""
-    known = "a torch.nn.Linear, or a Sequential of Linear, ReLU, Tanh and Dropout"
+    """Lower features (batch, n), or by step (batch, time, n), to scores; return them and their number."""
     modules = list(head) if isinstance(head, nn.Sequential) else [head]
     value, width = features, 0
     for index, module in enumerate(modules):
@@ -25,10 +25,10 @@ def lower_head(build: GraphBuilder, head: nn.Module, features: ir.Value, *, by_s
             value, width = _lower_linear(build, module, value, name, by_step=by_step), module.out_features
         elif type(module) in ACTIVATIONS:
             value = build.node(ACTIVATIONS[type(module)], f"{name}/activation", [value])
-        elif not isinstance(module, nn.Dropout):  # which does nothing outside training
-            raise unknown("head", module, known)
-    if not width:  # nothing makes scores of the features
-        raise unknown("head", head, known)
+        elif not isinstance(module, nn.Dropout):  # dropout has no effect at inference
+            raise unsupported("head", module, SUPPORTED_HEADS)
+    if not width:  # the head has no linear layer
+        raise unsupported("head", head, SUPPORTED_HEADS)
     return value, width
 
 
@@ -45,10 +45,14 @@ def _lower_linear(build: GraphBuilder, linear: nn.Linear, value: ir.Value, name:
 def lower_readout(
     build: GraphBuilder, readout: nn.Module, scores: ir.Value, shape: Sequence[str | int], lengths: Lengths | None
 ) -> Sequence[ir.Value]:
-    """Scores of a shape -> the graph's outputs, with names, types and shapes.
+    """Lower scores to the graph's outputs and return these, with names, types and shapes.
 
     Args:
-        lengths: those of the sequences, where each step is scored and they have some.
+        build: builder of the graph.
+        readout: the model's readout.
+        scores: the output of the head.
+        shape: the shape of the scores; a name is a free size.
+        lengths: the lengths of the sequences if each step is scored and the model takes lengths; else None.
     """
     if isinstance(readout, zoo.SoftmaxReadout):
         softmax = build.node("Softmax", "readout/softmax", [scores], {"axis": -1})
@@ -60,7 +64,7 @@ def lower_readout(
         return [_output(scores, "logits", shape), _output(sigmoid, "probabilities", [*shape[:-1], 2])]
     if isinstance(readout, zoo.RescaleReadout):
         return [_lower_rescale(build, readout, scores, shape, lengths)]
-    raise unknown("readout", readout, "a zoo.SoftmaxReadout, SigmoidReadout or RescaleReadout")
+    raise unsupported("readout", readout, "a zoo.SoftmaxReadout, SigmoidReadout or RescaleReadout")
 
 
 def _lower_rescale(

@@ -1,4 +1,4 @@
-"""Lowering of the recurrent layers, each in the way that suits it, and of the pooling on top of them."""
+"""Lowering of the recurrent layers: choice of native, scan or unrolled for each layer, and the pooling after them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zoo_onnx.place import Place
 from zoo_onnx.states import States
 
 OLDEST = 18
-"""The first opset that torch.onnx writes."""
+"""Oldest opset that torch.onnx writes."""
 
 
 def lower_stack(
@@ -30,9 +30,9 @@ def lower_stack(
     states: States,
     options: zoo.ExportOptions,
 ) -> ir.Value:
-    """Time-major input (time, batch, features) -> what pooling makes of the last layer, (batch, features).
+    """Lower all layers and the pooling: (time, batch, features) to (batch, features).
 
-    Without pooling the outputs of the last layer, (batch, time, features).
+    Without pooling the result is the outputs of the last layer, (batch, time, features).
     """
     layers = model.layers()
     operators = {index: _operators(index, layer, options, build.opset) for index, layer in enumerate(layers)}
@@ -41,15 +41,15 @@ def lower_stack(
     for index, layer in enumerate(layers):
         ends = index == len(layers) - 1 and model.pooling == "last"
         place = Place(build, index, layer, x, lengths, states, "last" if ends else "outputs")
-        if found := operators[index]:
-            x = native.lower(place, found)
+        if layer_operators := operators[index]:
+            x = native.lower(place, layer_operators)
             continue
         values = []
         for direction, (_, reverse, name) in enumerate(place.directions):
             parts = states.of(index, direction)
             loop = Loop(place, graft, cells[index, direction], reverse, name, parts)
             values.append(unrolled.lower(loop, options.steps) if options.steps else scan.lower(loop))
-        x = place.side_by_side(values)
+        x = place.concatenate(values)
     if model.pooling == "last":
         return x
     if model.pooling is None:
@@ -58,39 +58,39 @@ def lower_stack(
 
 
 def _operators(index: int, layer: zoo.Layer, options: zoo.ExportOptions, opset: int) -> list[zoo.Operator] | None:
-    """The operators to write for a layer, or None where its own step is to be written.
+    """Return the operators to write for a layer, or None for a loop of its cells' own steps.
 
     Raises:
-        ExportError: where operators are asked for and the layer has none.
+        ExportError: if the lowering is ``native`` and a cell of the layer names no operator.
     """
     if options.lowering in ("scan", "unrolled"):
         return None
-    found = native.operators_of(layer)
-    if found is None and options.lowering == "native":
+    operators = native.operators_of(layer)
+    if operators is None and options.lowering == "native":
         name = layer.directed_cells[0].name
         raise zoo.ExportError(
             f"layer {index}: the cell {name!r} names no ONNX operator that it equals, so it has no lowering 'native'; "
             "use 'scan' or 'auto'"
         )
-    if found and options.lowering == "auto" and opset >= OLDEST and prefers_scan(found[0], options):
+    if operators and options.lowering == "auto" and opset >= OLDEST and prefers_scan(operators[0], options):
         return None
-    return found
+    return operators
 
 
 def _cells(stack: zoo.Stack, loops: list[tuple[int, int]], opset: int) -> Mapping[tuple[int, int], CellPieces]:
-    """The nodes of cells, each given as layer and direction: from the equations of an operator, or traced."""
+    """Return the nodes of cells by (layer, direction): from the equations of an operator, or traced."""
     if loops and opset < OLDEST:
         raise zoo.UsageError(f"--opset {opset}: a cell's own step needs {OLDEST} or newer; leave --opset out")
     cells = {place: pieces for place in loops if (pieces := from_equations(stack, *place)) is not None}
     if rest := [place for place in loops if place not in cells]:
-        from zoo_onnx.tracing import trace  # which loads a hundred megabytes of torch and onnxscript
+        from zoo_onnx.tracing import trace  # loads 100 MB of torch and onnxscript
 
         cells |= trace(stack, rest, opset)
     return cells
 
 
 def _pool(build: GraphBuilder, x: ir.Value, pooling: str, lengths: Lengths | None) -> ir.Value:
-    """(time, batch, features), zero beyond each length -> (batch, features), any pooling but ``last``"""
+    """Pool (time, batch, features), zero beyond each length, to (batch, features); any pooling but ``last``."""
     if lengths is not None:
         if pooling == "last_step":
             return lengths.at_last_step(x, "pooling/last_step")

@@ -1,4 +1,4 @@
-"""What the layers start with and end with: constants inside the graph, or inputs and outputs that a caller holds."""
+"""Initial and final states of the layers: constants inside the graph, or inputs and outputs of it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ import zoo
 from zoo_onnx.builder import GraphBuilder
 
 KEY = "states"
-"""The entry of the metadata that tells what a caller has to hold."""
+"""Metadata key of the list of states, for a program that keeps them between calls."""
 
 
 class States:
-    """The states before the first step and after the last one, (batch, n) each.
+    """Initial and final states of a model in a graph, (batch, n) each.
 
     Args:
-        parts: everything that the model carries.
+        build: builder of the graph.
+        parts: all state tensors of the model.
         x: the graph's input, (batch, time, …).
         held: whether the caller holds the states, so that they are inputs and outputs of the graph.
     """
@@ -34,11 +35,11 @@ class States:
         self.outputs: list[ir.Value] = []
 
     def of(self, layer: int, direction: int) -> list[zoo.StatePart]:
-        """The parts of one direction of one layer, in the order of its state."""
+        """Return the state tensors of one direction of one layer, in the order of its state."""
         return [part for part in self._parts if (part.layer, part.direction) == (layer, direction)]
 
     def start(self, part: zoo.StatePart) -> ir.Value:
-        """What every sequence starts with, (batch, n)."""
+        """Return the initial value of a state tensor, (batch, n): an input of the graph or a constant."""
         if not self.held:
             return self._initial(part)
         value = ir.Value(name=part.name, type=state_type(part), shape=ir.Shape(["batch", len(part.initial)]))
@@ -46,14 +47,14 @@ class States:
         return value
 
     def end(self, part: zoo.StatePart, value: ir.Value) -> None:
-        """Hand out (batch, n), an output of some node, as the state after the last step; nothing where none is held."""
+        """Make a node's output, (batch, n), the graph's output of a final state; do nothing unless states are held."""
         if self.held:
             value.name = part.next_name
             value.type, value.shape = state_type(part), ir.Shape(["batch", len(part.initial)])
             self.outputs.append(value)
 
     def _initial(self, part: zoo.StatePart) -> ir.Value:
-        """The same row for every sequence; a single number where all of the row are equal."""
+        """Expand the initial row to the batch; store one number where all numbers of the row are equal."""
         build, name = self.build, f"{part.name}/initial"
         if self._batch is None:
             self._batch = build.node("Shape", "batch", [self.x], {"start": 0, "end": 1})
@@ -65,16 +66,17 @@ class States:
 
     @property
     def contract(self) -> str:
-        """For the metadata: what to hold, as JSON."""
-        return json.dumps([_described(part) for part in self._parts])
+        """Metadata entry that lists the states as JSON."""
+        return json.dumps([_state_entry(part) for part in self._parts])
 
 
 def state_type(part: zoo.StatePart) -> ir.TensorType:
-    """The type of a part of the state."""
+    """Return the ONNX type of a state tensor."""
     return ir.TensorType(ir.DataType.from_numpy(part.initial.numpy().dtype))
 
 
-def _described(part: zoo.StatePart) -> dict[str, Any]:
+def _state_entry(part: zoo.StatePart) -> dict[str, Any]:
+    """Return the metadata of one state tensor; ``initial`` is one number where all numbers of the row are equal."""
     same = bool(torch.all(part.initial == part.initial[0]))
     return {
         "input": part.name,

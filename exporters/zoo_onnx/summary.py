@@ -1,4 +1,4 @@
-"""An ONNX file in words."""
+"""Description of an ONNX file, for `zoo inspect`: facts, inputs, outputs, nodes and metadata."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ import zoo
 from zoo_onnx.operators import GATES
 
 LONG = 200
-"""Characters of metadata that are shown as they are."""
+"""Most characters of a metadata value that are shown in full."""
 NPY = b64encode(b"\x93NUMPY").decode()
-"""What an array begins with in the metadata: base64 of a ``.npy`` file
-(https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html)."""
+"""Prefix of an array in the metadata: base64 of a ``.npy`` file.
+
+https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+"""
 HEADER = 1024
-"""Characters of base64 that hold the header of any array of ours."""
+"""Characters of base64 that contain the header of any array that the project writes."""
 
 
 def summarise(model: ir.Model, path: Path) -> zoo.GraphSummary:
-    """What is in the file, in the order in which a reader asks."""
+    """Return the description of a file."""
     graph = model.graph
     parameters = sum(value.const_value.size for value in graph.initializers.values() if value.const_value is not None)
     facts = {
@@ -37,15 +39,15 @@ def summarise(model: ir.Model, path: Path) -> zoo.GraphSummary:
     }
     return zoo.GraphSummary(
         facts,
-        {value.name or "": _form(value) for value in graph.inputs},
-        {value.name or "": _form(value) for value in graph.outputs},
+        {value.name or "": _type_and_shape(value) for value in graph.inputs},
+        {value.name or "": _type_and_shape(value) for value in graph.outputs},
         [(node.name or "", node.op_type, _note(node)) for node in graph],
         {key: describe(value) for key, value in model.metadata_props.items()},
     )
 
 
 def describe(value: str) -> str:
-    """A value of the metadata: an array by its type and shape, JSON that is long in short, a long text by its size."""
+    """Shorten a metadata value: an array to type and shape, long JSON to its fields, a long text to its size."""
     if value.startswith(NPY) and (array := _array(value)):
         return f"{array}, .npy in base64, {len(value):,} characters"
     if len(value) <= LONG:
@@ -57,7 +59,7 @@ def describe(value: str) -> str:
 
 
 def _array(value: str) -> str | None:
-    """``float32 (2, 8, 8)``, from the header alone; None where it is damaged."""
+    """Return type and shape of an array, as ``float32 (2, 8, 8)``, from its header; None if that is damaged."""
     try:
         file = BytesIO(b64decode(value[:HEADER]))
         if np.lib.format.read_magic(file) != (1, 0):
@@ -69,33 +71,33 @@ def _array(value: str) -> str | None:
 
 
 def _shortened(value: str) -> str | None:
-    """A JSON object with its lists and objects by their sizes, or by its fields alone; None for any other text."""
+    """Return the fields of a JSON object, lists and objects in them as sizes; None for any other text."""
     try:
         fields = json.loads(value)
     except (ValueError, RecursionError):
         return None
     if not isinstance(fields, dict):
         return None
-    parts = ", ".join(f"{key}: {_in_short(field)}" for key, field in fields.items())
+    parts = ", ".join(f"{key}: {_short_field(field)}" for key, field in fields.items())
     if len(parts) > LONG:
         parts = f"fields {', '.join(fields)}"
     return f"{parts} ({len(value):,} characters)" if len(parts) <= LONG else None
 
 
-def _in_short(field: object) -> str:
+def _short_field(field: object) -> str:
     if isinstance(field, list | dict) and field:
         return f"{len(field)} {'item' if isinstance(field, list) else 'field'}{'s' if len(field) > 1 else ''}"
     return json.dumps(field, ensure_ascii=False)
 
 
-def _form(value: ir.Value) -> str:
+def _type_and_shape(value: ir.Value) -> str:
     kind = value.type.dtype.name.lower() if value.type is not None else "unknown"
     shape = ", ".join(str(size) for size in value.shape) if value.shape is not None else "?"
     return f"{kind} ({shape})"
 
 
 def _note(node: ir.Node) -> str:
-    """For a recurrent node what it does and in which direction; nothing for the others."""
+    """Return sizes, direction and options of a recurrent node; empty for any other node."""
     if node.op_type == "Scan":
         return _scan_note(node)
     if node.op_type not in GATES:
@@ -112,7 +114,7 @@ def _note(node: ir.Node) -> str:
 
 
 def _scan_note(node: ir.Node) -> str:
-    """What the body of a loop consists of."""
+    """Return the direction of a Scan and the operators of its body."""
     body = node.attributes["body"].as_graph()
     directions = node.attributes.get_ints("scan_input_directions", [])
     operators = Counter(inner.op_type for inner in body)

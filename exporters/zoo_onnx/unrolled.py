@@ -1,4 +1,4 @@
-"""The lowering ``unrolled``: a cell's own step once for each step of a fixed number of them, without a loop."""
+"""Lowering ``unrolled``: a cell's own step once for each step of a fixed number of steps, without a loop node."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from zoo_onnx.loop import Loop
 
 
 def lower(loop: Loop, steps: int) -> ir.Value:
-    """The steps one after the other, and what the graph goes on with."""
+    """Add all steps of one direction and return the result of the direction."""
     build, states = loop.place.build, loop.starts
-    found: dict[int, ir.Value] = {}
+    by_time: dict[int, ir.Value] = {}
     for time in reversed(range(steps)) if loop.reverse else range(steps):
         name = f"{loop.name}/step_{time}"
         index = build.weight(f"{name}/index", np.array(time))
@@ -19,15 +19,12 @@ def lower(loop: Loop, steps: int) -> ir.Value:
             build.node("Gather", f"{name}/x_{number}", [value, index], {"axis": 0})
             for number, value in enumerate(loop.inputs)
         ]
-        found[time], *states = loop.step(x, states, name, build.nodes)
-    finals = [_own(loop, value, f"{part.name}/final") for part, value in zip(loop.parts, states, strict=True)]
+        by_time[time], *states = loop.step(x, states, name, build.nodes)
+    if loop.place.states.held:  # a copy, since the graph's output of a state is renamed
+        parts = zip(loop.parts, states, strict=True)
+        states = [build.node("Identity", f"{part.name}/final", [value]) for part, value in parts]
     if not loop.gives_outputs:
-        return loop.finish(None, finals)
+        return loop.finish(None, states)
     axis = build.integers(f"{loop.name}/outputs/axis", 0)
-    outputs = [build.node("Unsqueeze", f"{loop.name}/output_{time}", [found[time], axis]) for time in range(steps)]
-    return loop.finish(build.node("Concat", f"{loop.name}/outputs", outputs, {"axis": 0}), finals)
-
-
-def _own(loop: Loop, value: ir.Value, name: str) -> ir.Value:
-    """A value that may be called anything: one that a caller is to hold must not be another thing as well."""
-    return loop.place.build.node("Identity", name, [value]) if loop.place.states.held else value
+    outputs = [build.node("Unsqueeze", f"{loop.name}/output_{time}", [by_time[time], axis]) for time in range(steps)]
+    return loop.finish(build.node("Concat", f"{loop.name}/outputs", outputs, {"axis": 0}), states)

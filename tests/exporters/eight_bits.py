@@ -1,4 +1,4 @@
-"""Products in 8 bits as processors without VNNI compute them, files of earlier versions, and tied weights."""
+"""Emulation of 8-bit products on processors without VNNI, files of earlier versions, and cells with tied weights."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Whole = NDArray[Any]
 
 
 def cut_off(x: Whole, weight: Whole) -> NDArray[np.int64]:
-    """(rows, n) uint8 with (n, m): two neighbouring products with int8 are added up in 16 bits with saturation.
+    """Multiply (rows, n) uint8 by (n, m); two adjacent products with int8 are added in 16 bits with saturation.
 
-    That is Intel's VPMADDUBSW; uint8 with uint8 is added up in 32 bits (VPMADDWD).
+    This is Intel's VPMADDUBSW; uint8 by uint8 is added in 32 bits (VPMADDWD).
     """
     products = x.astype(np.int64)[:, :, None] * weight.astype(np.int64)
     if weight.dtype == np.uint8:
@@ -31,12 +31,12 @@ def cut_off(x: Whole, weight: Whole) -> NDArray[np.int64]:
 
 
 def exact(x: Whole, weight: Whole) -> NDArray[np.int64]:
-    """The same without a limit."""
+    """Multiply (rows, n) by (n, m) without saturation."""
     return np.asarray(x.astype(np.int64) @ weight.astype(np.int64))
 
 
 def weights(path: Path) -> Iterator[tuple[str, Whole]]:
-    """The node and the matrix (n, m) of every product in 8 bits."""
+    """Yield the node's name and the matrix (n, m) of every product in 8 bits."""
     for node in ir.traversal.RecursiveGraphIterator(ir.load(path).graph):
         for place in {"MatMulInteger": [1], "DynamicQuantizeLSTM": [1, 2]}.get(node.op_type, []):
             value = node.inputs[place]
@@ -47,21 +47,21 @@ def weights(path: Path) -> Iterator[tuple[str, Whole]]:
 
 
 def as_int8(path: Path) -> Path:
-    """The same file with weights of -127 to 127 in int8, as earlier versions wrote it."""
-    found = ir.load(path)
-    for value in found.graph.initializers.values():
+    """Rewrite a file with weights from -127 to 127 in int8, as earlier versions wrote it."""
+    model = ir.load(path)
+    for value in model.graph.initializers.values():
         assert value.const_value is not None
         if value.dtype == ir.DataType.UINT8:
             array = (value.const_value.numpy().astype(np.int16) - 128).astype(np.int8)
             value.const_value = ir.tensor(array, name=value.name)
             value.type = ir.TensorType(ir.DataType.INT8)
-    ir.save(found, path)
+    ir.save(model, path)
     OnnxExporter().annotate(path, {})
     return path
 
 
 class _Tied(zoo.Cell):
-    """Two states, and one weight for both."""
+    """A cell with two states and one weight for both."""
 
     def __init__(self, input_size: int, config: zoo.CellConfig) -> None:
         hidden = config.hidden_size
@@ -75,7 +75,7 @@ class _Tied(zoo.Cell):
 
 
 class WeightTwice(_Tied):
-    """It multiplies both states."""
+    """The weight multiplies both states."""
 
     name = "weight_twice"
 
@@ -86,7 +86,7 @@ class WeightTwice(_Tied):
 
 
 class WeightTurned(_Tied):
-    """It multiplies one state as it is, and the other one transposed."""
+    """The weight multiplies one state, and its transpose the other."""
 
     name = "weight_turned"
 

@@ -1,4 +1,4 @@
-"""Cells from the literature, which name no operator: over time in torch, exported, and as streams."""
+"""Cells from the literature, which name no operator: in torch, exported, and as streams."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from torch import Tensor
 
 import zoo
 from tests.cells import CELLS, reference
+from tests.exporters.agreement import assert_agrees
 from tests.support.builders import DIRECTIONS, KINDS, covering, make_stack
 from tests.support.measure import named_states
 from tests.support.models import draw, make_model, sequences, write
 from zoo.parity import PRECISIONS, Expected, judge
-from zoo.proof.cases import SHAPES, draw_cases
+from zoo.proof.cases import SHAPES
 from zoo.proof.disturbed import DisturbedArithmetic
 from zoo.proof.oracle import DRAWS, Oracle
 from zoo.proof.prove import prove
@@ -44,38 +45,38 @@ def drawn(batch: int = len(LENGTHS)) -> Tensor:
 
 
 def run(stack: zoo.Stack, x: Tensor, lengths: Tensor | None = None, states: Any = None) -> Mapping[str, Tensor]:
-    """Outputs and final states by name."""
+    """Run a stack and return outputs and final states by name."""
     with torch.no_grad():
         outputs, last, finals = stack(x, lengths, states)
     return {"outputs": outputs, "last": last, **named_states(finals)}
 
 
 def limits(stack: zoo.Stack, x: Tensor, lengths: Tensor | None = None) -> Mapping[str, float]:
-    """How far two correct float64 programs may be apart: the budget of `zoo.parity`.
+    """Return the largest difference of two correct float64 programs: the budget of `zoo.parity`.
 
-    The sensitivity is measured at float32's roundings, since float64's cannot be added in float64, and is in the first
-    order proportional to them.
+    The sensitivity is measured with float32's roundings, since float64's cannot be added in float64, and scaled: it is
+    proportional to the rounding to first order.
     """
     exact = run(stack, x, lengths)
     with DisturbedArithmetic("float32", seed=0):
         moved = run(stack, x.repeat(1, DRAWS, 1), None if lengths is None else lengths.repeat(DRAWS))
     to_float64 = np.finfo(np.float64).eps / 2 / PRECISIONS["float32"].unit_roundoff
-    found = {}
+    result = {}
     for name, value in exact.items():
         draws = moved[name].unflatten(1 if name == "outputs" else 0, (DRAWS, -1)).movedim(-3, 0)
         sensitivity = float((draws - value).abs().max())
         expected = Expected(value.numpy(), np.array([sensitivity]))
-        found[name] = float(expected.budget.max()) * to_float64 if value.is_floating_point() else 0.0
-    return found
+        result[name] = float(expected.budget.max()) * to_float64 if value.is_floating_point() else 0.0
+    return result
 
 
-def assert_within(found: Tensor, wanted: Tensor, limit: float, name: str) -> None:
-    assert (found.shape, found.dtype) == (wanted.shape, wanted.dtype), name
-    error = float((found - wanted).abs().max())
-    assert error <= limit, f"{name} is off by {error:.3g}, over the limit of {limit:.3g}"  # NaN fails too
+def assert_within(actual: Tensor, expected: Tensor, limit: float, name: str) -> None:
+    assert (actual.shape, actual.dtype) == (expected.shape, expected.dtype), name
+    error = float((actual - expected).abs().max())
+    assert error <= limit, f"{name}: error {error:.3g}, over the limit of {limit:.3g}"  # NaN fails too
 
 
-def test_all_that_a_cell_may_be_is_there() -> None:
+def test_the_cells_cover_every_kind_of_contract() -> None:
     cells = {name: stack_of(name).ordered_layers[0].directed_cells[0] for name in CELLS}
     assert len(cells) == 14
     assert all(cell.kernel() is None and cell.operator() is None for cell in cells.values())
@@ -92,28 +93,28 @@ def test_all_that_a_cell_may_be_is_there() -> None:
 
 @every_cell
 def test_equals_reference(name: str) -> None:
-    """A forward layer against NumPy, one sequence at a time."""
+    """A forward layer equals the NumPy reference, one sequence at a time."""
     stack, x = stack_of(name), drawn()
     (cell,) = stack.ordered_layers[0].directed_cells
     parameters = {key: value.numpy() for key, value in cell.state_dict().items()}
-    found, limit = run(stack, x), limits(stack, x)
+    actual, limit = run(stack, x), limits(stack, x)
     for row in range(x.shape[1]):
         state = reference.start(parameters, name, cell.state_sizes)
         outputs = []
         for step in x[:, row].numpy():
             output, state = reference.STEPS[name](parameters, step, state)
             outputs.append(output)
-        assert_within(found["outputs"][:, row], torch.from_numpy(np.stack(outputs)), limit["outputs"], "outputs")
+        assert_within(actual["outputs"][:, row], torch.from_numpy(np.stack(outputs)), limit["outputs"], "outputs")
         for part, value in enumerate(state):
             key = f"state 0 0 {part}"
-            assert_within(found[key][row], torch.from_numpy(value).to(found[key].dtype), limit[key], key)
+            assert_within(actual[key][row], torch.from_numpy(value).to(actual[key].dtype), limit[key], key)
 
 
 @every_cell
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("layers", [1, 2])
 def test_padding_changes_nothing(name: str, direction: str, layers: int) -> None:
-    """Each sequence of a batch padded with NaN gives what it alone gives."""
+    """Each sequence of a batch padded with NaN gives the same as alone."""
     stack, clean, lengths = stack_of(name, direction, layers), drawn(), torch.tensor(LENGTHS)
     padding = torch.arange(TIME)[:, None] >= lengths
     together = run(stack, clean.masked_fill(padding[:, :, None], float("nan")), lengths)
@@ -129,7 +130,7 @@ def test_padding_changes_nothing(name: str, direction: str, layers: int) -> None
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
 @pytest.mark.parametrize("layers", [1, 2])
 def test_chunks_make_the_whole(name: str, direction: str, layers: int) -> None:
-    """Each part of a sequence from the state that the part read before it ended with."""
+    """Chunks of a sequence, each from the final state of the chunk before, give the same as the whole."""
     stack, x = stack_of(name, direction, layers), drawn()
     chunks = list(x.split([3, 1, 3]))
     if direction == "reverse":
@@ -142,15 +143,15 @@ def test_chunks_make_the_whole(name: str, direction: str, layers: int) -> None:
     if direction == "reverse":
         pieces.reverse()
     assert states is not None
-    found = {"outputs": torch.cat(pieces), "last": last, **named_states(states)}
+    actual = {"outputs": torch.cat(pieces), "last": last, **named_states(states)}
     limit = limits(stack, x)
     for key, whole in run(stack, x).items():
-        assert_within(found[key], whole, limit[key], key)
+        assert_within(actual[key], whole, limit[key], key)
 
 
 @every_cell
 def test_parameters_learn(name: str) -> None:
-    """Every parameter has a part in the outputs."""
+    """Every parameter affects the outputs."""
     stack, x = stack_of(name, "bidirectional", 2), drawn().requires_grad_()
     stack(x)[0].square().sum().backward()
     values = {"x": x, **dict(stack.named_parameters())}
@@ -161,7 +162,7 @@ def test_parameters_learn(name: str) -> None:
 
 
 def proven(model: zoo.Model, path: Path) -> dict[str, Any]:
-    """The report of the whole proof on the CPU."""
+    """Return the report of the whole proof on the CPU."""
     lengths = [8] * 10 + [3] * 10 if model.takes_lengths else None
     return prove(model, path, sequences(draw(20, 8), lengths), ["cpu"], [], lambda _: None)
 
@@ -172,26 +173,17 @@ def assert_passed(report: dict[str, Any]) -> None:
     assert [output["ill_conditioned_cases"] for output in result["outputs"]] == [0, 0]
 
 
-def assert_exact(model: zoo.Model, path: Path) -> None:
-    """By the rule of parity, at a few small shapes, with mixed lengths where the model takes them."""
-    oracle, session = Oracle(model), OnnxSession(path, threads=1)
-    for case in draw_cases(draw(20, 8), with_lengths=model.takes_lengths, shapes=((1, 1), (5, 12))):
-        answers = session.run(case.x, case.lengths)
-        for key, found in judge(oracle.expect(case.x, lengths=case.lengths), answers).items():
-            assert found.status == "passed", f"{key}: {found.reason} ({case})"
-
-
 def operators(path: Path) -> set[str]:
     return {node.op_type for node in onnx.load(path).graph.node}
 
 
 BREADTH = covering(CELLS, DIRECTIONS, (1, 2), (True, False))
-"""Every two of these settings together; all of them: ``make parity``."""
+"""Every pair of these settings; ``make parity`` runs all combinations."""
 
 
 @pytest.mark.parametrize(("name", "direction", "layers", "takes_lengths"), BREADTH)
 def test_every_cell_exports(name: str, direction: str, layers: int, takes_lengths: bool, tmp_path: Path) -> None:
-    """At every shape of the rule, each step scored; one export after the other in the same process."""
+    """Files pass at every shape of the proof, with each step scored; all exports run in one process."""
     model = make_model(
         name, direction=direction, num_layers=layers, takes_lengths=takes_lengths, pooling=None, hidden_size=HIDDEN
     )
@@ -204,9 +196,9 @@ def test_every_cell_exports(name: str, direction: str, layers: int, takes_length
 
 @every_cell
 def test_every_cell_pools(name: str, tmp_path: Path) -> None:
-    """What a sequence ends with is its last output, of each direction, which need not be among the states."""
+    """The pooled vector is the last output of each direction, which need not be a state."""
     model = make_model(name, direction="bidirectional", takes_lengths=True, pooling="last", hidden_size=HIDDEN)
-    assert_exact(model, write(model, tmp_path))
+    assert_agrees(model, write(model, tmp_path))
 
 
 @every_cell
@@ -218,24 +210,24 @@ def test_every_cell_streams(name: str, tmp_path: Path) -> None:
 
 @every_cell
 def test_states_are_those_of_the_last_valid_step(name: str, tmp_path: Path) -> None:
-    """One more step after each of several sequences of different lengths, from the states that they ended with."""
+    """One more step from the final states of mixed lengths gives the result of the sequences with that step."""
     model = make_model(name, num_layers=2, takes_lengths=True, hidden_size=HIDDEN)
     oracle, session = Oracle(model), OnnxSession(write(model, tmp_path, states=True), threads=1)
     x, more = draw(len(LENGTHS), TIME), draw(len(LENGTHS), 1, seed=1)
     first = session.run(x, np.array(LENGTHS))
-    states = {one.name: first[one.next_name] for one in session.states}
+    states = {state.name: first[state.next_name] for state in session.states}
     second = session.run(more, np.ones(len(LENGTHS), np.int64), states)
     for row, length in enumerate(LENGTHS):
         expected = oracle.expect(np.concatenate([x[row, :length], more[row]])[None])
         answers = {key: second[key][row : row + 1] for key in expected}
-        assert {one.status for one in judge(expected, answers).values()} == {"passed"}
+        assert {verdict.status for verdict in judge(expected, answers).values()} == {"passed"}
 
 
 @pytest.mark.parametrize(("kind", "direction", "takes_lengths"), covering(KINDS, DIRECTIONS, (True, False)))
-def test_built_in_cells_either_way(kind: str, direction: str, takes_lengths: bool, tmp_path: Path) -> None:
-    """A built-in cell's own step gives what the operator gives that it equals: both what is exact."""
+def test_built_in_cells_as_scan_and_as_operator(kind: str, direction: str, takes_lengths: bool, tmp_path: Path) -> None:
+    """Both a built-in cell's own step and the operator that it equals agree with the oracle."""
     model = make_model(kind, direction=direction, num_layers=2, takes_lengths=takes_lengths, pooling=None)
     for lowering, operator in (("scan", "Scan"), ("native", KINDS[kind].cell.name.upper())):
         path = write(model, tmp_path, lowering=lowering)
         assert operators(path) & {"Scan", "RNN", "LSTM", "GRU"} == {operator}
-        assert_exact(model, path)
+        assert_agrees(model, path)

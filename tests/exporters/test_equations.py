@@ -1,4 +1,4 @@
-"""Scans of cells that name their operator, put together from the equations: no tracing, and what the cell computes."""
+"""Scans of cells that name their operator, built from the equations: no tracing, and agreement with the cell."""
 
 from __future__ import annotations
 
@@ -14,28 +14,16 @@ import torch
 from torch import Tensor, nn
 
 import zoo
+from tests.exporters.agreement import assert_agrees
 from tests.support.builders import DIRECTIONS, KINDS, covering
-from tests.support.models import draw, make_model, model_of, write
-from zoo.parity import judge
-from zoo.proof.cases import draw_cases
-from zoo.proof.oracle import Oracle
-from zoo.runtime.session import OnnxSession
+from tests.support.models import make_model, model_of, write
 from zoo_gru import GRUCell
 from zoo_lstm import LSTMCell
 from zoo_onnx.equations import from_equations
 from zoo_rnn import RNNCell
 
-SPARE = "none", "input", "recurrent", "both"
-"""Which half of the bias a cell does without."""
-
-
-def assert_agrees(model: zoo.Model, path: Path) -> None:
-    """With the oracle, which runs the cell's own step, by the rule of parity."""
-    oracle, session = Oracle(model), OnnxSession(path, threads=1)
-    for case in draw_cases(draw(20, 8), with_lengths=model.takes_lengths, shapes=[(1, 1), (5, 12)]):
-        answers = session.run(case.x, case.lengths)
-        for name, result in judge(oracle.expect(case.x, lengths=case.lengths), answers).items():
-            assert result.status == "passed", f"{name}: {result.reason} ({case})"
+MISSING = "none", "input", "recurrent", "both"
+"""Half of the bias that a cell lacks."""
 
 
 @pytest.fixture
@@ -66,32 +54,32 @@ def test_built_in_cells_are_not_traced(
 
 @pytest.mark.usefixtures("without_tracing")
 def test_a_cell_without_an_operator_is_traced(tmp_path: Path) -> None:
-    """So the test above can fail."""
+    """The test above can fail."""
     with pytest.raises(zoo.ExportError, match="AssertionError: traced"):
         write(make_model("mgu"), tmp_path)
 
 
-# --- operators of strangers -----------------------------------------------------------------------------------------
+# --- operators of other cells ----------------------------------------------------------------------------------------
 
 
 def permuted(operator: zoo.Operator, gates: str) -> zoo.Operator:
-    """The same operator with its blocks in another order; its weights are then none of the model's own tensors."""
+    """Return an operator with its blocks in another order; its weights are then not tensors of the model."""
 
-    def turned(block: Tensor | None) -> Tensor | None:
+    def reordered(block: Tensor | None) -> Tensor | None:
         if block is None:
             return None
         blocks = dict(zip(operator.gates, block.chunk(len(gates)), strict=True))
         return torch.cat([blocks[gate] for gate in gates])
 
     weights = {
-        field: turned(getattr(operator, field))
+        field: reordered(getattr(operator, field))
         for field in ("input_weight", "recurrent_weight", "input_bias", "recurrent_bias")
     }
     return replace(operator, gates=gates, **weights)  # type: ignore[arg-type]
 
 
 class BackwardLSTM(LSTMCell):
-    """Names its gates the other way round, and works out their weights."""
+    """An LSTM that names its gates in another order, and computes their weights."""
 
     name = "backward_lstm"
 
@@ -100,7 +88,7 @@ class BackwardLSTM(LSTMCell):
 
 
 class ShuffledGRU(GRUCell):
-    """Its candidate stands first, so that the gates that reset together do not stand together."""
+    """A GRU with the candidate between the gates z and r."""
 
     name = "shuffled_gru"
 
@@ -109,6 +97,8 @@ class ShuffledGRU(GRUCell):
 
 
 class SoftsignRNN(RNNCell):
+    """An RNN with softsign as its activation."""
+
     name = "softsign_rnn"
 
     def step(self, x: Tensor, state: zoo.State) -> tuple[Tensor, zoo.State]:
@@ -120,7 +110,7 @@ class SoftsignRNN(RNNCell):
 
 
 class OddLSTM(LSTMCell):
-    """Activations in each other's place, all of them named."""
+    """An LSTM with exchanged activations, all of them named."""
 
     name = "odd_lstm"
 
@@ -155,7 +145,7 @@ def test_any_order_of_gates_and_other_activations(
 
 
 class HalfBias(GRUCell):
-    """A GRU whose bias lacks a half."""
+    """A GRU that lacks half of its bias, or all of it."""
 
     name = "half_bias"
     lacks: str
@@ -169,7 +159,7 @@ class HalfBias(GRUCell):
 
 
 @pytest.mark.usefixtures("without_tracing")
-@pytest.mark.parametrize("lacks", SPARE)
+@pytest.mark.parametrize("lacks", MISSING)
 @pytest.mark.parametrize("reset", ["after", "before"])
 def test_a_missing_half_of_the_bias(lacks: str, reset: str, tmp_path: Path) -> None:
     cell = type("HalfBias", (HalfBias,), {"lacks": lacks})
@@ -192,7 +182,7 @@ def test_a_weight_that_cells_share_stands_once(tmp_path: Path) -> None:
 
 
 class Claim(LSTMCell):
-    """Names another operator than an LSTM's."""
+    """An LSTM that names another operator."""
 
     name = "claim"
     change: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""The ONNX file: what is in it, at every opset, for every architecture; and what cannot be exported."""
+"""The ONNX file: its content at every opset, for every architecture; and models that cannot be exported."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ from zoo_onnx.opset import DEFAULT, OLDEST, newest
 OPSETS = range(OLDEST, newest() + 1)
 POOLINGS = ("last", "mean", "max", "last_step")
 IR_VERSIONS = {17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12, 25: 13, 26: 13}
-"""From the table of released versions in onnx's docs/Versioning.md."""
+"""IR version of each opset, from the table of released versions in onnx's docs/Versioning.md."""
 
 
 def assert_agrees(model: zoo.Model, path: Path, x: Array) -> None:
-    """The file computes what the model computes, by the rule of parity."""
+    """Check that the file agrees with the model, by the rule of parity."""
     with torch.inference_mode():
         names = list(model.outputs(torch.from_numpy(x)))
     outputs = OnnxSession(path).run(x)
     assert list(outputs) == names
-    for name, found in judge(Oracle(model).expect(x), outputs).items():
-        assert found.status == "passed", f"{name}: {found.reason}"
+    for name, verdict in judge(Oracle(model).expect(x), outputs).items():
+        assert verdict.status == "passed", f"{name}: {verdict.reason}"
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A trained biLSTM of two layers with dropout, exported."""
+    """Return a trained and exported run: a biLSTM of two layers with dropout."""
     settings = ("architecture.num_layers=2", "architecture.dropout=0.25")
     return build_exported_run(tmp_path_factory.mktemp("runs"), "bilstm", *settings)
 
@@ -71,8 +71,8 @@ def test_every_opset_gives_the_same(opset: int, pooling: str, kind: str, tmp_pat
     assert [(entry.domain, entry.version) for entry in file.opset_import] == [("", opset)]
     assert file.ir_version == IR_VERSIONS[opset]
     x = draw(3, 11)
-    found, wanted = OnnxSession(path).run(x), OnnxSession(write(model, tmp_path)).run(x)
-    assert all(np.array_equal(found[name], wanted[name]) for name in wanted)  # the kernels are the same ones
+    actual, expected = OnnxSession(path).run(x), OnnxSession(write(model, tmp_path)).run(x)
+    assert all(np.array_equal(actual[name], expected[name]) for name in expected)  # the kernels are the same
 
 
 def test_default_opset(tmp_path: Path) -> None:
@@ -86,8 +86,10 @@ def test_bad_opsets(run: Path, opset: object) -> None:
     assert outcome.exit_code == 2
     assert outcome.stdout == ""
     if isinstance(opset, int):
-        wanted = f"error: --opset {opset}: must be between 17 and {newest()}, the newest that this ONNX Runtime takes\n"
-        assert outcome.stderr == wanted
+        expected = (
+            f"error: --opset {opset}: must be between 17 and {newest()}, the newest that this ONNX Runtime takes\n"
+        )
+        assert outcome.stderr == expected
     assert (run / "onnx" / "model.onnx").read_bytes() == before
     assert not (run / "onnx" / "rejected").exists()
 
@@ -101,7 +103,7 @@ def test_bad_opsets(run: Path, opset: object) -> None:
 def test_one_node_a_layer(
     kind: str, operator: str, direction: zoo.Direction, implementation: str, tmp_path: Path
 ) -> None:
-    """Both directions in one node, whatever the number of steps or the implementation."""
+    """Both directions are one node, for any number of steps and any implementation."""
     model = make_model(kind, hidden_size=5, direction=direction, num_layers=3, implementation=implementation)
     file = onnx.load(write(model, tmp_path, lowering="native"))
     nodes = [node for node in file.graph.node if node.op_type in ("RNN", "LSTM", "GRU", "Scan", "Loop")]
@@ -116,7 +118,7 @@ def test_one_node_a_layer(
         assert attributes.pop("hidden_size") == 5
         assert attributes.pop("linear_before_reset", 1) == 1
         assert attributes.pop("activations", [b"Relu"] * halves) == [b"Relu"] * halves
-        assert not attributes  # layout and clip above all: the CUDA provider refuses one, runtimes differ in the other
+        assert not attributes  # above all no layout, which CUDA refuses, and no clip, in which runtimes differ
         width = FEATURES if index == 0 else halves * 5
         assert shapes[node.input[1]] == (halves, gates * 5, width)
         assert shapes[node.input[2]] == (halves, gates * 5, 5)
@@ -124,9 +126,9 @@ def test_one_node_a_layer(
 
 
 def test_gru_reset_is_an_attribute(tmp_path: Path) -> None:
-    for kind, wanted in (("gru_after", 1), ("gru_before", 0)):
+    for kind, expected in (("gru_after", 1), ("gru_before", 0)):
         (node,) = [node for node in onnx.load(write(make_model(kind), tmp_path)).graph.node if node.op_type == "GRU"]
-        assert {"linear_before_reset": wanted}.items() <= {a.name: a.i for a in node.attribute}.items()
+        assert {"linear_before_reset": expected}.items() <= {a.name: a.i for a in node.attribute}.items()
 
 
 def test_names_are_readable(run: Path) -> None:
@@ -150,22 +152,22 @@ def test_names_are_readable(run: Path) -> None:
 
 
 def test_inputs_and_outputs(run: Path) -> None:
-    """x, logits and probabilities; batch and time are free and say so."""
+    """Names and shapes of x, logits and probabilities; batch and time are free, and named."""
     graph = onnx.load(run / "onnx" / "model.onnx").graph
 
-    def described(values: object) -> dict[str, list[str | int]]:
+    def shapes(values: object) -> dict[str, list[str | int]]:
         return {
             value.name: [size.dim_param or size.dim_value for size in value.type.tensor_type.shape.dim]
             for value in values  # type: ignore[attr-defined]
         }
 
-    assert described(graph.input) == {"x": ["batch", "time", 8]}
-    assert described(graph.output) == {"logits": ["batch", 10], "probabilities": ["batch", 10]}
+    assert shapes(graph.input) == {"x": ["batch", "time", 8]}
+    assert shapes(graph.output) == {"logits": ["batch", 10], "probabilities": ["batch", 10]}
     assert {value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)} == {TensorProto.FLOAT}
 
 
 def test_a_hundred_exports_in_one_process_are_all_free(tmp_path: Path) -> None:
-    """Elsewhere a later export of the same process may freeze the time of the first one's example."""
+    """With torch.onnx a later export in the same process may freeze the number of steps."""
     kinds = list(KINDS)
     for number in range(100):
         model = make_model(
@@ -175,11 +177,11 @@ def test_a_hundred_exports_in_one_process_are_all_free(tmp_path: Path) -> None:
         for batch, time in ((2, 3), (1, 17)):
             x = draw(batch, time, seed=number)
             with torch.inference_mode():
-                wanted = model.outputs(torch.from_numpy(x))["logits"].numpy()
-            found = session.run(x)["logits"]
-            assert found.shape == (batch, CLASSES)
-            # Not the proof, which stands in test_matrix.py: a frozen or a wrong graph is off by far more than this.
-            assert np.abs(found - wanted).max() < 1e-3
+                expected = model.outputs(torch.from_numpy(x))["logits"].numpy()
+            actual = session.run(x)["logits"]
+            assert actual.shape == (batch, CLASSES)
+            # Not a proof (see test_matrix.py): the error of a frozen or wrong graph is far larger than this.
+            assert np.abs(actual - expected).max() < 1e-3
 
 
 # --- agreement ------------------------------------------------------------------------------------------------------
@@ -195,7 +197,7 @@ def test_pooling(pooling: str, direction: str, layers: int, batch: int, time: in
 
 
 def test_dropout_is_not_exported(tmp_path: Path) -> None:
-    """Not even from a model that is left in training mode."""
+    """Dropout is left out even of a model in training mode."""
     model = make_model("lstm", num_layers=3, dropout=0.5)
     path = write(model.train(), tmp_path)
     assert not any(node.op_type == "Dropout" for node in onnx.load(path).graph.node)
@@ -217,7 +219,7 @@ def metadata(run: Path) -> dict[str, str]:
     return {entry.key: entry.value for entry in onnx.load(run / "onnx" / "model.onnx").metadata_props}
 
 
-def test_metadata_says_what_the_model_is(run: Path, metadata: dict[str, str]) -> None:
+def test_metadata_describes_the_model(run: Path, metadata: dict[str, str]) -> None:
     spec, task, _ = Run(run).load(load_registry())
     assert metadata["name"] == spec.name == "bilstm"
     assert json.loads(metadata["spec"]) == spec.to_dict()
@@ -247,7 +249,7 @@ def decode(text: str) -> Array:
 
 
 def test_golden_input_gives_golden_output(run: Path, metadata: dict[str, str]) -> None:
-    """What the oracle says, to the bit; what the file gives, by the rule of parity. The input is data, not noise."""
+    """Golden outputs equal the oracle's to the bit, and the file's by the rule of parity; the input is data."""
     _, _, model = Run(run).load(load_registry())
     x = decode(metadata["golden_input"])
     assert x.shape == (2, 8, 8)
@@ -256,9 +258,9 @@ def test_golden_input_gives_golden_output(run: Path, metadata: dict[str, str]) -
     for name, expected in Oracle(model).expect(x).items():
         assert np.array_equal(decode(metadata[f"golden_{name}"]), expected.exact)
         assert np.array_equal(decode(metadata[f"golden_{name}_sensitivity"]), expected.sensitivity)
-    found = OnnxSession(run / "onnx" / "model.onnx").run(x)
-    assert list(found) == ["logits", "probabilities"]
-    assert {one.status for one in judge(Oracle(model).expect(x), found).values()} == {"passed"}
+    actual = OnnxSession(run / "onnx" / "model.onnx").run(x)
+    assert list(actual) == ["logits", "probabilities"]
+    assert {verdict.status for verdict in judge(Oracle(model).expect(x), actual).values()} == {"passed"}
 
 
 def test_the_seal_is_the_hash_of_all_before_it(run: Path, metadata: dict[str, str]) -> None:
@@ -277,11 +279,11 @@ def test_export_is_reproducible(run: Path) -> None:
 # --- what cannot be exported ----------------------------------------------------------------------------------------
 
 
-KNOWN_HEADS = "use a torch.nn.Linear, or a Sequential of Linear, ReLU, Tanh and Dropout"
+SUPPORTED_HEADS = "use a torch.nn.Linear, or a Sequential of Linear, ReLU, Tanh and Dropout"
 
 
 class StrangeCell(zoo.Cell):
-    """A cell that no operator equals."""
+    """A cell that equals no operator."""
 
     name = "strange"
 
@@ -323,27 +325,27 @@ def with_part(**parts: nn.Module) -> zoo.Model:
             with_part(encoder=nn.Identity()),
             "encoder: Identity cannot be exported; use a zoo.Normaliser, Embedding or OneHot",
         ),
-        (with_part(head=nn.Sequential()), f"head: Sequential cannot be exported; {KNOWN_HEADS}"),
-        (with_part(head=nn.Identity()), f"head: Identity cannot be exported; {KNOWN_HEADS}"),
+        (with_part(head=nn.Sequential()), f"head: Sequential cannot be exported; {SUPPORTED_HEADS}"),
+        (with_part(head=nn.Identity()), f"head: Identity cannot be exported; {SUPPORTED_HEADS}"),
         (
             with_part(head=nn.Sequential(nn.Linear(5, 5), nn.GELU(), nn.Linear(5, CLASSES))),
-            f"head: GELU cannot be exported; {KNOWN_HEADS}",
+            f"head: GELU cannot be exported; {SUPPORTED_HEADS}",
         ),
         (
             with_part(readout=nn.Softmax(1)),
             "readout: Softmax cannot be exported; use a zoo.SoftmaxReadout, SigmoidReadout or RescaleReadout",
         ),
     ],
-    ids=["encoder", "head of nothing", "head", "part of the head", "readout"],
+    ids=["encoder", "empty head", "head", "part of the head", "readout"],
 )
-def test_unknown_parts(model: zoo.Model, message: str, tmp_path: Path) -> None:
+def test_unsupported_parts(model: zoo.Model, message: str, tmp_path: Path) -> None:
     with pytest.raises(zoo.ExportError) as caught:
         write(model, tmp_path)
     assert str(caught.value) == message
     assert not list(tmp_path.iterdir())
 
 
-def test_native_asked_for_where_there_is_none(tmp_path: Path) -> None:
+def test_native_without_an_operator(tmp_path: Path) -> None:
     with pytest.raises(zoo.ExportError) as caught:
         write(with_cell(StrangeCell), tmp_path, lowering="native")
     assert str(caught.value) == (
@@ -361,7 +363,7 @@ def test_an_operator_of_the_wrong_shape(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_failure_half_way_leaves_the_old_file(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_while_writing_leaves_the_old_file(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = run / "onnx"
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
 

@@ -1,4 +1,4 @@
-"""Weights that follow from weights alone by operations that ONNX does not have: worked out at export, once."""
+"""Operations that ONNX lacks and that depend on weights alone: computed at export, once."""
 
 from __future__ import annotations
 
@@ -12,13 +12,10 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 import zoo
+from tests.exporters.agreement import assert_agrees
 from tests.exporters.weight_cells import WEIGHT_CELLS, WeightCell
 from tests.support.models import draw, model_of, sequences, write
-from zoo.parity import judge
-from zoo.proof.cases import draw_cases
-from zoo.proof.oracle import Oracle
 from zoo.proof.prove import prove
-from zoo.runtime.session import OnnxSession
 
 HIDDEN = 5
 
@@ -28,24 +25,21 @@ def initializers(path: Path) -> dict[str, onnx.TensorProto]:
 
 
 @pytest.mark.parametrize("name", WEIGHT_CELLS)
-def test_what_weights_alone_give_is_worked_out(name: str, tmp_path: Path) -> None:
-    """The file agrees with the model in float64, which works everything out at each step."""
+def test_operations_on_weights_alone_are_folded(name: str, tmp_path: Path) -> None:
+    """The file agrees with the model in float64, which computes everything at each step."""
     torch.manual_seed(0)
     model = model_of(WEIGHT_CELLS[name])
     path = write(model, tmp_path)
-    oracle, session = Oracle(model), OnnxSession(path, threads=1)
-    for case in draw_cases(draw(20, 8), shapes=[(1, 1), (5, 12)]):
-        for output, result in judge(oracle.expect(case.x), session.run(case.x)).items():
-            assert result.status == "passed", f"{output}: {result.reason} ({case})"
+    assert_agrees(model, path)
     prefix = "stack.layers.0.cells.0."
     own = {f"stack.{key}" for key in model.stack.state_dict()}
     made = {key for key in initializers(path).keys() - own if key.startswith(prefix)}
-    assert len(made) == (2 if name == "orthonormal" else 1)  # the two blocks that its step reads
-    assert (f"{prefix}h2h.weight" in initializers(path)) == (name == "inverse")  # which uses it plain as well
+    assert len(made) == (2 if name == "orthonormal" else 1)  # the step reads two blocks
+    assert (f"{prefix}h2h.weight" in initializers(path)) == (name == "inverse")  # which also uses the weight itself
 
 
-def test_it_is_rounded_once(tmp_path: Path) -> None:
-    """From float64; in float32 the exponential has an error of its own."""
+def test_a_folded_weight_is_rounded_once(tmp_path: Path) -> None:
+    """It is rounded from float64; an exponential computed in float32 has an error of its own."""
     torch.manual_seed(0)
     model = model_of(WEIGHT_CELLS["orthogonal by matrix_exp"], hidden_size=24)
     (cell,) = model.layers()[0].directed_cells
@@ -69,21 +63,21 @@ def test_the_whole_proof_of_orthogonal_weights(tmp_path: Path) -> None:
 
 
 class InverseOfState(WeightCell):
-    """The inverse of a matrix that the state is part of, beside one of weights alone."""
+    """A cell with two inverses: of a matrix that depends on the state, and of weights alone."""
 
     name = "inverse_of_state"
 
     def step(self, x: Tensor, state: zoo.State) -> tuple[Tensor, zoo.State]:
-        one = torch.eye(HIDDEN, dtype=x.dtype)
-        of_weights = torch.linalg.inv(self.h2h.weight + 2 * one)
+        identity = torch.eye(HIDDEN, dtype=x.dtype)
+        of_weights = torch.linalg.inv(self.h2h.weight + 2 * identity)
         h = nn.functional.linear(state[0], of_weights)
-        h = torch.tanh(x + (torch.linalg.inv(2 * one + h[:, :, None] * h[:, None, :]) @ h[:, :, None])[:, :, 0])
+        h = torch.tanh(x + (torch.linalg.inv(2 * identity + h[:, :, None] * h[:, None, :]) @ h[:, :, None])[:, :, 0])
         return h, (h,)
 
 
-def test_what_a_state_is_part_of_is_refused(tmp_path: Path) -> None:
+def test_an_operation_on_a_state_is_refused(tmp_path: Path) -> None:
     with pytest.raises(zoo.ExportError) as caught:
         write(model_of(InverseOfState), tmp_path)
     message = str(caught.value)
     assert "test_folding.py:" in message
-    assert "ONNX has no equal of linalg_inv_ex; write it with other operations" in message
+    assert "ONNX has no equivalent of linalg_inv_ex; write it with other operations" in message

@@ -1,4 +1,4 @@
-"""What `zoo inspect` shows of a file's metadata: arrays by type and shape, long JSON in short, never base64."""
+"""Metadata in `zoo inspect`: arrays by type and shape, long JSON shortened, never base64."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zoo_onnx.summary import LONG, NPY, describe
 
 
 def packed(array: Array) -> str:
-    """As `zoo.runtime.golden` packs it."""
+    """Pack an array as `zoo.runtime.golden` does."""
     file = BytesIO()
     np.save(file, array, allow_pickle=False)
     return b64encode(file.getvalue()).decode()
@@ -32,7 +32,7 @@ def packed(array: Array) -> str:
     ],
 )
 def test_arrays_of_any_size_by_type_and_shape(array: Array, words: str) -> None:
-    """Those too that are shorter than what is shown as it is: one number takes 184 characters."""
+    """Short arrays are described too: one number takes 184 characters, less than the limit for texts."""
     value = packed(array)
     assert describe(value) == f"{words}, .npy in base64, {len(value):,} characters"
 
@@ -75,5 +75,5 @@ def test_long_texts_by_their_size() -> None:
     | st.text('{}[]:,"0', max_size=400)
     | st.binary(max_size=300).map(lambda b: NPY + b64encode(b).decode())
 )
-def test_whatever_it_is_little_is_shown(value: str) -> None:
+def test_every_description_is_short(value: str) -> None:
     assert len(describe(value)) <= LONG + 50

@@ -1,4 +1,4 @@
-"""Exported models of padded batches, of tokens, and with other heads and readouts: they compute what the model does."""
+"""Exported models with lengths, with tokens, and with other heads and readouts: agreement with the model."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from onnx import numpy_helper
 from torch import nn
 
 import zoo
+from tests.exporters.agreement import assert_agrees
 from tests.support.builders import DIRECTIONS, covering
 from tests.support.models import CLASSES, FEATURES, draw, make_model, sequences, write
 from zoo.parity import Array, judge
-from zoo.proof.cases import draw_cases
 from zoo.proof.oracle import Oracle
 from zoo.proof.prove import prove
 from zoo.proof.streaming import prove_streaming
@@ -25,22 +25,10 @@ from zoo.runtime.session import OnnxSession
 
 KINDS = ("rnn_tanh", "lstm", "gru_after", "gru_before")
 POOLINGS = ("last", "mean", "max", "last_step", None)
-SHAPES = ((1, 1), (5, 12))
 TOKENS = 6
 LENGTHS = [5, 1, 7, 4, 7, 2]
 IMPOSSIBLE = (0, -1, -7, -8, 8, 15, 2**32 + 3, 2**40, -(2**32) + 3, 2**63 - 1, -(2**63))
-"""Of seven steps: none, places from the end, more than there are, and what would wrap around into 1 to 7 in 32 bits."""
-
-
-def assert_proven(model: zoo.Model, path: Path, sample: Array) -> None:
-    """By the rule of parity, at a few small shapes, with mixed lengths where the model takes them."""
-    oracle, session = Oracle(model), OnnxSession(path, threads=1)
-    cases = list(draw_cases(sample, model.encoder.tokens, with_lengths=model.takes_lengths, shapes=SHAPES))
-    assert len(cases) == 4
-    for case in cases:
-        answers = session.run(case.x, case.lengths)
-        for name, found in judge(oracle.expect(case.x, lengths=case.lengths), answers).items():
-            assert found.status == "passed", f"{name}: {found.reason} ({case})"
+"""Invalid lengths of seven steps: 0, indices from the end, too many, and numbers that wrap to 1 to 7 in 32 bits."""
 
 
 def tokens(batch: int, time: int) -> Array:
@@ -56,13 +44,13 @@ def tokens(batch: int, time: int) -> Array:
 @pytest.mark.parametrize("layers", [1, 2])
 def test_mixed_lengths(kind: str, direction: str, pooling: str | None, layers: int, tmp_path: Path) -> None:
     model = make_model(kind, direction=direction, pooling=pooling, num_layers=layers, takes_lengths=True)
-    assert_proven(model, write(model, tmp_path, lowering="native"), draw(20, 8))
+    assert_agrees(model, write(model, tmp_path, lowering="native"))
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_each_sequence_as_if_alone(direction: str, pooling: str | None, tmp_path: Path) -> None:
-    """Whatever stands in the padding, not a number included; beyond its length a step's scores are exactly 0."""
+def test_padding_has_no_effect(direction: str, pooling: str | None, tmp_path: Path) -> None:
+    """Each sequence gives the same as alone, with NaN as padding; scores beyond its length are exactly 0."""
     model = make_model("lstm", direction=direction, pooling=pooling, num_layers=2, takes_lengths=True)
     session, oracle = OnnxSession(write(model, tmp_path)), Oracle(model)
     x, lengths = draw(len(LENGTHS), max(LENGTHS)), np.array(LENGTHS)
@@ -71,15 +59,15 @@ def test_each_sequence_as_if_alone(direction: str, pooling: str | None, tmp_path
     together = session.run(x, lengths)
     for row, length in enumerate(LENGTHS):
         alone = x[row : row + 1, :length]
-        found = {name: value[row : row + 1] for name, value in together.items()}
+        actual = {name: value[row : row + 1] for name, value in together.items()}
         if pooling is None:
-            assert not found["logits"][:, length:].any()
-            found = {name: value[:, :length] for name, value in found.items()}
-        assert {one.status for one in judge(oracle.expect(alone), found).values()} == {"passed"}
+            assert not actual["logits"][:, length:].any()
+            actual = {name: value[:, :length] for name, value in actual.items()}
+        assert {verdict.status for verdict in judge(oracle.expect(alone), actual).values()} == {"passed"}
 
 
-def test_lengths_are_an_input_only_where_they_are_asked_for(tmp_path: Path) -> None:
-    """And not a node is made of them elsewhere."""
+def test_lengths_are_an_input_only_of_a_model_that_takes_them(tmp_path: Path) -> None:
+    """Without lengths there is no node for them either."""
     for takes_lengths in (True, False):
         model = make_model("gru_after", direction="bidirectional", pooling="max", takes_lengths=takes_lengths)
         graph = onnx.load(write(model, tmp_path)).graph
@@ -98,7 +86,7 @@ def test_lengths_are_an_input_only_where_they_are_asked_for(tmp_path: Path) -> N
 def test_every_lowering_refuses_impossible_lengths(
     kind: str, lowering: str, direction: str, pooling: str | None, states: bool, tmp_path: Path
 ) -> None:
-    """Inside the graph, so that ONNX Runtime alone does, of one sequence and of one among several."""
+    """The check is in the graph, so plain ONNX Runtime refuses a bad length, alone or among valid ones."""
     options: dict[str, object] = {"direction": direction, "pooling": pooling, "takes_lengths": True}
     model = make_model(kind, hidden_size=3, **options)  # type: ignore[arg-type]
     steps = 7 if lowering == "unrolled" else None
@@ -109,7 +97,7 @@ def test_every_lowering_refuses_impossible_lengths(
 
     def run(lengths: list[int]) -> Array:
         x = draw(len(lengths), 7)
-        start = {one.name: one.at_start(len(x)) for one in session.states}
+        start = {state.name: state.at_start(len(x)) for state in session.states}
         scores: Array = plain.run(["logits"], {"x": x, "lengths": np.array(lengths), **start})[0]
         assert np.array_equal(scores, session.run(x, np.array(lengths))["logits"])
         return scores
@@ -150,7 +138,7 @@ def without_sequence_lens(graph: onnx.GraphProto) -> None:
 
 def mean_over_all_steps(graph: onnx.GraphProto) -> None:
     (node,) = [node for node in graph.node if node.name == "pooling/mean"]
-    node.op_type = "Max"  # of the sum and the lengths
+    node.op_type = "Max"  # the maximum of the sum and the lengths
 
 
 def lengths_halved(graph: onnx.GraphProto) -> None:
@@ -183,7 +171,7 @@ def test_tokens(encoder: zoo.Embedding | zoo.OneHot, takes_lengths: bool, poolin
     model = make_model("gru_after", encoder=encoder, takes_lengths=takes_lengths, pooling=pooling)
     path = write(model, tmp_path)
     assert onnx.load(path).graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.INT64
-    assert_proven(model, path, tokens(20, 8))
+    assert_agrees(model, path, tokens(20, 8))
 
 
 def test_an_unknown_token_is_refused(tmp_path: Path) -> None:
@@ -207,7 +195,7 @@ def test_head_of_several_layers(pooling: str | None, bias: bool, tmp_path: Path)
     model.eval()
     path = write(model, tmp_path)
     assert not any(node.op_type == "Dropout" for node in onnx.load(path).graph.node)
-    assert_proven(model, path, draw(20, 8))
+    assert_agrees(model, path)
 
 
 @pytest.mark.parametrize("pooling", ["last", None])
@@ -215,7 +203,7 @@ def test_sigmoid(pooling: str | None, tmp_path: Path) -> None:
     model = make_model("gru_before", pooling=pooling, takes_lengths=True)
     model.head, model.readout = nn.Linear(model.stack.output_size, 1), zoo.SigmoidReadout()
     path = write(model, tmp_path)
-    assert_proven(model, path, draw(20, 8))
+    assert_agrees(model, path)
     answers = OnnxSession(path).run(draw(3, 5))
     assert (answers["logits"].shape[-1], answers["probabilities"].shape[-1]) == (1, 2)
 
@@ -228,17 +216,17 @@ def test_numbers_in_the_users_units(horizon: int, output_activation: bool, tmp_p
     model.head = nn.Sequential(linear, nn.Tanh()) if output_activation else linear
     model.readout = zoo.RescaleReadout(zoo.Scale((1000.0, -2.0), (50.0, 0.001)), horizon)
     path = write(model, tmp_path)
-    assert_proven(model, path, draw(20, 8))
-    found = OnnxSession(path).run(draw(3, 5))
-    assert {name: value.shape for name, value in found.items()} == {"y": (3, horizon, 2) if horizon else (3, 2)}
-    assert 900 < found["y"][..., 0].min() < found["y"][..., 0].max() < 1100
+    assert_agrees(model, path)
+    outputs = OnnxSession(path).run(draw(3, 5))
+    assert {name: value.shape for name, value in outputs.items()} == {"y": (3, horizon, 2) if horizon else (3, 2)}
+    assert 900 < outputs["y"][..., 0].min() < outputs["y"][..., 0].max() < 1100
 
 
 SCALE = zoo.Scale((1000.0, -2.0), (50.0, 0.001))
 
 
 def numbers_at_each_step(kind: str, **options: object) -> zoo.Model:
-    """A model of two targets, whose numbers are far from 0."""
+    """Return a model of two targets, whose means are not 0, that scores each step."""
     model = make_model(kind, pooling=None, **options)  # type: ignore[arg-type]
     return zoo.Model(
         model.encoder,
@@ -255,10 +243,10 @@ def numbers_at_each_step(kind: str, **options: object) -> zoo.Model:
     [("lstm", "native", True), ("rnn_tanh", "scan", True), ("mgu", "auto", False)],
 )
 def test_numbers_at_each_step(kind: str, lowering: str, takes_lengths: bool, tmp_path: Path) -> None:
-    """Beyond its length a sequence has exactly 0, not the number that a score of 0 stands for."""
+    """Beyond the length of a sequence y is exactly 0, not the mean, which a score of 0 represents."""
     model = numbers_at_each_step(kind, hidden_size=4, takes_lengths=takes_lengths, direction="bidirectional")
     path = write(model, tmp_path, lowering=lowering)
-    assert_proven(model, path, draw(20, 8))
+    assert_agrees(model, path)
     assert [value.name for value in onnx.load(path).graph.output] == ["y"]
     lengths = np.array([5, 2]) if takes_lengths else None
     y = OnnxSession(path).run(draw(2, 5), lengths)["y"]
@@ -285,7 +273,7 @@ def test_numbers_at_each_step_as_a_stream(tmp_path: Path) -> None:
 
 
 def test_numbers_beyond_a_length_fail(tmp_path: Path) -> None:
-    """Though the number that a score of 0 stands for is within any budget of itself."""
+    """The mean in place of 0 fails, although it is within its own budget."""
     model = numbers_at_each_step("lstm", hidden_size=4, takes_lengths=True)
     path = write(model, tmp_path)
     file = onnx.load(path)
@@ -310,8 +298,8 @@ def test_no_horizon_after_each_step() -> None:
         )
 
 
-def test_all_at_once(tmp_path: Path) -> None:
-    """An embedding, two layers in both directions, lengths, a head of two layers, a sigmoid: the text classifier."""
+def test_a_text_classifier(tmp_path: Path) -> None:
+    """The proof passes with embedding, two bidirectional layers, lengths, two layers in the head, and a sigmoid."""
     encoder = zoo.Embedding(TOKENS, FEATURES, 0.1)
     model = make_model("lstm", encoder=encoder, direction="bidirectional", num_layers=2, takes_lengths=True)
     model.head = nn.Sequential(nn.Linear(model.stack.output_size, 4), nn.ReLU(), nn.Linear(4, 1))

@@ -1,4 +1,4 @@
-"""The gate table of ONNX's recurrent operators, against what onnx itself says and does."""
+"""The gate table of ONNX's recurrent operators, against onnx's documentation and reference implementation."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ KIND_OF = {"RNN": "rnn_tanh", "LSTM": "lstm", "GRU": "gru_after"}
 
 def operators(kind: str, direction: str = "forward", bias: bool = True) -> list[zoo.Operator]:
     stack = make_stack(kind, input_size=INPUT, hidden_size=HIDDEN, direction=direction, bias=bias)
-    found = [cell.operator() for cell in stack.ordered_layers[0].directed_cells]
-    return [operator for operator in found if operator is not None]
+    named = [cell.operator() for cell in stack.ordered_layers[0].directed_cells]
+    return [operator for operator in named if operator is not None]
 
 
 # --- the table ------------------------------------------------------------------------------------------------------
@@ -37,7 +37,7 @@ def operators(kind: str, direction: str = "forward", bias: bool = True) -> list[
 @pytest.mark.parametrize("operator", GATES)
 @pytest.mark.parametrize("opset", range(OLDEST, newest() + 1))
 def test_gate_order_is_onnx_documentation(operator: str, opset: int) -> None:
-    """The schema's own words, such as "Concatenation of `[Wb[iofc], Rb[iofc]]`"; RNN, with one gate, says `Wi`."""
+    """The schemas contain the gate order, as in "Concatenation of `[Wb[iofc], Rb[iofc]]`"; RNN, with one gate, `Wi`."""
     inputs = {item.name: item.description for item in onnx.defs.get_schema(operator, opset).inputs}
     for name, pattern in (("W", r"`W\[?([a-z]+)\]?`"), ("R", r"`R\[?([a-z]+)\]?`")):
         assert re.findall(pattern, inputs[name]) == [GATES[operator]]
@@ -45,8 +45,8 @@ def test_gate_order_is_onnx_documentation(operator: str, opset: int) -> None:
 
 
 @pytest.mark.parametrize("operator", GATES)
-def test_each_block_stands_in_its_place(operator: str) -> None:
-    """Each gate's weights are one number, so that any permutation shows; input and recurrent bias differ too."""
+def test_each_block_has_its_position(operator: str) -> None:
+    """Each gate's weights are one number, so that any permutation is visible; input and recurrent bias differ too."""
     (named,) = operators(KIND_OF[operator])
     assert sorted(named.gates) == sorted(GATES[operator])
 
@@ -78,7 +78,7 @@ def test_reorder() -> None:
 
 
 def by_onnx(operator: zoo.Operator, weights: OperatorWeights, direction: str, x: Array) -> Array:
-    """Outputs (time, directions, batch, hidden), by onnx's own reference implementation."""
+    """Return the outputs (time, directions, batch, hidden) of onnx's own reference implementation."""
     names = ["X", "W", "R"] + (["B"] if weights.bias is not None else [])
     attributes: dict[str, Any] = {**operator.attributes, "hidden_size": HIDDEN, "direction": direction}
     node = helper.make_node(operator.name, names, ["Y", "Y_h"], **attributes)
@@ -91,39 +91,39 @@ def inputs() -> torch.Tensor:
     return torch.randn(TIME, BATCH, INPUT, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
 
-def limit(wanted: Array) -> float:
-    """The first-order bound of `tests.support.measure.assert_close`: eps64 times the roundings on the longest way."""
-    return float(np.finfo(np.float64).eps * TIME * (INPUT + 2 * HIDDEN) * np.abs(wanted).max())
+def limit(expected: Array) -> float:
+    """Return the bound of `tests.support.measure.assert_close`: eps64 times the roundings on the longest path."""
+    return float(np.finfo(np.float64).eps * TIME * (INPUT + 2 * HIDDEN) * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("kind", ["rnn_tanh", "lstm", "gru_after", "gru_before"])
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("bias", [True, False])
 def test_onnx_computes_what_the_cell_computes(kind: str, direction: zoo.Direction, bias: bool) -> None:
-    """onnx's reference implementation, in float64, with the weights that the table gives."""
+    """onnx's reference implementation, in float64, agrees with the cell when given the table's weights."""
     stack = make_stack(kind, input_size=INPUT, hidden_size=HIDDEN, direction=direction, bias=bias)
     with torch.no_grad():
-        wanted = stack(inputs())[0].numpy()
-    found = operators(kind, direction, bias)
-    outputs = by_onnx(found[0], operator_weights(found), direction, inputs().numpy())
-    side_by_side = outputs.transpose(0, 2, 1, 3).reshape(wanted.shape)
-    assert np.abs(side_by_side - wanted).max() <= limit(wanted)
+        expected = stack(inputs())[0].numpy()
+    named = operators(kind, direction, bias)
+    outputs = by_onnx(named[0], operator_weights(named), direction, inputs().numpy())
+    concatenated = outputs.transpose(0, 2, 1, 3).reshape(expected.shape)
+    assert np.abs(concatenated - expected).max() <= limit(expected)
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru_after", "gru_before"])
 def test_any_other_order_computes_something_else(kind: str) -> None:
-    """The test above can fail: every other permutation of the gates is off by far more than rounding."""
+    """The test above can fail: the error of every other permutation of the gates is far larger than rounding."""
     (right,) = operators(kind)
-    wanted = by_onnx(right, operator_weights([right]), "forward", inputs().numpy())
+    expected = by_onnx(right, operator_weights([right]), "forward", inputs().numpy())
     for gates in permutations(right.gates):
         if "".join(gates) == right.gates:
             continue
         wrong = operator_weights([replace(right, gates="".join(gates))])
         outputs = by_onnx(right, wrong, "forward", inputs().numpy())
-        assert np.abs(outputs - wanted).max() > 1e9 * limit(wanted), gates
+        assert np.abs(outputs - expected).max() > 1e9 * limit(expected), gates
 
 
-# --- cells of strangers ---------------------------------------------------------------------------------------------
+# --- other cells ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("present", "missing"), [("input_bias", "recurrent_bias"), ("recurrent_bias", "input_bias")])
@@ -140,9 +140,9 @@ def test_a_missing_half_of_the_bias_is_zero(present: str, missing: str) -> None:
     ("name", "gates"), [("MGU", "fh"), ("LSTM", "ifgo"), ("LSTM", "ifc"), ("GRU", "zzh"), ("RNN", ""), ("lstm", "iofc")]
 )
 def test_unknown_operators_and_gates(name: str, gates: str) -> None:
-    (known,) = operators("lstm")
+    (lstm,) = operators("lstm")
     with pytest.raises(zoo.ExportError) as caught:
-        operator_weights([replace(known, name=name, gates=gates)])
+        operator_weights([replace(lstm, name=name, gates=gates)])
     assert str(caught.value) == (
         f"ONNX has no operator {name} with the gates {gates!r}; it has RNN with 'i', LSTM with 'iofc', GRU with 'zrh'"
     )

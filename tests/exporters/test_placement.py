@@ -1,6 +1,6 @@
-"""Where nodes run: what the file says is recurrent, what is predicted, and when a proof fails for it.
+"""Placement of nodes: which nodes of a file are recurrent, the prediction, and when a proof fails because of placement.
 
-What CUDA itself does is proven in tests/gpu. Here are real files and real records of the CPU, and made-up ones of CUDA.
+CUDA itself is tested in tests/gpu. These tests use real files and records of the CPU, and synthetic records of CUDA.
 """
 
 from __future__ import annotations
@@ -54,28 +54,28 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(make_model("gru_before", hidden_size=8), tmp_path_factory.mktemp("native"), lowering="native")
 
 
-# --- what is recurrent ----------------------------------------------------------------------------------------------
+# --- recurrent nodes ------------------------------------------------------------------------------------------------
 
 
 def test_bodies_are_read_from_the_bytes(scan: Path) -> None:
-    """As onnx-ir reads them."""
-    wanted = set()
+    """The reader of bytes finds the same nodes as onnx-ir."""
+    expected = set()
     for node in ir.load(scan).graph:
-        wanted.add((node.name, node.op_type, False))
+        expected.add((node.name, node.op_type, False))
         for attribute in node.attributes.values():
             if attribute.type == ir.AttributeType.GRAPH:
-                wanted |= {(inner.name, inner.op_type, True) for inner in attribute.as_graph()}
-    assert set(nodes_of(scan.read_bytes())) == wanted
-    assert len([node for node in wanted if node[2]]) > 10
+                expected |= {(inner.name, inner.op_type, True) for inner in attribute.as_graph()}
+    assert set(nodes_of(scan.read_bytes())) == expected
+    assert len([node for node in expected if node[2]]) > 10
 
 
 def test_onnx_runtime_records_nodes_in_bodies(scan: Path) -> None:
-    """Every one that it does not merge, under its own name: so bodies are part of the proof."""
-    found = {node.name for node in recurrent_nodes(scan.read_bytes(), OnnxSession(scan).placement())}
+    """Every node that is not merged is recorded under its own name, so bodies are part of the proof."""
+    recorded = {node.name for node in recurrent_nodes(scan.read_bytes(), OnnxSession(scan).placement())}
     inside = {node.name for node in nodes_of(scan.read_bytes()) if node.in_body and node.operator != "Identity"}
-    assert "layer_0/lstm" in found
-    assert found >= inside
-    assert not {"head/linear", "encoder/subtract_mean"} & found
+    assert "layer_0/lstm" in recorded
+    assert recorded >= inside
+    assert not {"head/linear", "encoder/subtract_mean"} & recorded
 
 
 @pytest.mark.parametrize("moved", ["layer_0/lstm", "layer_0/lstm/step/candidate", "layer_0/lstm/step/candidate/merged"])
@@ -88,30 +88,30 @@ def test_one_recurrent_node_elsewhere_is_named(moved: str, scan: Path) -> None:
     assert placement_summary(content, wrong, "cuda")["elsewhere"] == [f"{moved} ({operator})"]
 
 
-def test_what_is_not_recurrent_may_be_anywhere_and_what_is_has_to_be_seen(scan: Path) -> None:
+def test_only_recurrent_nodes_must_be_placed_and_recorded(scan: Path) -> None:
     placed = [
         PlacedNode(node.name, node.operator, CPU if node.operator in ("Concat", "Squeeze", "Gemm") else CUDA)
         for node in OnnxSession(scan).placement()
         if "/step/" not in node.name
     ]
     assert placement_summary(scan.read_bytes(), placed, "cuda")["elsewhere"] == []
-    unseen = [node for node in placed if node.operator != "Scan"]
-    assert placement_summary(scan.read_bytes(), unseen, "cuda")["elsewhere"] == ["layer_0/lstm"]
+    unrecorded = [node for node in placed if node.operator != "Scan"]
+    assert placement_summary(scan.read_bytes(), unrecorded, "cuda")["elsewhere"] == ["layer_0/lstm"]
 
 
-# --- when a proof fails for it ----------------------------------------------------------------------------------------
+# --- failures of a proof because of it --------------------------------------------------------------------------------
 
 
 def result(**changes: Any) -> dict[str, Any]:
-    told = {"name": "cuda strict", "provider": "cuda", "status": "passed", "reason": "", "recurrent": {CUDA: 14}}
-    return {**told, "elsewhere": [], **changes}
+    base = {"name": "cuda strict", "provider": "cuda", "status": "passed", "reason": "", "recurrent": {CUDA: 14}}
+    return {**base, "elsewhere": [], **changes}
 
 
-def report(one: dict[str, Any]) -> dict[str, Any]:
-    return {"verdict": one["status"], "reasons": [], "providers": [one]}
+def report(provider: dict[str, Any]) -> dict[str, Any]:
+    return {"verdict": provider["status"], "reasons": [], "providers": [provider]}
 
 
-OFF = {"recurrent": {CPU: 5}, "elsewhere": [f"layer_{number}/gru (GRU)" for number in range(5)]}
+ELSEWHERE = {"recurrent": {CPU: 5}, "elsewhere": [f"layer_{number}/gru (GRU)" for number in range(5)]}
 GROWING = {"memcpy": [{"steps": 1, "nodes": 4}, {"steps": 200, "nodes": 402}]}
 
 
@@ -119,13 +119,13 @@ GROWING = {"memcpy": [{"steps": 1, "nodes": 4}, {"steps": 200, "nodes": 402}]}
     ("change", "words"),
     [
         (
-            OFF,
+            ELSEWHERE,
             "not on cuda but on CPU: layer_0/gru (GRU), layer_1/gru (GRU), layer_2/gru (GRU) and 2 more; ",
         ),
         (GROWING, "memory is copied between devices 4 times at 1 steps and 402 times at 200; a node in a loop"),
     ],
 )
-def test_a_provider_that_was_asked_for_fails(change: dict[str, Any], words: str) -> None:
+def test_a_required_provider_fails(change: dict[str, Any], words: str) -> None:
     for status in ("passed", "ill-conditioned"):
         judged = report(result(**change, status=status))
         ProviderRequest(("cpu", "cuda"), ("cuda",)).enforce(judged)
@@ -140,22 +140,22 @@ def test_a_provider_that_was_asked_for_fails(change: dict[str, Any], words: str)
     "change",
     [{}, {"memcpy": [{"steps": 1, "nodes": 4}, {"steps": 200, "nodes": 4}]}, {"memcpy": []}],
 )
-def test_what_is_as_it_should_be(change: dict[str, Any]) -> None:
+def test_correct_placement_is_no_fault(change: dict[str, Any]) -> None:
     assert placement_fault(result(**change)) is None
 
 
 def test_another_failure_keeps_its_reason() -> None:
-    judged = report(result(**OFF, status="failed", reason="numbers"))
+    judged = report(result(**ELSEWHERE, status="failed", reason="numbers"))
     require_placement(judged, ["cuda"])
     assert judged["providers"][0]["reason"] == "numbers"
 
 
-def test_a_proof_tells_it(scan: Path, native: Path) -> None:
+def test_a_proof_reports_placement(scan: Path, native: Path) -> None:
     model = make_model("gru_before", hidden_size=8)
-    found = prove(model, native, sequences(draw(4, 6)), ["cpu"], [], lambda _: None)
-    ProviderRequest(("cpu",), ("cpu",)).enforce(found)
-    assert found["verdict"] == "passed"
-    cpu = found["providers"][0]
+    proof = prove(model, native, sequences(draw(4, 6)), ["cpu"], [], lambda _: None)
+    ProviderRequest(("cpu",), ("cpu",)).enforce(proof)
+    assert proof["verdict"] == "passed"
+    cpu = proof["providers"][0]
     assert (cpu["recurrent"], cpu["elsewhere"]) == ({CPU: 1}, [])
     assert cpu["repeats"] == {"runs": 10, "identical": True, "largest_difference": 0.0}
     assert "memcpy" not in cpu
@@ -171,13 +171,13 @@ def test_a_real_profile_has_no_copies_and_nothing_is_left(scan: Path, tmp_path: 
 
 
 def test_a_real_profile_has_an_event_for_each_run_of_a_node(scan: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    """What is counted is there: the CPU's products in the loop, four a step, which stand for copies here."""
+    """The count works: the CPU's products in the loop, four a step, stand in for copies here."""
     monkeypatch.setattr("zoo.proof.observed.COPIES", ("Gemm", "FusedGemm"))
     assert device_copies(scan, "cpu", draw(1, 9)) == [{"steps": 1, "nodes": 4}, {"steps": 9, "nodes": 36}]
 
 
 def test_copies_among_other_events() -> None:
-    """As ONNX Runtime 1.31 writes them; a copy in a loop runs once a step."""
+    """Copies are counted in events as ONNX Runtime 1.31 writes them; a copy in a loop runs once a step."""
     node = {"cat": "Node", "name": "a_kernel_time", "args": {"op_name": "Scan", "provider": CUDA}}
     copied = [{"cat": "Node", "name": f"Memcpy_token_{n}", "args": {"op_name": op}} for n, op in enumerate(COPIES)]
     session = {"cat": "Session", "name": "MemcpyToHost", "args": {"op_name": "MemcpyToHost"}}
@@ -185,7 +185,7 @@ def test_copies_among_other_events() -> None:
 
 
 class Wavering:
-    """A session whose answers differ a bit from the third run on."""
+    """A session whose third run gives a slightly different output."""
 
     def __init__(self, *, wavers: bool) -> None:
         self.runs, self.wavers = 0, wavers
@@ -205,19 +205,19 @@ def test_ten_runs(wavers: bool, difference: float) -> None:
 def test_distances_are_in_units_of_the_budget() -> None:
     expected = [{"y": Expected(np.array([[1.0, 2.0]]), np.array([1e-6]))}]
     budget = expected[0]["y"].budget[0]
-    one = [{"y": np.array([[1.0, 2.0]], np.float32)}]
-    other = [{"y": np.array([[1.0, 2.0 + 3 * budget]], np.float32)}]
-    assert largest_over_budget(expected, one) == 0
-    assert largest_over_budget(expected, other) == pytest.approx(3, rel=0.05)
-    assert difference_over_budget(expected, one, one) == 0
-    assert difference_over_budget(expected, other, one) == pytest.approx(3, rel=0.05)
+    exact = [{"y": np.array([[1.0, 2.0]], np.float32)}]
+    shifted = [{"y": np.array([[1.0, 2.0 + 3 * budget]], np.float32)}]
+    assert largest_over_budget(expected, exact) == 0
+    assert largest_over_budget(expected, shifted) == pytest.approx(3, rel=0.05)
+    assert difference_over_budget(expected, exact, exact) == 0
+    assert difference_over_budget(expected, shifted, exact) == pytest.approx(3, rel=0.05)
 
 
-def test_the_middling_one() -> None:
+def test_the_index_of_the_median_size() -> None:
     assert median_index([100, 1, 7, 3, 2000]) == 2
 
 
-# --- what is predicted ------------------------------------------------------------------------------------------------
+# --- the prediction ---------------------------------------------------------------------------------------------------
 
 
 def rnn(operator: str, *, inputs: int = 3, **attributes: Any) -> ir.Node:
@@ -251,13 +251,13 @@ def rnn(operator: str, *, inputs: int = 3, **attributes: Any) -> ir.Node:
     ],
 )
 def test_each_condition(node: ir.Node, condition: str | None) -> None:
-    """Each of these was asked of the CUDA provider of ONNX Runtime 1.31.1, and this is its answer."""
+    """Each condition was tested with the CUDA provider of ONNX Runtime 1.31.1."""
     rule = node_reason(node, 20)
     assert (rule.condition if rule else None) == condition
 
 
 def test_opsets_matter() -> None:
-    """A kernel of an older version is not taken for a newer one: Elu changed in 22, and loops are kept up."""
+    """A kernel of an older version is not used for a newer one: Elu changed in 22; loops have kernels for all."""
     assert node_reason(ir.node("Elu", []), 21) is None
     rule = node_reason(ir.node("Elu", []), 22)
     assert rule is not None
@@ -271,11 +271,11 @@ def test_the_table_does_not_contradict_itself() -> None:
 
 
 def test_a_file_is_predicted_with_its_bodies(scan: Path, native: Path) -> None:
-    found = {node.name: node for node in OnnxExporter().placement(scan)}
-    assert found.keys() == {node.name for node in nodes_of(scan.read_bytes())}
-    assert found["layer_0/lstm/step/candidate"].loop == "layer_0/lstm"
-    off = {name for name, node in found.items() if node.provider != "cuda"}
-    assert off == {
+    predicted = {node.name: node for node in OnnxExporter().placement(scan)}
+    assert predicted.keys() == {node.name for node in nodes_of(scan.read_bytes())}
+    assert predicted["layer_0/lstm/step/candidate"].loop == "layer_0/lstm"
+    elsewhere = {name for name, node in predicted.items() if node.provider != "cuda"}
+    assert elsewhere == {
         "lengths/time/scalar",
         "state_0_h/initial/shape",
         "state_0_c/initial/shape",
@@ -286,14 +286,14 @@ def test_a_file_is_predicted_with_its_bodies(scan: Path, native: Path) -> None:
     assert gru.source.startswith("https://github.com/microsoft/onnxruntime/")
 
 
-def test_what_is_seen_is_compared_with_what_was_predicted() -> None:
+def test_actual_placement_is_compared_with_the_prediction() -> None:
     predicted = [
         zoo.PredictedNode("a", "Gemm", "cuda"),
         zoo.PredictedNode("b", "GRU", "cpu"),
         zoo.PredictedNode("c", "Odd", "unknown"),
     ]
-    seen = [{"name": name, "operator": "?", "provider": CUDA} for name in "abcd"]
-    judged = report(result(placement=seen))
+    actual = [{"name": name, "operator": "?", "provider": CUDA} for name in "abcd"]
+    judged = report(result(placement=actual))
     add_unpredicted(judged, predicted)
     assert judged["providers"][0]["unpredicted"] == [
         {"name": "b", "operator": "?", "provider": CUDA, "predicted": "cpu"},
@@ -313,18 +313,18 @@ def test_the_command(native: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "operator"), [("gru_before", "Scan"), ("rnn_relu", "Scan"), ("rnn_tanh", "RNN"), ("gru_after", "GRU")]
 )
-def test_what_cuda_does_not_take_becomes_a_loop(kind: str, operator: str, tmp_path: Path) -> None:
+def test_operators_without_a_cuda_kernel_become_a_scan(kind: str, operator: str, tmp_path: Path) -> None:
     for streaming in (False, True):
         path = write(make_model(kind, hidden_size=8, pooling=None), tmp_path, target="cuda", streaming=streaming)
-        found = [node for node in OnnxExporter().placement(path) if node.operator in ("Scan", "RNN", "GRU")]
-        assert [(node.operator, node.provider) for node in found] == [(operator, "cuda")]
+        recurrent_nodes = [node for node in OnnxExporter().placement(path) if node.operator in ("Scan", "RNN", "GRU")]
+        assert [(node.operator, node.provider) for node in recurrent_nodes] == [(operator, "cuda")]
 
 
-# --- how it is told ---------------------------------------------------------------------------------------------------
+# --- the report -------------------------------------------------------------------------------------------------------
 
 
-def test_what_the_terminal_says() -> None:
-    seen = {
+def test_the_report_on_the_terminal() -> None:
+    observed = {
         "outputs": [{}],
         "repeats": {"runs": 10, "identical": False, "largest_difference": 1.5e-8},
         "tf32": {"seen": True, "over_budget": 60.25, "override": "1"},
@@ -332,7 +332,7 @@ def test_what_the_terminal_says() -> None:
         "memcpy": [{"steps": 1, "nodes": 4}, {"steps": 200, "nodes": 4}],
         "unpredicted": [{}],
     }
-    lines = list(_observations(result(**seen, **OFF)))
+    lines = list(_observations(result(**observed, **ELSEWHERE)))
     assert lines == [
         "10 runs of one input differ by up to 1.5e-08",
         "largest difference from the CPU provider: 60 of the float32 budget",
@@ -341,6 +341,6 @@ def test_what_the_terminal_says() -> None:
         "recurrent nodes on another provider: 5, such as layer_0/gru (GRU)",
         "nodes not placed as predicted: 1; --json lists them",
     ]
-    tame = {**seen, "tf32": {"seen": False, "over_budget": 0.3, "override": None}}
+    tame = {**observed, "tf32": {"seen": False, "over_budget": 0.3, "override": None}}
     assert "TF32 not detected" in list(_observations(result(**tame)))
-    assert list(_observations({**result(**{**seen, "repeats": None}), "provider": "cpu"})) == []
+    assert list(_observations({**result(**{**observed, "repeats": None}), "provider": "cpu"})) == []

@@ -1,4 +1,4 @@
-"""Files of lower precision: what is in them, that right ones pass, that wrong ones fail, and what is refused."""
+"""Files of lower precision: their content; correct ones pass, wrong ones fail, and unsuitable models are refused."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SUBJECTS: dict[str, dict[str, Any]] = {
 
 @dataclass
 class Subject:
-    """A model and what its files should give."""
+    """A model and the expected outputs of its files."""
 
     model: zoo.Model
     expectations: Expectations
@@ -64,12 +64,12 @@ def judged(name: str, path: Path, precision: str) -> dict[str, Any]:
 
 
 def over_budget(report: dict[str, Any]) -> float:
-    found: float = max(output["over_budget"] for output in report["providers"][0]["outputs"])
-    return found
+    largest: float = max(output["over_budget"] for output in report["providers"][0]["outputs"])
+    return largest
 
 
 def array(value: ir.Value) -> np.ndarray[Any, Any]:
-    """The numbers of a constant."""
+    """Return the array of a constant."""
     assert value.const_value is not None
     return value.const_value.numpy()
 
@@ -80,8 +80,8 @@ def nodes(path: Path) -> Counter[str]:
 
 @pytest.mark.parametrize("precision", LOWER)
 @pytest.mark.parametrize("name", SUBJECTS)
-def test_right_files_pass(name: str, precision: str, tmp_path: Path) -> None:
-    """And are lower in precision indeed: further off than float32's budget, and without a float32 matrix."""
+def test_correct_files_pass(name: str, precision: str, tmp_path: Path) -> None:
+    """They pass, with errors beyond float32's budget and without a float32 matrix, as lower precision implies."""
     path = write(subject(name).model, tmp_path, precision=precision)
     report = judged(name, path, precision)
     assert report["verdict"] == "passed", report["reasons"]
@@ -116,24 +116,24 @@ def test_wrong_files_fail(name: str, precision: str, fault: str, tmp_path: Path)
 @pytest.mark.parametrize("factor", [1.5, 0.5])
 def test_a_wrong_scale_fails(name: str, factor: float, tmp_path: Path) -> None:
     path = write(subject(name).model, tmp_path, precision="int8")
-    found = ir.load(path)
-    scales = [value for value in found.graph.initializers.values() if "scale" in str(value.name)]
+    model = ir.load(path)
+    scales = [value for value in model.graph.initializers.values() if "scale" in str(value.name)]
     assert scales
     for value in scales:
         value.const_value = ir.tensor(array(value) * np.float32(factor), name=value.name)
-    ir.save(found, path)
+    ir.save(model, path)
     assert judged(name, path, "int8")["verdict"] == "failed"
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("float16", np.float16), ("bfloat16", ml_dtypes.bfloat16)])
-def test_what_is_kept_in_half(precision: str, dtype: type, tmp_path: Path) -> None:
-    """The weights of products, embeddings among them, and nothing else: no bias, no state, no normaliser."""
+def test_only_weights_are_stored_in_half(precision: str, dtype: type, tmp_path: Path) -> None:
+    """The weights of products and embeddings are in the half format, but no bias, state or normaliser."""
     model = make_model("gru_after", hidden_size=8, encoder=zoo.Embedding(12, 6, 0.0), takes_lengths=True)
     graph = ir.load(write(model, tmp_path, precision=precision)).graph
-    half = {name for name, one in graph.initializers.items() if array(one).dtype == np.dtype(dtype)}
+    half = {name for name, value in graph.initializers.items() if array(value).dtype == np.dtype(dtype)}
     assert half == {"encoder/table", "layer_0/gru/W", "layer_0/gru/R", "head/weight"}
     for node in ir.traversal.RecursiveGraphIterator(graph):
-        assert node.op_type == "Cast" or not half & {one.name for one in node.inputs if one is not None}
+        assert node.op_type == "Cast" or not half & {value.name for value in node.inputs if value is not None}
     table = model.get_parameter("encoder.table.weight").detach().numpy()
     assert np.array_equal(array(graph.initializers["encoder/table"]), table.astype(dtype))
 
@@ -145,21 +145,21 @@ def test_files_are_smaller(precision: str, share: float, tmp_path: Path) -> None
     assert write(model, tmp_path, precision=precision).stat().st_size < share * full
 
 
-def test_what_is_in_eight_bits(tmp_path: Path) -> None:
-    """Of a GRU's step three products, of one state that is made into 8 bits once; two products outside."""
-    found = nodes(write(make_model("gru_after", hidden_size=32), tmp_path, precision="int8"))
-    assert (found["MatMulInteger"], found["DynamicQuantizeLinear"], found["Scan"]) == (5, 3, 1)
-    assert not found["Gemm"] + found["MatMul"]
-    found = nodes(write(make_model("lstm", hidden_size=16), tmp_path, precision="int8"))
-    assert (found["DynamicQuantizeLSTM"], found["MatMulInteger"], found["LSTM"]) == (1, 1, 0)
+def test_products_in_eight_bits(tmp_path: Path) -> None:
+    """A GRU has three products in its step, of one state that is quantised once, and two outside."""
+    gru = nodes(write(make_model("gru_after", hidden_size=32), tmp_path, precision="int8"))
+    assert (gru["MatMulInteger"], gru["DynamicQuantizeLinear"], gru["Scan"]) == (5, 3, 1)
+    assert not gru["Gemm"] + gru["MatMul"]
+    lstm = nodes(write(make_model("lstm", hidden_size=16), tmp_path, precision="int8"))
+    assert (lstm["DynamicQuantizeLSTM"], lstm["MatMulInteger"], lstm["LSTM"]) == (1, 1, 0)
 
 
 def test_unrolled_steps_share_their_weights(tmp_path: Path) -> None:
     options: dict[str, Any] = {"lowering": "unrolled", "steps": 6, "precision": "int8"}
     path = write(make_model("rnn_tanh", hidden_size=64), tmp_path, **options)
     assert nodes(path)["MatMulInteger"] == 1 + 6 + 1
-    whole = [one for one in ir.load(path).graph.initializers.values() if one.dtype == ir.DataType.UINT8]
-    assert sorted(array(one).shape for one in whole if array(one).ndim) == [(8, 64), (64, 10), (64, 64)]
+    whole = [value for value in ir.load(path).graph.initializers.values() if value.dtype == ir.DataType.UINT8]
+    assert sorted(array(value).shape for value in whole if array(value).ndim) == [(8, 64), (64, 10), (64, 64)]
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru_after"])
@@ -185,13 +185,13 @@ def test_eight_bits_by_column() -> None:
 
 @pytest.mark.parametrize("name", TIED)
 def test_one_weight_for_two_products(name: str, tmp_path: Path) -> None:
-    """As it is in both it is kept once; turned around it has other columns, and other scales."""
+    """A shared weight is stored once; its transpose has other columns and scales, and is stored too."""
     config = config_type(TIED[name]).model_validate({"hidden_size": 48})
     torch.manual_seed(0)
     stack, head = zoo.Stack(layer_type(TIED[name]), 8, config), torch.nn.Linear(48, 10)
     model = zoo.Model(make_model("rnn_tanh").encoder, stack, "last", head, zoo.SoftmaxReadout()).eval()
     path = write(model, tmp_path, precision="int8")
-    kept = [one for one in ir.load(path).graph.initializers.values() if array(one).shape == (48, 48)]
+    kept = [value for value in ir.load(path).graph.initializers.values() if array(value).shape == (48, 48)]
     assert len(kept) == (1 if name == "weight_twice" else 2)
     expectations = Expectations(model, list(draw_cases(draw(8, 28), shapes=((3, 16),))))
     report = prove_against(expectations, path, FileProperties(precision="int8"), ["cpu"], [])
@@ -211,11 +211,11 @@ ANYWHERE: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", ANYWHERE)
-def test_no_processor_cuts_products_off(name: str, tmp_path: Path) -> None:
-    """By arithmetic with the file's own weights and the activations that make the most of them, whatever runs here.
+def test_products_saturate_on_no_processor(name: str, tmp_path: Path) -> None:
+    """Checked by arithmetic with the file's own weights and the largest activations, on any machine.
 
-    Two neighbouring products with int8 must fit into 16 bits, those with uint8 into 32; a whole sum into 32. Weights
-    from -127 to 127 in int8, as they were, do not pass.
+    Two adjacent products with int8 must fit into 16 bits, those with uint8 into 32; a whole sum into 32. Weights from
+    -127 to 127 in int8, as in earlier versions, do not pass.
     """
     model = make_model(name.partition(" ")[0], hidden_size=32, **ANYWHERE[name])
     path = write(model, tmp_path, precision="int8")
@@ -230,25 +230,23 @@ def test_no_processor_cuts_products_off(name: str, tmp_path: Path) -> None:
     wrong = {node for node, matrix in weights(path) if not fits(matrix)}
     assert wrong == {node for node, _ in weights(path)}
     faults = OnnxExporter().faults(path)
-    assert all("cut off on CPUs without VNNI; export it again" in fault for fault in faults)
+    assert all("saturate on CPUs without VNNI; export it again" in fault for fault in faults)
     assert len(faults) == len(wrong)
 
 
 def fits(matrix: np.ndarray[Any, Any]) -> bool:
-    """Whether no activations of 0 to 255 make the products of (n, m) leave the format that they are added up in."""
+    """Return whether all sums of products of (n, m) with activations from 0 to 255 fit into their format."""
     whole = matrix.astype(np.int64)
     pairs = np.stack([whole[:-1], whole[1:]])
     limits = np.iinfo(np.int32 if matrix.dtype == np.uint8 else np.int16)
-    neighbours = (
-        255 * pairs.clip(min=0).sum(0).max() <= limits.max and 255 * pairs.clip(max=0).sum(0).min() >= limits.min
-    )
-    return bool(neighbours and 255 * np.abs(whole).sum(0).max() <= np.iinfo(np.int32).max)
+    adjacent = 255 * pairs.clip(min=0).sum(0).max() <= limits.max and 255 * pairs.clip(max=0).sum(0).min() >= limits.min
+    return bool(adjacent and 255 * np.abs(whole).sum(0).max() <= np.iinfo(np.int32).max)
 
 
 @pytest.mark.parametrize("largest", [63, 64, 65, 127])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_where_sixteen_bits_end(largest: int, sign: int) -> None:
-    """2 * 255 * 64 = 32,640 fits into 16 bits. Where neighbours have unlike signs, or one is 0, more does."""
+def test_the_limit_of_sixteen_bits(largest: int, sign: int) -> None:
+    """2 * 255 * 64 = 32,640 fits into 16 bits; larger weights do where adjacent signs differ or one weight is 0."""
     full = np.full((64, 2), sign * largest, np.int8)
     x = np.full((1, 64), 255, np.uint8)
     assert may_saturate(full) == (not fits(full)) == bool((cut_off(x, full) != exact(x, full)).any()) == (largest > 64)
@@ -265,7 +263,7 @@ def test_the_figures_of_the_fault() -> None:
 @pytest.mark.parametrize("rows", [1, 3, 32])
 @pytest.mark.parametrize("terms", [2, 61, 64])
 def test_products_with_uint8_are_exact_here(rows: int, terms: int) -> None:
-    """As ONNX Runtime computes them on the machine that runs this, one of any kind."""
+    """ONNX Runtime computes them exactly on this machine, of any kind."""
     generator = np.random.default_rng(terms)
     weight = generator.integers(1, 256, (terms, 37)).astype(np.uint8)
     weight[:, :2] = 255, 1
@@ -273,7 +271,7 @@ def test_products_with_uint8_are_exact_here(rows: int, terms: int) -> None:
         assert np.array_equal(multiply(x, weight), exact(x, weight))
 
 
-# --- what is refused ------------------------------------------------------------------------------------------------
+# --- refusals -------------------------------------------------------------------------------------------------------
 
 
 def test_a_weight_out_of_range(tmp_path: Path) -> None:
@@ -288,7 +286,7 @@ def test_a_weight_out_of_range(tmp_path: Path) -> None:
 
 
 def test_an_operator_without_eight_bits(tmp_path: Path) -> None:
-    with pytest.raises(zoo.ExportError, match="has no GRU in 8 bits, so layer_0/gru would stay as it is"):
+    with pytest.raises(zoo.ExportError, match="has no GRU in 8 bits, so layer_0/gru would stay float32"):
         write(make_model("gru_after", hidden_size=16), tmp_path, precision="int8", lowering="native")
 
 
@@ -305,8 +303,8 @@ def test_the_library_is_quiet(
     assert not caplog.records
 
 
-def test_weights_are_found_behind_what_moves_them(tmp_path: Path) -> None:
-    """A Scan's gates read parts that are split off the matrix."""
+def test_rearranged_weights_are_detected(tmp_path: Path) -> None:
+    """A Scan's gates read parts that are split from the matrix."""
     graph = ir.load(write(make_model("lstm", hidden_size=8), tmp_path, lowering="scan")).graph
     names = {str(value.name).rpartition("cells.0.")[2] for value in weights_of_products(graph)}
     assert names == {"x2h.weight", "h2h.weight", "head/weight"}
@@ -318,37 +316,37 @@ WEIGHT = torch.nn.Parameter(torch.randn(5, 4, dtype=torch.float64, generator=tor
 DRAWS, BATCH = 3, 6
 
 
-def moves(precision: str, x: torch.Tensor) -> torch.Tensor:
-    """By how much each of two products in a row is off, (2, draws, rows of one, 5)."""
+def errors(precision: str, x: torch.Tensor) -> torch.Tensor:
+    """Return the errors of two successive products, (2, draws, rows of a draw, 5)."""
     with torch.no_grad():
         exact = torch.nn.functional.linear(x, WEIGHT)
         with DisturbedArithmetic(with_weights("float32", precision), 0, DRAWS, BATCH):
-            found = [torch.nn.functional.linear(x, WEIGHT) for _ in range(2)]
-    return torch.stack([one - exact for one in found]).reshape(2, DRAWS, -1, 5)
+            disturbed = [torch.nn.functional.linear(x, WEIGHT) for _ in range(2)]
+    return torch.stack([product - exact for product in disturbed]).reshape(2, DRAWS, -1, 5)
 
 
 @pytest.mark.parametrize(("precision", "step"), [("float16", 2.0**-11), ("bfloat16", 2.0**-8)])
-def test_rounded_weights_stay_what_they_are(precision: str, step: float) -> None:
-    """The same error at every step, another one in each draw, and of the size of one rounding of each weight."""
+def test_the_error_of_a_weight_is_constant(precision: str, step: float) -> None:
+    """The error is the same at every step, different in each draw, and of the size of one rounding of each weight."""
     x = torch.eye(4, dtype=torch.float64)[[0, 1] * DRAWS]
-    off = moves(precision, x)
-    # What differs from step to step is the rounding of float32.
-    assert (off[0] - off[1]).abs().max() < 4 * 2.0**-24 * WEIGHT.detach().abs().max()
-    assert (off[0, 0] - off[0, 1]).abs().max() > step / 100
-    share = off / (step * WEIGHT.detach().T[[0, 1]])
+    error = errors(precision, x)
+    # Only the rounding of float32 differs from step to step.
+    assert (error[0] - error[1]).abs().max() < 4 * 2.0**-24 * WEIGHT.detach().abs().max()
+    assert (error[0, 0] - error[0, 1]).abs().max() > step / 100
+    share = error / (step * WEIGHT.detach().T[[0, 1]])
     assert 0.5 < share.abs().max() < 1.01
 
 
-def test_eight_bits_are_off_by_half_a_step() -> None:
-    """Of the column's largest weight, and of the range of the tensor."""
+def test_the_error_in_eight_bits_is_half_a_step() -> None:
+    """The bound is half a step of the column's largest weight, and of the range of the tensor."""
     x = torch.zeros(BATCH, 4, dtype=torch.float64)
-    assert moves("int8", x).abs().max() == 0
+    assert errors("int8", x).abs().max() == 0
     x[:, 0] = 1.0
-    off = moves("int8", x)
+    error = errors("int8", x)
     weights = WEIGHT.detach()
     bound = weights.abs().amax(1) / 254 + weights.abs().sum(1) / 510
-    assert (off.abs() < 1.01 * bound).all()
-    assert (off.abs() > 0.1 * bound).any()
+    assert (error.abs() < 1.01 * bound).all()
+    assert (error.abs() > 0.1 * bound).any()
 
 
 def test_small_numbers_are_rounded_as_the_format_rounds_them() -> None:
@@ -356,5 +354,5 @@ def test_small_numbers_are_rounded_as_the_format_rounds_them() -> None:
     small = torch.nn.Parameter(torch.full((5, 4), 2.0**-30, dtype=torch.float64))
     x = torch.eye(4, dtype=torch.float64)[:3]
     with torch.no_grad(), DisturbedArithmetic(with_weights("float32", "float16"), 0):
-        off = torch.nn.functional.linear(x, small) - 2.0**-30
-    assert 2.0**-27 < off.abs().max() <= 2.0**-25
+        error = torch.nn.functional.linear(x, small) - 2.0**-30
+    assert 2.0**-27 < error.abs().max() <= 2.0**-25

@@ -1,4 +1,4 @@
-"""The lowering ``scan`` and its sibling ``unrolled``: what a body consists of, and that its making changes nothing."""
+"""The lowerings ``scan`` and ``unrolled``: the nodes of a body, and agreement with the oracle."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ import onnx
 import pytest
 
 import zoo
+from tests.exporters.agreement import assert_agrees
 from tests.support.builders import covering
-from tests.support.models import draw, make_model, model_of, write
+from tests.support.models import make_model, model_of, write
 from tests.support.odd_cells import ODD_CELLS
-from zoo.parity import judge
-from zoo.proof.cases import draw_cases
-from zoo.proof.oracle import Oracle
-from zoo.runtime.session import OnnxSession
 from zoo_onnx import OnnxExporter
 from zoo_onnx.opset import DEFAULT, newest
 
@@ -23,7 +20,7 @@ STEPS = 6
 
 
 def body_of(graph: onnx.GraphProto) -> onnx.GraphProto:
-    """The body of the only Scan."""
+    """Return the body of the only Scan."""
     (scan,) = [node for node in graph.node if node.op_type == "Scan"]
     body: onnx.GraphProto = next(attribute.g for attribute in scan.attribute if attribute.name == "body")
     return body
@@ -33,16 +30,6 @@ def operators(graph: onnx.GraphProto) -> Counter[str]:
     return Counter(node.op_type for node in graph.node)
 
 
-def assert_agrees(model: zoo.Model, path: Path, steps: int | None = None) -> None:
-    """With the oracle, by the rule of parity."""
-    oracle, session = Oracle(model), OnnxSession(path, threads=1)
-    shapes = [(1, steps), (5, steps)] if steps else [(1, 1), (5, 12)]
-    for case in draw_cases(draw(20, 8), with_lengths=model.takes_lengths, shapes=shapes):
-        found = session.run(case.x, case.lengths)
-        for name, one in judge(oracle.expect(case.x, lengths=case.lengths), found).items():
-            assert one.status == "passed", f"{name}: {one.reason} ({case})"
-
-
 # --- the body -------------------------------------------------------------------------------------------------------
 
 
@@ -50,10 +37,10 @@ def test_the_body_of_an_lstm_is_small(tmp_path: Path) -> None:
     """Each gate has a product of its own, which ONNX Runtime merges with the gate's activation."""
     graph = onnx.load(write(make_model("lstm", pooling=None), tmp_path, lowering="scan")).graph
     body = operators(body_of(graph))
-    # The output of a step is a state too, and ONNX wants each output to have a name of its own: the Identity.
+    # The output of a step is also a state, and ONNX requires distinct outputs: hence the Identity.
     assert body == {"Gemm": 4, "Sigmoid": 3, "Tanh": 2, "Mul": 3, "Add": 1, "Identity": 1}
     graph = onnx.load(write(make_model("lstm", pooling="last"), tmp_path, lowering="scan")).graph
-    assert operators(body_of(graph)) == body - Counter(["Identity"])  # the final state is all that is asked for
+    assert operators(body_of(graph)) == body - Counter(["Identity"])  # only the final state is needed
 
 
 def test_the_body_of_a_gru_is_small(tmp_path: Path) -> None:
@@ -63,17 +50,17 @@ def test_the_body_of_a_gru_is_small(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["rnn_tanh", "rnn_relu", "lstm", "gru_after", "gru_before"])
 def test_lengths_cost_one_node_a_state(kind: str, tmp_path: Path) -> None:
-    """And nothing is turned around for a reverse direction."""
-    found = []
+    """A reverse direction needs no node that reverses a sequence."""
+    bodies = []
     for takes_lengths in (False, True):
         model = make_model(kind, pooling="mean", direction="reverse", takes_lengths=takes_lengths)
         graph = onnx.load(write(model, tmp_path, lowering="scan")).graph
-        turning = [node.name for node in graph.node if node.op_type in ("ReverseSequence", "Slice", "Gather")]
-        assert turning == ["lengths/from_1_to_time"] * takes_lengths
-        found.append(operators(body_of(graph)))
-    without, with_lengths = found
+        reversing = [node.name for node in graph.node if node.op_type in ("ReverseSequence", "Slice", "Gather")]
+        assert reversing == ["lengths/from_1_to_time"] * takes_lengths
+        bodies.append(operators(body_of(graph)))
+    without, with_lengths = bodies
     states = len(make_model(kind).state_parts())
-    # What is masked is no longer the output as well, so that needs no name of its own.
+    # A masked state is distinct from the output, so no Identity is needed.
     assert with_lengths == without - Counter(["Identity"]) + Counter(Where=states)
 
 
@@ -94,21 +81,21 @@ def test_names_are_unique(tmp_path: Path) -> None:
     graph = onnx.load(write(model, tmp_path, lowering="scan")).graph
     names: Counter[str] = Counter()
     graphs = [graph, *(attribute.g for node in graph.node for attribute in node.attribute if attribute.name == "body")]
-    for one in graphs:
-        names.update(value.name for value in [*one.input, *one.initializer])
-        names.update(output for node in one.node for output in node.output if output)
+    for subgraph in graphs:
+        names.update(value.name for value in [*subgraph.input, *subgraph.initializer])
+        names.update(output for node in subgraph.node for output in node.output if output)
     assert len(graphs) == 5
     assert names.most_common(1)[0][1] == 1
 
 
-def test_inspect_tells_what_a_body_consists_of(tmp_path: Path) -> None:
+def test_inspect_lists_the_operators_of_a_body(tmp_path: Path) -> None:
     path = write(make_model("lstm", direction="bidirectional", pooling="last"), tmp_path, lowering="scan")
     notes = {name: note for name, operator, note in OnnxExporter().inspect(path).nodes if operator == "Scan"}
     body = "13 nodes a step: 4 Gemm, 3 Sigmoid, 3 Mul, 2 Tanh, Add"
     assert notes == {"layer_0/lstm/forward": f"forward, {body}", "layer_0/lstm/reverse": f"reverse, {body}"}
 
 
-# --- whatever a step does -------------------------------------------------------------------------------------------
+# --- unusual cells --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ODD_CELLS)
@@ -119,7 +106,7 @@ def test_odd_cells(name: str, pooling: str | None, takes_lengths: bool, tmp_path
 
 
 def odd_model(name: str, pooling: str | None, *, takes_lengths: bool) -> zoo.Model:
-    """A model of both directions."""
+    """Return a bidirectional model of an odd cell."""
     return model_of(ODD_CELLS[name], direction="bidirectional", pooling=pooling, takes_lengths=takes_lengths)
 
 
@@ -136,7 +123,7 @@ def test_unrolled(kind: str, takes_lengths: bool, pooling: str | None, tmp_path:
     graph = onnx.load(path).graph
     assert not {"Scan", "Loop", "LSTM", "GRU", "RNN"} & set(operators(graph))
     assert graph.input[0].type.tensor_type.shape.dim[1].dim_value == STEPS
-    assert_agrees(model, path, STEPS)
+    assert_agrees(model, path, shapes=[(1, STEPS), (5, STEPS)])
 
 
 @pytest.mark.parametrize("opset", range(18, newest() + 1))
@@ -148,7 +135,7 @@ def test_every_opset_from_18_on(kind: str, opset: int, tmp_path: Path) -> None:
     assert_agrees(model, path)
 
 
-def test_opset_17_has_no_scan_of_ours(tmp_path: Path) -> None:
+def test_opset_17_has_no_scan(tmp_path: Path) -> None:
     assert DEFAULT >= 18
     with pytest.raises(zoo.UsageError, match="--opset 17: a cell's own step needs 18 or newer; leave --opset out"):
         write(make_model("mgu"), tmp_path, 17)

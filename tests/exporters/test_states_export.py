@@ -43,7 +43,7 @@ def cases_of(model: zoo.Model) -> list[Case]:
     return list(with_states(model, list(draw_cases(draw(20, 8)))))
 
 
-def test_each_shape_starts_as_by_itself_and_from_random_states() -> None:
+def test_each_shape_has_initial_and_random_states() -> None:
     model = make_model("lstm", hidden_size=HIDDEN, num_layers=2)
     cases = [(case.batch, case.time, case.inputs, bool(case.states)) for case in cases_of(model)]
     kinds = (("data", False), ("data", True), ("wide", False))
@@ -59,7 +59,7 @@ def test_each_shape_starts_as_by_itself_and_from_random_states() -> None:
 
 
 def test_random_states_are_as_large_as_those_that_the_model_reaches() -> None:
-    """Of a gated state between -1 and 1, and of a mean of grey values up to 16; never all alike."""
+    """Their size fits a gated state between -1 and 1 and a mean of grey values up to 16; no two are equal."""
     for kind, spread in (("gru_after", 1.0), ("smoothing", 16.0)):
         states = [next(iter(case.states.values())) for case in cases_of(make_model(kind)) if case.states]
         assert all(np.unique(value).size == value.size for value in states)
@@ -74,7 +74,7 @@ def test_integers_are_small_counts() -> None:
     assert len(np.unique(np.concatenate(states))) > 5
 
 
-# --- what passes ----------------------------------------------------------------------------------------------------
+# --- passes ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_files_with_states_pass(
 
 
 def test_states_need_not_depend_on_the_input(tmp_path: Path) -> None:
-    """A counter does not, nor does a state that is always 0; but the named outputs have to."""
+    """A counter does not depend on it, nor does a state that is always 0; but the named outputs must."""
     model = make_model("clockwork", hidden_size=HIDDEN)
     model.head.get_parameter("weight").data.zero_()
     report = proof(model, write(model, tmp_path, states=True))
@@ -117,20 +117,20 @@ def test_states_need_not_depend_on_the_input(tmp_path: Path) -> None:
     }
 
 
-# --- what fails -----------------------------------------------------------------------------------------------------
+# --- failures -------------------------------------------------------------------------------------------------------
 
 
 def node_that_gives(graph: onnx.GraphProto, output: str) -> onnx.NodeProto:
-    found: onnx.NodeProto
-    (found,) = [node for node in graph.node if output in node.output]
-    return found
+    producer: onnx.NodeProto
+    (producer,) = [node for node in graph.node if output in node.output]
+    return producer
 
 
-def exchanged(one: str, other: str) -> Callable[[onnx.GraphProto], None]:
-    """Two of the inputs, or of the outputs, in each other's place."""
+def exchanged(first: str, second: str) -> Callable[[onnx.GraphProto], None]:
+    """Return a fault that exchanges two inputs, or two outputs."""
 
     def exchange(graph: onnx.GraphProto) -> None:
-        names = {one: other, other: one}
+        names = {first: second, second: first}
         for node in graph.node:
             for values in (node.input, node.output):
                 values[:] = [names.get(value, value) for value in values]
@@ -139,20 +139,20 @@ def exchanged(one: str, other: str) -> Callable[[onnx.GraphProto], None]:
 
 
 def ignored(state: str) -> Callable[[onnx.GraphProto], None]:
-    """Zeros in place of a state that comes in."""
+    """Return a fault that replaces an input state by zeros."""
 
     def ignore(graph: onnx.GraphProto) -> None:
         for node in graph.node:
             for place, name in enumerate(node.input):
                 if name == state:
-                    node.input[place] = "nothing"
-        graph.node.insert(0, onnx.helper.make_node("Sub", [state, state], ["nothing"], "nothing"))
+                    node.input[place] = "zeros"
+        graph.node.insert(0, onnx.helper.make_node("Sub", [state, state], ["zeros"], "zeros"))
 
     return ignore
 
 
 def repeated(graph: onnx.GraphProto) -> None:
-    """What comes out is what came in."""
+    """Replace a final state by the initial one."""
     node = node_that_gives(graph, "next_state_0_h")
     node.op_type = "Identity"
     del node.input[:]
@@ -215,7 +215,7 @@ def test_directions_exchanged_are_found(tmp_path: Path) -> None:
 
 
 def test_states_after_the_padding_are_found(tmp_path: Path) -> None:
-    """Those of the last step in place of the last valid one."""
+    """States of the last step, not of the last valid one, are a fault."""
     model = make_model("lstm", hidden_size=HIDDEN, takes_lengths=True)
     path = write(model, tmp_path, states=True)
     file = onnx.load(path)
@@ -225,7 +225,7 @@ def test_states_after_the_padding_are_found(tmp_path: Path) -> None:
     assert "mixed lengths" in proof(model, path)["reasons"][0]
 
 
-def test_a_file_that_does_not_tell_of_its_states_fails(tmp_path: Path) -> None:
+def test_a_file_without_its_states_in_the_metadata_fails(tmp_path: Path) -> None:
     model = make_model("gru_after")
     path = write(model, tmp_path, states=True)
     OnnxExporter().annotate(path, {"states": "[]"})
@@ -249,7 +249,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(built: Path, tmp_path: Path) -> Path:
-    """A copy of a run, to do with as one likes."""
+    """Return a copy of a run, which a test may change."""
     return Path(shutil.copytree(built, tmp_path / "gru"))
 
 
@@ -262,7 +262,7 @@ def test_lowerings_are_those_of_the_core() -> None:
 
 
 @pytest.mark.parametrize(("lowering", "operators"), [("native", {"GRU"}), ("scan", {"Scan"}), ("unrolled", set())])
-def test_each_lowering_is_written_and_told(lowering: str, operators: set[str], run: Path) -> None:
+def test_each_lowering_is_written_and_reported(lowering: str, operators: set[str], run: Path) -> None:
     outcome = export(run, "--lowering", lowering)
     assert outcome.exit_code == 0, outcome.stderr
     path = run / "onnx" / "model.onnx"
@@ -281,7 +281,7 @@ def test_auto_is_what_an_export_does_by_itself(run: Path) -> None:
     assert "lowering: " not in run_zoo("check", run, "--provider", "cpu").stdout
 
 
-def test_as_many_steps_as_asked_for(run: Path) -> None:
+def test_the_requested_number_of_steps(run: Path) -> None:
     report = json.loads(export(run, "--lowering", "unrolled", "--steps", "3", "--json").stdout)
     assert (report["verdict"], report["steps"]) == ("passed", 3)
     assert {case["time"] for case in report["cases"]} == {3}
@@ -297,7 +297,7 @@ def test_states_and_a_stream_of_the_same_lowering(run: Path) -> None:
     assert {case["states"] for case in whole["cases"]} == {"initial", "random"}
     for name in ("model.onnx", "model.stream.onnx"):
         session = OnnxSession(run / "onnx" / name)
-        assert [one.name for one in session.states] == ["state_0_h"]
+        assert [state.name for state in session.states] == ["state_0_h"]
         assert {node.operator for node in session.placement()} & {"GRU", "Scan"} == {"Scan"}
 
 
@@ -339,7 +339,7 @@ LONG = 10_000
 
 @pytest.fixture(scope="module")
 def long_stream() -> tuple[zoo.Model, Array, dict[str, Expected]]:
-    """A model, one sequence of 10,000 steps, and what is exactly right for it, which takes the longest here."""
+    """Return a model, a sequence of 10,000 steps, and its exact result, the slowest computation of this file."""
     model = make_model("lstm", hidden_size=8, pooling=None)
     x = draw(1, LONG)
     return model, x, dict(Oracle(model).expect(x))
@@ -359,20 +359,22 @@ def streamed(stream: OnnxStream, x: Array, chunk: int) -> dict[str, Array]:
 def test_a_long_stream(
     lowering: str, long_stream: tuple[zoo.Model, Array, dict[str, Expected]], tmp_path: Path
 ) -> None:
-    """Chunks of 1, of 7 and all at once give what is exact, and what the graph of whole sequences gives, each within
-    the budget. They would not if a state were off by a thousandth once."""
+    """Chunks of 1, of 7 and all at once agree with the exact result and with the graph of whole sequences.
+
+    An error of a thousandth in a state, at one step, fails.
+    """
     model, x, expected = long_stream
     whole = OnnxSession(write(model, tmp_path, lowering=lowering), threads=1).run(x)
-    assert {one.status for one in judge(expected, whole).values()} == {"passed"}
-    by_whole = {name: replace(one, exact=whole[name].astype(np.float64)) for name, one in expected.items()}
+    assert {verdict.status for verdict in judge(expected, whole).values()} == {"passed"}
+    by_whole = {name: replace(value, exact=whole[name].astype(np.float64)) for name, value in expected.items()}
     session = OnnxSession(write(model, tmp_path, lowering=lowering, streaming=True), threads=1)
     stream = OnnxStream(session)
     for chunk in (1, 7, LONG):
-        found = streamed(stream, x, chunk)
+        actual = streamed(stream, x, chunk)
         for reference in (expected, by_whole):
-            assert {one.status for one in judge(reference, found).values()} == {"passed"}, chunk
+            assert {verdict.status for verdict in judge(reference, actual).values()} == {"passed"}, chunk
     first = session.run(x[:, : LONG // 2])
-    moved = {one.name: first[one.next_name] * np.float32(1.001) for one in session.states}
+    moved = {state.name: first[state.next_name] * np.float32(1.001) for state in session.states}
     second = session.run(x[:, LONG // 2 :], states=moved)
-    found = {name: np.concatenate([first[name], second[name]], 1) for name in expected}
-    assert {one.status for one in judge(expected, found).values()} == {"failed"}
+    actual = {name: np.concatenate([first[name], second[name]], 1) for name in expected}
+    assert {verdict.status for verdict in judge(expected, actual).values()} == {"failed"}

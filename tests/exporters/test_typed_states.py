@@ -1,4 +1,4 @@
-"""States of every type: with lengths, given and handed out, as a Scan, unrolled and as a stream."""
+"""States of every type: with lengths, as inputs and outputs, in a Scan, unrolled and in a stream."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from zoo_onnx.piece import Piece
 
 @pytest.mark.parametrize(("dtype", "lowering"), [*((dtype, "scan") for dtype in TYPED_CELLS), ("bool", "unrolled")])
 def test_states_of_every_type(dtype: str, lowering: str, tmp_path: Path) -> None:
-    """With lengths, from the cell's own start and from random states, which come back in their own type."""
+    """Files pass with lengths, from initial and random states, and return the states in their own type."""
     steps = 6 if lowering == "unrolled" else None
     model = model_of(TYPED_CELLS[dtype], takes_lengths=True)
     path = write(model, tmp_path, lowering=lowering, states=True, steps=steps)
@@ -40,7 +40,7 @@ def test_states_of_every_type(dtype: str, lowering: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int8"])
-def test_a_stream_carries_them(dtype: str, tmp_path: Path) -> None:
+def test_a_stream_carries_typed_states(dtype: str, tmp_path: Path) -> None:
     model = model_of(TYPED_CELLS[dtype], pooling=None)
     session, x = OnnxSession(write(model, tmp_path, streaming=True), threads=1), draw(2, 7)
     stream = OnnxStream(session)
@@ -49,12 +49,12 @@ def test_a_stream_carries_them(dtype: str, tmp_path: Path) -> None:
 
 
 def node(operator: str, kinds: list[ir.DataType], kind: ir.DataType) -> ir.Node:
-    inputs = [ir.Value(name=f"input_{place}", type=ir.TensorType(one)) for place, one in enumerate(kinds)]
+    inputs = [ir.Value(name=f"input_{place}", type=ir.TensorType(dtype)) for place, dtype in enumerate(kinds)]
     return ir.node(operator, inputs, outputs=[ir.Value(name="output", type=ir.TensorType(kind))])
 
 
-def test_only_what_is_missing_is_computed_in_another_type() -> None:
-    """The condition of a Where stays boolean; what has its kernel is left alone, as is what has none in any type."""
+def test_only_missing_kernels_are_replaced() -> None:
+    """The condition of a Where stays boolean; operators with a kernel are unchanged, as are those without any."""
     kind = ir.DataType
     where = node("Where", [kind.BOOL, kind.BOOL, kind.BOOL], kind.BOOL)
     assert wider_type(where, DEFAULT) == ("T", kind.UINT8)
@@ -64,6 +64,6 @@ def test_only_what_is_missing_is_computed_in_another_type() -> None:
     piece = Piece(list(where.inputs), list(where.outputs))  # type: ignore[arg-type]
     compute_in_wider_types(piece, DEFAULT)
     made = piece.nodes()
-    assert [one.op_type for one in made] == ["Cast", "Cast", "Where", "Cast"]
+    assert [inner.op_type for inner in made] == ["Cast", "Cast", "Where", "Cast"]
     assert made[2].inputs[0] is piece.inputs[0]
     assert made[3].attributes["to"].as_int() == onnx.TensorProto.BOOL

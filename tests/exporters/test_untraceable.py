@@ -1,4 +1,4 @@
-"""A cell that cannot become a graph is refused in one line: which cell, where, what was found, what to do."""
+"""A cell that cannot be traced is refused in one line: the cell, the file and line, the reason, the remedy."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tests.support.builders import config_type, layer_type
 from tests.support.models import CLASSES, FEATURES, write
 from tests.support.untraceable import UNTRACEABLE, marked_line
 
-BY_VALUE = "Python decides by a value that only a run knows; decide with torch.where"
-BY_SIZE = "it holds for some sizes of a batch only; compute on whole tensors, whatever their size"
-NUMPY = "a tensor leaves torch for NumPy; compute with torch"
+BY_VALUE = "Python control flow depends on the value of a tensor; use torch.where"
+BY_SIZE = "it holds for some batch sizes only; compute on whole tensors of any size"
+NUMPY = "a tensor is converted to NumPy; compute with torch"
 REASONS = {
     "branch": BY_VALUE,
     "item_branch": BY_VALUE,
@@ -27,7 +27,7 @@ REASONS = {
     "batch_loop": BY_SIZE,
     "batch_branch": BY_SIZE,
     "shape_branch": BY_SIZE,
-    "bessel": "ONNX has no equal of bessel_j0; write it with other operations",
+    "bessel": "ONNX has no equivalent of bessel_j0; write it with other operations",
     "noise": "it draws random numbers; draw them in training only ('if self.training')",
 }
 
@@ -41,7 +41,7 @@ def model_of(cell: type[zoo.Cell], layers: int) -> zoo.Model:
 
 @pytest.mark.parametrize("name", UNTRACEABLE)
 @pytest.mark.parametrize("layers", [1, 2])
-def test_one_line_says_it_all(
+def test_the_error_is_one_line(
     name: str, layers: int, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     cell = UNTRACEABLE[name]
@@ -52,12 +52,12 @@ def test_one_line_says_it_all(
         f"cannot be traced: {REASONS[name]}"
     )
     assert not list(tmp_path.iterdir())
-    assert capfd.readouterr() == ("", "")  # torch and onnxscript have much to say
+    assert capfd.readouterr() == ("", "")  # torch and onnxscript print and log much
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 class LostCell(tests.support.untraceable.PlainCell):
-    """A mistake that has nothing to do with tracing."""
+    """A cell with a mistake that is unrelated to tracing."""
 
     name = "lost"
 
@@ -65,7 +65,7 @@ class LostCell(tests.support.untraceable.PlainCell):
         raise KeyError("a mistake")  # HERE
 
 
-def test_any_other_error_is_told_as_it_is(tmp_path: Path) -> None:
+def test_any_other_error_is_quoted(tmp_path: Path) -> None:
     line = next(number for number, text in enumerate(Path(__file__).read_text().splitlines(), 1) if "# HERE" in text)
     with pytest.raises(zoo.ExportError) as caught:
         write(model_of(LostCell, 1), tmp_path)

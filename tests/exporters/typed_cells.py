@@ -1,4 +1,4 @@
-"""Cells that carry something else than float32: a counter or a flag of every type that a state may have."""
+"""Cells with a state that is not float32: a counter or a flag of every type that a state may have."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import zoo
 
 
 class TypedCell(zoo.Cell):
-    """An Elman network whose output a counter modulates; the counter goes 0, 1, 2, 3, 0, …, a flag 0, 1, 0, ….
+    """An Elman network whose output is modulated by a counter 0, 1, 2, 3, 0, … or a flag 0, 1, 0, ….
 
-    The new counter is chosen from two by the flag that the old one is, with `torch.where` and `torch.maximum`, so that
-    a step chooses in the counter's own type as well.
+    The new counter is computed with `torch.where` and `torch.maximum`, so that a step needs both in the counter's type.
     """
 
     name = "typed"
@@ -41,8 +40,8 @@ class TypedCell(zoo.Cell):
         if self.dtype == torch.bool:
             counted = torch.where(n.any(1, keepdim=True), ~n, torch.ones_like(n))
         else:
-            nothing = torch.zeros_like(n)
-            counted = torch.where(n < 3, torch.maximum(n, nothing) + 1, nothing)
+            zero = torch.zeros_like(n)
+            counted = torch.where(n < 3, torch.maximum(n, zero) + 1, zero)
         return h, (h, counted)
 
 

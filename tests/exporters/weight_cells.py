@@ -1,4 +1,4 @@
-"""Cells whose recurrent weight follows from their parameters by operations that ONNX does not have."""
+"""Cells whose recurrent weight is computed from their parameters by operations that ONNX lacks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import zoo
 
 
 class WeightCell(zoo.Cell):
-    """An Elman network; a subclass says what its recurrent weight is."""
+    """An Elman network; a subclass computes its recurrent weight."""
 
     name = "weight"
 
@@ -27,7 +27,7 @@ class WeightCell(zoo.Cell):
         return projected
 
     def weight(self) -> Tensor:
-        """(hidden, hidden)"""
+        """Return the recurrent weight, (hidden, hidden)."""
         return self.h2h.weight
 
     def step(self, x: Tensor, state: zoo.State) -> tuple[Tensor, zoo.State]:
@@ -36,20 +36,23 @@ class WeightCell(zoo.Cell):
 
 
 class ExponentialAndCayley(WeightCell):
-    """Two orthogonal matrices made of a skew-symmetric one: its exponential (expRNN, Lezcano-Casado and Martinez-Rubio
-    2019) and, by a solver, its Cayley transform (scoRNN, Helfrich et al. 2018)."""
+    """Product of two orthogonal matrices, computed from a skew-symmetric one.
+
+    They are its exponential (expRNN, Lezcano-Casado and Martinez-Rubio 2019) and, by a solver, its Cayley transform
+    (scoRNN, Helfrich et al. 2018).
+    """
 
     name = "exponential_and_cayley"
 
     def weight(self) -> Tensor:
         lower = self.h2h.weight.tril(-1)
-        skew, one = lower - lower.T, torch.eye(len(lower), dtype=lower.dtype)
-        by_solver: Tensor = torch.linalg.solve(one + skew, one - skew)
+        skew, identity = lower - lower.T, torch.eye(len(lower), dtype=lower.dtype)
+        by_solver: Tensor = torch.linalg.solve(identity + skew, identity - skew)
         return torch.matrix_exp(skew) @ by_solver
 
 
 class Inverse(WeightCell):
-    """Used beside the weight that it follows from."""
+    """An inverse, beside the weight that it is computed from."""
 
     name = "inverse"
 
@@ -61,7 +64,7 @@ class Inverse(WeightCell):
 
 
 class Orthonormal(WeightCell):
-    """The Q of a QR decomposition, which has two results, in two blocks."""
+    """The Q of a QR decomposition, an operation with two results, split into two blocks."""
 
     name = "orthonormal"
 
@@ -74,7 +77,7 @@ class Orthonormal(WeightCell):
 
 
 class Parametrized(WeightCell):
-    """PyTorch's own parametrization, by each of its maps."""
+    """An orthogonal weight by PyTorch's parametrization, with one of its maps."""
 
     name = "parametrized"
     orthogonal_map: str
@@ -82,7 +85,7 @@ class Parametrized(WeightCell):
     def __init__(self, input_size: int, config: zoo.CellConfig) -> None:
         super().__init__(input_size, config)
         parametrizations.orthogonal(self.h2h, orthogonal_map=self.orthogonal_map)
-        with torch.no_grad():  # which begins with zeros, of which every map makes the same
+        with torch.no_grad():  # the parameters are zeros at first, which every map treats alike
             for name, parameter in self.h2h.named_parameters():
                 if name.startswith("parametrizations"):
                     parameter.add_(torch.empty_like(parameter).uniform_(-0.5, 0.5))

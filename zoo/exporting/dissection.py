@@ -1,4 +1,4 @@
-"""What `zoo bisect` asks of an exporter: to see inside a file that it wrote, in the words of the model."""
+"""Contract of a dissection: access to the inner values of an exported file, in terms of the model, for `zoo bisect`."""
 
 from __future__ import annotations
 
@@ -11,97 +11,106 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 ValueKind = Literal["encoded", "state", "output", "outputs", "pooled", "scores", "named"]
-"""Which value of a model, in the order in which a model makes them.
+"""Kind of a value of a model, in the order in which a model computes them.
 
-- ``encoded``: what the first layer reads.
-- ``state``: a part of the state of one direction of a layer after each step, kept where a sequence has ended.
-- ``output``: what one direction of a layer gives at each step.
-- ``outputs``: what a layer gives to the next one: all directions side by side, zero beyond each length.
-- ``pooled``: the vector that stands for the sequence.
-- ``scores``: what the head makes of it.
-- ``named``: an output of the model, by its name.
+- ``encoded``: the input of the first layer.
+- ``state``: one state tensor of one direction of a layer after each step; constant beyond a sequence's length.
+- ``output``: the output of one direction of a layer at each step.
+- ``outputs``: the output of a layer: all directions concatenated, zero beyond each length.
+- ``pooled``: the vector that represents the sequence.
+- ``scores``: the output of the head.
+- ``named``: an output of the model, identified by its name.
 """
 
 
 @dataclass(frozen=True)
 class ModelValue:
-    """A value that a model makes on its way from its input to its outputs."""
+    """A value that a model computes between its input and its outputs."""
 
     kind: ValueKind
     layer: int = 0
     direction: int = 0
-    """The layer's cell, for ``state`` and ``output``: 0, or 1 for the second direction of a bidirectional one."""
+    """Index of the layer's cell, for ``state`` and ``output``: 0, or 1 for the second direction of two."""
     part: int = 0
-    """The place in the state, for ``state``."""
+    """Index of the tensor in the state, for ``state``."""
     name: str = ""
-    """For ``named``."""
+    """Name of the output, for ``named``."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A value of a model and where a file has it."""
+    """A value of a model and its location in a file."""
 
     value: ModelValue
     output: str
-    """What gives it, in the copy of the file."""
+    """Name of the output of the copy that gives the value."""
     node: str
-    """The node that makes it."""
+    """Name of the node that computes it."""
     operator: str
     time_major: bool = False
-    """(time, batch, …) in the file; else (batch, …)."""
+    """Whether its shape in the file is (time, batch, …) rather than (batch, …)."""
     slot: int | None = None
-    """Its place in the second axis, where the file has several directions in one: (time, directions, batch, n)."""
+    """Index in the second axis, where the file keeps all directions in one tensor: (time, directions, batch, n)."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A node that is not as a fresh export of the same model has it."""
+    """A node that differs from the same node of a fresh export of the same model."""
 
     node: str
     operator: str
     what: str
-    """How it differs, in words, on one line."""
+    """Description of the difference, on one line."""
     scan: str | None = None
-    """The loop over time in whose body it stands; None for a node of the graph itself."""
+    """Name of the loop over time whose body contains the node; None for a node of the main graph."""
 
 
 class Dissection(ABC):
-    """A file opened up: further outputs, the nodes between two values, and a piece cut out."""
+    """Access to the inner values of one file: further outputs, nodes between two values, an extracted subgraph."""
 
     @abstractmethod
     def probes(self, to: Path) -> list[Probe]:
-        """Write a copy with further outputs to ``to`` and say which values of the model they are.
+        """Write a copy of the file with further outputs and return the model's value that each of them gives.
 
-        Values that the file makes in one go, as the parts of a state, come in the order in which it makes them; what a
-        faulty file lacks is left out.
+        Values that one node computes together, such as the tensors of a state, are listed in the order in which the
+        file computes them. Values that an altered file lacks are left out.
+
+        Args:
+            to: the path of the copy.
         """
 
     @abstractmethod
     def differences(self, fresh: Path, bad: Probe, good: Collection[Probe]) -> list[Difference]:
-        """The nodes on the way from good values to a bad one that a fresh export has otherwise, in order of execution.
+        """Return the nodes between correct values and a wrong one that differ from a fresh export, in execution order.
 
         Args:
-            fresh: the same model, exported with the same options.
-            bad: a value that is wrong.
-            good: values that are right, so that what leads to them is no suspect.
+            fresh: a file of the same model, exported with the same options.
+            bad: the wrong value.
+            good: the correct values; the nodes that lead to them are not compared.
         """
 
-    def wrong_products(self, bad: Probe, good: Collection[Probe]) -> list[Difference]:  # noqa: ARG002  (for those who can)
-        """The nodes on the way from good values to a bad one whose products in integers this machine gets wrong.
+    def wrong_products(self, bad: Probe, good: Collection[Probe]) -> list[Difference]:  # noqa: ARG002  (for subclasses)
+        """Return the nodes between correct values and a wrong one whose integer products this machine gets wrong.
 
-        Such products have one right result whatever the file, so that here it is the CPU's arithmetic that differs,
-        and what it gives in place of the exact result. A format without such products has none.
+        Such a product has one exact result, whatever the file, so a wrong one is due to the CPU's arithmetic. The
+        differences state the actual and the exact number. The default, for a format without integer products, is none.
+
+        Args:
+            bad: the wrong value.
+            good: the correct values.
         """
         return []
 
     @abstractmethod
     def cut(self, bad: Probe, good: Collection[Probe], values: Mapping[str, NDArray[Any]], to: Path) -> Sequence[str]:
-        """Write the nodes between good values and a bad one as a file that runs by itself, whose output is the bad one.
+        """Write the nodes between correct values and a wrong one as a file of its own, whose output is the wrong value.
 
         Args:
-            values: what the copy gave for each good value, by the name of its output, and the inputs of the file.
-            to: the file to write.
+            bad: the wrong value.
+            good: the correct values.
+            values: the arrays of the file's inputs and of the correct values, by the name of their output in the copy.
+            to: the path of the file to write.
 
         Returns:
-            The names of the inputs that it takes, each one of ``values``.
+            The names of the inputs that the new file takes, each a key of ``values``.
         """

@@ -1,4 +1,4 @@
-"""The contract of an exporter: how a model becomes a file of some format."""
+"""Contract of an exporter: how a model becomes a file of some format."""
 
 from __future__ import annotations
 
@@ -15,113 +15,138 @@ from zoo.nn.model import Model
 
 @dataclass(frozen=True)
 class GraphSummary:
-    """An exported file in words."""
+    """Description of an exported file, as `zoo inspect` shows it."""
 
     facts: dict[str, str]
     """Format, versions, size and the like, in the order in which to show them."""
     inputs: dict[str, str]
-    """Name -> type and shape."""
+    """Type and shape of each input, by name."""
     outputs: dict[str, str]
+    """Type and shape of each output, by name."""
     nodes: list[tuple[str, str, str]]
-    """(name, operator, what is worth knowing of it), in order of execution."""
+    """Name, operator and a note of each node, in execution order; the note may be empty."""
     metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class PredictedNode:
-    """A node of a file, and where it is going to run where a provider other than the CPU is asked for."""
+    """A node of a file and the provider that is predicted to run it when a provider other than the CPU is requested."""
 
     name: str
     operator: str
     provider: Literal["cuda", "cpu", "refused", "unknown"]
-    """Refused: the file does not start there at all. Unknown: nobody has looked."""
+    """Predicted provider. Refused: no session can be created from the file there. Unknown: not measured."""
     reason: str = ""
-    """Why it is not the provider that was asked for."""
+    """Reason why it is not the requested provider."""
     source: str = ""
-    """Where that is written, an address."""
+    """Web address of the source of that reason."""
     loop: str = ""
-    """The node whose body it is in; empty for one of the main graph."""
+    """Name of the node whose body contains it; empty for a node of the main graph."""
 
 
 Precision = Literal["float32", "float16", "bfloat16", "int8"]
-"""What a file keeps the weights of its products in. States, and all that is computed but for products in int8, are
-float32 in any."""
+"""Format of the weights of products in a file.
+
+States are float32 in any of them, and so is all arithmetic but the products of int8.
+"""
 SHORT: Mapping[Precision, str] = {"float16": "fp16", "bfloat16": "bf16", "int8": "int8"}
-"""What the lower precisions are called in commands and in the names of files."""
+"""Short name of each lower precision, in commands and in the names of files."""
 
 Lowering = Literal["auto", "native", "scan", "unrolled"]
 """How a layer becomes part of a graph.
 
-- ``native``: one operator that equals the cell over time, such as LSTM. Only cells that name one have it.
+- ``native``: one operator that equals the cell over time, such as LSTM. Only cells that name an operator have it.
 - ``scan``: the cell's own step as the body of a loop over time. Any cell has it.
 - ``unrolled``: the cell's own step once for every step of a fixed number of steps.
-- ``auto``: whichever is the fastest that a cell has, as measured; see exporters/README.md.
+- ``auto``: the fastest lowering that a cell has, as measured; see exporters/README.md.
 """
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What a file is to be like."""
+    """Options of an export."""
 
     opset: int | None = None
-    """The version of the format's operators; None for the exporter's own choice."""
+    """Version of the format's operators; None for the exporter's default."""
     lowering: Lowering = "auto"
     target: Literal["cpu", "cuda"] = "cpu"
-    """The provider that ``auto`` chooses for. The file runs on any."""
+    """Provider that ``auto`` optimises for. The file runs on any."""
     steps: int | None = None
-    """How many steps an unrolled graph takes, no more and no fewer; None with any other lowering."""
+    """Exact number of steps that an unrolled graph takes; None with any other lowering."""
     states: bool = False
-    """Whether the states before the first step are inputs, and those after the last one outputs, by the names of
-    `zoo.Model.state_parts`."""
+    """Whether the initial states are inputs and the final states outputs, named as in `zoo.Model.state_parts`."""
     streaming: bool = False
-    """Whether it takes a chunk and gives its answers, with the states going in and out. All sequences of a chunk have
-    its length; the model runs forward only, and scores every step or the last one."""
+    """Whether the graph takes sequences in chunks, with the states as inputs and outputs.
+
+    All sequences of a chunk have its length. The model must be forward only, and score every step or the last one.
+    """
     precision: Precision = "float32"
 
 
 class Exporter(ABC):
-    """Writes a model in one format."""
+    """Writer and reader of one file format."""
 
     name: ClassVar[str]
-    """``zoo export --NAME``; also the folder of the run that holds the file."""
+    """Option of ``zoo export``, ``--NAME``; also the name of the run's folder that contains the file."""
     suffix: ClassVar[str]
-    """The file's ending, with its dot."""
+    """File suffix, with its dot."""
 
     @abstractmethod
     def export(self, model: Model, path: Path, metadata: Mapping[str, str], options: ExportOptions) -> None:
-        """Write ``model`` to ``path`` and check the file for what the format demands.
+        """Write a model to a file and check that the file is valid in its format.
 
         Args:
-            model: float32, on the CPU, in the mode of inference.
+            model: float32, on the CPU, in inference mode.
             path: the file to write; its folder exists.
-            metadata: what the file is to say of itself, text by name.
-            options: what the file is to be like.
+            metadata: the metadata to store in the file, text by name.
+            options: lowering, precision and the like.
 
         Raises:
-            ExportError: naming the part that cannot be expressed and why, or that a lower precision saves nothing.
-            UsageError: where the options ask for what the format does not have, such as an unknown opset.
+            ExportError: if a part of the model cannot be expressed (the message names it and the reason), or if a
+                lower precision saves nothing.
+            UsageError: if the options request something that the format lacks, such as an unknown opset.
         """
 
     @abstractmethod
     def annotate(self, path: Path, metadata: Mapping[str, str]) -> None:
-        """Add metadata to a file that `export` wrote."""
+        """Add metadata to a file that `export` wrote.
+
+        Args:
+            path: the file to change.
+            metadata: text by name.
+        """
 
     @abstractmethod
     def faults(self, path: Path) -> list[str]:
-        """What is wrong with the file as a file: one line for each fault, none for a file as `export` wrote it."""
+        """Return the faults of a file as a file, one line each; none for a file as `export` wrote it.
+
+        Args:
+            path: the file to check.
+        """
 
     @abstractmethod
     def inspect(self, path: Path) -> GraphSummary:
-        """The file in words."""
+        """Return a description of a file.
+
+        Args:
+            path: the file to describe.
+        """
 
     def dissect(self, path: Path) -> Dissection:
-        """Open up a file for `zoo bisect`. An exporter need not be able to.
+        """Open a file for `zoo bisect`; the default raises, since an exporter need not support it.
+
+        Args:
+            path: the file to open.
 
         Raises:
-            ExportError: where it is not.
+            ExportError: if the exporter does not support it.
         """
-        raise ExportError(f"{path}: the exporter {self.name!r} has no dissect(), so its files cannot be looked into")
+        raise ExportError(f"{path}: the exporter {self.name!r} has no dissect(), so zoo bisect cannot open its files")
 
-    def placement(self, path: Path) -> list[PredictedNode]:  # noqa: ARG002  (for those who know)
-        """Where each node of a file would run on CUDA, told without a GPU. An exporter need not know: then none."""
+    def placement(self, path: Path) -> list[PredictedNode]:  # noqa: ARG002  (for subclasses)
+        """Predict where each node of a file would run on CUDA, without a GPU; the default, no prediction, is empty.
+
+        Args:
+            path: the file to predict for.
+        """
         return []

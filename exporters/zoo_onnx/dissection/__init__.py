@@ -1,4 +1,4 @@
-"""A file opened up: its inner values made visible, and held against a fresh export. For ``zoo bisect``."""
+"""Dissection of a file for ``zoo bisect``: its inner values as outputs, and its nodes compared with a fresh export."""
 
 from zoo_onnx.dissection.onnx_dissection import OnnxDissection
 

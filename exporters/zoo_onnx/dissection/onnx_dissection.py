@@ -1,4 +1,4 @@
-"""A file opened up for `zoo bisect`."""
+"""Dissection of one ONNX file; each method calls one module of this package."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from zoo_onnx.dissection.suspects import cut
 
 
 class OnnxDissection(zoo.Dissection):
-    """That of an ONNX file.
+    """Dissection of an ONNX file.
 
     Args:
-        path: a file that loads.
+        path: a file that ONNX Runtime loads.
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,11 +32,11 @@ class OnnxDissection(zoo.Dissection):
         return write_probes(self.path, to)
 
     def differences(self, fresh: Path, bad: zoo.Probe, good: Collection[zoo.Probe]) -> list[zoo.Difference]:
-        # Both as copies with the same further outputs, so that a loop's new outputs have their place in each.
-        other = fresh.with_name(f"{fresh.name}.probed")
-        write_probes(fresh, other)
-        known = {probe.output for probe in good}
-        return differences(onnx.load(self._copy), onnx.load(other), bad.output, known)
+        # Copies of both with the same further outputs, so that the outputs of loops correspond.
+        fresh_copy = fresh.with_name(f"{fresh.name}.probed")
+        write_probes(fresh, fresh_copy)
+        correct = {probe.output for probe in good}
+        return differences(onnx.load(self._copy), onnx.load(fresh_copy), bad.output, correct)
 
     def wrong_products(self, bad: zoo.Probe, good: Collection[zoo.Probe]) -> list[zoo.Difference]:
         return wrong_products(onnx.load(self._copy), bad.output, {probe.output for probe in good})

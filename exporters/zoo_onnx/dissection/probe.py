@@ -1,7 +1,7 @@
-"""Further outputs for a copy of a file: the values of the model on its way from the input to the outputs.
+"""Probes: further outputs, in a copy of a file, that give the model's values between its input and its outputs.
 
-Where they are follows from the names of nodes (exporters/README.md, "The file"), so that a file that has been altered
-shows what it still has.
+The values are located by the names of nodes (exporters/README.md, "The file"), so a file that was altered still has
+probes for all the values that are left.
 """
 
 from __future__ import annotations
@@ -11,31 +11,33 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
-from onnx import GraphProto, NodeProto, ValueInfoProto, helper
+from onnx import AttributeProto, GraphProto, NodeProto, ValueInfoProto, helper
 
 import zoo
 
 _RECURRENT = re.compile(r"layer_(\d+)/[^/]+(?:/(forward|reverse))?")
-"""The node of a layer, or of one direction of it."""
+"""Name of the node of a layer, or of one direction of it."""
 _UNROLLED = re.compile(r"layer_(\d+)/[^/]+(?:/(forward|reverse))?/outputs")
-_BEHIND = re.compile(r"layer_(\d+)/[^/]+/(?:(?:forward|reverse)/)?(?:within_lengths|last)")
-"""What stands between a loop and the next layer."""
+"""Name of the node that concatenates the outputs of unrolled steps."""
+_AFTER_LOOP = re.compile(r"layer_(\d+)/[^/]+/(?:(?:forward|reverse)/)?(?:within_lengths|last)")
+"""Name of a node between a loop and the next layer."""
 NATIVE = ("RNN", "LSTM", "GRU", "DynamicQuantizeLSTM")
 
 
 def write_probes(path: Path, to: Path) -> list[zoo.Probe]:
-    """Write the copy, and say which values its further outputs are."""
+    """Write the copy and return its probes."""
     model = onnx.load(path)
-    del model.metadata_props[:]  # a copy is for nobody but us, and golden outputs are long
-    found = list(_probes(model.graph))
-    known = {value.name for value in model.graph.output}
-    for name in dict.fromkeys(probe.output for probe in found if probe.output not in known):
+    del model.metadata_props[:]  # the copy is temporary, and golden outputs would make it large
+    probes = list(_probes(model.graph))
+    outputs = {value.name for value in model.graph.output}
+    for name in dict.fromkeys(probe.output for probe in probes if probe.output not in outputs):
         model.graph.output.append(ValueInfoProto(name=name))
     onnx.save(model, to)
-    return found
+    return probes
 
 
 def _probes(graph: GraphProto) -> Iterator[zoo.Probe]:
+    """Yield the probes of a graph; bodies of loops get the outputs that they lack."""
     outputs = {value.name for value in graph.output}
     layers: dict[int, tuple[str, NodeProto]] = {}
     for node in graph.node:
@@ -44,22 +46,24 @@ def _probes(graph: GraphProto) -> Iterator[zoo.Probe]:
         if match := _RECURRENT.fullmatch(node.name):
             layer, direction = int(match[1]), int(match[2] == "reverse")
             if node.op_type in NATIVE:
-                yield from _of_native(node, layer)
+                yield from _native_probes(node, layer)
             elif node.op_type == "Scan":
                 if _gives_outputs(node):
                     layers[layer] = (node.output[number_of_states(node)], node)
-                yield from _of_scan(node, layer, direction)
+                yield from _scan_probes(node, layer, direction)
         if match := _UNROLLED.fullmatch(node.name):
             value = zoo.ModelValue("output", int(match[1]), int(match[2] == "reverse"))
             yield _probe(value, node, node.output[0], time_major=True)
-        if match := re.fullmatch(r"layer_(\d+)/outputs", node.name) or _BEHIND.fullmatch(node.name):
+        if match := re.fullmatch(r"layer_(\d+)/outputs", node.name) or _AFTER_LOOP.fullmatch(node.name):
             layers[int(match[1])] = (node.output[0], node)
-    yield from _on_top(graph, outputs, layers)
+    yield from _probes_after_layers(graph, outputs, layers)
 
 
-def _on_top(graph: GraphProto, outputs: set[str], layers: dict[int, tuple[str, NodeProto]]) -> Iterator[zoo.Probe]:
-    """What layers give to each other, what pooling and head make of it, and the outputs."""
-    # A colon is that of a value, and such a node is what a lower precision has put behind it.
+def _probes_after_layers(
+    graph: GraphProto, outputs: set[str], layers: dict[int, tuple[str, NodeProto]]
+) -> Iterator[zoo.Probe]:
+    """Yield the probes of the layers' outputs, of pooling and head, and of the model's outputs."""
+    # Nodes with a colon in their name are excluded: a lower precision has added them after a value of that name.
     pooling = [node for node in graph.node if re.fullmatch(r"pooling/[^:]+", node.name)]
     for layer, (name, node) in layers.items():
         if node.name.endswith("/last"):
@@ -77,41 +81,39 @@ def _on_top(graph: GraphProto, outputs: set[str], layers: dict[int, tuple[str, N
                 yield _probe(zoo.ModelValue("named", name=name), node, name)
 
 
-def _of_native(node: NodeProto, layer: int) -> Iterator[zoo.Probe]:
-    """The outputs of each direction: (time, directions, batch, hidden)."""
+def _native_probes(node: NodeProto, layer: int) -> Iterator[zoo.Probe]:
+    """Yield a probe of each direction of a node's output, (time, directions, batch, hidden)."""
     if not node.output[0]:
         node.output[0] = f"{node.name}:Y"
-    both = any(one.name == "direction" and one.s == b"bidirectional" for one in node.attribute)
-    for direction in range(2 if both else 1):
+    for direction in range(2 if _attribute(node, "direction").s == b"bidirectional" else 1):
         value = zoo.ModelValue("output", layer, direction)
         yield _probe(value, node, node.output[0], time_major=True, slot=direction)
 
 
 def body_of(node: NodeProto) -> GraphProto | None:
-    """The body of a loop; None for any other node."""
-    return next((one.g for one in node.attribute if one.name == "body"), None) if node.op_type == "Scan" else None
+    """Return the body of a Scan, or None for any other node."""
+    return _attribute(node, "body").g if node.op_type == "Scan" else None
 
 
 def number_of_states(node: NodeProto) -> int:
-    """How many parts the state of a Scan has."""
-    read: int = sum(one.i for one in node.attribute if one.name == "num_scan_inputs")
-    return len(node.input) - read
+    """Return the number of state tensors of a Scan."""
+    return len(node.input) - int(_attribute(node, "num_scan_inputs").i)
 
 
 def _gives_outputs(node: NodeProto) -> bool:
     return len(node.output) > number_of_states(node)
 
 
-def _of_scan(node: NodeProto, layer: int, direction: int) -> Iterator[zoo.Probe]:
-    """The outputs of one direction, and each part of its state after each step, which a loop gives only if asked."""
+def _scan_probes(node: NodeProto, layer: int, direction: int) -> Iterator[zoo.Probe]:
+    """Yield probes of each state tensor after each step, which are added to the loop, and of the outputs."""
     body = body_of(node)
     assert body is not None
     states = number_of_states(node)
-    made = {name: place for place, inner in enumerate(body.node) for name in inner.output}
+    made = {name: index for index, inner in enumerate(body.node) for name in inner.output}
     parts = sorted(range(states), key=lambda part: made.get(body.output[part].name, -1))
     output = node.output[states] if _gives_outputs(node) else None
-    backward = _directions(node, "scan_input_directions")[:1] or [0]
-    given = _directions(node, "scan_output_directions") or [0] * (len(node.output) - states)
+    backward = list(_attribute(node, "scan_input_directions").ints)[:1] or [0]
+    given = list(_attribute(node, "scan_output_directions").ints) or [0] * (len(node.output) - states)
     for part in parts:
         copy = f"{body.name}/every_state_{part}"
         body.node.append(helper.make_node("Identity", [body.output[part].name], [copy], copy))
@@ -119,15 +121,16 @@ def _of_scan(node: NodeProto, layer: int, direction: int) -> Iterator[zoo.Probe]
         node.output.append(f"{node.name}:every_state_{part}")
         value = zoo.ModelValue("state", layer, direction, part)
         yield _probe(value, node, node.output[-1], time_major=True)
-    kept = [one for one in node.attribute if one.name != "scan_output_directions"]
+    kept = [attribute for attribute in node.attribute if attribute.name != "scan_output_directions"]
     del node.attribute[:]
     node.attribute.extend([*kept, helper.make_attribute("scan_output_directions", given + backward * states)])
     if output is not None:
         yield _probe(zoo.ModelValue("output", layer, direction), node, output, time_major=True)
 
 
-def _directions(node: NodeProto, name: str) -> list[int]:
-    return next((list(one.ints) for one in node.attribute if one.name == name), [])
+def _attribute(node: NodeProto, name: str) -> AttributeProto:
+    """Return an attribute of a node; an empty one, with values of 0, if the node lacks it."""
+    return next((attribute for attribute in node.attribute if attribute.name == name), AttributeProto())
 
 
 def _probe(

@@ -1,14 +1,14 @@
-"""Products in 8 bits as this machine computes them, held against exact ones: a file may be right and its CPU not."""
+"""Check of 8-bit products: this machine's results against exact ones, since the fault may be the CPU's."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 import zoo
 from zoo_onnx.dissection.probe import body_of
@@ -16,54 +16,56 @@ from zoo_onnx.dissection.suspects import between
 from zoo_onnx.precision.saturation import ACTIVATION, WEIGHTS
 
 HINTS = {
-    "int8": "without VNNI an x86 CPU cuts off what is beyond 16 bits; export the run again, since this version's "
-    "weights are exact on any CPU",
-    "uint8": "ONNX Runtime is to blame, which should add them up in 32 bits",
+    "int8": "without VNNI an x86 CPU adds two of them in 16 bits, with saturation; export the run again, since this "
+    "version's weights are exact on any CPU",
+    "uint8": "a fault of ONNX Runtime, which should add them in 32 bits",
 }
+"""Cause and remedy of wrong products, by the type of the weight."""
 COLUMNS = 32
-"""Of a weight; those whose products add up to most."""
+"""Number of columns of a weight to check, those with the largest sums of products."""
 
 
 def wrong_products(file: ModelProto, bad: str, good: Collection[str]) -> list[zoo.Difference]:
-    """The nodes whose products are wrong here; see `zoo.Dissection.wrong_products`."""
+    """Return the nodes whose products are wrong on this machine; see `zoo.Dissection.wrong_products`."""
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in file.graph.initializer}
     wrong = []
     for node in between(file.graph, bad, good):
-        piece = helper.make_graph([node], "one", [], [])
-        wrong += list(_of_graph(piece, constants, None))
+        wrong += list(_wrong_nodes([node], constants, None))
         if (body := body_of(node)) is not None:
-            wrong += list(_of_graph(body, constants, node.name))
+            wrong += list(_wrong_nodes(body.node, constants, node.name))
     return wrong
 
 
-def _of_graph(graph: GraphProto, constants: dict[str, NDArray[Any]], scan: str | None) -> Iterator[zoo.Difference]:
-    for node in graph.node:
-        weights = [constants.get(node.input[place]) for place in WEIGHTS.get(node.op_type, ())]
+def _wrong_nodes(
+    nodes: Iterable[NodeProto], constants: dict[str, NDArray[Any]], scan: str | None
+) -> Iterator[zoo.Difference]:
+    """Yield the nodes with a wrong product; ``scan`` names the loop whose body they are in."""
+    for node in nodes:
+        weights = [constants.get(node.input[index]) for index in WEIGHTS.get(node.op_type, ())]
         for weight in weights:
             if weight is None or weight.ndim < 2 or weight.dtype.name not in HINTS:
                 continue
             matrices = weight if weight.ndim == 3 else weight[None]  # an LSTM has one for each direction
-            wrong = next((what for matrix in matrices if (what := _wrong(matrix))), None)
-            if wrong:
-                yield zoo.Difference(node.name, node.op_type, wrong, scan)
+            if what := next(filter(None, map(_wrong_product, matrices)), None):
+                yield zoo.Difference(node.name, node.op_type, what, scan)
                 break
 
 
-def _wrong(weight: NDArray[Any]) -> str | None:
-    """How the products of a weight (n, m) with some activations (rows, n) are wrong here; None where they are exact."""
+def _wrong_product(weight: NDArray[Any]) -> str | None:
+    """Return the first wrong product of a weight (n, m) with test activations (rows, n), or None if all are exact."""
     x = _activations(weight)
     exact = x.astype(np.int64) @ weight.astype(np.int64)
-    for rows in (slice(0, 1), slice(None)):  # of one row ONNX Runtime has a kernel of its own
+    for rows in (slice(0, 1), slice(None)):  # ONNX Runtime has a separate kernel for one row
         product = multiply(x[rows], weight)
-        if (places := np.argwhere(product != exact[rows])).size:
-            row, column = places[0]
+        if (positions := np.argwhere(product != exact[rows])).size:
+            row, column = positions[0]
             numbers = f"{product[row, column]:,} in place of {exact[row, column]:,}"
             return f"this CPU gives {numbers} for products of uint8 with {weight.dtype}: {HINTS[weight.dtype.name]}"
     return None
 
 
 def _activations(weight: NDArray[Any]) -> NDArray[np.uint8]:
-    """(rows, n): as large as can be; then so where the weights of some column are positive, and where negative."""
+    """Return test activations (rows, n): all largest, then largest where a column's weights have one sign, else 0."""
     centred = weight.astype(np.int64) - (0 if weight.dtype.kind == "i" else 128)
     largest = np.argsort(-np.abs(centred).sum(0), kind="stable")[:COLUMNS]
     signs = centred[:, largest].T
@@ -71,7 +73,7 @@ def _activations(weight: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def multiply(x: NDArray[np.uint8], weight: NDArray[Any]) -> NDArray[np.int32]:
-    """(rows, n) with (n, m), uint8 and either type, as ONNX Runtime computes it here."""
+    """Return the product of activations (rows, n), uint8, and a weight (n, m), as ONNX Runtime computes it here."""
     graph = helper.make_graph(
         [helper.make_node("MatMulInteger", ["x", "weight"], ["product"])],
         "product",

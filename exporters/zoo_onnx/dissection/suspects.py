@@ -1,4 +1,4 @@
-"""The nodes between values that are right and one that is wrong, and these nodes as a file of their own."""
+"""Suspect nodes: those between correct values and a wrong one, as a list and as a file of their own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import zoo
 
 
 def reads(node: NodeProto) -> Iterator[str]:
-    """Every value that a node needs, those that a body takes from outside of it included."""
+    """Yield every value that a node reads, including those that its body reads from the outer graph."""
     yield from (name for name in node.input if name)
     for attribute in node.attribute:
         if attribute.type == onnx.AttributeProto.GRAPH:
@@ -22,13 +22,14 @@ def reads(node: NodeProto) -> Iterator[str]:
 
 
 def _outer(body: GraphProto) -> Iterator[str]:
+    """Yield the values of the outer graph that a body reads."""
     own = {value.name for value in body.input} | {value.name for value in body.initializer}
     own |= {name for node in body.node for name in node.output}
     yield from (name for node in body.node for name in reads(node) if name not in own)
 
 
 def between(graph: GraphProto, bad: str, good: Collection[str]) -> list[NodeProto]:
-    """The nodes that a value needs, in order of execution, up to values that are good."""
+    """Return the nodes that a value depends on, in execution order, up to correct values."""
     makers = {name: node for node in graph.node for name in node.output if name}
     needed, waiting = set[str](), [bad]
     while waiting:
@@ -43,7 +44,7 @@ def between(graph: GraphProto, bad: str, good: Collection[str]) -> list[NodeProt
 def cut(
     model: ModelProto, bad: zoo.Probe, good: Collection[zoo.Probe], values: Mapping[str, NDArray[Any]], to: Path
 ) -> Sequence[str]:
-    """Write the nodes between; see `zoo.Dissection.cut`."""
+    """Write the suspect nodes to a file and return its inputs; see `zoo.Dissection.cut`."""
     nodes = between(model.graph, bad.output, {probe.output for probe in good})
     made = {name for node in nodes for name in node.output}
     needed = list(dict.fromkeys(name for node in nodes for name in reads(node) if name not in made))

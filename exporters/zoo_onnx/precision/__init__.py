@@ -1,1 +1,1 @@
-"""Files of lower precision: weights in half of the bits, or in a quarter."""
+"""Files of lower precision: weights in 16 bits (half.py) or 8 bits (int8.py)."""

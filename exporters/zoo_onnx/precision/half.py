@@ -1,9 +1,8 @@
-"""Weights in float16 or bfloat16; all that is computed stays in float32.
+"""Weights in float16 or bfloat16; all arithmetic stays in float32.
 
-Each weight of a product is kept in the half format and goes through a Cast before anything reads it, which a runtime
-does once, when it loads the file. Products are not in the half format: of those in bfloat16 ONNX Runtime 1.31 has none
-on the CPU, and those in float16 it carries out in float32 there; RNN, LSTM and GRU take one type for everything, and so
-the state would be in it too.
+Each weight of a product is stored in the half format and read through a Cast, which a runtime computes once, when it
+loads the file. Products stay in float32: on the CPU ONNX Runtime 1.31 has none in bfloat16, and computes those in
+float16 in float32. RNN, LSTM and GRU have one type for all tensors, so the state would be in the half format too.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ FORMATS = {"float16": ir.DataType.FLOAT16.numpy(), "bfloat16": ir.DataType.BFLOA
 
 
 def keep_in_half(graph: ir.Graph, precision: str) -> None:
-    """Keep the weights of a graph's products in a half format.
+    """Store the weights of a graph's products in a half format.
 
     Raises:
-        ExportError: naming a weight that is out of the format's range; or where there is none to keep.
+        ExportError: if a weight, which the message names, is out of the format's range, or if there is no weight.
     """
     weights = weights_of_products(graph)
     if not weights:

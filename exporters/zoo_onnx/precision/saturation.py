@@ -1,13 +1,13 @@
-"""Which products of a file may be cut off on some processors.
+"""Detection of 8-bit products that saturate on some processors.
 
-MLAS, ONNX Runtime's library of products, multiplies uint8 with int8 by VPMADDUBSW on x86 processors without VNNI
-(QgemmU8S8KernelAvx2, QgemmU8S8KernelAvx512Core; by PMADDUBSW with SSE 4.1). That adds two products, neighbours along
-the axis that is summed up, to 16 bits with saturation (Intel, "Software Developer's Manual", volume 2). So 255 * 127
-over 64 terms gives 1,048,544 in place of 2,072,640.
+MLAS, ONNX Runtime's matrix library, multiplies uint8 by int8 with VPMADDUBSW on x86 processors without VNNI
+(QgemmU8S8KernelAvx2, QgemmU8S8KernelAvx512Core; PMADDUBSW with SSE 4.1). This instruction adds two products, adjacent
+along the summed axis, in 16 bits with saturation (Intel, "Software Developer's Manual", volume 2). So 255 * 127 over 64
+terms gives 1,048,544, not 2,072,640.
 
-Uint8 with uint8 goes another way there: both become 16 bits, and VPMADDWD adds two products to 32 bits
-(QgemmU8U8KernelAvx2, QgemmU8U8KernelAvx512Core), of which two of 255 * 255 are far from the end. VNNI's VPDPBUSD and
-VPDPBUUD, AMX and Arm's UDOT and UMMLA add to 32 bits for either type.
+Uint8 by uint8 is computed differently there: both are widened to 16 bits, and VPMADDWD adds two products in 32 bits
+(QgemmU8U8KernelAvx2, QgemmU8U8KernelAvx512Core), which two products of 255 * 255 are far from exceeding. VNNI's
+VPDPBUSD and VPDPBUUD, AMX and Arm's UDOT and UMMLA add in 32 bits for either type.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 WEIGHTS = {"MatMulInteger": (1,), "DynamicQuantizeLSTM": (1, 2)}
-"""Where a node with products in 8 bits has its weights."""
+"""Indices of the weights among the inputs of an operator with 8-bit products."""
 ACTIVATION = 255
-"""The largest, uint8."""
+"""Largest activation, uint8."""
 
 
 def saturating(graph: ir.Graph) -> Iterator[str]:
-    """The names of nodes, of which some activations make a product that does not fit into 16 bits."""
+    """Yield the names of nodes that have a sum of two products beyond 16 bits for some activations."""
     for node in ir.traversal.RecursiveGraphIterator(graph):
-        for place in WEIGHTS.get(node.op_type, ()):
-            weight = node.inputs[place]
+        for index in WEIGHTS.get(node.op_type, ()):
+            weight = node.inputs[index]
             if weight is not None and weight.const_value is not None and may_saturate(weight.const_value.numpy()):
                 yield str(node.name)
                 break
 
 
 def may_saturate(weight: NDArray[np.generic]) -> bool:
-    """Whether two neighbouring products of (…, n, m) with activations of 0 to 255 may add up beyond 16 bits.
+    """Return whether two adjacent products of (…, n, m) with activations from 0 to 255 may add up beyond 16 bits.
 
-    It goes by every pair of neighbours; a processor adds up every second one.
+    All adjacent pairs are checked; a processor adds every second one.
     """
     if weight.dtype != np.int8 or weight.ndim < 2:
         return False
