@@ -25,8 +25,9 @@ from tests.support.command import Outcome, assert_one_line, contents, run_zoo
 from tests.support.driver import command, environment
 from tests.support.models import make_model, write
 from tests.support.runs import build_exported_run
-from zoo.jobs import export as export_module
-from zoo.jobs.export import ExportedFile, _summary
+from zoo.jobs import exported as exported_module
+from zoo.jobs.export import _summary
+from zoo.jobs.exported import ExportedFile
 from zoo.proof.prove import prove
 from zoo.run.candidate import Candidate
 from zoo.run.lock import LOCK, locked
@@ -100,7 +101,7 @@ def test_a_file_that_changes_during_its_proof_has_no_verdict(
         path.write_bytes(other)
         return report
 
-    monkeypatch.setattr(export_module, "prove", overwritten)
+    monkeypatch.setattr(exported_module, "prove", overwritten)
     assert_one_line(export(run), 1, "model.onnx: another program changed the file during its proof")
     assert contents(run) == before
     assert_one_line(run_zoo("check", run, "--provider", "cpu"), 1, "another program changed the file during its proof")
@@ -123,7 +124,7 @@ def test_a_change_of_the_file_after_its_proof_has_no_effect(
         return {**prove(*arguments), "verdict": verdict}
 
     monkeypatch.setattr(Candidate, "require_unchanged", overwriting)
-    monkeypatch.setattr(export_module, "prove", judged)
+    monkeypatch.setattr(exported_module, "prove", judged)
     assert export(run).exit_code == (0 if verdict == "passed" else 4)
     path = run / "onnx" / ("rejected" if verdict == "failed" else ".") / "model.onnx"
     assert path.read_bytes() == zoo.seal_onnx(proven[0], {"parity": json.dumps(parity_of(path))})
@@ -180,18 +181,18 @@ def test_a_rejected_file_stays_until_its_own_kind_is_exported_with_a_verdict(
     assert export(run, "--opset", 3).exit_code == 2
     assert kept()
     with monkeypatch.context() as patch:
-        fail_on(patch, export_module, "prove", KeyboardInterrupt())
+        fail_on(patch, exported_module, "prove", KeyboardInterrupt())
         assert export(run).exit_code == 130
     assert kept()
     monkeypatch.setattr(ExportedFile, "beside_float32", lambda *_: {})  # this test does not compare it with float32
     fp16 = {"onnx/rejected/model.fp16.onnx", "onnx/rejected/parity.fp16.json"}
     with monkeypatch.context() as patch:  # a file of another precision fails, and later passes
-        patch.setattr(export_module, "prove", lambda *arguments: {**prove(*arguments), "verdict": "failed"})
+        patch.setattr(exported_module, "prove", lambda *arguments: {**prove(*arguments), "verdict": "failed"})
         assert export(run, "--precision", "fp16").exit_code == 4
     assert kept()
     assert fp16 <= contents(run).keys()
     with monkeypatch.context() as patch:
-        patch.setattr(export_module, "prove", lambda *arguments: {**prove(*arguments), "verdict": "passed"})
+        patch.setattr(exported_module, "prove", lambda *arguments: {**prove(*arguments), "verdict": "passed"})
         assert export(run, "--precision", "fp16").exit_code == 0
     assert kept()
     assert not fp16 & contents(run).keys()
@@ -286,7 +287,7 @@ def test_no_file_is_left_after_any_kind_of_error(
 ) -> None:
     before = contents(run)
     folders = sorted(run.rglob("*/"))
-    fail_on(monkeypatch, export_module, "prove", error)
+    fail_on(monkeypatch, exported_module, "prove", error)
     assert export(run).exit_code in (130, 9, 1)
     assert contents(run) == before
     assert sorted(run.rglob("*/")) == folders

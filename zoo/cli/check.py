@@ -62,7 +62,8 @@ def command(
     RUN/onnx/matrix.json. The exit code is 4 unless at least one proof passed and none failed.
     """
     from zoo.cli.target import named_file, run_or_latest
-    from zoo.jobs.export import check, exported_file, exported_files
+    from zoo.jobs.check import check
+    from zoo.jobs.exported import exported_file, exported_files
 
     given = {"--full": full, "--quick": quick, "--set": overrides, "--features": features}
     for flag, value in given.items():

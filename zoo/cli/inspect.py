@@ -47,7 +47,7 @@ def _find(target: Path | None, registry: Registry) -> tuple[Path, Exporter]:
     """Return the file that the target stands for, and the exporter of its format."""
     if target is None or target.is_dir():
         from zoo.cli.target import run_or_latest
-        from zoo.jobs.export import exported_files
+        from zoo.jobs.exported import exported_files
 
         file = exported_files(run_or_latest(target), registry)[0]
         return file.path, file.exporter

@@ -8,7 +8,7 @@ from pathlib import Path
 from zoo.cli import output
 from zoo.errors import RunError
 from zoo.exporting.exporter import Exporter
-from zoo.jobs.export import REJECTED, existing_files, exported_files
+from zoo.jobs.exported import REJECTED, existing_files, exported_files
 from zoo.plugins.registry import Registry
 from zoo.run.run import Run
 

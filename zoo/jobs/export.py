@@ -5,170 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from zoo.data.dataset import Split
-from zoo.errors import PluginError, RunError, UsageError
-from zoo.exporting.exporter import SHORT, Exporter, ExportOptions, Precision
-from zoo.files import json_safe, json_text, remove_stale, write_json, write_together
-from zoo.jobs.precision import Trained, against_float32
+from zoo.errors import PluginError, UsageError
+from zoo.exporting.exporter import SHORT, Exporter, ExportOptions
+from zoo.files import json_safe, json_text, remove_stale, write_together
+from zoo.jobs.exported import REJECTED, ExportedFile
+from zoo.jobs.precision import Trained
 from zoo.plugins.registry import Registry
 from zoo.proof.golden_oracle import golden
-from zoo.proof.prove import LOWERING, STEPS, ProviderRequest, prove
-from zoo.proof.streaming import prove_streaming, refuse_unless_streamable
+from zoo.proof.prove import LOWERING, STEPS, ProviderRequest
+from zoo.proof.streaming import refuse_unless_streamable
 from zoo.proof.trained import check_trained
 from zoo.run.candidate import Candidate, private_folder, remove_private_folders, writing
 from zoo.run.lock import locked
 from zoo.run.model_card import write_card
 from zoo.run.run import Run
 from zoo.runtime.golden import PRECISION
-from zoo.runtime.placement import add_unpredicted
 from zoo.versions import versions
-
-REJECTED = "rejected"
-"""Name of the folder, inside the exporter's folder, for files whose proof did not pass."""
-
-
-@dataclass(frozen=True)
-class ExportedFile:
-    """A file of a run: float32 for whole sequences, one of lower precision, or float32 for a stream of chunks."""
-
-    run: Run
-    exporter: Exporter
-    streaming: bool = False
-    """Whether the file takes chunks of a stream instead of whole sequences."""
-    precision: Precision = "float32"
-    """Precision of the weights."""
-    rejected: bool = False
-    """Whether it is the file in ``rejected/``, whose proof did not pass."""
-
-    @property
-    def path(self) -> Path:
-        """Path of the file, which need not exist."""
-        return self._named("model", self.exporter.suffix)
-
-    @property
-    def report(self) -> Path:
-        """Path of the report of its proof, which need not exist."""
-        return self._named("parity", ".json")
-
-    def _named(self, stem: str, suffix: str) -> Path:
-        kind = ".stream" if self.streaming else f".{SHORT[self.precision]}" if self.precision in SHORT else ""
-        folder = self.run.export_folder(self.exporter.name)
-        return (folder / REJECTED if self.rejected else folder) / f"{stem}{kind}{suffix}"
-
-    def prove(
-        self,
-        path: Path,
-        trained: Trained,
-        registry: Registry,
-        wanted: ProviderRequest,
-        progress: Callable[[str], None],
-    ) -> tuple[Candidate, dict[str, Any]]:
-        """Compare the file at ``path``, this file or a candidate for it, with the run's model.
-
-        Args:
-            path: the file to compare.
-            trained: the run.
-            registry: gives the data source of the run's data.
-            wanted: the providers to prove on, and those that are required.
-            progress: called with a few words at the start of each step of the proof.
-
-        Returns:
-            The bytes of the file, and the report; see `zoo.proof.prove.prove`.
-
-        Raises:
-            ProviderUnavailable: where a required provider cannot run here.
-            RunError: where the file cannot be read, or was changed during the proof.
-        """
-        candidate, sample, faults = Candidate(path), trained.run.sample(), self.exporter.faults(path)
-        compare = prove_streaming if self.streaming else prove
-        report = compare(trained.model, path, sample, wanted.providers, faults, progress)
-        if any(result["provider"] != "cpu" and result["status"] != "unavailable" for result in report["providers"]):
-            add_unpredicted(report, self.exporter.placement(path))
-        wanted.enforce(report)
-        report |= self.beside_float32(trained, registry, report, path, progress)
-        candidate.require_unchanged()
-        return candidate, report
-
-    def beside_float32(
-        self,
-        trained: Trained,
-        registry: Registry,
-        report: Mapping[str, Any],
-        path: Path,
-        progress: Callable[[str], None],
-    ) -> dict[str, Any]:
-        """Compare a proven file of lower precision with the run's float32 file; see `zoo.jobs.precision`.
-
-        Args:
-            trained: the run.
-            registry: gives the data source of the run's data.
-            report: the report of the proof of the file at ``path``.
-            path: the file to compare, this file or a candidate for it.
-            progress: called with a few words at the start of each measurement.
-
-        Returns:
-            The entry ``against_float32`` of the report; empty for a float32 file, without a float32 file to compare
-            with, and for a verdict other than passed or ill-conditioned.
-        """
-        full = replace(self, precision="float32", rejected=False).path
-        if self.precision == "float32" or report["verdict"] not in ("passed", "ill-conditioned") or not full.is_file():
-            return {}
-        ran = list(dict.fromkeys(result["provider"] for result in report["providers"] if result["outputs"]))
-        return {"against_float32": against_float32(path, full, trained, registry, ran, progress)}
-
-
-def exported_files(run: Run, registry: Registry) -> list[ExportedFile]:
-    """Return the exported files of a run, without rejected ones.
-
-    Args:
-        run: the run.
-        registry: gives the exporters to look for.
-
-    Raises:
-        RunError: where there is none.
-    """
-    if files := list(existing_files(run, registry)):
-        return files
-    flags = " or ".join(f"--{name}" for name in registry.exporters)
-    raise RunError(f"{run.path}: has not been exported yet; do it with 'zoo export {flags} {run.path}'")
-
-
-def exported_file(path: Path, run: Run, registry: Registry) -> ExportedFile:
-    """Return the exported or rejected file of a run that has this path.
-
-    Args:
-        path: an existing file.
-        run: the run.
-        registry: gives the exporters to look for.
-
-    Raises:
-        RunError: where the file is not an exported file of the run.
-    """
-    for file in (*existing_files(run, registry), *existing_files(run, registry, rejected=True)):
-        if file.path.samefile(path):
-            return file
-    raise RunError(f"{path}: is not an exported file of the run {run.path}; name the run instead")
-
-
-def existing_files(run: Run, registry: Registry, *, rejected: bool = False) -> Iterator[ExportedFile]:
-    """Yield the exported files of a run that exist, of every exporter, precision and kind.
-
-    Args:
-        run: the run.
-        registry: gives the exporters to look for.
-        rejected: whether to yield the files in ``rejected/`` instead.
-    """
-    kinds: list[tuple[bool, Precision]] = [(False, "float32"), (True, "float32")]
-    kinds += [(False, precision) for precision in SHORT]
-    for exporter in registry.exporters.values():
-        for kind in kinds:
-            file = ExportedFile(run, exporter(), *kind, rejected=rejected)
-            if file.path.is_file():
-                yield file
 
 
 def export(
@@ -337,38 +194,6 @@ def _remove(rejected: ExportedFile) -> None:
         for path in (rejected.path, rejected.report):
             path.unlink(missing_ok=True)
         rejected.path.parent.rmdir()  # fails while it contains other files
-
-
-def check(
-    file: ExportedFile,
-    registry: Registry,
-    wanted: ProviderRequest,
-    progress: Callable[[str], None],
-) -> dict[str, Any]:
-    """Prove an exported file again, write the report beside it and return the report.
-
-    Args:
-        file: an existing file.
-        registry: gives the run's architecture, task and data source.
-        wanted: the providers to prove on, and those that are required.
-        progress: called with a few words at the start of each step.
-
-    Returns:
-        The report, ready for JSON; see `zoo.proof.prove.prove`.
-
-    Raises:
-        ProviderUnavailable: where a required provider cannot run here.
-        RunError: where another process works on the run, the file was changed during its proof, or the report cannot
-            be written.
-    """
-    with locked(file.run.path, "zoo check"):
-        trained = Trained(file.run, *file.run.load(registry))
-        check_trained(file.run, trained.model)
-        _, report = file.prove(file.path, trained, registry, wanted, progress)
-        write_json(file.report, report)
-        if not file.rejected:  # the card does not list rejected files
-            write_card(file.run)
-    return report
 
 
 def _summary(report: Mapping[str, Any]) -> dict[str, Any]:
