@@ -21,7 +21,7 @@ class Place:
     index: int
     layer: zoo.Layer
     x: ir.Value
-    """(time, batch, features)"""
+    """Input of the layer, (time, batch, features)."""
     lengths: Lengths | None
     states: States
     wants: Literal["outputs", "last"]
