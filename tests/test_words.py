@@ -25,13 +25,13 @@ PARTS = {"told", "tell", "tells", "said", "say", "says", "seen", "middling"}
 """Not even as a part of a longer name."""
 
 FOLDERS = ("zoo", "exporters", "plugins", "specs", "tests", ".")
-FILES = sorted(
-    path
-    for folder in FOLDERS
-    for pattern in ("*.py", "*.md", "*.yaml", "*.html")
-    for path in ((ROOT / folder).glob(pattern) if folder == "." else (ROOT / folder).rglob(pattern))
-    if path != Path(__file__)
-)
+SUFFIXES = (".py", ".md", ".yaml", ".html")
+
+
+def files(folder: str) -> list[Path]:
+    """Return the files of a folder, of ``.`` without those of its folders, that contain prose or names."""
+    paths = ROOT.iterdir() if folder == "." else (ROOT / folder).rglob("*")
+    return sorted(path for path in paths if path.suffix in SUFFIXES and path != Path(__file__))
 
 
 def names(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -58,10 +58,10 @@ def prose(path: Path) -> Iterator[tuple[int, str]]:
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_plain_words(folder: str) -> None:
-    files = [path for path in FILES if path.relative_to(ROOT).parts[0] == folder or path.parent == ROOT / folder]
-    assert files
+    paths = files(folder)
+    assert paths
     places = []
-    for path in files:
+    for path in paths:
         place = path.relative_to(ROOT).as_posix()
         places += [f"{place}:{number}: {line.strip()}" for number, line in prose(path) if PROSE.search(line)]
         if path.suffix == ".py":

@@ -9,22 +9,13 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 import zoo
+from tests.support.untraceable import PlainCell
 
 
-class WeightCell(zoo.Cell):
+class WeightCell(PlainCell):
     """An Elman network; a subclass computes its recurrent weight."""
 
     name = "weight"
-
-    def __init__(self, input_size: int, config: zoo.CellConfig) -> None:
-        hidden = config.hidden_size
-        super().__init__(input_size, state_sizes=(hidden,), output_size=hidden)
-        self.x2h = nn.Linear(input_size, hidden)
-        self.h2h = nn.Linear(hidden, hidden)
-
-    def project(self, x: Tensor) -> Tensor:
-        projected: Tensor = self.x2h(x)
-        return projected
 
     def weight(self) -> Tensor:
         """Return the recurrent weight, (hidden, hidden)."""
