@@ -297,14 +297,23 @@ def test_no_file_is_left_after_any_kind_of_error(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no locks")
-@pytest.mark.parametrize("subcommand", ["export", "check", "build"])
-def test_a_locked_run_is_not_changed(run: Path, subcommand: str) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("export", "{run}", "--provider", "cpu"),
+        ("check", "{run}", "--provider", "cpu"),
+        ("check", "{run}", "--matrix", "--quick", "--provider", "cpu"),
+        ("build", "{run}/spec.yaml", "--out", "{run}", "--resume", "--device", "cpu"),
+        ("bisect", "{run}"),
+        ("bench", "{run}", "--provider", "cpu"),
+        ("report", "{run}"),
+    ],
+    ids=lambda words: "-".join(word for word in words if word.isalpha()),
+)
+def test_a_locked_run_is_not_changed(run: Path, words: tuple[str, ...]) -> None:
     with locked(run, "zoo something"):
         before = contents(run)
-        if subcommand == "build":
-            outcome = run_zoo("build", run / "spec.yaml", "--out", run, "--resume", "--device", "cpu")
-        else:
-            outcome = run_zoo(subcommand, run, "--provider", "cpu")
+        outcome = run_zoo(*(word.format(run=run) for word in words))
         *_, line = outcome.stderr.splitlines()
         assert outcome.exit_code == 1
         assert line.startswith(f"error: {run}: is in use by 'zoo something' (process {os.getpid()} on ")
