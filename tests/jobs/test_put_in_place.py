@@ -293,6 +293,16 @@ def test_no_file_is_left_after_any_kind_of_error(
     assert sorted(run.rglob("*/")) == folders
 
 
+def test_a_signature_beside_the_file_stays_and_is_no_exported_file(run: Path) -> None:
+    signature = run / "onnx" / "model.onnx.sig"
+    signature.write_bytes(b"{}")
+    for outcome in (export(run), run_zoo("check", run, "--provider", "cpu"), run_zoo("report", run)):
+        assert outcome.exit_code == 0, outcome.stderr
+    assert signature.read_bytes() == b"{}"
+    for page in ("README.md", "report.html"):
+        assert ".sig" not in (run / page).read_text()
+
+
 # --- two at once ----------------------------------------------------------------------------------------------------
 
 
