@@ -122,9 +122,8 @@ def requirements() -> set[str]:
 def test_constraints_pin_every_dependency_and_nothing_else() -> None:
     """At the installed version, directly required or not; and ONNX Runtime's CPU build, for README.md's install."""
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    pins = {
-        canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines) if version
-    }
+    pinned = [line.partition("==") for line in lines if "==" in line]
+    pins: dict[str, str] = {canonicalize_name(name): version for name, _, version in pinned}
     required = requirements()
     assert len(required) > 50
     assert pins.pop("onnxruntime") == pins["onnxruntime-gpu"]
