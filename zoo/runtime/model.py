@@ -31,7 +31,7 @@ Steps = NDArray[Any]
 class OnnxModel:
     """Model in a file that ``zoo export --onnx`` wrote, verified when it is loaded.
 
-    The constructor verifies that every byte of the file is unaltered (the seal); that the file needs no other file and
+    The constructor verifies that no byte of the file is damaged (the seal); that the file needs no other file and
     no custom library; that the proof passed, if the file has a verdict; and that this machine computes the golden
     outputs in the file from its golden input, within the error bound of `zoo.parity`. All of this can be renewed by a
     person who alters a file; only ``sha256``, from a source of trust, shows that the file is the one that was exported.
