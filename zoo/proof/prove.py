@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Self
 
 from zoo.data.dataset import Split
 from zoo.errors import DataError, ProviderUnavailable, RunError
+from zoo.exporting.exporter import ExportOptions
 from zoo.nn.model import Model
 from zoo.parity import Array, judge, with_weights
 from zoo.proof.cases import SHAPES, Case, draw_cases, with_states
@@ -33,7 +34,7 @@ from zoo.runtime.session import OnnxSession, read_onnx
 from zoo.versions import versions
 
 LOWERING, STEPS = "lowering", "steps"
-"""Keys of a file's metadata: the requested lowering, and the number of steps where a fixed number was requested."""
+"""Keys of a report and of a file's metadata: the requested lowering, and the number of steps where it was requested."""
 
 SCHEMA_VERSION = 1
 
@@ -59,7 +60,10 @@ MODES = {
 
 @dataclass(frozen=True)
 class FileProperties:
-    """Properties of a file that determine its cases and its budgets, as recorded in its metadata and its inputs."""
+    """Properties of a file that determine its cases and its budgets: those that were asked for at its export.
+
+    They never come from the file's metadata, since a file could then choose the budget that it is judged by.
+    """
 
     lowering: str | None = None
     steps: int | None = None
@@ -71,20 +75,20 @@ class FileProperties:
     """Format of its weights: float32, or a key of `zoo.parity.WEIGHT_FORMATS`."""
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        """Return the properties of a file; the defaults where it does not load, an error that its proof reports."""
+    def of(cls, options: ExportOptions) -> Self:
+        """Return the properties of a file that was exported with these options."""
+        return cls(options.lowering, options.steps, options.states or options.streaming, options.precision)
+
+    @classmethod
+    def interface(cls, path: Path) -> Self:
+        """Return the properties of a file without a record of its export: the defaults, and its state inputs if any.
+
+        A file that does not load has the defaults; its proof reports the error.
+        """
         try:
-            session = OnnxSession(path)
+            return cls(states=bool(OnnxSession(path).states))
         except RunError:
             return cls()
-        fixed = session.input.steps
-        requested = fixed is not None and session.metadata.get(STEPS) == str(fixed)
-        return cls(
-            session.metadata.get(LOWERING),
-            fixed if requested else None,
-            bool(session.states),
-            session.metadata.get(PRECISION, "float32"),
-        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the properties as they appear in a report."""
@@ -115,6 +119,8 @@ def prove(
     providers: Sequence[str],
     file_faults: Sequence[str],
     progress: Callable[[str], None],
+    *,
+    properties: FileProperties | None = None,
 ) -> dict[str, Any]:
     """Compare the file at ``path`` with ``model`` and return the report.
 
@@ -125,11 +131,13 @@ def prove(
         providers: keys of `MODES`.
         file_faults: faults of the file that were found before; with any, the verdict is failed.
         progress: called with a short description of each step of the work.
+        properties: those that were asked for at the export; None for a file without a record of its export, which is
+            judged as a float32 file for any shape.
 
     Returns:
         The report, ready for JSON; its ``verdict`` is passed, failed, ill-conditioned, inconclusive or unavailable.
     """
-    properties = FileProperties.read(path)
+    properties = properties or FileProperties.interface(path)
     expectations = Expectations(model, cases_for(model, sample, properties), progress)
     return prove_against(expectations, path, properties, providers, file_faults, data_steps=sample.x.shape[1])
 

@@ -58,13 +58,16 @@ def prove_streaming(
     providers: Sequence[str],
     file_faults: Sequence[str],
     progress: Callable[[str], None],
+    *,
+    properties: FileProperties | None = None,
 ) -> dict[str, Any]:
     """Compare the streaming file at ``path`` with ``model``; arguments and report are those of `zoo.proof.prove.prove`.
 
     Streams have `STEPS` steps, since the exact result of a stream of 10,000 steps takes ten seconds; a test has one.
     """
     expectations = Expectations(model, chunk_cases(model, sample), progress)
-    properties, run_file, steps = FileProperties.read(path), run_in_chunks(by_step=model.by_step), sample.x.shape[1]
+    properties = properties or FileProperties.interface(path)
+    run_file, steps = run_in_chunks(by_step=model.by_step), sample.x.shape[1]
     return prove_against(expectations, path, properties, providers, file_faults, run_file, data_steps=steps)
 
 
