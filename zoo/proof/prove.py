@@ -22,7 +22,7 @@ from zoo.data.dataset import Split
 from zoo.errors import DataError, ProviderUnavailable, RunError
 from zoo.nn.model import Model
 from zoo.parity import Array, judge, with_weights
-from zoo.proof.cases import SHAPES, Case, draw_cases, with_states
+from zoo.proof.cases import SHAPES, USUAL, Case, Extent, draw_cases, with_states
 from zoo.proof.expectations import Expectations
 from zoo.proof.observed import device_copies, difference_over_budget, largest_over_budget, median_index, repeatability
 from zoo.proof.outcomes import Outcome, judged_steps, overall, reason_beyond, summary
@@ -115,6 +115,8 @@ def prove(
     providers: Sequence[str],
     file_faults: Sequence[str],
     progress: Callable[[str], None],
+    *,
+    extent: Extent = USUAL,
 ) -> dict[str, Any]:
     """Compare the file at ``path`` with ``model`` and return the report.
 
@@ -125,13 +127,15 @@ def prove(
         providers: keys of `MODES`.
         file_faults: faults of the file that were found before; with any, the verdict is failed.
         progress: called with a short description of each step of the work.
+        extent: the shapes to draw beside the listed ones.
 
     Returns:
         The report, ready for JSON; its ``verdict`` is passed, failed, ill-conditioned, inconclusive or unavailable.
     """
-    properties = FileProperties.read(path)
+    extent, properties = extent.seeded(path), FileProperties.read(path)
     expectations = Expectations(model, cases_for(model, sample, properties), progress)
-    return prove_against(expectations, path, properties, providers, file_faults, data_steps=sample.x.shape[1])
+    report = prove_against(expectations, path, properties, providers, file_faults, data_steps=sample.x.shape[1])
+    return {**report, "seed": extent.seed, "thorough": extent.thorough}
 
 
 def cases_for(
