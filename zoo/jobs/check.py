@@ -9,6 +9,7 @@ from zoo.files import write_json
 from zoo.jobs.exported import ExportedFile
 from zoo.jobs.precision import Trained
 from zoo.plugins.registry import Registry
+from zoo.proof.cases import USUAL, Extent
 from zoo.proof.prove import ProviderRequest
 from zoo.proof.trained import check_trained
 from zoo.run.lock import locked
@@ -20,6 +21,7 @@ def check(
     registry: Registry,
     wanted: ProviderRequest,
     progress: Callable[[str], None],
+    extent: Extent = USUAL,
 ) -> dict[str, Any]:
     """Prove an exported file again, write the report beside it and return the report.
 
@@ -28,6 +30,7 @@ def check(
         registry: gives the run's architecture, task and data source.
         wanted: the providers to prove on, and those that are required.
         progress: called with a few words at the start of each step.
+        extent: the shapes to draw beside the listed ones.
 
     Returns:
         The report, ready for JSON; see `zoo.proof.prove.prove`.
@@ -40,7 +43,7 @@ def check(
     with locked(file.run.path, "zoo check"):
         trained = Trained(file.run, *file.run.load(registry))
         check_trained(file.run, trained.model)
-        _, report = file.prove(file.path, trained, registry, wanted, progress)
+        _, report = file.prove(file.path, trained, registry, wanted, progress, extent)
         write_json(file.report, report)
         if not file.rejected:  # the card does not list rejected files
             write_card(file.run)

@@ -16,6 +16,7 @@ from zoo.files import json_safe, json_text, remove_stale, write_together
 from zoo.jobs.exported import REJECTED, ExportedFile
 from zoo.jobs.precision import Trained
 from zoo.plugins.registry import Registry
+from zoo.proof.cases import USUAL, Extent
 from zoo.proof.golden_oracle import golden
 from zoo.proof.prove import LOWERING, STEPS, ProviderRequest
 from zoo.proof.streaming import refuse_unless_streamable
@@ -35,6 +36,7 @@ def export(
     wanted: ProviderRequest,
     options: ExportOptions,
     progress: Callable[[str], None],
+    extent: Extent = USUAL,
 ) -> list[tuple[Path, dict[str, Any]]]:
     """Export a run, prove each file, and put it in place of an older file only after that.
 
@@ -49,6 +51,7 @@ def export(
         wanted: the providers to prove on, and those that are required.
         options: how to lower the model, in which precision, and whether to write a file for chunks.
         progress: called with a few words at the start of each step.
+        extent: the shapes to draw beside the listed ones.
 
     Returns:
         The path of each file and the report of its proof, ready for JSON. A file whose verdict is not ``passed`` is
@@ -81,7 +84,7 @@ def export(
                 path = folder / file.path.name
                 with writing(file.path):
                     exporter.export(trained.model, path, metadata, own)
-                candidate, report = file.prove(path, trained, registry, wanted, progress)
+                candidate, report = file.prove(path, trained, registry, wanted, progress, extent)
                 results.append(_put_in_place(file, candidate, report))
             if report["verdict"] != "passed":
                 break

@@ -11,6 +11,7 @@ from zoo.errors import RunError
 from zoo.exporting.exporter import SHORT, Exporter, Precision
 from zoo.jobs.precision import Trained, against_float32
 from zoo.plugins.registry import Registry
+from zoo.proof.cases import USUAL, Extent
 from zoo.proof.prove import ProviderRequest, prove
 from zoo.proof.streaming import prove_streaming
 from zoo.run.candidate import Candidate
@@ -56,6 +57,7 @@ class ExportedFile:
         registry: Registry,
         wanted: ProviderRequest,
         progress: Callable[[str], None],
+        extent: Extent = USUAL,
     ) -> tuple[Candidate, dict[str, Any]]:
         """Compare the file at ``path``, this file or a candidate for it, with the run's model.
 
@@ -65,6 +67,7 @@ class ExportedFile:
             registry: gives the data source of the run's data.
             wanted: the providers to prove on, and those that are required.
             progress: called with a few words at the start of each step of the proof.
+            extent: the shapes to draw beside the listed ones; the run's batch size is added.
 
         Returns:
             The bytes of the file, and the report; see `zoo.proof.prove.prove`.
@@ -75,7 +78,8 @@ class ExportedFile:
         """
         candidate, sample, faults = Candidate(path), trained.run.sample(), self.exporter.faults(path)
         compare = prove_streaming if self.streaming else prove
-        report = compare(trained.model, path, sample, wanted.providers, faults, progress)
+        extent = extent._replace(batches=(*extent.batches, trained.spec.training.batch_size))
+        report = compare(trained.model, path, sample, wanted.providers, faults, progress, extent=extent)
         if any(result["provider"] != "cpu" and result["status"] != "unavailable" for result in report["providers"]):
             add_unpredicted(report, self.exporter.placement(path))
         wanted.enforce(report)

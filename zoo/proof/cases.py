@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -25,6 +27,29 @@ LengthsKind = Literal["none", "equal", "mixed", "unsorted", "short"]
 - ``unsorted``: in ascending order; only the last sequence is full.
 - ``short``: every sequence is shorter than the batch.
 """
+
+
+class Extent(NamedTuple):
+    """How many inputs of which shapes a proof draws beside the listed ones."""
+
+    seed: int | None = None
+    """Seed of the drawn shapes and inputs. None: the first 8 bytes of the file's SHA-256, so that the shapes cannot be
+    foreseen before the file exists."""
+    thorough: bool = False
+    """Whether ten times as many shapes are drawn."""
+    batches: tuple[int, ...] = ()
+    """Further batch sizes in which the model is used, such as that of its training."""
+
+    def seeded(self, path: Path) -> Extent:
+        """Return the same extent with a seed: its own, else that of the file at ``path``; 0 for a file that is gone."""
+        if self.seed is not None:
+            return self
+        content = path.read_bytes() if path.is_file() else b""
+        return self._replace(seed=int.from_bytes(hashlib.sha256(content).digest()[:8], "big"))
+
+
+USUAL = Extent()
+"""The extent of a proof where none is given."""
 
 
 @dataclass(frozen=True)

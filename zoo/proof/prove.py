@@ -23,7 +23,7 @@ from zoo.errors import DataError, ProviderUnavailable, RunError
 from zoo.exporting.exporter import ExportOptions
 from zoo.nn.model import Model
 from zoo.parity import Array, judge, with_weights
-from zoo.proof.cases import SHAPES, Case, draw_cases, with_states
+from zoo.proof.cases import SHAPES, USUAL, Case, Extent, draw_cases, with_states
 from zoo.proof.expectations import Expectations
 from zoo.proof.observed import device_copies, difference_over_budget, largest_over_budget, median_index, repeatability
 from zoo.proof.outcomes import Outcome, judged_steps, overall, reason_beyond, summary
@@ -121,6 +121,7 @@ def prove(
     progress: Callable[[str], None],
     *,
     properties: FileProperties | None = None,
+    extent: Extent = USUAL,
 ) -> dict[str, Any]:
     """Compare the file at ``path`` with ``model`` and return the report.
 
@@ -133,13 +134,15 @@ def prove(
         progress: called with a short description of each step of the work.
         properties: those that were asked for at the export; None for a file without a record of its export, which is
             judged as a float32 file for any shape.
+        extent: the shapes to draw beside the listed ones.
 
     Returns:
         The report, ready for JSON; its ``verdict`` is passed, failed, ill-conditioned, inconclusive or unavailable.
     """
-    properties = properties or FileProperties.interface(path)
+    extent, properties = extent.seeded(path), properties or FileProperties.interface(path)
     expectations = Expectations(model, cases_for(model, sample, properties), progress)
-    return prove_against(expectations, path, properties, providers, file_faults, data_steps=sample.x.shape[1])
+    report = prove_against(expectations, path, properties, providers, file_faults, data_steps=sample.x.shape[1])
+    return {**report, "seed": extent.seed, "thorough": extent.thorough}
 
 
 def cases_for(

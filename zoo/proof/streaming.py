@@ -13,7 +13,7 @@ from zoo.data.dataset import Split
 from zoo.errors import ExportError
 from zoo.nn.model import Model
 from zoo.parity import Array
-from zoo.proof.cases import Case, draw_cases
+from zoo.proof.cases import USUAL, Case, Extent, draw_cases
 from zoo.proof.expectations import Expectations
 from zoo.proof.observed import repeatability
 from zoo.proof.prove import FileOutputs, FileProperties, Mode, RunFile, prove_against
@@ -60,15 +60,17 @@ def prove_streaming(
     progress: Callable[[str], None],
     *,
     properties: FileProperties | None = None,
+    extent: Extent = USUAL,
 ) -> dict[str, Any]:
     """Compare the streaming file at ``path`` with ``model``; arguments and report are those of `zoo.proof.prove.prove`.
 
     Streams have `STEPS` steps, since the exact result of a stream of 10,000 steps takes ten seconds; a test has one.
     """
+    extent, properties = extent.seeded(path), properties or FileProperties.interface(path)
     expectations = Expectations(model, chunk_cases(model, sample), progress)
-    properties = properties or FileProperties.interface(path)
     run_file, steps = run_in_chunks(by_step=model.by_step), sample.x.shape[1]
-    return prove_against(expectations, path, properties, providers, file_faults, run_file, data_steps=steps)
+    report = prove_against(expectations, path, properties, providers, file_faults, run_file, data_steps=steps)
+    return {**report, "seed": extent.seed, "thorough": extent.thorough}
 
 
 def chunk_cases(model: Model, sample: Split) -> list[Case]:
