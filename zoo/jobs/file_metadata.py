@@ -128,7 +128,7 @@ def _golden_differences(actual: Mapping[str, str], expected: Mapping[str, str]) 
     try:
         own = Golden.from_metadata({**actual, PRECISION: expected.get(PRECISION, "float32")}, outputs)
     except ValueError as error:
-        yield _difference("golden_*", f"cannot be read: {error}")
+        yield _difference("golden_*", f"cannot be read: {' '.join(str(error).split())}")
         return
     none = np.zeros(0)
     inputs = {"input": (own.x, due.x), "lengths": (own.lengths, due.lengths)}

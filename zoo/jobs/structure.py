@@ -58,8 +58,8 @@ class Structure:
         if not self.compared and not others and not self.altered and BY_NUMBERS not in self.notes:
             lines = [*self.notes]
         more = [f"and {len(lines) - LINES} more differences"] if len(lines) > LINES else []
-        altered = [self.altered] if self.altered else []
-        return [f"{path}: {line}" for line in [*altered, *lines[:LINES], *more]]
+        altered = [f"{path}: {self.altered}"] if self.altered else []
+        return [*altered, *lines[:LINES], *more]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry ``structure`` of a report."""
