@@ -95,8 +95,8 @@ def test_a_file_that_changes_during_its_proof_has_no_verdict(
 ) -> None:
     before = contents(run)
 
-    def overwritten(model: zoo.Model, path: Path, *arguments: Any) -> dict[str, Any]:
-        report = prove(model, path, *arguments)
+    def overwritten(model: zoo.Model, path: Path, *arguments: Any, **keywords: Any) -> dict[str, Any]:
+        report = prove(model, path, *arguments, **keywords)
         assert report["verdict"] == "passed"
         path.write_bytes(other)
         return report
@@ -120,8 +120,8 @@ def test_a_change_of_the_file_after_its_proof_has_no_effect(
         proven.append(self.path.read_bytes())
         self.path.write_bytes(other)
 
-    def judged(*arguments: Any) -> dict[str, Any]:
-        return {**prove(*arguments), "verdict": verdict}
+    def judged(*arguments: Any, **keywords: Any) -> dict[str, Any]:
+        return {**prove(*arguments, **keywords), "verdict": verdict}
 
     monkeypatch.setattr(Candidate, "require_unchanged", overwriting)
     monkeypatch.setattr(exported_module, "prove", judged)
@@ -187,12 +187,16 @@ def test_a_rejected_file_stays_until_its_own_kind_is_exported_with_a_verdict(
     monkeypatch.setattr(ExportedFile, "beside_float32", lambda *_: {})  # this test does not compare it with float32
     fp16 = {"onnx/rejected/model.fp16.onnx", "onnx/rejected/parity.fp16.json"}
     with monkeypatch.context() as patch:  # a file of another precision fails, and later passes
-        patch.setattr(exported_module, "prove", lambda *arguments: {**prove(*arguments), "verdict": "failed"})
+        patch.setattr(
+            exported_module, "prove", lambda *given, **by_name: {**prove(*given, **by_name), "verdict": "failed"}
+        )
         assert export(run, "--precision", "fp16").exit_code == 4
     assert kept()
     assert fp16 <= contents(run).keys()
     with monkeypatch.context() as patch:
-        patch.setattr(exported_module, "prove", lambda *arguments: {**prove(*arguments), "verdict": "passed"})
+        patch.setattr(
+            exported_module, "prove", lambda *given, **by_name: {**prove(*given, **by_name), "verdict": "passed"}
+        )
         assert export(run, "--precision", "fp16").exit_code == 0
     assert kept()
     assert not fp16 & contents(run).keys()

@@ -50,40 +50,61 @@ class Suspect:
     session: OnnxSession
     expectations: Expectations
     """Those of the model on the cases of the proof."""
+    recorded: ExportOptions | None = None
+    """The options in the record of its export; None for a file without a record."""
 
     @property
     def precision(self) -> str:
-        """The key of `zoo.parity.ALL_PRECISIONS` that belongs to the format of its weights, by its metadata."""
-        kept = self.session.metadata.get(PRECISION, "float32")
+        """The key of `zoo.parity.ALL_PRECISIONS` that belongs to the format of its weights."""
+        kept = self.options.precision
         return with_weights("float32", kept if kept in WEIGHT_FORMATS else "float32")
 
     @property
     def options(self) -> ExportOptions:
-        """The options of its export, by its metadata."""
-        metadata = self.session.metadata
-        opset, lowering = metadata.get("opset"), metadata.get(LOWERING, "auto")
-        return ExportOptions(
-            None if opset is None else int(opset),
-            cast("Lowering", lowering),  # the exporter rejects other values
-            steps=self.session.input.steps if lowering == "unrolled" else None,
-            states=bool(self.session.states),
-            streaming=metadata.get(CHUNKS_KEY) == CHUNKS,
-            precision=cast("Precision", metadata.get(PRECISION, "float32")),
-        )
+        """The options of its export, from its record; without one, as the file states them."""
+        return self.recorded or stated_options(self.session)
+
+
+def stated_options(session: OnnxSession) -> ExportOptions:
+    """Return the options of an export as the file itself states them; enough for a search, never for a verdict."""
+    metadata = session.metadata
+    opset, lowering = metadata.get("opset"), metadata.get(LOWERING, "auto")
+    return ExportOptions(
+        None if opset is None else int(opset),
+        cast("Lowering", lowering),  # the exporter rejects other values
+        steps=session.input.steps if lowering == "unrolled" else None,
+        states=bool(session.states),
+        streaming=metadata.get(CHUNKS_KEY) == CHUNKS,
+        precision=cast("Precision", metadata.get(PRECISION, "float32")),
+    )
 
 
 def open_suspect(
-    path: Path, model: Model, exporter: Exporter, sample: Split, progress: Callable[[str], None]
+    path: Path,
+    model: Model,
+    exporter: Exporter,
+    sample: Split,
+    progress: Callable[[str], None],
+    recorded: ExportOptions | None = None,
 ) -> Suspect:
     """Return a file with the outputs that are expected of it on the cases of its proof.
+
+    Args:
+        path: the file.
+        model: the model of its run.
+        exporter: the exporter that wrote it.
+        sample: data of the run, in the user's units.
+        progress: called with a short description of each step of the work.
+        recorded: the options in the record of its export; None for a file without a record.
 
     Raises:
         RunError: where the file does not load.
     """
     session = OnnxSession(path)
     # A streaming file takes no lengths, and runs on each sequence in one chunk.
-    cases = cases_for(model, sample, FileProperties.read(path), with_lengths=session.takes_lengths)
-    return Suspect(path, model, exporter, session, Expectations(model, cases, progress))
+    properties = FileProperties.of(recorded or stated_options(session))
+    cases = cases_for(model, sample, properties, with_lengths=session.takes_lengths)
+    return Suspect(path, model, exporter, session, Expectations(model, cases, progress), recorded)
 
 
 def bisect(suspect: Suspect, folder: Path, progress: Callable[[str], None]) -> dict[str, Any]:
@@ -210,15 +231,17 @@ def _causes(
     """Return the causes of the first bad value: products that this CPU computes wrongly, then differing nodes.
 
     The latter are the differences from a fresh export between the last good values and the first bad one. A file does
-    not record the provider that ``auto`` chose for. Where it may matter, the export with fewer differences counts.
+    not state the provider that ``auto`` chose for. Where that may matter for a file without a record of its export, the
+    export with fewer differences counts.
     """
     good = [value.probe for value in inspection.good]
     options = suspect.options
-    chosen = options.lowering == "auto" and any(
+    unclear = suspect.recorded is None and options.lowering == "auto"
+    chosen = unclear and any(
         cell.operator() is not None for layer in suspect.model.layers() for cell in layer.directed_cells
     )
     differences = []
-    targets: tuple[Literal["cpu", "cuda"], ...] = ("cpu", "cuda") if chosen else ("cpu",)
+    targets: tuple[Literal["cpu", "cuda"], ...] = ("cpu", "cuda") if chosen else (options.target,)
     for number, target in enumerate(targets):
         fresh = scratch / f"fresh_{number}{suspect.exporter.suffix}"
         suspect.exporter.export(suspect.model, fresh, {}, replace(options, target=target))

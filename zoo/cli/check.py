@@ -15,6 +15,8 @@ from zoo.errors import UsageError
 @click.argument("target", required=False, type=click.Path(path_type=Path))
 @verdict.provider_option
 @verdict.require_option
+@verdict.seed_option
+@verdict.thorough_option
 @click.option("--matrix", is_flag=True, help="Prove the cell in a sample of settings that covers every pair of them.")
 @click.option("--full", is_flag=True, help="With --matrix: all combinations of settings.")
 @click.option("--quick", is_flag=True, help="With --matrix: a small sample, up to 28 steps; about a minute.")
@@ -30,23 +32,33 @@ from zoo.errors import UsageError
     type=click.IntRange(min=1),
     help="With --matrix: features of a step, default 3; use 8 for a cell whose input and state have one size.",
 )
+@click.option(
+    "--foreign",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Judge any FILE by numbers alone against the model of the run TARGET; shapes between those tried stay open.",
+)
 @output.common_options
 def command(
     target: Path | None,
     chosen: tuple[str, ...],
     required: tuple[str, ...],
+    seed: int | None,
+    thorough: bool,
     matrix: bool,
     full: bool,
     quick: bool,
     overrides: tuple[str, ...],
     features: int | None,
+    foreign: Path | None,
     as_json: bool,
 ) -> None:
     """Prove that an exported file computes what the model of its run computes.
 
     TARGET is a run, or one of its exported files, also a rejected one. Default: the latest run. The file runs on every
-    provider, on inputs of several shapes. The reference is the same model in float64, and every output has an error
-    budget, computed for these weights.
+    provider, on inputs of listed shapes, of the data's own, and of shapes that are drawn anew for each file. The
+    reference is the same model in float64, and every output has an error budget, computed for these weights. The file
+    is also compared with a fresh export of the run, node by node and bit by bit: any difference fails.
 
     \b
     The table has a line for each output of the graph:
@@ -62,19 +74,31 @@ def command(
     RUN/onnx/matrix.json. The exit code is 4 unless at least one proof passed and none failed.
     """
     from zoo.cli.target import named_file, run_or_latest
-    from zoo.jobs.check import check
+    from zoo.jobs.check import check, check_foreign
     from zoo.jobs.exported import exported_file, exported_files
+    from zoo.proof.cases import USUAL, Extent
 
+    extent = Extent(seed, thorough)
+    if matrix and extent != USUAL:
+        raise UsageError("--matrix: has shapes of its own; leave --seed and --thorough out, or --matrix")
     given = {"--full": full, "--quick": quick, "--set": overrides, "--features": features}
     for flag, value in given.items():
         if value and not matrix:
             raise UsageError(f"{flag}: is for the matrix; add --matrix, or leave {flag} out")
+    if matrix and foreign is not None:
+        raise UsageError("--foreign: judges a file, and the matrix makes its own; leave one of them out")
     if full and quick:
         raise UsageError("--quick: contradicts --full; leave one of them out")
     registry = output.usable_plugins()
     if matrix:
         options = MatrixOptions(full, quick, features, overrides)
         check_matrix(target, registry, verdict.wanted(chosen, required), options, as_json=as_json)
+        return
+    if foreign is not None:
+        run = run_or_latest(target)
+        with output.spinner(f"checking {foreign}") as progress:
+            report = check_foreign(foreign, run, registry, verdict.wanted(chosen, required), progress, extent)
+        verdict.show_reports([(foreign, report)], as_json=as_json)
         return
     if target is None or target.is_dir():
         exported = exported_files(run_or_latest(target), registry)
@@ -84,6 +108,6 @@ def command(
     results = []
     for file in exported:
         with output.spinner(f"checking {file.path}") as progress:
-            report = check(file, registry, verdict.wanted(chosen, required), progress)
+            report = check(file, registry, verdict.wanted(chosen, required), progress, extent)
         results.append((file.path, report))
     verdict.show_reports(results, as_json=as_json)

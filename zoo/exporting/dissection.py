@@ -55,14 +55,18 @@ class Probe:
 
 @dataclass(frozen=True)
 class Difference:
-    """A node that differs from the same node of a fresh export of the same model."""
+    """A part of a file that differs from the same part of a fresh export of the same model."""
 
     node: str
+    """Name of the node, or of the input, output, weight or other part where it is no node."""
     operator: str
+    """Operator of the node; empty for a part that is no node."""
     what: str
     """Description of the difference, on one line."""
     scan: str | None = None
     """Name of the loop over time whose body contains the node; None for a node of the main graph."""
+    traced: bool = False
+    """Whether a library traced the node from a cell's code, so that another version of it may write other nodes."""
 
 
 class Dissection(ABC):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from zoo.errors import ExportError
-from zoo.exporting.dissection import Dissection
+from zoo.exporting.dissection import Difference, Dissection
 from zoo.nn.model import Model
 
 
@@ -150,3 +150,18 @@ class Exporter(ABC):
             path: the file to predict for.
         """
         return []
+
+    def differences(self, path: Path, fresh: Path) -> list[Difference] | None:  # noqa: ARG002  (for subclasses)
+        """Return everything in which a file differs from a fresh export, metadata aside; empty where nothing does.
+
+        Names that a library makes up, inside traced steps, and the order of nodes are no differences. Everything else
+        is: operators, attributes, wiring, declared types and shapes, inputs, outputs, every bit of the weights.
+
+        Args:
+            path: the file to compare.
+            fresh: a file of the same model that was exported just now with the same options.
+
+        Returns:
+            The differences; None where the exporter cannot compare files, which is the default.
+        """
+        return None
