@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from zoo.files import write_json
 from zoo.jobs.exported import ExportedFile
 from zoo.jobs.precision import Trained
 from zoo.plugins.registry import Registry
+from zoo.progress import Progress
 from zoo.proof.prove import ProviderRequest
 from zoo.proof.trained import check_trained
 from zoo.run.lock import locked
@@ -19,7 +19,7 @@ def check(
     file: ExportedFile,
     registry: Registry,
     wanted: ProviderRequest,
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> dict[str, Any]:
     """Prove an exported file again, write the report beside it and return the report.
 

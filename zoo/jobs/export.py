@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from zoo.files import json_safe, json_text, remove_stale, write_together
 from zoo.jobs.exported import REJECTED, ExportedFile
 from zoo.jobs.precision import Trained
 from zoo.plugins.registry import Registry
+from zoo.progress import Progress
 from zoo.proof.golden_oracle import golden
 from zoo.proof.prove import LOWERING, STEPS, ProviderRequest
 from zoo.proof.streaming import refuse_unless_streamable
@@ -34,7 +35,7 @@ def export(
     exporter: Exporter,
     wanted: ProviderRequest,
     options: ExportOptions,
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> list[tuple[Path, dict[str, Any]]]:
     """Export a run, prove each file, and put it in place of an older file only after that.
 

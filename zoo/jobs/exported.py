@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from zoo.errors import RunError
 from zoo.exporting.exporter import SHORT, Exporter, Precision
 from zoo.jobs.precision import Trained, against_float32
 from zoo.plugins.registry import Registry
+from zoo.progress import Progress
 from zoo.proof.prove import ProviderRequest, prove
 from zoo.proof.streaming import prove_streaming
 from zoo.run.candidate import Candidate
@@ -55,7 +56,7 @@ class ExportedFile:
         trained: Trained,
         registry: Registry,
         wanted: ProviderRequest,
-        progress: Callable[[str], None],
+        progress: Progress,
     ) -> tuple[Candidate, dict[str, Any]]:
         """Compare the file at ``path``, this file or a candidate for it, with the run's model.
 
@@ -89,7 +90,7 @@ class ExportedFile:
         registry: Registry,
         report: Mapping[str, Any],
         path: Path,
-        progress: Callable[[str], None],
+        progress: Progress,
     ) -> dict[str, Any]:
         """Compare a proven file of lower precision with the run's float32 file; see `zoo.jobs.precision`.
 

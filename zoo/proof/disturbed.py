@@ -145,31 +145,29 @@ class DisturbedArithmetic(TorchDispatchMode):
 
     def _disturb(self, result: Tensor, name: str, terms: int) -> None:
         """Multiply a computed result by its errors, in place."""
-        # A power of two, so that neither product rounds.
-        lift = 1.0 if name in BOUNDED else self.lift
+        lift = 1.0 if name in BOUNDED else self.lift  # a power of two, so that neither product rounds
         by_draw = self._by_draw(result) if self.one_sided else None
         if by_draw is None:
             self._noise.multiply(result, self.unit_roundoff, 1.0, lift)
+        elif name in FUNCTIONS:
+            self._noise.multiply(by_draw[:, : -self.one_sided], self.unit_roundoff, 1.0, lift)
+            by_draw[:, -self.one_sided :].mul_(self._sided_factor(name, 1, by_draw.dim()) * lift)
         else:
             sided = by_draw[:, -self.one_sided :]
-            sides = self._sides_of(name).view(-1, *[1] * (by_draw.dim() - 2))
-            if name in FUNCTIONS:
-                self._noise.multiply(by_draw[:, : -self.one_sided], self.unit_roundoff, 1.0, lift)
-                sided.mul_((1 + self.unit_roundoff * sides) * lift)
-            else:
-                equal = _equal_neighbours(sided)
-                rounded = None if equal is None else sided * ((1 + self.unit_roundoff * _roundings(terms) * sides) * lift)
-                self._noise.multiply(result, self.unit_roundoff, 1.0, lift)
-                if rounded is not None:
-                    sided.copy_(rounded.where(equal, sided))
+            equal = _equal_neighbours(sided)
+            rounded = None if equal is None else sided * (self._sided_factor(name, terms, by_draw.dim()) * lift)
+            self._noise.multiply(result, self.unit_roundoff, 1.0, lift)
+            if equal is not None and rounded is not None:
+                sided.copy_(rounded.where(equal, sided))
         if lift != 1:
             result.mul_(1 / lift)
 
-    def _sides_of(self, name: str) -> Tensor:
-        """Return the sides of an operation in the one-sided draws: 1 or -1, drawn once."""
+    def _sided_factor(self, name: str, terms: int, dimensions: int) -> Tensor:
+        """Return the factor of a result in each one-sided draw, (draws, 1, …); the side is drawn once for a name."""
         if name not in self._sides:
             self._sides[name] = self._noise.sides(self.one_sided)
-        return self._sides[name]
+        sides = self._sides[name].view(-1, *[1] * (dimensions - 2))
+        return 1 + self.unit_roundoff * (1 + math.log2(terms)) * sides
 
     def _by_draw(self, array: Tensor) -> Tensor | None:
         """Return a view (…, draws, rows of one draw, …); None for an array without a batch axis."""
@@ -222,11 +220,6 @@ def _kind(func: Any) -> tuple[str, bool]:
     name = func._schema.name.removeprefix("aten::").removesuffix("_")
     rounds = f"{name}.{func._schema.overload_name}" in DisturbedArithmetic.ROUND
     return name, func.is_view or (name in DisturbedArithmetic.MOVES and not rounds)
-
-
-def _roundings(terms: int) -> float:
-    """Return the number of roundings of a sum of products, as pairwise summation adds them."""
-    return 1 + math.log2(terms)
 
 
 def _equal_neighbours(values: Tensor) -> Tensor | None:

@@ -34,7 +34,7 @@ class Noise:
     """
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
+        self._random = random.Random(seed)  # noqa: S311  (chance, not secrets)
 
     def uniform(self, shape: torch.Size) -> Tensor:
         """Return numbers uniform in [-1, 1], in a new array of any size."""

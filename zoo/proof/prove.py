@@ -22,6 +22,7 @@ from zoo.data.dataset import Split
 from zoo.errors import DataError, ProviderUnavailable, RunError
 from zoo.nn.model import Model
 from zoo.parity import Array, judge, with_weights
+from zoo.progress import Progress
 from zoo.proof.cases import SHAPES, Case, draw_cases, with_states
 from zoo.proof.expectations import Expectations
 from zoo.proof.observed import device_copies, difference_over_budget, largest_over_budget, median_index, repeatability
@@ -114,7 +115,7 @@ def prove(
     sample: Split,
     providers: Sequence[str],
     file_faults: Sequence[str],
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> dict[str, Any]:
     """Compare the file at ``path`` with ``model`` and return the report.
 

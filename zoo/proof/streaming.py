@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from zoo.data.dataset import Split
 from zoo.errors import ExportError
 from zoo.nn.model import Model
 from zoo.parity import Array
+from zoo.progress import Progress
 from zoo.proof.cases import Case, draw_cases
 from zoo.proof.expectations import Expectations
 from zoo.proof.observed import repeatability
@@ -57,7 +58,7 @@ def prove_streaming(
     sample: Split,
     providers: Sequence[str],
     file_faults: Sequence[str],
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> dict[str, Any]:
     """Compare the streaming file at ``path`` with ``model``; arguments and report are those of `zoo.proof.prove.prove`.
 
