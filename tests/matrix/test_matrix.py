@@ -31,8 +31,8 @@ from zoo.parity import Array, judge
 from zoo.plugins.registry import load_registry
 from zoo.proof.cases import are_possible, draw_lengths
 from zoo.proof.expectations import Expectations
-from zoo.proof.passes import ONE_SIDED
 from zoo.proof.outcomes import overall
+from zoo.proof.passes import ONE_SIDED
 from zoo.proof.prove import MODES
 from zoo.runtime.session import OnnxSession
 from zoo_onnx import OnnxExporter

@@ -247,7 +247,7 @@ def test_the_report_has_the_worst_of_all_inputs(tmp_path: Path) -> None:
     path = write(make_model("gru_after", num_layers=2, seed=2), tmp_path)
     (result,) = proof(model, path)["providers"]
     oracle, session = Oracle(model), OnnxSession(path)
-    cases = list(draw_cases(draw(64, 8)))
+    cases = cases_for(model, SAMPLE, FileProperties())
     from_file, from_torch = [], []
     exact = with_usual_scale(oracle.expect_each([Input(case.x) for case in cases], "float32"))
     for case, expected in zip(cases, exact, strict=True):

@@ -105,6 +105,7 @@ class DisturbedArithmetic(TorchDispatchMode):
         self.kept = WEIGHT_FORMATS.get(ALL_PRECISIONS[precision].weights or "")
         self.draws, self.batch, self.one_sided = draws, batch, one_sided
         self._sides: dict[str, Tensor] = {}
+        self._factors: dict[tuple[str, int, int], Tensor] = {}
         self._errors: dict[tuple[object, ...], Tensor] = {}
         # A result beyond the precision's range, multiplied by this, overflows in float64.
         self.lift = 2.0 ** (sys.float_info.max_exp - ALL_PRECISIONS[precision].max_exponent)
@@ -164,10 +165,13 @@ class DisturbedArithmetic(TorchDispatchMode):
 
     def _sided_factor(self, name: str, terms: int, dimensions: int) -> Tensor:
         """Return the factor of a result in each one-sided draw, (draws, 1, …); the side is drawn once for a name."""
-        if name not in self._sides:
-            self._sides[name] = self._noise.sides(self.one_sided)
-        sides = self._sides[name].view(-1, *[1] * (dimensions - 2))
-        return 1 + self.unit_roundoff * (1 + math.log2(terms)) * sides
+        key = name, terms, dimensions
+        if key not in self._factors:
+            if name not in self._sides:
+                self._sides[name] = self._noise.sides(self.one_sided)
+            sides = self._sides[name].view(-1, *[1] * (dimensions - 2))
+            self._factors[key] = 1 + self.unit_roundoff * (1 + math.log2(terms)) * sides
+        return self._factors[key]
 
     def _by_draw(self, array: Tensor) -> Tensor | None:
         """Return a view (…, draws, rows of one draw, …); None for an array without a batch axis."""

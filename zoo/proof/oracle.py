@@ -44,7 +44,8 @@ class _Group(NamedTuple):
     @property
     def work(self) -> int:
         """Estimate of the time that the group takes, in rows times steps."""
-        return self.rows.x.shape[1] * (len(self.rows.x) + COST_OF_A_STEP)
+        rows, steps = self.rows.x.shape[:2]
+        return int(steps * (rows + COST_OF_A_STEP))
 
 
 class Oracle:
@@ -94,6 +95,7 @@ class Oracle:
             items = [inputs[index] for index in group.indices]
             results |= zip(group.indices, self._expect_group(items, group, precision, own), strict=True)
             done += group.work
+        progress("exact results complete", 1.0)
         return [results[index] for index in range(len(inputs))]
 
     def _expect_group(
@@ -119,23 +121,23 @@ class Oracle:
             precision: a key of `zoo.parity.ALL_PRECISIONS`.
             progress: called with the finished share of the work.
         """
-        exact: dict[str, list[Array]] = {}
-        moves: dict[str, list[Array]] = {}
-        passes = divide(*batch.x.shape[:2], self._numbers_per_step, self._weights(precision))
-        for number, (rows, draws, one_sided) in enumerate(passes):
+        exact: list[dict[str, Array]] = []
+        moves: dict[str, Array] = {}
+        rows_in_all, steps = batch.x.shape[:2]
+        passes = divide(rows_in_all, steps, self._numbers_per_step, self._weights(precision))
+        for number, part in enumerate(passes):
             progress(number / len(passes))
-            item = batch.rows(rows)
-            if not number or rows != passes[number - 1].rows:
-                for name, value in self._run(item).items():
-                    exact.setdefault(name, []).append(value)
-                    moves.setdefault(name, []).append(np.zeros((len(value), 1)))
-            with _disturbed(precision, len(item.x), draws, one_sided, seed=number):
+            item, draws = batch.rows(part.rows), len(part.draws)
+            if part.draws.start == 0:
+                exact.append(self._run(item))
+            with _disturbed(precision, len(item.x), draws, part.one_sided, seed=number):
                 disturbed = self._run(concatenate([item] * draws))
             for name, value in disturbed.items():
-                drawn = value.reshape(draws, *exact[name][-1].shape)
-                largest = _largest_moves(exact[name][-1], drawn, by_step=self._by_step(name))
-                moves[name][-1] = np.maximum(moves[name][-1], largest)
-        return {n: np.concatenate(v) for n, v in exact.items()}, {n: np.concatenate(v) for n, v in moves.items()}
+                drawn = value.reshape(draws, *exact[-1][name].shape)
+                largest = _largest_moves(exact[-1][name], drawn, by_step=self._by_step(name))
+                own = moves.setdefault(name, np.zeros((rows_in_all, largest.shape[1])))[part.rows]
+                np.maximum(own, largest, out=own)
+        return {name: np.concatenate([value[name] for value in exact]) for name in exact[0]}, moves
 
     def _weights(self, precision: str) -> int:
         """Return how many numbers have errors of their own in each draw: the weights, where their format is coarser."""
@@ -225,7 +227,8 @@ def _largest_moves(exact: Array, drawn: Array, *, by_step: bool, not_finite: flo
             moves = np.abs(values.astype(np.float64) - exact)
         np.maximum(largest, np.nan_to_num(moves, nan=np.inf, posinf=np.inf), out=largest)
     largest = np.where(np.isfinite(exact), largest, not_finite)
-    return largest.reshape(len(exact), exact.shape[1] if by_step else 1, -1).max(2, initial=0.0)
+    grouped = largest.reshape(len(exact), exact.shape[1] if by_step else 1, -1)
+    return np.asarray(grouped.max(2, initial=0.0))
 
 
 def _expected(exact: Array, moves: Array, lengths: Array | None, precision: str, *, by_step: bool) -> Expected:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import NamedTuple
 
-import numpy as np
-
 from zoo.nn.model import Model
 
 DRAWS = 10
@@ -23,10 +21,13 @@ class Pass(NamedTuple):
 
     rows: slice
     """Rows of the batch."""
-    draws: int
-    """Number of draws."""
-    one_sided: int
-    """Number of these draws with one-sided errors."""
+    draws: range
+    """Draws, of `DRAWS`; the last `ONE_SIDED` of all have one-sided errors."""
+
+    @property
+    def one_sided(self) -> int:
+        """Number of its draws with one-sided errors."""
+        return max(0, self.draws.stop - max(self.draws.start, DRAWS - ONE_SIDED))
 
 
 def divide(rows: int, steps: int, width: int, weights: int = 0) -> list[Pass]:
@@ -44,7 +45,7 @@ def divide(rows: int, steps: int, width: int, weights: int = 0) -> list[Pass]:
     runs = max(1, LARGEST // (8 * steps * width))
     draws = min(DRAWS, runs, max(1, LARGEST // max(1, 8 * weights)))
     return [
-        Pass(slice(start, end), after - before, max(0, after - max(before, DRAWS - ONE_SIDED)))
+        Pass(slice(start, end), range(before, after))
         for start, end in pairwise(_ends(rows, max(1, runs // DRAWS)))
         for before, after in pairwise(_ends(DRAWS, draws))
     ]
@@ -52,7 +53,8 @@ def divide(rows: int, steps: int, width: int, weights: int = 0) -> list[Pass]:
 
 def _ends(number: int, most: int) -> list[int]:
     """Divide a number into parts of nearly the same size, at most ``most``; return their limits, from 0 on."""
-    return np.linspace(0, number, -(-number // most) + 1).round().astype(int).tolist()
+    parts = -(-number // most)
+    return [number * part // parts for part in range(parts + 1)]
 
 
 def numbers_per_step(model: Model) -> int:
