@@ -39,7 +39,7 @@ def main() -> None:
             for precision in SHORT:
                 options = ExportOptions(precision=precision)
                 exporter = registry.exporter("onnx")
-                *_, (_, report) = export(run, registry, exporter, ProviderRequest(("cpu",)), options, lambda _: None)
+                *_, (_, report) = export(run, registry, exporter, ProviderRequest(("cpu",)), options, lambda *_: None)
                 print(_line(name, SHORT[precision], report), flush=True)
 
 

@@ -226,7 +226,7 @@ def find(path: Path, model: str, folder: Path) -> dict[str, Any]:
     """Return the report of `zoo bisect` on a file of one of the models."""
     own = prepared(model)
     suspect = Suspect(path, own.model, OnnxExporter(), OnnxSession(path), own.expectations)
-    return bisect(suspect, folder, lambda _: None)
+    return bisect(suspect, folder, lambda *_: None)
 
 
 def main() -> None:

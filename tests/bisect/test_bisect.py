@@ -112,8 +112,8 @@ def test_a_file_of_any_form(kind: str, options: dict[str, Any], tmp_path: Path) 
     metadata = {name: str(value) for name, value in options.items() if name in ("lowering", "steps", "precision")}
     OnnxExporter().export(model, path, metadata, zoo.ExportOptions(**options))
     sample = sequences(draw(4, 8))
-    good = open_suspect(path, model, OnnxExporter(), sample, lambda _: None)
-    assert bisect(good, tmp_path / "bisect", lambda _: None)["verdict"] == "passed"
+    good = open_suspect(path, model, OnnxExporter(), sample, lambda *_: None)
+    assert bisect(good, tmp_path / "bisect", lambda *_: None)["verdict"] == "passed"
     assert not (tmp_path / "bisect").exists()
     file = onnx.load(path)
     graph = Graph(file)
@@ -123,8 +123,8 @@ def test_a_file_of_any_form(kind: str, options: dict[str, Any], tmp_path: Path) 
     graph.set(weight, (graph.weight(weight).astype(np.float32) * 1.5).astype(graph.weight(weight).dtype))
     onnx.save(file, path)
     OnnxExporter().annotate(path, {})
-    bad = open_suspect(path, model, OnnxExporter(), sample, lambda _: None)
-    report = bisect(bad, tmp_path / "bisect", lambda _: None)
+    bad = open_suspect(path, model, OnnxExporter(), sample, lambda *_: None)
+    report = bisect(bad, tmp_path / "bisect", lambda *_: None)
     assert report["verdict"] == "failed"
     assert report["node"].startswith("layer_1/")
     assert "numbers, the most by" in report["what"]
@@ -138,8 +138,8 @@ def test_a_fault_of_the_exporter_itself(tmp_path: Path, monkeypatch: pytest.Monk
     model = make_model("lstm", hidden_size=8, num_layers=2)
     path = tmp_path / "model.onnx"
     OnnxExporter().export(model, path, {}, zoo.ExportOptions())
-    suspect = open_suspect(path, model, OnnxExporter(), sequences(draw(4, 8)), lambda _: None)
-    report = bisect(suspect, tmp_path / "bisect", lambda _: None)
+    suspect = open_suspect(path, model, OnnxExporter(), sequences(draw(4, 8)), lambda *_: None)
+    report = bisect(suspect, tmp_path / "bisect", lambda *_: None)
     assert (report["node"], report["last_good"]) == ("layer_0/lstm", "encoded")
     assert report["what"].startswith("nothing differs from a fresh export")
     assert reproduced(tmp_path / "bisect") == 1
@@ -162,16 +162,16 @@ def test_products_that_the_cpu_gets_wrong(
         graph.set(name, graph.weight(name) * np.float32(2))
     onnx.save(file, path)
     as_int8(path)
-    suspect = open_suspect(path, model, OnnxExporter(), sequences(draw(4, 8)), lambda _: None)
+    suspect = open_suspect(path, model, OnnxExporter(), sequences(draw(4, 8)), lambda *_: None)
     monkeypatch.setattr(products, "multiply", cut_off)
-    report = bisect(suspect, tmp_path / "bisect", lambda _: None)
+    report = bisect(suspect, tmp_path / "bisect", lambda *_: None)
     assert report["node"].startswith(node)
     assert sum("this CPU gives" in cause["what"] for cause in (report, *report["others"])) == count
     assert len(report["others"]) >= count  # differences from a fresh export come after them
     assert re.match(r"this CPU gives -?[\d,]+ in place of -?[\d,]+ for products of uint8 with int8: ", report["what"])
     assert "export the run again" in report["what"]
     monkeypatch.setattr(products, "multiply", exact)
-    report = bisect(suspect, tmp_path / "bisect", lambda _: None)
+    report = bisect(suspect, tmp_path / "bisect", lambda *_: None)
     assert "this CPU" not in json.dumps(report)
 
 
@@ -182,8 +182,8 @@ def test_a_fault_of_the_exporter_in_eight_bits(tmp_path: Path, monkeypatch: pyte
     model = make_model("lstm", hidden_size=16)
     path = tmp_path / "model.onnx"
     OnnxExporter().export(model, path, {"precision": "int8"}, zoo.ExportOptions(precision="int8"))
-    suspect = open_suspect(path, model, OnnxExporter(), sequences(draw(4, 8)), lambda _: None)
-    report = bisect(suspect, tmp_path / "bisect", lambda _: None)
+    suspect = open_suspect(path, model, OnnxExporter(), sequences(draw(4, 8)), lambda *_: None)
+    report = bisect(suspect, tmp_path / "bisect", lambda *_: None)
     assert report["what"].startswith("nothing differs from a fresh export")
 
 

@@ -21,7 +21,8 @@ from tests.support.models import draw, make_model, sequences, write
 from zoo.parity import PRECISIONS, Expected, judge
 from zoo.proof.cases import SHAPES
 from zoo.proof.disturbed import DisturbedArithmetic
-from zoo.proof.oracle import DRAWS, Oracle
+from zoo.proof.oracle import Oracle
+from zoo.proof.passes import DRAWS
 from zoo.proof.prove import prove
 from zoo.proof.streaming import prove_streaming
 from zoo.runtime.session import OnnxSession
@@ -164,7 +165,7 @@ def test_parameters_learn(name: str) -> None:
 def proven(model: zoo.Model, path: Path) -> dict[str, Any]:
     """Return the report of the whole proof on the CPU."""
     lengths = [8] * 10 + [3] * 10 if model.takes_lengths else None
-    return prove(model, path, sequences(draw(20, 8), lengths), ["cpu"], [], lambda _: None)
+    return prove(model, path, sequences(draw(20, 8), lengths), ["cpu"], [], lambda *_: None)
 
 
 def assert_passed(report: dict[str, Any]) -> None:
@@ -206,7 +207,7 @@ def test_every_cell_pools(name: str, tmp_path: Path) -> None:
 def test_every_cell_streams(name: str, tmp_path: Path) -> None:
     model = make_model(name, num_layers=2, pooling=None, hidden_size=HIDDEN)
     path = write(model, tmp_path, streaming=True)
-    assert_passed(prove_streaming(model, path, sequences(draw(20, 8)), ["cpu"], [], lambda _: None))
+    assert_passed(prove_streaming(model, path, sequences(draw(20, 8)), ["cpu"], [], lambda *_: None))
 
 
 @every_cell

@@ -58,7 +58,7 @@ def test_a_folded_weight_is_rounded_once(tmp_path: Path) -> None:
 def test_the_whole_proof_of_orthogonal_weights(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = model_of(WEIGHT_CELLS["orthogonal by cayley"], direction="bidirectional")
-    report = prove(model, write(model, tmp_path), sequences(draw(20, 8)), ["cpu"], [], lambda _: None)
+    report = prove(model, write(model, tmp_path), sequences(draw(20, 8)), ["cpu"], [], lambda *_: None)
     assert report["verdict"] == "passed", report["reasons"]
 
 

@@ -127,7 +127,7 @@ def test_one_step_refuses_impossible_lengths(lowering: str, tmp_path: Path) -> N
 def test_the_whole_proof_with_lengths(kind: str, tmp_path: Path) -> None:
     model = make_model(kind, direction="bidirectional", pooling=None, takes_lengths=True)
     sample = sequences(draw(20, 8), [8] * 10 + [3] * 10)
-    report = prove(model, write(model, tmp_path), sample, ["cpu"], [], lambda _: None)
+    report = prove(model, write(model, tmp_path), sample, ["cpu"], [], lambda *_: None)
     assert report["verdict"] == "passed", report["reasons"]
 
 
@@ -156,7 +156,7 @@ def test_faults_with_lengths_are_found(fault: Callable[[onnx.GraphProto], None],
     file = onnx.load(path)
     fault(file.graph)
     onnx.save(file, path)
-    report = prove(model, path, sequences(draw(20, 8), [8] * 20), ["cpu"], [], lambda _: None)
+    report = prove(model, path, sequences(draw(20, 8), [8] * 20), ["cpu"], [], lambda *_: None)
     assert report["verdict"] == "failed"
     assert "mixed lengths" in report["reasons"][0]
 
@@ -261,14 +261,14 @@ def test_numbers_at_each_step(kind: str, lowering: str, takes_lengths: bool, tmp
 def test_the_whole_proof_of_numbers_at_each_step(tmp_path: Path) -> None:
     model = numbers_at_each_step("gru_after", hidden_size=4, takes_lengths=True)
     path = write(model, tmp_path, states=True)
-    report = prove(model, path, sequences(draw(20, 8), [8] * 20), ["cpu"], [], lambda _: None)
+    report = prove(model, path, sequences(draw(20, 8), [8] * 20), ["cpu"], [], lambda *_: None)
     assert report["verdict"] == "passed", report["reasons"]
 
 
 def test_numbers_at_each_step_as_a_stream(tmp_path: Path) -> None:
     model = numbers_at_each_step("gru_after", hidden_size=4)
     path = write(model, tmp_path, streaming=True)
-    report = prove_streaming(model, path, sequences(draw(20, 8)), ["cpu"], [], lambda _: None)
+    report = prove_streaming(model, path, sequences(draw(20, 8)), ["cpu"], [], lambda *_: None)
     assert report["verdict"] == "passed", report["reasons"]
 
 
@@ -280,7 +280,7 @@ def test_numbers_beyond_a_length_fail(tmp_path: Path) -> None:
     (masked,) = [node for node in file.graph.node if node.name == "readout/within_lengths"]
     masked.op_type, masked.input[:] = "Identity", [masked.input[1]]
     onnx.save(file, path)
-    report = prove(model, path, sequences(draw(20, 8), [8] * 20), ["cpu"], [], lambda _: None)
+    report = prove(model, path, sequences(draw(20, 8), [8] * 20), ["cpu"], [], lambda *_: None)
     assert report["reasons"][0].startswith(
         "cpu: y: numbers beyond the lengths of sequences, where exactly 0 is expected"
     )
@@ -305,5 +305,5 @@ def test_a_text_classifier(tmp_path: Path) -> None:
     model.head = nn.Sequential(nn.Linear(model.stack.output_size, 4), nn.ReLU(), nn.Linear(4, 1))
     model.readout = zoo.SigmoidReadout()
     sample = zoo.Split(torch.from_numpy(tokens(20, 8)), torch.zeros(20), torch.full((20,), 8))
-    report = prove(model.eval(), write(model, tmp_path), sample, ["cpu"], [], lambda _: None)
+    report = prove(model.eval(), write(model, tmp_path), sample, ["cpu"], [], lambda *_: None)
     assert report["verdict"] == "passed", report["reasons"]

@@ -154,7 +154,7 @@ def test_another_failure_keeps_its_reason() -> None:
 
 def test_a_proof_reports_placement(scan: Path, native: Path) -> None:
     model = make_model("gru_before", hidden_size=8)
-    proof = prove(model, native, sequences(draw(4, 6)), ["cpu"], [], lambda _: None)
+    proof = prove(model, native, sequences(draw(4, 6)), ["cpu"], [], lambda *_: None)
     ProviderRequest(("cpu",), ("cpu",)).enforce(proof)
     assert proof["verdict"] == "passed"
     cpu = proof["providers"][0]

@@ -33,7 +33,7 @@ SAMPLE = sequences(draw(20, 8))
 
 
 def proof(model: zoo.Model, path: Path) -> dict[str, Any]:
-    return prove(model, path, SAMPLE, ["cpu"], [], lambda _: None)
+    return prove(model, path, SAMPLE, ["cpu"], [], lambda *_: None)
 
 
 # --- the inputs of the proof ----------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ def test_scan_parity_on_cuda(kind: str, tmp_path: Path) -> None:
     """The step of each cell in a Scan, bidirectional, with mixed lengths and NaN in the padding."""
     model = make_model(kind, hidden_size=HIDDEN_SIZE, direction="bidirectional", takes_lengths=True, pooling=None)
     file = write(model, tmp_path, lowering="scan")
-    report = prove_file(model, file, sequences(draw(64, 8)), ["cuda"], [], lambda _: None)
+    report = prove_file(model, file, sequences(draw(64, 8)), ["cuda"], [], lambda *_: None)
     assert report["verdict"] == "passed", report["reasons"]
 
 
@@ -51,7 +51,7 @@ def test_nodes_run_on_the_predicted_provider(kind: str, lowering: str, tmp_path:
     """In a file for the target CUDA the recurrent nodes run there, without a copy at each step."""
     model = make_model(kind, hidden_size=HIDDEN_SIZE, takes_lengths=True, pooling=None)
     file = write(model, tmp_path, lowering=lowering, target="cuda")
-    report = prove_file(model, file, sequences(draw(64, 8)), ["cpu", "cuda"], [], lambda _: None)
+    report = prove_file(model, file, sequences(draw(64, 8)), ["cpu", "cuda"], [], lambda *_: None)
     require_placement(report, ["cuda"])
     assert report["verdict"] == "passed", report["reasons"]
     add_unpredicted(report, OnnxExporter().placement(file))

@@ -31,8 +31,8 @@ from zoo.parity import Array, judge
 from zoo.plugins.registry import load_registry
 from zoo.proof.cases import are_possible, draw_lengths
 from zoo.proof.expectations import Expectations
-from zoo.proof.oracle import ONE_SIDED
 from zoo.proof.outcomes import overall
+from zoo.proof.passes import ONE_SIDED
 from zoo.proof.prove import MODES
 from zoo.runtime.session import OnnxSession
 from zoo_onnx import OnnxExporter
@@ -373,7 +373,7 @@ def test_equal_units_raise_no_alarm(
     ]
     statuses = {}
     for one_sided in (0, ONE_SIDED):
-        monkeypatch.setattr("zoo.proof.oracle.ONE_SIDED", one_sided)
+        monkeypatch.setattr("zoo.proof.passes.ONE_SIDED", one_sided)
         (row,) = prove_points(points, OnnxExporter(), MODES["cpu"])
         statuses[one_sided] = row["status"]
     assert statuses == {0: "failed", ONE_SIDED: "passed"}

@@ -260,7 +260,7 @@ def test_extremes_are_no_evidence_that_an_output_depends_on_its_input(tmp_path: 
             value.fill_(-10.0)  # the largest of the wide inputs is 5 deviations above the mean
         elif name.endswith("h2h.weight"):
             value.zero_()
-    report = prove(model, write(model, tmp_path), sequences(draw(64, 8)), ["cpu"], [], lambda _: None)
+    report = prove(model, write(model, tmp_path), sequences(draw(64, 8)), ["cpu"], [], lambda *_: None)
     assert report["verdict"] == "inconclusive", report["reasons"]
 
 
@@ -278,7 +278,7 @@ def test_a_fault_beyond_the_wide_inputs_is_found(tmp_path: Path) -> None:
     )
     file.graph.node.insert(0, onnx.helper.make_node("Clip", ["x", "low", "high"], ["clipped"], "clip"))
     onnx.save(file, path)
-    report = prove(model, path, sequences(draw(64, 8)), ["cpu"], [], lambda _: None)
+    report = prove(model, path, sequences(draw(64, 8)), ["cpu"], [], lambda *_: None)
     assert report["verdict"] == "failed"
     assert {output["worst_case"]["inputs"] for output in report["providers"][0]["outputs"]} == {"extreme"}
 
@@ -296,13 +296,13 @@ def test_runs_that_differ_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     model = make_model("gru_after")
     monkeypatch.setattr(OnnxSession, "run", noisy)
-    report = prove(model, write(model, tmp_path), sequences(draw(64, 8)), ["cpu"], [], lambda _: None)
+    report = prove(model, write(model, tmp_path), sequences(draw(64, 8)), ["cpu"], [], lambda *_: None)
     assert report["verdict"] == "failed"
     assert report["reasons"][0].startswith("cpu: 10 runs of one input differ by up to ")
     assert report["reasons"][0].endswith(", and must be identical on the CPU")
     streaming = make_model("gru_after", pooling=None)
     path = write(streaming, tmp_path, streaming=True)
-    report = prove_streaming(streaming, path, sequences(draw(64, 8)), ["cpu"], [], lambda _: None)
+    report = prove_streaming(streaming, path, sequences(draw(64, 8)), ["cpu"], [], lambda *_: None)
     assert "must be identical on the CPU" in report["reasons"][0]
 
 
@@ -312,12 +312,12 @@ def test_runs_that_differ_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_the_report_has_the_seed_and_every_case(tmp_path: Path) -> None:
     model = make_model("gru_after")
     path, extent = write(model, tmp_path), Extent(5, batches=(7,))
-    report = prove(model, path, sequences(draw(64, 8)), ["cpu"], [], lambda _: None, extent=extent)
+    report = prove(model, path, sequences(draw(64, 8)), ["cpu"], [], lambda *_: None, extent=extent)
     cases = cases_for(model, sequences(draw(64, 8)), FileProperties(), extent=extent)
     assert (report["seed"], report["thorough"]) == (5, False)
     assert report["cases"] == [case.to_dict() for case in cases]
     assert {"batch": 7, "time": 8, "inputs": "data", "drawn": True} in report["cases"]
-    again = prove(model, path, sequences(draw(64, 8)), ["cpu"], [], lambda _: None)
+    again = prove(model, path, sequences(draw(64, 8)), ["cpu"], [], lambda *_: None)
     assert again["seed"] == Extent().seeded(path).seed
 
 
@@ -369,6 +369,6 @@ def short_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_model_of_tokens_passes(tmp_path: Path) -> None:
     model = make_model("gru_after", encoder=zoo.Embedding(700, 3, 0.0), takes_lengths=True)
     x = np.random.default_rng(0).integers(700, size=(20, 8))
-    report = prove(model, write(model, tmp_path), sequences(x, [8] * 20), ["cpu"], [], lambda _: None)
+    report = prove(model, write(model, tmp_path), sequences(x, [8] * 20), ["cpu"], [], lambda *_: None)
     assert report["verdict"] == "passed", report["reasons"]
     assert [case["batch"] for case in report["cases"] if case["inputs"] == "vocabulary"] == [175]

@@ -92,7 +92,7 @@ MODELS: dict[str, Callable[[], Made]] = {
 
 
 def proof(model: zoo.Model, x: NDArray[np.float32], path: Path) -> dict[str, Any]:
-    return prove(model, path, sequences(x), ["cpu"], [], lambda _: None)
+    return prove(model, path, sequences(x), ["cpu"], [], lambda *_: None)
 
 
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS.keys())

@@ -27,7 +27,7 @@ def chaotic(pooling: str | None = "last") -> zoo.Model:
 
 
 def proof(model: zoo.Model, path: Path, steps: int) -> dict[str, Any]:
-    return prove(model, path, sequences(draw(64, steps)), ["cpu"], [], lambda _: None)
+    return prove(model, path, sequences(draw(64, steps)), ["cpu"], [], lambda *_: None)
 
 
 def test_float32_passes_up_to_the_steps_of_the_data(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_where_the_data_are_longer_it_does_not_pass(tmp_path: Path) -> None:
 def test_a_stream_passes_up_to_the_steps_of_the_data(tmp_path: Path) -> None:
     model = chaotic(None)
     path = write(model, tmp_path, streaming=True)
-    report = prove_streaming(model, path, sequences(draw(64, 8)), ["cpu"], [], lambda _: None)
+    report = prove_streaming(model, path, sequences(draw(64, 8)), ["cpu"], [], lambda *_: None)
     assert report["verdict"] == "passed", report["reasons"]
     assert report["providers"][0]["judged_steps"] == 8
 

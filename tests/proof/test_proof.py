@@ -18,7 +18,8 @@ from tests.support.models import FEATURES, draw, make_model, sequences, write
 from zoo.parity import Comparison, Expected, Status, judge, with_usual_scale
 from zoo.proof.cases import SHAPES, Case, Extent, draw_cases
 from zoo.proof.expectations import Expectations
-from zoo.proof.oracle import Input, Oracle
+from zoo.proof.inputs import Input
+from zoo.proof.oracle import Oracle
 from zoo.proof.outcomes import Outcome, judged_steps, overall, summary
 from zoo.proof.prove import MODES, FileProperties, cases_for, prove, prove_against
 from zoo.runtime.providers import PlacedNode, unavailable
@@ -29,7 +30,7 @@ SAMPLE = sequences(draw(64, 8))
 
 
 def proof(model: zoo.Model, path: Path, faults: Sequence[str] = ()) -> dict[str, Any]:
-    return prove(model, path, SAMPLE, ["cpu"], faults, lambda _: None)
+    return prove(model, path, SAMPLE, ["cpu"], faults, lambda *_: None)
 
 
 # --- inputs ---------------------------------------------------------------------------------------------------------
@@ -129,14 +130,14 @@ def test_modes() -> None:
 def test_an_absent_provider_is_unavailable_and_never_passed(tmp_path: Path) -> None:
     model = make_model("gru_after")
     path = write(model, tmp_path)
-    both = prove(model, path, SAMPLE, ["cpu", "cuda"], [], lambda _: None)
+    both = prove(model, path, SAMPLE, ["cpu", "cuda"], [], lambda *_: None)
     assert {result["name"]: result["status"] for result in both["providers"]} == {
         "cpu": "passed",
         "cuda strict": "unavailable",
         "cuda deployed": "unavailable",
     }
     assert (both["verdict"], both["reasons"]) == ("passed", [])
-    alone = prove(model, path, SAMPLE, ["cuda"], [], lambda _: None)
+    alone = prove(model, path, SAMPLE, ["cuda"], [], lambda *_: None)
     assert alone["verdict"] == "unavailable"
     assert alone["reasons"] == [f"{name}: {unavailable('cuda')}" for name in ("cuda strict", "cuda deployed")]
 
@@ -154,13 +155,13 @@ def test_cuda_is_run_in_both_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             return [PlacedNode(node.name, node.operator, "CUDAExecutionProvider") for node in super().placement()]
 
     monkeypatch.setattr("zoo.proof.prove.OnnxSession", StandIn)
-    monkeypatch.setattr("zoo.proof.prove.unavailable", lambda _: None)
+    monkeypatch.setattr("zoo.proof.prove.unavailable", lambda *_: None)
     monkeypatch.setattr(
         "zoo.proof.prove.device_copies", lambda *_: [{"steps": 1, "nodes": 2}, {"steps": 200, "nodes": 2}]
     )
     monkeypatch.setattr("zoo.proof.prove.refusal_without_cpu", lambda *_: None)
     model = make_model("gru_after")
-    report = prove(model, write(model, tmp_path), SAMPLE, ["cuda"], [], lambda _: None)
+    report = prove(model, write(model, tmp_path), SAMPLE, ["cuda"], [], lambda *_: None)
     assert requested == [("cpu", True), ("cuda", True), ("cuda", False)]  # the first session reads the metadata
     assert [(result["name"], result["precision"], result["status"]) for result in report["providers"]] == [
         ("cuda strict", "float32", "passed"),
@@ -291,7 +292,7 @@ def test_a_faulty_file_fails_however_well_it_agrees(tmp_path: Path) -> None:
 
 def test_a_chaotic_model_is_never_passed(tmp_path: Path) -> None:
     model = make_model("rnn_tanh", hidden_size=64, recurrent_gain=6)
-    report = prove(model, write(model, tmp_path), sequences(draw(64, 100)), ["cpu"], [], lambda _: None)
+    report = prove(model, write(model, tmp_path), sequences(draw(64, 100)), ["cpu"], [], lambda *_: None)
     assert report["verdict"] == "ill-conditioned"
     outputs = report["providers"][0]["outputs"]
     assert max(output["amplification"] for output in outputs) > 1e4

@@ -29,7 +29,7 @@ def stream_of(folder: Path, kind: str = "lstm", **options: Any) -> tuple[zoo.Mod
 
 
 def proof(model: zoo.Model, path: Path, sample: zoo.Split | None = None) -> dict[str, Any]:
-    return prove_streaming(model, path, sample or sequences(draw(20, 8)), ["cpu"], [], lambda _: None)
+    return prove_streaming(model, path, sample or sequences(draw(20, 8)), ["cpu"], [], lambda *_: None)
 
 
 # --- the file -------------------------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from zoo.errors import RunError
 from zoo.exporting.dissection import ModelValue, Probe
 from zoo.parity import Array, Comparison, Expected, compare
 from zoo.proof.cases import Case
-from zoo.proof.oracle import Input, Oracle
+from zoo.proof.inputs import Input
+from zoo.proof.oracle import Oracle
 from zoo.proof.trace import has_steps, reads_backward
 from zoo.runtime.providers import session_options
 from zoo.runtime.session import INPUT, LENGTHS, OnnxSession

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -24,6 +24,7 @@ from zoo.exporting.dissection import Difference, Dissection, Probe
 from zoo.exporting.exporter import Exporter, ExportOptions, Lowering, Precision
 from zoo.nn.model import Model
 from zoo.parity import WEIGHT_FORMATS, judge, with_weights
+from zoo.progress import Progress
 from zoo.proof.cases import Case
 from zoo.proof.expectations import Expectations
 from zoo.proof.oracle import Oracle
@@ -84,7 +85,7 @@ def open_suspect(
     model: Model,
     exporter: Exporter,
     sample: Split,
-    progress: Callable[[str], None],
+    progress: Progress,
     recorded: ExportOptions | None = None,
 ) -> Suspect:
     """Return a file with the outputs that are expected of it on the cases of its proof.
@@ -107,7 +108,7 @@ def open_suspect(
     return Suspect(path, model, exporter, session, Expectations(model, cases, progress), recorded)
 
 
-def bisect(suspect: Suspect, folder: Path, progress: Callable[[str], None]) -> dict[str, Any]:
+def bisect(suspect: Suspect, folder: Path, progress: Progress) -> dict[str, Any]:
     """Find the first wrong node and write the smallest failing piece into ``folder``.
 
     Args:
@@ -175,7 +176,7 @@ def _first_inspection(inspector: Inspector, case: Case) -> tuple[Inspection, boo
     return inspector.inspect(case, optimised=True), True
 
 
-def _shrink(inspector: Inspector, inspection: Inspection, free: bool, progress: Callable[[str], None]) -> Inspection:
+def _shrink(inspector: Inspector, inspection: Inspection, free: bool, progress: Progress) -> Inspection:
     """Return the inspection of the smallest input with the same first bad value: one sequence, few steps.
 
     Args:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from zoo.progress import Progress, silent
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -122,11 +124,16 @@ def usable_plugins() -> Registry:
 
 
 @contextmanager
-def spinner(text: str) -> Iterator[Callable[[str], None]]:
-    """Show the current activity in a line on a terminal, and nothing elsewhere; yield a function that updates it."""
+def spinner(text: str) -> Iterator[Progress]:
+    """Show on a terminal what is done now, and for long work a bar with the time left; yield the function to call.
+
+    Elsewhere nothing is shown.
+    """
     screen = console()
     if not screen.is_terminal:
-        yield lambda _: None
+        yield silent
         return
-    with screen.status(text) as status:
-        yield lambda detail: status.update(f"{text}: {detail}")
+    from zoo.cli.activity import Activity
+
+    with Activity(screen, text) as activity:
+        yield activity

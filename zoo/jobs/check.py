@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from zoo.jobs.exported import ExportedFile
 from zoo.jobs.precision import Trained
 from zoo.jobs.structure import BY_NUMBERS, Structure
 from zoo.plugins.registry import Registry
+from zoo.progress import Progress
 from zoo.proof.cases import USUAL, Extent
 from zoo.proof.prove import ProviderRequest, prove
 from zoo.proof.trained import check_trained
@@ -25,7 +25,7 @@ def check(
     file: ExportedFile,
     registry: Registry,
     wanted: ProviderRequest,
-    progress: Callable[[str], None],
+    progress: Progress,
     extent: Extent = USUAL,
 ) -> dict[str, Any]:
     """Prove an exported file again, write the report beside it and return the report.
@@ -63,7 +63,7 @@ def check_foreign(
     run: Run,
     registry: Registry,
     wanted: ProviderRequest,
-    progress: Callable[[str], None],
+    progress: Progress,
     extent: Extent = USUAL,
 ) -> dict[str, Any]:
     """Judge any file by numbers alone against a run's model, and return the report; nothing is written.

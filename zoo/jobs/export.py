@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from zoo.jobs.exported import REJECTED, ExportedFile
 from zoo.jobs.file_metadata import file_metadata, parity_entry
 from zoo.jobs.precision import Trained
 from zoo.plugins.registry import Registry
+from zoo.progress import Progress
 from zoo.proof.cases import USUAL, Extent
 from zoo.proof.prove import ProviderRequest
 from zoo.proof.streaming import refuse_unless_streamable
@@ -35,7 +36,7 @@ def export(
     exporter: Exporter,
     wanted: ProviderRequest,
     options: ExportOptions,
-    progress: Callable[[str], None],
+    progress: Progress,
     extent: Extent = USUAL,
 ) -> list[tuple[Path, dict[str, Any]]]:
     """Export a run, prove each file, and put it in place of an older file only after that.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from zoo.exporting.exporter import SHORT, Exporter, ExportOptions, Precision
 from zoo.jobs.precision import Trained, against_float32
 from zoo.jobs.structure import compare_structure
 from zoo.plugins.registry import Registry
+from zoo.progress import Progress
 from zoo.proof.cases import USUAL, Extent
 from zoo.proof.prove import FileProperties, ProviderRequest, prove
 from zoo.proof.streaming import prove_streaming
@@ -59,7 +60,7 @@ class ExportedFile:
         trained: Trained,
         registry: Registry,
         wanted: ProviderRequest,
-        progress: Callable[[str], None],
+        progress: Progress,
         options: ExportOptions,
         extent: Extent = USUAL,
         record: ExportRecord | None = None,
@@ -129,7 +130,7 @@ class ExportedFile:
         registry: Registry,
         report: Mapping[str, Any],
         path: Path,
-        progress: Callable[[str], None],
+        progress: Progress,
     ) -> dict[str, Any]:
         """Compare a proven file of lower precision with the run's float32 file; see `zoo.jobs.precision`.
 

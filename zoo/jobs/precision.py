@@ -14,7 +14,7 @@ A file is worth it if it is as good, and smaller or faster. It is worth it for s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from zoo.errors import DataError, RunError, SpecError
 from zoo.nn.model import Model
 from zoo.nn.readout import RescaleReadout
 from zoo.plugins.registry import Registry
+from zoo.progress import Progress
 from zoo.proof.cases import draw_cases
 from zoo.proof.prove import MODES
 from zoo.run.baselines import compared_metric
@@ -68,7 +69,7 @@ def against_float32(
     trained: Trained,
     registry: Registry,
     providers: Sequence[str],
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> dict[str, Any]:
     """Compare the file at ``path`` with the float32 file of the same run.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from zoo.exporting.dissection import Difference
 from zoo.exporting.exporter import Exporter
 from zoo.jobs.file_metadata import file_metadata, metadata_differences, parity_entry
 from zoo.jobs.precision import Trained
+from zoo.progress import Progress
 from zoo.run.candidate import Candidate
 from zoo.run.export_record import ExportRecord
 from zoo.runtime.onnx_contents import contents_fault
@@ -78,7 +79,7 @@ def compare_structure(
     trained: Trained,
     sample: Split,
     record: ExportRecord,
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> Structure:
     """Compare a file with a fresh export of its run.
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 import sys
+from functools import cache
 from typing import Any
 
 import torch
@@ -30,6 +31,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from zoo.parity import ALL_PRECISIONS, WEIGHT_FORMATS
+from zoo.proof.noise import Noise
 
 PRODUCTS = {"mm": 0, "addmm": 1}
 """Products with a weight as the right operand, as in ``x @ W``, and the argument position of their left operand.
@@ -42,6 +44,9 @@ FUNCTIONS = frozenset(
     }
 )  # fmt: skip
 """Functions that a library approximates."""
+
+BOUNDED = frozenset({"_softmax", "atan", "cos", "erf", "sigmoid", "sin", "tanh"})
+"""Functions whose results are far from the range of any precision."""
 
 WHOLE = frozenset({"add", "floor_divide", "mul", "remainder", "rsub", "sub"})
 """Operations that are exact on whole numbers within the precision's range, as for a counter in floating point."""
@@ -100,30 +105,34 @@ class DisturbedArithmetic(TorchDispatchMode):
         self.kept = WEIGHT_FORMATS.get(ALL_PRECISIONS[precision].weights or "")
         self.draws, self.batch, self.one_sided = draws, batch, one_sided
         self._sides: dict[str, Tensor] = {}
+        self._factors: dict[tuple[str, int, int], Tensor] = {}
         self._errors: dict[tuple[object, ...], Tensor] = {}
         # A result beyond the precision's range, multiplied by this, overflows in float64.
         self.lift = 2.0 ** (sys.float_info.max_exp - ALL_PRECISIONS[precision].max_exponent)
-        self.generator = torch.Generator().manual_seed(seed)
+        self._noise = Noise(seed)
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Return false: nothing is compiled here, and torch would import its compiler, which takes a second."""
+        return False
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        name = func._schema.name.removeprefix("aten::").removesuffix("_")
+        name, exact = _kind(func)
         if self.kept is not None and name in PRODUCTS:
             result = self._product(func, args, kwargs or {}, PRODUCTS[name])
         else:
             result = func(*args, **(kwargs or {}))
         if self.kept is not None and name == "embedding" and not self.kept.range_share:
             result = result + self._weight_error(result)
-        if func.is_view or (name in self.MOVES and f"{name}.{func._schema.overload_name}" not in self.ROUND):
+        if exact or (name in WHOLE and all(map(self._holds_whole, (result, *args[:2])))):
             return result
-        if name in WHOLE and all(map(self._holds_whole, (result, *args[:2]))):
-            return result
-        in_place = func._schema.is_mutable
-        if isinstance(result, tuple | list):
-            return type(result)(self._disturb(part, name, 1, in_place) for part in result)
         terms = args[PRODUCTS[name]].shape[1] if name in PRODUCTS else 1
-        return self._disturb(result, name, terms, in_place)
+        for part in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(part, Tensor) and part.dtype == torch.float64:
+                self._disturb(part, name, terms)
+        return result
 
     def _holds_whole(self, value: Any) -> bool:
         """Whether an operand or a result consists of whole numbers that the precision represents exactly."""
@@ -135,42 +144,43 @@ class DisturbedArithmetic(TorchDispatchMode):
             return False
         return bool(((value == value.round()) & (value.abs() <= 1 / self.unit_roundoff)).all())
 
-    def _disturb(self, result: Any, name: str, terms: int, in_place: bool) -> Any:
-        if not (isinstance(result, Tensor) and result.dtype == torch.float64):
-            return result
-        noise = self._noise(result.shape)
-        if self.one_sided:
-            self._make_one_sided(noise, result, name, terms)
-        factor = noise.mul_(self.unit_roundoff).add_(1).mul_(self.lift)
-        lifted = result.mul_(factor) if in_place else result * factor
-        return lifted.mul_(1 / self.lift)  # a power of two, so that neither product rounds
+    def _disturb(self, result: Tensor, name: str, terms: int) -> None:
+        """Multiply a computed result by its errors, in place."""
+        lift = 1.0 if name in BOUNDED else self.lift  # a power of two, so that neither product rounds
+        by_draw = self._by_draw(result) if self.one_sided else None
+        if by_draw is None:
+            self._noise.multiply(result, self.unit_roundoff, 1.0, lift)
+        elif name in FUNCTIONS:
+            self._noise.multiply(by_draw[:, : -self.one_sided], self.unit_roundoff, 1.0, lift)
+            by_draw[:, -self.one_sided :].mul_(self._sided_factor(name, 1, by_draw.dim()) * lift)
+        else:
+            sided = by_draw[:, -self.one_sided :]
+            equal = _equal_neighbours(sided)
+            rounded = None if equal is None else sided * (self._sided_factor(name, terms, by_draw.dim()) * lift)
+            self._noise.multiply(result, self.unit_roundoff, 1.0, lift)
+            if equal is not None and rounded is not None:
+                sided.copy_(rounded.where(equal, sided))
+        if lift != 1:
+            result.mul_(1 / lift)
 
-    def _make_one_sided(self, noise: Tensor, result: Tensor, name: str, terms: int) -> None:
-        """Replace the noise of the last draws by the signs of the operation, where its errors are one-sided."""
-        sided = self._last_draws(noise)
-        if sided is None:
-            return
-        if name not in self._sides:
-            self._sides[name] = torch.randint(2, (self.one_sided,), generator=self.generator).double().mul_(2).sub_(1)
-        sides = self._sides[name].view(-1, *[1] * (sided.dim() - 2))
-        if name in FUNCTIONS:
-            sided.copy_(sides.expand_as(sided))
-        elif sided.shape[-1] > 1:
-            values = self._last_draws(result.contiguous())
-            assert values is not None
-            equal = (values == values.roll(1, -1)) | (values == values.roll(-1, -1))
-            sided.copy_((sides * (1 + math.log2(terms))).where(equal, sided))
+    def _sided_factor(self, name: str, terms: int, dimensions: int) -> Tensor:
+        """Return the factor of a result in each one-sided draw, (draws, 1, …); the side is drawn once for a name."""
+        key = name, terms, dimensions
+        if key not in self._factors:
+            if name not in self._sides:
+                self._sides[name] = self._noise.sides(self.one_sided)
+            sides = self._sides[name].view(-1, *[1] * (dimensions - 2))
+            self._factors[key] = 1 + self.unit_roundoff * (1 + math.log2(terms)) * sides
+        return self._factors[key]
 
-    def _last_draws(self, array: Tensor) -> Tensor | None:
-        """Return a view (…, one-sided draws, rows of one draw, …); None for an array without a batch axis."""
+    def _by_draw(self, array: Tensor) -> Tensor | None:
+        """Return a view (…, draws, rows of one draw, …); None for an array without a batch axis."""
         shape = array.shape
         if len(shape) > 2 and shape[1] == self.batch:  # (time, batch, …), as inside layers
-            by_draw = array.view(shape[0], self.draws, -1, *shape[2:])
-        elif len(shape) > 1 and shape[0] and shape[0] % self.batch == 0:
-            by_draw = array.view(-1, self.draws, self.batch // self.draws, *shape[1:])
-        else:
-            return None
-        return by_draw[:, -self.one_sided :]
+            return array.view(shape[0], self.draws, -1, *shape[2:])
+        if len(shape) > 1 and shape[0] and shape[0] % self.batch == 0:
+            return array.view(-1, self.draws, self.batch // self.draws, *shape[1:])
+        return None
 
     def _product(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], left: int) -> Tensor:
         """Return the product of x (rows, n) and a weight (n, m) with errors of their formats in both."""
@@ -180,7 +190,7 @@ class DisturbedArithmetic(TorchDispatchMode):
         if self.kept.range_share:
             finite = x[x.isfinite()]  # the padding may be NaN
             width = finite.clamp(min=0).amax() - finite.clamp(max=0).amin() if finite.numel() else 0.0
-            rounded = x + self.kept.range_share * width * self._noise(x.shape)
+            rounded = x + self.kept.range_share * width * self._noise.uniform(x.shape)
         product: Tensor = func(*args[:left], rounded, weight, *args[left + 2 :], **kwargs)
         errors = self._errors_of(weight)
         if len(x) % self.batch:  # the rows are not those of the batch: one draw for all of them
@@ -205,8 +215,23 @@ class DisturbedArithmetic(TorchDispatchMode):
         assert self.kept is not None
         size = weight.abs()
         size = size.amax(0, keepdim=True) if self.kept.range_share else size.clamp(min=self.kept.smallest)
-        return self.kept.unit_roundoff * size * self._noise(weight.shape)
+        return self.kept.unit_roundoff * size * self._noise.uniform(weight.shape)
 
-    def _noise(self, shape: torch.Size) -> Tensor:
-        """Draw numbers uniform in [-1, 1]."""
-        return torch.rand(shape, generator=self.generator, dtype=torch.float64).mul_(2).sub_(1)
+
+@cache
+def _kind(func: Any) -> tuple[str, bool]:
+    """Return the name of an operation without the underscore of an in-place one, and whether it is exact."""
+    name = func._schema.name.removeprefix("aten::").removesuffix("_")
+    rounds = f"{name}.{func._schema.overload_name}" in DisturbedArithmetic.ROUND
+    return name, func.is_view or (name in DisturbedArithmetic.MOVES and not rounds)
+
+
+def _equal_neighbours(values: Tensor) -> Tensor | None:
+    """Return where an entry of the last axis equals one beside it; None where none does."""
+    same = values[..., 1:] == values[..., :-1]
+    if not same.any():
+        return None
+    equal = torch.zeros(values.shape, dtype=torch.bool)
+    equal[..., 1:] |= same
+    equal[..., :-1] |= same
+    return equal

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from zoo.nn.model import Model
-from zoo.parity import Expected, with_usual_scale
+from zoo.parity import Array, Expected, with_usual_scale
+from zoo.progress import Progress, silent
 from zoo.proof.cases import Case, torch_outputs
-from zoo.proof.oracle import Input, Oracle
+from zoo.proof.inputs import Input
+from zoo.proof.oracle import Oracle
 
 
 class Expectations:
@@ -19,15 +22,15 @@ class Expectations:
     Args:
         model: float32 on the CPU, in inference mode.
         cases: the inputs.
-        progress: called with a short description of each step of the work.
+        progress: called with a short description of each step of the work, and the finished share of the exact results.
     """
 
-    def __init__(self, model: Model, cases: Sequence[Case], progress: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, model: Model, cases: Sequence[Case], progress: Progress = silent) -> None:
         self.model, self.cases = model, cases
         self._oracle, self._progress = Oracle(model), progress
         self._keys = [(id(case.x), id(case.states)) for case in cases]
         self._inputs = dict(zip(self._keys, cases, strict=True))
-        outputs = {key: torch_outputs(model, case) for key, case in self._inputs.items()}
+        outputs = {key: _torch_outputs(model, case) for key, case in self._inputs.items()}
         self.torch = [outputs[key] for key in self._keys]
         """torch's float32 outputs by name, for each case."""
         self.states = {place.next_name for place in model.state_places()}
@@ -50,3 +53,10 @@ class Expectations:
             by_key = dict(zip(self._inputs, expected, strict=True))
             self._cache[precision] = [by_key[key] for key in self._keys]
         return self._cache[precision]
+
+
+def _torch_outputs(model: Model, case: Case) -> dict[str, Array]:
+    """Return the model's float32 outputs by name; of equal rows one is computed."""
+    rows, place = Input(case.x, case.lengths, case.states).distinct()
+    outputs = torch_outputs(model, replace(case, x=rows.x, lengths=rows.lengths, states=rows.states))
+    return {name: value[place] for name, value in outputs.items()}

@@ -23,6 +23,7 @@ from zoo.errors import DataError, ProviderUnavailable, RunError
 from zoo.exporting.exporter import ExportOptions
 from zoo.nn.model import Model
 from zoo.parity import Array, judge, with_weights
+from zoo.progress import Progress
 from zoo.proof.cases import SHAPES, USUAL, Case, Extent, listed_rows
 from zoo.proof.expectations import Expectations
 from zoo.proof.further import further_rows
@@ -126,7 +127,7 @@ def prove(
     sample: Split,
     providers: Sequence[str],
     file_faults: Sequence[str],
-    progress: Callable[[str], None],
+    progress: Progress,
     *,
     properties: FileProperties | None = None,
     extent: Extent = USUAL,

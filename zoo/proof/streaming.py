@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
@@ -14,6 +14,7 @@ from zoo.data.dataset import Split
 from zoo.errors import ExportError
 from zoo.nn.model import Model
 from zoo.parity import Array
+from zoo.progress import Progress
 from zoo.proof.cases import USUAL, Case, Extent, data_rows, draw_cases
 from zoo.proof.expectations import Expectations
 from zoo.proof.further import further_rows
@@ -66,7 +67,7 @@ def prove_streaming(
     sample: Split,
     providers: Sequence[str],
     file_faults: Sequence[str],
-    progress: Callable[[str], None],
+    progress: Progress,
     *,
     properties: FileProperties | None = None,
     extent: Extent = USUAL,
