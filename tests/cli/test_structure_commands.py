@@ -1,4 +1,4 @@
-"""`zoo check` compares a file with a fresh export of its run, and with ``--foreign`` judges any file by numbers alone."""
+"""`zoo check` compares a file with a fresh export of its run; --foreign judges any file by numbers alone."""
 
 from __future__ import annotations
 

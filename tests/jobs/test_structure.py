@@ -232,9 +232,7 @@ def test_other_versions_leave_traced_steps_to_the_numbers(
     result = with_differences(monkeypatch, file, trained, [STEP])
     assert (result.compared, result.undecided, result.faults(file.path, [])) == (True, True, [])
     (note,) = result.notes
-    assert note.startswith(
-        "1 difference in traced steps, such as layer_0/mgu/step/tanh inside layer_0/mgu: is not in "
-    )
+    assert note.startswith("1 difference in traced steps, such as layer_0/mgu/step/tanh inside layer_0/mgu: is not in ")
     assert f"the file was written with torch {versions()['torch']}, here is 9.9; numbers at more shapes decide" in note
 
 
