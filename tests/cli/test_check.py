@@ -258,4 +258,5 @@ def test_export_prints_what_check_prints(run: Path) -> None:
     first, second = json.loads(exported.stdout), json.loads(checked.stdout)
     for report in (first, second):
         assert report.pop("seconds") > 0
+    assert second.pop("structure") == {"compared": True, "differences": [], "notes": []}  # of check alone
     assert first == second

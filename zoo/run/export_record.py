@@ -11,9 +11,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
-from zoo.exporting.exporter import ExportOptions
+from zoo.exporting.exporter import ExportOptions, Lowering, Precision
 
 EXPORT = "export"
 """Entry of the report that contains the record."""
@@ -47,6 +47,19 @@ class ExportRecord:
         try:
             record = json.loads(report.read_bytes())[EXPORT]
             options = ExportOptions(**record["options"])
-            return cls(options, dict(record["versions"]), str(record["sha256"]), record["parity"])
+            complete = _is_valid(options) and isinstance(record["parity"], dict | None)
+            return cls(options, dict(record["versions"]), str(record["sha256"]), record["parity"]) if complete else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+
+def _is_valid(options: ExportOptions) -> bool:
+    """Return whether options from a report have types and values that an export gives them."""
+    return (
+        all(number is None or type(number) is int for number in (options.opset, options.steps))
+        and type(options.states) is type(options.streaming) is bool
+        and options.lowering in get_args(Lowering)
+        and options.precision in get_args(Precision)
+        and options.target in ("cpu", "cuda")
+        and (options.steps is None) == (options.lowering != "unrolled")
+    )
