@@ -18,7 +18,7 @@ from tests.support.command import run_zoo
 from tests.support.models import FEATURES, draw, make_model, sequences, write
 from zoo.parity import Comparison, Expected, Status
 from zoo.proof.cases import Case, Extent, LengthsKind
-from zoo.proof.further import BATCH, KINDS, further_rows
+from zoo.proof.further import KINDS, further_rows
 from zoo.proof.outcomes import Outcome, judged_steps, reason_beyond, summary
 from zoo.proof.prove import FileProperties, cases_for, prove
 from zoo.proof.shapes import (
@@ -34,6 +34,7 @@ from zoo.proof.shapes import (
     own_shapes,
 )
 from zoo.proof.streaming import chunk_cases, prove_streaming
+from zoo.runtime.model import BATCH
 from zoo.runtime.session import OnnxSession
 
 SEEDS = st.integers(0, 2**64 - 1)
@@ -163,11 +164,11 @@ def holds(kind: LengthsKind | None, lengths: NDArray[np.int64], time: int) -> bo
     """Whether lengths are of a kind."""
     full = lengths == time
     return {
-        "equal": full.all(),
-        "ones": (lengths == 1).all(),
+        "equal": bool(full.all()),
+        "ones": bool((lengths == 1).all()),
         "short": not full.any(),
-        "unsorted": full.any() and not full[0],
-        "mixed": full[0] and (np.diff(lengths) <= 0).all(),
+        "unsorted": bool(full.any() and not full[0]),
+        "mixed": bool(full[0] and (np.diff(lengths) <= 0).all()),
     }[str(kind)]
 
 
