@@ -34,6 +34,7 @@ from zoo.proof.shapes import (
     own_shapes,
 )
 from zoo.proof.streaming import chunk_cases, prove_streaming
+from zoo.report.proofs import _case
 from zoo.runtime.model import BATCH
 from zoo.runtime.session import OnnxSession
 
@@ -328,6 +329,9 @@ def test_a_case_in_words() -> None:
     assert str(case) == "batch 2, 9 steps, unsorted lengths, extreme inputs"
     assert str(Case(2, 9, "data", x, chunk=4, turns=(4, 1))) == "batch 2, 9 steps in chunks of 4 and 1, data inputs"
     assert Case(2, 9, "data", x, chunk=4, turns=(4, 1)).to_dict()["turns"] == [4, 1]
+    assert _case(case.to_dict()) == "batch 2, 9 steps, unsorted lengths, extreme"
+    turns = Case(2, 9, "data", x, chunk=4, turns=(4, 1), states={})
+    assert _case(turns.to_dict()) == "batch 2, 9 steps, chunks of 4 and 1, data, initial states"
 
 
 def test_seed_and_thorough_of_zoo_check(short_run: Path) -> None:
