@@ -216,12 +216,12 @@ def test_distances_are_in_units_of_the_budget() -> None:
 
 
 def test_the_case_that_is_repeated_uses_threads() -> None:
-    """It has several rows and at least 256 steps over all of them; where none has, it is the largest."""
+    """It has several rows and at least 128 steps over all of them; where none has, it is the largest."""
 
     def case(batch: int, time: int) -> Case:
         return Case(batch, time, "data", np.zeros((batch, time, 1), np.float32))
 
-    assert repeated_case([case(1, 900), case(2, 100), case(3, 100), case(64, 28)]).batch == 3
+    assert repeated_case([case(1, 900), case(2, 50), case(3, 50), case(64, 28)]).batch == 3
     assert repeated_case([case(1, 1), case(1, 200), case(2, 7)]).time == 200
 
 

@@ -18,7 +18,7 @@ from tests.support.command import run_zoo
 from tests.support.models import FEATURES, draw, make_model, sequences, write
 from zoo.parity import Comparison, Expected, Status
 from zoo.proof.cases import Case, Extent, LengthsKind
-from zoo.proof.further import BATCH, KINDS, further_rows
+from zoo.proof.further import KINDS, further_rows
 from zoo.proof.outcomes import Outcome, judged_steps, reason_beyond, summary
 from zoo.proof.prove import FileProperties, cases_for, prove
 from zoo.proof.shapes import (
@@ -34,6 +34,8 @@ from zoo.proof.shapes import (
     own_shapes,
 )
 from zoo.proof.streaming import chunk_cases, prove_streaming
+from zoo.report.proofs import _case
+from zoo.runtime.model import BATCH
 from zoo.runtime.session import OnnxSession
 
 SEEDS = st.integers(0, 2**64 - 1)
@@ -163,11 +165,11 @@ def holds(kind: LengthsKind | None, lengths: NDArray[np.int64], time: int) -> bo
     """Whether lengths are of a kind."""
     full = lengths == time
     return {
-        "equal": full.all(),
-        "ones": (lengths == 1).all(),
+        "equal": bool(full.all()),
+        "ones": bool((lengths == 1).all()),
         "short": not full.any(),
-        "unsorted": full.any() and not full[0],
-        "mixed": full[0] and (np.diff(lengths) <= 0).all(),
+        "unsorted": bool(full.any() and not full[0]),
+        "mixed": bool(full[0] and (np.diff(lengths) <= 0).all()),
     }[str(kind)]
 
 
@@ -327,6 +329,9 @@ def test_a_case_in_words() -> None:
     assert str(case) == "batch 2, 9 steps, unsorted lengths, extreme inputs"
     assert str(Case(2, 9, "data", x, chunk=4, turns=(4, 1))) == "batch 2, 9 steps in chunks of 4 and 1, data inputs"
     assert Case(2, 9, "data", x, chunk=4, turns=(4, 1)).to_dict()["turns"] == [4, 1]
+    assert _case(case.to_dict()) == "batch 2, 9 steps, unsorted lengths, extreme"
+    turns = Case(2, 9, "data", x, chunk=4, turns=(4, 1), states={})
+    assert _case(turns.to_dict()) == "batch 2, 9 steps, chunks of 4 and 1, data, initial states"
 
 
 def test_seed_and_thorough_of_zoo_check(short_run: Path) -> None:

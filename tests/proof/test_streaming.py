@@ -166,9 +166,8 @@ def test_the_proof_finds(fault: str, pooling: str | None, tmp_path: Path) -> Non
     report = proof(model, path)
     assert report["verdict"] == "failed"
     assert " steps in chunks of " in report["reasons"][0]
-    assert all(
-        case["chunk"] < case["time"] for case in (out["worst_case"] for out in report["providers"][0]["outputs"])
-    )
+    worst = [output["worst_case"] for output in report["providers"][0]["outputs"]]
+    assert all(case["chunk"] < case["time"] or "turns" in case for case in worst)
     assert min(output["over_budget"] for output in report["providers"][0]["outputs"]) > 100
     x = draw(3, 200)
     whole = OnnxStream(OnnxSession(path)).push(x)

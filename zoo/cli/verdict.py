@@ -28,7 +28,7 @@ seed_option = click.option(
     help="Seed of the drawn shapes and inputs, to repeat a proof. Default: from the hash of the file.",
 )
 thorough_option = click.option(
-    "--thorough", is_flag=True, help="Draw ten times as many shapes, which takes about as much longer."
+    "--thorough", is_flag=True, help="Draw ten times as many shapes; takes several times as long."
 )
 COLOURS = {
     "passed": "green",

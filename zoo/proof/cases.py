@@ -155,7 +155,7 @@ def listed_rows(
     """Draw two cases for each shape: sequences from the data, and uniform noise over three times the data's range.
 
     Tokens have no range; the second case draws them uniformly from the whole vocabulary. The rows of a large batch
-    repeat a few; see `zoo.proof.shapes.different_rows`.
+    repeat a few, see `zoo.proof.shapes.different_rows`, and batches of the same time share them.
 
     Args:
         sample: (sequences, time, features) numbers from the data, or (sequences, time) tokens.
@@ -165,19 +165,23 @@ def listed_rows(
         least: fewest different rows of a batch that has so many; 2 with lengths.
     """
     generator = np.random.default_rng(0)
+    drawn: dict[int, tuple[Array, Array, Array | None]] = {}
     for batch, steps in shapes:
         rows = different_rows(batch, steps, least=max(least, 2 if with_lengths else 1))
-        own = data_rows(sample, rows, steps, generator)
-        wide = wide_rows(sample, tokens, rows, steps, generator)
-        lengths = generator.integers(1, steps + 1, size=rows) if with_lengths else None
+        if steps not in drawn or len(drawn[steps][0]) < rows:
+            own = data_rows(sample, rows, steps, generator)
+            wide = wide_rows(sample, tokens, rows, steps, generator)
+            lengths = generator.integers(1, steps + 1, size=rows) if with_lengths else None
+            if lengths is not None:
+                lengths[0] = steps
+                if not tokens:
+                    fill_padding(own, lengths)
+                    fill_padding(wide, lengths)
+            drawn[steps] = own, wide, lengths
         order = np.concatenate([np.arange(rows), generator.integers(rows, size=batch - rows)])
-        if lengths is not None:
-            lengths[0] = steps
-            if not tokens:
-                fill_padding(own, lengths)
-                fill_padding(wide, lengths)
-        yield Rows(Case(rows, steps, "data", own, lengths), order)
-        yield Rows(Case(rows, steps, "wide", wide, lengths), order)
+        own, wide, lengths = drawn[steps]
+        yield Rows(Case(rows, steps, "data", own[:rows], None if lengths is None else lengths[:rows]), order)
+        yield Rows(Case(rows, steps, "wide", wide[:rows], None if lengths is None else lengths[:rows]), order)
 
 
 def data_rows(sample: Array, rows: int, steps: int, generator: np.random.Generator) -> Array:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zoo.proof.cases import Case
 
 RUNS = 10
-THREADED = 256
+THREADED = 128
 """Steps over all rows of a case that is repeated."""
 COPIES = ("MemcpyFromHost", "MemcpyToHost")
 """Operators that ONNX Runtime inserts between nodes of different providers (onnxruntime, transformer_memcpy.cc)."""
@@ -75,7 +75,7 @@ def count_copies(events: Iterable[Mapping[str, Any]]) -> int:
 
 
 def repeated_case(cases: Sequence[Case]) -> Case:
-    """Return the case to repeat: the smallest with `THREADED` steps over all rows and more than one row.
+    """Return the case to repeat: the smallest with `THREADED` steps over all rows and several rows.
 
     ONNX Runtime divides such a case among its threads, whose order is the usual cause of a difference. The largest case
     where none has so many steps.

@@ -1,4 +1,4 @@
-"""Shapes of a proof that follow from the data, or are drawn so that nobody can foresee them.
+"""Shapes of a proof that follow from the data, or are drawn so that they cannot be foreseen.
 
 The cost of a proof is that of its exact results, which grows with the number of different sequences and of steps, and
 that of the runs of the file, which grows with batch times steps. Both are bounded here, in units of the data's own

@@ -214,6 +214,8 @@ def _figures(outputs: Sequence[Mapping[str, Any]], index: int) -> list[str]:
 
 
 def _case(case: Mapping[str, Any]) -> str:
-    chunks = f", chunks of {case['chunk']}" if "chunk" in case else ""
+    turns = case.get("turns") or ([case["chunk"]] if "chunk" in case else [])
+    chunks = f", chunks of {' and '.join(map(str, turns))}" if turns else ""
+    lengths = f", {case['lengths']} lengths" if "lengths" in case else ""
     states = f", {case['states']} states" if "states" in case else ""
-    return f"batch {case['batch']}, {case['time']} steps{chunks}, {case['inputs']}{states}"
+    return f"batch {case['batch']}, {case['time']} steps{chunks}{lengths}, {case['inputs']}{states}"
