@@ -1,4 +1,4 @@
-"""Runs all benchmarks, or those named: ``python -m tests.benchmarks [export engine memory cells lowering …]``."""
+"""Runs all benchmarks, or those named: ``python -m tests.benchmarks [export engine memory cells lowering proof …]``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 
 import torch
 
-from tests.benchmarks import cells, custom, engine, export, lowering, memory, precision
+from tests.benchmarks import cells, custom, engine, export, lowering, memory, precision, proof
 from zoo.versions import versions
 
 BENCHMARKS = {
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "lowering": lowering.main,
     "custom": custom.main,
     "precision": precision.main,
+    "proof": proof.main,
 }
 
 
