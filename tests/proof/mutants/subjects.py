@@ -141,7 +141,7 @@ class Bench:
 
     def __init__(self, model: zoo.Model, sample: zoo.Split, path: Path) -> None:
         self.model, self.sample, self.path = model, sample, path
-        self.properties = FileProperties.read(path)
+        self.properties = FileProperties.interface(path)
         self.streaming = path.name == "model.stream.onnx"
 
     @cached_property
