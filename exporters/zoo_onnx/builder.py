@@ -12,6 +12,9 @@ from torch import nn
 
 import zoo
 
+TRACED = "traced"
+"""Metadata key of the list of loops whose steps torch.onnx has traced, as JSON: the prefixes of their nodes."""
+
 
 class GraphBuilder:
     """Nodes and weights of a graph, in the order in which they are added.
@@ -24,10 +27,13 @@ class GraphBuilder:
         self.opset = opset
         self.nodes: list[ir.Node] = []
         self.initializers: list[ir.Value] = []
+        self.traced: list[str] = []
+        """Names of the loops whose steps torch.onnx has traced, which are prefixes of their nodes."""
 
-    def weight(self, name: str, array: NDArray[Any]) -> ir.Value:
-        """Add an initialiser and return its value."""
-        tensor = ir.tensor(np.asarray(array, order="C"), name=name)  # ascontiguousarray would give a scalar an axis
+    def weight(self, name: str, array: NDArray[Any], description: str | None = None) -> ir.Value:
+        """Add an initialiser, with a description in the file if given, and return its value."""
+        array = np.asarray(array, order="C")  # ascontiguousarray would give a scalar an axis
+        tensor = ir.tensor(array, name=name, doc_string=description)
         value = ir.Value(name=name, const_value=tensor, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype))
         self.initializers.append(value)
         return value

@@ -45,3 +45,9 @@ class OnnxExporter(zoo.Exporter):
         from zoo_onnx.placement import predict
 
         return predict(read(path))
+
+    def differences(self, path: Path, fresh: Path) -> list[zoo.Difference] | None:
+        from zoo_onnx.file import read_valid
+        from zoo_onnx.structure import differences
+
+        return differences(read_valid(path), read_valid(fresh))

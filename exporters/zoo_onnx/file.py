@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 import zoo
 from zoo_onnx.auto import for_precision
-from zoo_onnx.builder import GraphBuilder
+from zoo_onnx.builder import TRACED, GraphBuilder
 from zoo_onnx.graph import model_graph
 from zoo_onnx.opset import checked, ir_version
 from zoo_onnx.precision.saturation import saturating
@@ -36,6 +37,8 @@ def write(model: zoo.Model, path: Path, metadata: Mapping[str, str], options: zo
     exported.metadata_props["opset"] = str(build.opset)
     if states.held:
         exported.metadata_props[STATES_KEY] = states.contract
+    if build.traced:
+        exported.metadata_props[TRACED] = json.dumps(build.traced)
     if options.streaming:
         exported.metadata_props["takes"] = "chunks"
     ir.save(exported, path)
@@ -101,6 +104,17 @@ def read(path: Path) -> ir.Model:
     if not model.graph.opset_imports:  # protobuf accepts even an empty file
         raise zoo.ExportError(f"{path}: holds no ONNX model")
     return model
+
+
+def read_valid(path: Path) -> onnx.ModelProto:
+    """Read a valid ONNX file.
+
+    Raises:
+        ExportError: if it is none.
+    """
+    if fault := _invalid(path):
+        raise zoo.ExportError(f"{path}: is not a valid ONNX file: {fault}")
+    return onnx.load(path, load_external_data=False)
 
 
 def _invalid(path: Path) -> str | None:

@@ -24,7 +24,7 @@ from zoo_onnx.piece import PARAMETERS
 _CELL = re.compile(rf"{re.escape(PARAMETERS)}layers\.\d+\.cells\.\d+\.")
 
 
-def fold(program: ExportedProgram, missing: str) -> bool:
+def fold(program: ExportedProgram, missing: str) -> list[str]:
     """Replace every tensor that an operation computes from weights alone by a constant.
 
     Args:
@@ -32,7 +32,7 @@ def fold(program: ExportedProgram, missing: str) -> bool:
         missing: torch's name of the operation, such as ``linalg_inv_ex``.
 
     Returns:
-        Whether there was any such tensor.
+        The names of the constants; empty where there was no such tensor.
     """
     values, dependent = _from_weights(program, missing)
     foldable = [
@@ -40,11 +40,10 @@ def fold(program: ExportedProgram, missing: str) -> bool:
         for node in dependent
         if isinstance(values[node], Tensor) and any(user not in values for user in node.users)
     ]
-    for node in foldable:
-        _replace(program, node, values[node])
+    names = [_replace(program, node, values[node]) for node in foldable]
     program.graph.eliminate_dead_code()
     program.graph_module.recompile()
-    return bool(foldable)
+    return names
 
 
 def _from_weights(program: ExportedProgram, missing: str) -> tuple[dict[Node, Any], set[Node]]:
@@ -76,7 +75,7 @@ def _is_constant(node: Node, constants: Collection[Node]) -> bool:
     return target is operator.getitem
 
 
-def _replace(program: ExportedProgram, node: Node, value: Tensor) -> None:
+def _replace(program: ExportedProgram, node: Node, value: Tensor) -> str:
     """Replace a node by a constant, named after the node and the cell whose weights it is computed from."""
     specs = program.graph_signature.input_specs
     targets = {source.name: str(spec.target) for spec, source in zip(specs, _placeholders(program), strict=True)}
@@ -91,6 +90,7 @@ def _replace(program: ExportedProgram, node: Node, value: Tensor) -> None:
     specs.insert(index, InputSpec(InputKind.CONSTANT_TENSOR, TensorArgument(constant.name), name))
     program.constants[name] = value.to(node.meta["val"].dtype).contiguous()
     node.replace_all_uses_with(constant)
+    return name
 
 
 def _sources(node: Node) -> Iterator[str]:

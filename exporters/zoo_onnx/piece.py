@@ -13,6 +13,8 @@ from zoo_onnx.builder import GraphBuilder
 
 PARAMETERS = "stack."
 """Prefix of the names of parameters, in a model and in its traced graph."""
+COMPUTED = "computed from weights in float64 and rounded once"
+"""Description of a constant that `zoo_onnx.folding` has computed; its last bit may differ between machines."""
 
 
 def is_parameter(value: ir.Value) -> bool:
@@ -95,6 +97,8 @@ class CellPieces:
     """From (time, batch, input_size) to (time, batch, n)."""
     step: Piece
     """From x (batch, n) and the state tensors to the output (batch, output_size) and the state tensors."""
+    traced: bool = False
+    """Whether torch.onnx traced them, so that another version of it may write other nodes."""
 
 
 class Graft:
@@ -125,7 +129,9 @@ class Graft:
         if not is_parameter(value):
             return self.build.weight(f"{prefix}/{name}", array)
         if name not in self._parameters:  # cells may share a parameter
-            self._parameters[name] = self.build.weight(name, array)
+            self._parameters[name] = self.build.weight(
+                name, array, value.doc_string if value.doc_string == COMPUTED else None
+            )
         return self._parameters[name]
 
     def put(

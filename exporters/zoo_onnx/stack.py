@@ -48,6 +48,7 @@ def lower_stack(
         for direction, (_, reverse, name) in enumerate(place.directions):
             parts = states.of(index, direction)
             loop = Loop(place, graft, cells[index, direction], reverse, name, parts)
+            build.traced += [name] if loop.cell.traced else []
             values.append(unrolled.lower(loop, options.steps) if options.steps else scan.lower(loop))
         x = place.concatenate(values)
     if model.pooling == "last":

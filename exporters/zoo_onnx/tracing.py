@@ -20,7 +20,7 @@ from torch import Tensor, nn
 import zoo
 from zoo_onnx.folding import fold
 from zoo_onnx.kernels import compute_in_wider_types
-from zoo_onnx.piece import CellPieces, Piece, is_parameter
+from zoo_onnx.piece import COMPUTED, CellPieces, Piece, is_parameter
 from zoo_onnx.untraceable import (
     missing_operation,
     refuse_frozen_sizes,
@@ -52,20 +52,22 @@ def trace(stack: zoo.Stack, positions: Sequence[tuple[int, int]], opset: int) ->
             free = ([({0: FREE, 1: FREE}, *({0: FREE} for _ in example[1:])) for example in examples],)
             traced = torch.export.export(_AllCells(stack, cells), (examples,), dynamic_shapes=free, strict=False)
             refuse_frozen_sizes(traced, cells[0], examples[0])
-            program = _to_onnx(traced, opset)
+            program, computed = _to_onnx(traced, opset)
         except zoo.ExportError:
             raise
         except Exception as error:  # raised by torch, or by the code of a cell
             raise untraceable(error, cells[0], examples[0]) from error
         onnxscript.optimizer.optimize_ir(program.model, should_fold=_may_fold)
     graph = program.model.graph
+    for name in computed & graph.initializers.keys():
+        graph.initializers[name].doc_string = COMPUTED
     inputs, outputs = iter(graph.inputs), iter([_without_copies(value) for value in graph.outputs])
     graph.outputs.clear()
     pieces = {}
     for position, example in zip(positions, examples, strict=True):
         sequence, x, *state = [next(inputs) for _ in example]
         projected, output, *after = [next(outputs) for _ in example]
-        cell = CellPieces(Piece([sequence], [projected]), Piece([x, *state], [output, *after]))
+        cell = CellPieces(Piece([sequence], [projected]), Piece([x, *state], [output, *after]), traced=True)
         for piece in (cell.project, cell.step):
             refuse_unsupported_nodes(piece.nodes(), cells[0], example)
             compute_in_wider_types(piece, opset)
@@ -73,18 +75,25 @@ def trace(stack: zoo.Stack, positions: Sequence[tuple[int, int]], opset: int) ->
     return pieces
 
 
-def _to_onnx(traced: torch.export.ExportedProgram, opset: int) -> torch.onnx.ONNXProgram:
-    """Convert a traced program to ONNX; fold operations that ONNX lacks where they depend on weights alone."""
+def _to_onnx(traced: torch.export.ExportedProgram, opset: int) -> tuple[torch.onnx.ONNXProgram, set[str]]:
+    """Convert a traced program to ONNX; fold operations that ONNX lacks where they depend on weights alone.
+
+    Returns:
+        The program, and the names of its constants that were folded.
+    """
+    computed: set[str] = set()
     while True:
         try:
             program = torch.onnx.export(traced, (), dynamo=True, opset_version=opset, optimize=False, verbose=False)
         except Exception as error:
             missing = missing_operation(error)
-            if missing is None or not fold(traced, missing):
+            names = [] if missing is None else fold(traced, missing)
+            if not names:
                 raise
+            computed.update(names)
         else:
             assert program is not None
-            return program
+            return program, computed
 
 
 def _without_copies(value: ir.Value) -> ir.Value:

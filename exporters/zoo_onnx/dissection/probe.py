@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
-from onnx import AttributeProto, GraphProto, NodeProto, ValueInfoProto, helper
+from onnx import GraphProto, NodeProto, ValueInfoProto, helper
 
 import zoo
+from zoo_onnx.structure.graphs import attribute_of, body_of
 
 _RECURRENT = re.compile(r"layer_(\d+)/[^/]+(?:/(forward|reverse))?")
 """Name of the node of a layer, or of one direction of it."""
@@ -85,19 +86,14 @@ def _native_probes(node: NodeProto, layer: int) -> Iterator[zoo.Probe]:
     """Yield a probe of each direction of a node's output, (time, directions, batch, hidden)."""
     if not node.output[0]:
         node.output[0] = f"{node.name}:Y"
-    for direction in range(2 if _attribute(node, "direction").s == b"bidirectional" else 1):
+    for direction in range(2 if attribute_of(node, "direction").s == b"bidirectional" else 1):
         value = zoo.ModelValue("output", layer, direction)
         yield _probe(value, node, node.output[0], time_major=True, slot=direction)
 
 
-def body_of(node: NodeProto) -> GraphProto | None:
-    """Return the body of a Scan, or None for any other node."""
-    return _attribute(node, "body").g if node.op_type == "Scan" else None
-
-
 def number_of_states(node: NodeProto) -> int:
     """Return the number of state tensors of a Scan."""
-    return len(node.input) - int(_attribute(node, "num_scan_inputs").i)
+    return len(node.input) - int(attribute_of(node, "num_scan_inputs").i)
 
 
 def _gives_outputs(node: NodeProto) -> bool:
@@ -112,8 +108,8 @@ def _scan_probes(node: NodeProto, layer: int, direction: int) -> Iterator[zoo.Pr
     made = {name: index for index, inner in enumerate(body.node) for name in inner.output}
     parts = sorted(range(states), key=lambda part: made.get(body.output[part].name, -1))
     output = node.output[states] if _gives_outputs(node) else None
-    backward = list(_attribute(node, "scan_input_directions").ints)[:1] or [0]
-    given = list(_attribute(node, "scan_output_directions").ints) or [0] * (len(node.output) - states)
+    backward = list(attribute_of(node, "scan_input_directions").ints)[:1] or [0]
+    given = list(attribute_of(node, "scan_output_directions").ints) or [0] * (len(node.output) - states)
     for part in parts:
         copy = f"{body.name}/every_state_{part}"
         body.node.append(helper.make_node("Identity", [body.output[part].name], [copy], copy))
@@ -126,11 +122,6 @@ def _scan_probes(node: NodeProto, layer: int, direction: int) -> Iterator[zoo.Pr
     node.attribute.extend([*kept, helper.make_attribute("scan_output_directions", given + backward * states)])
     if output is not None:
         yield _probe(zoo.ModelValue("output", layer, direction), node, output, time_major=True)
-
-
-def _attribute(node: NodeProto, name: str) -> AttributeProto:
-    """Return an attribute of a node; an empty one, with values of 0, if the node lacks it."""
-    return next((attribute for attribute in node.attribute if attribute.name == name), AttributeProto())
 
 
 def _probe(

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 import zoo
-from zoo_onnx.dissection.probe import body_of
-from zoo_onnx.dissection.suspects import between
 from zoo_onnx.precision.saturation import ACTIVATION, WEIGHTS
+from zoo_onnx.structure.graphs import between, body_of
 
 HINTS = {
     "int8": "without VNNI an x86 CPU adds two of them in 16 bits, with saturation; export the run again, since this "

@@ -1,44 +1,17 @@
-"""Suspect nodes: those between correct values and a wrong one, as a list and as a file of their own."""
+"""Suspect nodes: those between correct values and a wrong one, as a file of their own."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import onnx
 from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper
+from onnx import ModelProto, ValueInfoProto, helper
 
 import zoo
-
-
-def reads(node: NodeProto) -> Iterator[str]:
-    """Yield every value that a node reads, including those that its body reads from the outer graph."""
-    yield from (name for name in node.input if name)
-    for attribute in node.attribute:
-        if attribute.type == onnx.AttributeProto.GRAPH:
-            yield from _outer(attribute.g)
-
-
-def _outer(body: GraphProto) -> Iterator[str]:
-    """Yield the values of the outer graph that a body reads."""
-    own = {value.name for value in body.input} | {value.name for value in body.initializer}
-    own |= {name for node in body.node for name in node.output}
-    yield from (name for node in body.node for name in reads(node) if name not in own)
-
-
-def between(graph: GraphProto, bad: str, good: Collection[str]) -> list[NodeProto]:
-    """Return the nodes that a value depends on, in execution order, up to correct values."""
-    makers = {name: node for node in graph.node for name in node.output if name}
-    needed, waiting = set[str](), [bad]
-    while waiting:
-        name = waiting.pop()
-        if name in needed or name not in makers or name in good:
-            continue
-        needed.add(name)
-        waiting.extend(reads(makers[name]))
-    return [node for node in graph.node if needed.intersection(node.output)]
+from zoo_onnx.structure.graphs import between, reads
 
 
 def cut(

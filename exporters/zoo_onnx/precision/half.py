@@ -39,6 +39,6 @@ def keep_in_half(graph: ir.Graph, precision: str) -> None:
         value = ir.Value(name=f"{weight.name}/float32", type=weight.type, shape=weight.shape)
         weight.replace_all_uses_with(value)
         casts.append(ir.node("Cast", [weight], {"to": int(ir.DataType.FLOAT)}, outputs=[value], name=value.name))
-        weight.const_value = ir.tensor(half, name=weight.name)
+        weight.const_value = ir.tensor(half, name=weight.name, doc_string=weight.const_value.doc_string)
         weight.type = ir.TensorType(weight.const_value.dtype)
     graph.insert_before(graph[0], casts)

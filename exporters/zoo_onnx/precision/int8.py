@@ -27,6 +27,7 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 import zoo
 from zoo_onnx.builder import GraphBuilder
 from zoo_onnx.lengths import Lengths
+from zoo_onnx.piece import COMPUTED
 
 Matrix = NDArray[np.float32]
 MICROSOFT = "com.microsoft"
@@ -113,7 +114,9 @@ class _Products:
         if key not in self._weights:
             build, name = GraphBuilder(0), self._unused_name(str(node.inputs[1].name))
             whole, scale = in_uint8(by_column)
-            self._weights[key] = (build.weight(f"{name}/uint8", whole), build.weight(f"{name}/scales", scale))
+            description = COMPUTED if _is_computed(node.inputs[1]) else None
+            in_8_bits = build.weight(f"{name}/uint8", whole, description)
+            self._weights[key] = (in_8_bits, build.weight(f"{name}/scales", scale, description))
             for value in self._weights[key]:
                 self.graph.register_initializer(value)
         return self._weights[key]
@@ -148,6 +151,18 @@ class _Products:
                     arrays = map(np.asarray, ReferenceEvaluator(ir.to_proto(node)).run(None, inputs))
                     self._constants |= dict(zip(node.outputs, arrays, strict=True))
         return self._constants[value]
+
+
+def _is_computed(value: ir.Value) -> bool:
+    """Return whether a constant depends on a weight that `zoo_onnx.folding` has computed."""
+    waiting = [value]
+    while waiting:
+        source = waiting.pop()
+        if source.const_value is not None and source.const_value.doc_string == COMPUTED:
+            return True
+        node = source.producer()
+        waiting += [] if node is None else [each for each in node.inputs if each is not None]
+    return False
 
 
 def in_uint8(matrix: Matrix) -> tuple[NDArray[np.uint8], Matrix]:
