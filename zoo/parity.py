@@ -171,13 +171,20 @@ class Expected:
         return int(beyond.argmax()) if beyond.any() else self.steps
 
 
-def with_usual_scale(inputs: Sequence[Mapping[str, Expected]]) -> list[Mapping[str, Expected]]:
-    """Return the outputs of several inputs with ``usual_scale`` set to the largest magnitude over these inputs.
+def with_usual_scale(
+    inputs: Sequence[Mapping[str, Expected]], usual_inputs: Sequence[bool] | None = None
+) -> list[Mapping[str, Expected]]:
+    """Return the outputs of several inputs with ``usual_scale`` set to the largest magnitude over the usual inputs.
 
     Args:
         inputs: for each input, its outputs by name; all with the same names.
+        usual_inputs: for each input whether it is a usual one; all of them when None. Inputs far beyond the data would
+            let smaller outputs seem well-conditioned.
     """
-    usual = {name: max(outputs[name].scale for outputs in inputs) for name in inputs[0]}
+    chosen = (
+        inputs if usual_inputs is None else [each for each, usual in zip(inputs, usual_inputs, strict=True) if usual]
+    )
+    usual = {name: max((outputs[name].scale for outputs in chosen), default=0.0) for name in inputs[0]}
     return [
         {name: replace(expected, usual_scale=usual[name]) for name, expected in outputs.items()} for outputs in inputs
     ]

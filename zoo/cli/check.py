@@ -15,6 +15,8 @@ from zoo.errors import UsageError
 @click.argument("target", required=False, type=click.Path(path_type=Path))
 @verdict.provider_option
 @verdict.require_option
+@verdict.seed_option
+@verdict.thorough_option
 @click.option("--matrix", is_flag=True, help="Prove the cell in a sample of settings that covers every pair of them.")
 @click.option("--full", is_flag=True, help="With --matrix: all combinations of settings.")
 @click.option("--quick", is_flag=True, help="With --matrix: a small sample, up to 28 steps; about a minute.")
@@ -35,6 +37,8 @@ def command(
     target: Path | None,
     chosen: tuple[str, ...],
     required: tuple[str, ...],
+    seed: int | None,
+    thorough: bool,
     matrix: bool,
     full: bool,
     quick: bool,
@@ -45,8 +49,8 @@ def command(
     """Prove that an exported file computes what the model of its run computes.
 
     TARGET is a run, or one of its exported files, also a rejected one. Default: the latest run. The file runs on every
-    provider, on inputs of several shapes. The reference is the same model in float64, and every output has an error
-    budget, computed for these weights.
+    provider, on inputs of listed shapes, of the data's own, and of shapes that are drawn anew for each file. The
+    reference is the same model in float64, and every output has an error budget, computed for these weights.
 
     \b
     The table has a line for each output of the graph:
@@ -64,7 +68,11 @@ def command(
     from zoo.cli.target import named_file, run_or_latest
     from zoo.jobs.check import check
     from zoo.jobs.exported import exported_file, exported_files
+    from zoo.proof.cases import USUAL, Extent
 
+    extent = Extent(seed, thorough)
+    if matrix and extent != USUAL:
+        raise UsageError("--matrix: has shapes of its own; leave --seed and --thorough out, or --matrix")
     given = {"--full": full, "--quick": quick, "--set": overrides, "--features": features}
     for flag, value in given.items():
         if value and not matrix:
@@ -84,6 +92,6 @@ def command(
     results = []
     for file in exported:
         with output.spinner(f"checking {file.path}") as progress:
-            report = check(file, registry, verdict.wanted(chosen, required), progress)
+            report = check(file, registry, verdict.wanted(chosen, required), progress, extent)
         results.append((file.path, report))
     verdict.show_reports(results, as_json=as_json)

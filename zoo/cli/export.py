@@ -47,6 +47,8 @@ PRECISIONS: dict[str | None, Precision] = {None: "float32", "fp16": "float16", "
 )
 @verdict.provider_option
 @verdict.require_option
+@verdict.seed_option
+@verdict.thorough_option
 @output.common_options
 def command(
     path: Path | None,
@@ -59,6 +61,8 @@ def command(
     precision: str | None,
     chosen: tuple[str, ...],
     required: tuple[str, ...],
+    seed: int | None,
+    thorough: bool,
     as_json: bool,
     **formats: bool,
 ) -> None:
@@ -77,13 +81,16 @@ def command(
     from zoo.cli.target import run_or_latest
     from zoo.exporting.exporter import ExportOptions
     from zoo.jobs.export import export
+    from zoo.proof.cases import Extent
 
     registry = output.usable_plugins()
     exporter = registry.exporter(selected)
     run = run_or_latest(path)
     with output.spinner(f"exporting {run.path}") as progress:
         options = ExportOptions(opset, lowering, target, steps, states, streaming, PRECISIONS[precision])
-        results = export(run, registry, exporter, verdict.wanted(chosen, required), options, progress)
+        results = export(
+            run, registry, exporter, verdict.wanted(chosen, required), options, progress, Extent(seed, thorough)
+        )
     verdict.show_reports(results, as_json=as_json)
 
 

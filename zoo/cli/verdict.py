@@ -22,6 +22,14 @@ provider_option = click.option(
 require_option = click.option(
     "--require", "required", multiple=True, type=_PROVIDERS, help="Exit with 5 if it is unavailable. Repeatable."
 )
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(min=0, max=2**64 - 1),
+    help="Seed of the drawn shapes and inputs, to repeat a proof. Default: from the hash of the file.",
+)
+thorough_option = click.option(
+    "--thorough", is_flag=True, help="Draw ten times as many shapes, which takes about as much longer."
+)
 COLOURS = {
     "passed": "green",
     "failed": "red",
@@ -81,6 +89,7 @@ def _show(report: Mapping[str, Any], path: str) -> None:
     if report.get("lowering", "auto") != "auto":
         steps = f", for exactly {report['steps']} steps" if "steps" in report else ""
         click.echo(f"lowering: {report['lowering']}{steps}")
+    click.echo(_inputs(report))
     for result in report["providers"]:
         gap = "\n" if result["outputs"] else ""
         click.echo(f"{gap}{result['name']:<15}{_coloured(result['status'])}  {_place(result)}")
@@ -92,14 +101,28 @@ def _show(report: Mapping[str, Any], path: str) -> None:
         click.echo(line)
 
 
+def _inputs(report: Mapping[str, Any]) -> str:
+    """Return how many inputs of how many shapes were tried, and how to repeat them where the file did not pass."""
+    cases = report["cases"]
+    shapes = {(case["batch"], case["time"], case.get("chunk"), *case.get("turns", ())) for case in cases}
+    largest, longest = (max((case[name] for case in cases), default=0) for name in ("batch", "time"))
+    text = f"inputs: {len(cases)} of {len(shapes)} shapes, up to batch {largest} and {longest:,} steps"
+    if report["verdict"] in ("passed", "unavailable") or "seed" not in report:
+        return text
+    return f"{text}\nrepeat with --seed {report['seed']}{' --thorough' if report['thorough'] else ''}"
+
+
 def _observations(result: Mapping[str, Any]) -> Iterator[str]:
     """Yield further observations, a line each.
 
-    On every provider: why no verdict is possible beyond some step, and whether runs of one input differ. On CUDA also
+    On every provider: why no verdict is possible beyond some step, how many extreme inputs permit no verdict, and
+    whether runs of one input differ. On CUDA also
     the difference from the CPU, TF32, copies between devices, and the placement of nodes.
     """
     if "beyond" in result:
         yield f"beyond {result['judged_steps']} steps {_coloured('ill-conditioned')}: {result['beyond']}"
+    if extremes := max((values.get("extremes_not_judged", 0) for values in result["outputs"]), default=0):
+        yield f"{extremes} of the extreme inputs permit no verdict, and are left out"
     repeats = result.get("repeats")
     if repeats and not repeats["identical"]:
         yield f"{repeats['runs']} runs of one input differ by up to {repeats['largest_difference']:.1e}"

@@ -13,12 +13,21 @@ import torch
 
 from zoo.nn.model import Model
 from zoo.parity import Array
+from zoo.proof.shapes import different_rows
 
-SHAPES = ((1, 1), (1, 7), (3, 28), (5, 50), (2, 200), (64, 28))
+SHAPES: tuple[tuple[int, int], ...] = ((1, 1), (1, 7), (3, 28), (5, 50), (2, 200), (64, 28))
 """(batch, time): one sequence, one step, odd sizes, longer than any training sequence, and a large batch."""
 
-Inputs = Literal["data", "wide"]
-LengthsKind = Literal["none", "equal", "mixed", "unsorted", "short"]
+Inputs = Literal["data", "wide", "extreme", "vocabulary"]
+"""Kind of the numbers or tokens of a case.
+
+- ``data``: sequences of the data.
+- ``wide``: uniform over three times the data's range; tokens uniform over the vocabulary.
+- ``extreme``: numbers up to ten times the data's largest magnitude. Such a case may fail a file; where no verdict on it
+  is possible, it is left out, since it is far outside the use of the model.
+- ``vocabulary``: sequences in which, over all such cases, every token stands at least once.
+"""
+LengthsKind = Literal["none", "equal", "mixed", "unsorted", "short", "ones"]
 """Kind of lengths in a batch.
 
 - ``none``: no lengths are given.
@@ -26,6 +35,7 @@ LengthsKind = Literal["none", "equal", "mixed", "unsorted", "short"]
 - ``mixed``: in descending order; only the first sequence is full.
 - ``unsorted``: in ascending order; only the last sequence is full.
 - ``short``: every sequence is shorter than the batch.
+- ``ones``: every sequence has one step.
 """
 
 
@@ -69,64 +79,142 @@ class Case:
     states: Mapping[str, Array] | None = None
     """Initial states by name, (batch, n); empty for the model's own initial states; None where the file takes none."""
     chunk: int | None = None
-    """Steps per chunk; None where the file takes whole sequences."""
+    """Steps per chunk, the most of any chunk; None where the file takes whole sequences."""
+    turns: tuple[int, ...] = ()
+    """Steps of the chunks, taken in turn until the sequence ends; empty where all chunks have ``chunk`` steps."""
+    kind: LengthsKind | None = None
+    """Kind of the lengths of a drawn shape."""
+    drawn: bool = False
+    """Whether shape and inputs follow from the seed of the proof's `Extent`."""
 
     def __str__(self) -> str:
-        mixed = "" if self.lengths is None else ", mixed lengths"
-        chunks = "" if self.chunk is None else f" in chunks of {self.chunk}"
+        lengths = "" if self.lengths is None else f", {self.kind or 'mixed'} lengths"
+        chunks = "" if self.chunk is None else f" in chunks of {' and '.join(map(str, self.turns or (self.chunk,)))}"
         states = ", random states" if self.states else ""
-        return f"batch {self.batch}, {self.time} steps{chunks}{mixed}, {self.inputs} inputs{states}"
+        return f"batch {self.batch}, {self.time} steps{chunks}{lengths}, {self.inputs} inputs{states}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the case as it appears in a report, without its arrays."""
         chunk = {} if self.chunk is None else {"chunk": self.chunk}
+        turns = {"turns": list(self.turns)} if self.turns else {}
         states = {} if self.states is None else {"states": "random" if self.states else "initial"}
-        return {"batch": self.batch, "time": self.time, **chunk, "inputs": self.inputs, **states}
+        drawn = {"drawn": True} if self.drawn else {}
+        kind = {} if self.kind is None else {"lengths": self.kind}
+        return {
+            "batch": self.batch,
+            "time": self.time,
+            **chunk,
+            **turns,
+            "inputs": self.inputs,
+            **kind,
+            **states,
+            **drawn,
+        }
+
+    def repeated(self, order: Array) -> Case:
+        """Return a case with these rows, by their indices; equal rows are equal in every byte."""
+        lengths = None if self.lengths is None else self.lengths[order]
+        states = None if self.states is None else {name: state[order] for name, state in self.states.items()}
+        return replace(self, batch=len(order), x=self.x[order], lengths=lengths, states=states)
+
+
+class Rows(NamedTuple):
+    """The different rows of a case, and the order in which the case repeats them."""
+
+    case: Case
+    order: Array
+    """(batch,) indices of rows."""
+
+    def whole(self, model: Model | None = None) -> Iterator[Case]:
+        """Yield the whole case, and with random states as well where a model of a file with states is given."""
+        for case in [self.case] if model is None else with_states(model, [self.case]):
+            yield case.repeated(self.order)
 
 
 def draw_cases(
-    sample: Array, tokens: int = 0, *, with_lengths: bool = False, shapes: Sequence[tuple[int, int]] = SHAPES
+    sample: Array,
+    tokens: int = 0,
+    *,
+    with_lengths: bool = False,
+    shapes: Sequence[tuple[int, int]] = SHAPES,
+    least: int = 1,
 ) -> Iterator[Case]:
+    """Yield the cases of `listed_rows`, whole."""
+    for rows in listed_rows(sample, tokens, with_lengths=with_lengths, shapes=shapes, least=least):
+        yield from rows.whole()
+
+
+def listed_rows(
+    sample: Array,
+    tokens: int = 0,
+    *,
+    with_lengths: bool = False,
+    shapes: Sequence[tuple[int, int]] = SHAPES,
+    least: int = 1,
+) -> Iterator[Rows]:
     """Draw two cases for each shape: sequences from the data, and uniform noise over three times the data's range.
 
-    Tokens have no range; the second case draws them uniformly from the whole vocabulary.
+    Tokens have no range; the second case draws them uniformly from the whole vocabulary. The rows of a large batch
+    repeat a few; see `zoo.proof.shapes.different_rows`.
 
     Args:
         sample: (sequences, time, features) numbers from the data, or (sequences, time) tokens.
         tokens: size of the vocabulary; 0 where the model takes numbers.
         with_lengths: whether the model takes lengths. They are drawn from 1 to the full time; the first is full.
         shapes: (batch, time) of the inputs.
+        least: fewest different rows of a batch that has so many; 2 with lengths.
     """
     generator = np.random.default_rng(0)
-    low, high = float(sample.min()), float(sample.max())
-    spread = (high - low) or 1.0
     for batch, steps in shapes:
-        # A case longer than the data is made of several sequences, one after the other.
-        pieces = -(-steps // sample.shape[1])
-        rows = generator.integers(len(sample), size=(batch, pieces))
-        own = sample[rows].reshape(batch, -1, *sample.shape[2:])[:, :steps]
-        if tokens:
-            wide = generator.integers(tokens, size=own.shape)
-        else:
-            own = own.astype(np.float32)
-            wide = generator.uniform(low - spread, high + spread, own.shape).astype(np.float32)
-        lengths = generator.integers(1, steps + 1, size=batch) if with_lengths else None
+        rows = different_rows(batch, steps, least=max(least, 2 if with_lengths else 1))
+        own = data_rows(sample, rows, steps, generator)
+        wide = wide_rows(sample, tokens, rows, steps, generator)
+        lengths = generator.integers(1, steps + 1, size=rows) if with_lengths else None
+        order = np.concatenate([np.arange(rows), generator.integers(rows, size=batch - rows)])
         if lengths is not None:
             lengths[0] = steps
             if not tokens:
                 fill_padding(own, lengths)
                 fill_padding(wide, lengths)
-        yield Case(batch, steps, "data", np.ascontiguousarray(own), lengths)
-        yield Case(batch, steps, "wide", wide, lengths)
+        yield Rows(Case(rows, steps, "data", own, lengths), order)
+        yield Rows(Case(rows, steps, "wide", wide, lengths), order)
 
 
-def draw_lengths(kind: LengthsKind, batch: int, steps: int) -> Array | None:
-    """Draw lengths of a kind, (batch,) int64; None for the kind ``none``."""
+def data_rows(sample: Array, rows: int, steps: int, generator: np.random.Generator) -> Array:
+    """Draw sequences of the data, (rows, steps, ...); longer ones are several, one after the other."""
+    pieces = -(-steps // sample.shape[1])
+    chosen = generator.integers(len(sample), size=(rows, pieces))
+    own = sample[chosen].reshape(rows, -1, *sample.shape[2:])[:, :steps]
+    return np.ascontiguousarray(own, np.float32 if sample.ndim == 3 else None)
+
+
+def wide_rows(sample: Array, tokens: int, rows: int, steps: int, generator: np.random.Generator) -> Array:
+    """Draw uniform noise over three times the data's range, (rows, steps, ...), or tokens of the whole vocabulary."""
+    shape = (rows, steps, *sample.shape[2:])
+    if tokens:
+        return generator.integers(tokens, size=shape)
+    low, high = float(sample.min()), float(sample.max())
+    spread = (high - low) or 1.0
+    return generator.uniform(low - spread, high + spread, shape).astype(np.float32)
+
+
+def draw_lengths(
+    kind: LengthsKind, batch: int, steps: int, generator: np.random.Generator | None = None
+) -> Array | None:
+    """Draw lengths of a kind, (batch,) int64; None for the kind ``none``.
+
+    Args:
+        kind: the kind, which must be possible; see `are_possible`.
+        batch: number of sequences.
+        steps: steps of the batch.
+        generator: source of the lengths; always the same lengths when None.
+    """
     if kind == "none":
         return None
-    if kind == "equal":
-        return np.full(batch, steps)
-    lengths = np.sort(np.random.default_rng(0).integers(1, steps, size=batch))
+    if kind in ("equal", "ones"):
+        return np.full(batch, steps if kind == "equal" else 1)
+    generator = generator or np.random.default_rng(0)
+    lengths = np.sort(generator.integers(1, steps, size=batch))
     if kind == "unsorted":
         lengths[-1] = steps
     if kind == "mixed":
@@ -137,7 +225,7 @@ def draw_lengths(kind: LengthsKind, batch: int, steps: int) -> Array | None:
 
 def are_possible(kind: LengthsKind, batch: int, steps: int) -> bool:
     """Whether a batch of this shape has lengths of this kind that are not of another kind as well."""
-    return kind in ("none", "equal") or (steps > 1 and (batch > 1 or kind == "short"))
+    return kind in ("none", "equal") or (steps > 1 and (batch > 1 or kind in ("short", "ones")))
 
 
 def fill_padding(x: Array, lengths: Array) -> None:

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,12 @@ from numpy.typing import NDArray
 from zoo.parity import Array, Expected, judge
 from zoo.runtime.session import OnnxSession
 
+if TYPE_CHECKING:
+    from zoo.proof.cases import Case
+
 RUNS = 10
+THREADED = 256
+"""Steps over all rows of a case that is repeated."""
 COPIES = ("MemcpyFromHost", "MemcpyToHost")
 """Operators that ONNX Runtime inserts between nodes of different providers (onnxruntime, transformer_memcpy.cc)."""
 
@@ -69,9 +74,34 @@ def count_copies(events: Iterable[Mapping[str, Any]]) -> int:
     return sum(event.get("cat") == "Node" and event.get("args", {}).get("op_name") in COPIES for event in events)
 
 
-def median_index(sizes: Sequence[int]) -> int:
-    """Return the index of the median size."""
-    return sorted(range(len(sizes)), key=sizes.__getitem__)[len(sizes) // 2]
+def repeated_case(cases: Sequence[Case]) -> Case:
+    """Return the case to repeat: the smallest with `THREADED` steps over all rows and more than one row.
+
+    ONNX Runtime divides such a case among its threads, whose order is the usual cause of a difference. The largest case
+    where none has so many steps.
+    """
+    threaded = [case for case in cases if case.batch > 1 and case.batch * case.time >= THREADED]
+    if threaded:
+        return min(threaded, key=lambda case: case.batch * case.time)
+    return max(cases, key=lambda case: case.batch * case.time)
+
+
+def repeats_fault(repeats: Mapping[str, Any], provider: str) -> str:
+    """Return why a file fails whose repeated runs differ; empty where they agree, and on a GPU.
+
+    On the CPU ONNX Runtime computes the same operations in the same order each time. The order of a sum on a GPU may
+    change from run to run.
+
+    Args:
+        repeats: the result of `repeatability`.
+        provider: a key of `zoo.runtime.providers.PROVIDERS`.
+    """
+    if repeats["identical"] or provider != "cpu":
+        return ""
+    return (
+        f"{repeats['runs']} runs of one input differ by up to {repeats['largest_difference']:.2g}, and must be "
+        "identical on the CPU"
+    )
 
 
 def largest_over_budget(expected: Sequence[Mapping[str, Expected]], actual: Sequence[Mapping[str, Array]]) -> float:

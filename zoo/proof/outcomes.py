@@ -51,20 +51,37 @@ def overall(statuses: Sequence[str]) -> str:
 def judged_steps(outputs: Iterable[Sequence[Outcome]], least: int) -> int | None:
     """Return the number of steps up to which a verdict is possible on every case of every output.
 
+    Extreme inputs do not count, since they are far outside the use of the model. Drawn shapes do not give the number,
+    so that it is the same in every proof of a model as far as possible.
+
     Returns:
-        The largest number of steps of a case below the shortest ill-conditioned case. None where no case is
+        The largest number of steps of a listed case below the shortest ill-conditioned case. None where no case is
         ill-conditioned, or where the number is below ``least``.
     """
-    cases = [(outcome.case.time, outcome.file.status) for outcomes in outputs for outcome in outcomes]
-    shortest = min((steps for steps, status in cases if status == "ill-conditioned"), default=0)
-    limit = max((steps for steps, _ in cases if steps < shortest), default=0)
+    every = [outcome for outcomes in outputs for outcome in outcomes]
+    shortest = min((outcome.case.time for outcome in every if _ill_conditioned(outcome)), default=0)
+    listed = (outcome.case.time for outcome in every if not outcome.case.drawn)
+    limit = max((steps for steps in listed if steps < shortest), default=0)
     return limit if limit >= max(least, 1) else None
+
+
+def _ill_conditioned(outcome: Outcome) -> bool:
+    """Whether no verdict is possible on a case that is not extreme."""
+    return outcome.file.status == "ill-conditioned" and outcome.case.inputs != "extreme"
+
+
+def _counts(outcome: Outcome, limit: int | None) -> bool:
+    """Whether a case counts for the verdict: it failed, or a verdict on it is possible or owed."""
+    if outcome.file.status == "failed":
+        return True
+    beyond = limit is not None and outcome.case.time > limit
+    return not beyond and (outcome.file.status == "passed" or _ill_conditioned(outcome))
 
 
 def reason_beyond(outputs: Mapping[str, Sequence[Outcome]]) -> str:
     """Return why no verdict is possible beyond `judged_steps`: the reason of the shortest ill-conditioned case."""
     named = [(name, outcome) for name, outcomes in outputs.items() for outcome in outcomes]
-    ill_conditioned = [item for item in named if item[1].file.status == "ill-conditioned"]
+    ill_conditioned = [item for item in named if _ill_conditioned(item[1])]
     name, shortest = min(ill_conditioned, key=lambda item: item[1].case.time)
     return f"{name}: {shortest.file.reason} ({shortest.case})"
 
@@ -79,9 +96,7 @@ def summary(name: str, every: Sequence[Outcome], limit: int | None, *, state: bo
         state: whether the output is a final state. A state may be independent of the input, as that of a counter is;
             any other output is then inconclusive.
     """
-    outcomes = [
-        outcome for outcome in every if limit is None or outcome.case.time <= limit or outcome.file.status == "failed"
-    ]
+    outcomes = [outcome for outcome in every if _counts(outcome, limit)]
     status = overall([outcome.file.status for outcome in outcomes])
     classes = name in CLASS_OUTPUTS and outcomes[0].expected.exact.shape[-1] > 1
     worst = max((item for item in outcomes if item.file.status == status), key=lambda item: item.file.over_budget)
@@ -99,7 +114,10 @@ def summary(name: str, every: Sequence[Outcome], limit: int | None, *, state: bo
         "torch_max_error": max(outcome.torch.max_error for outcome in outcomes),
         "torch_over_budget": max(outcome.torch.over_budget for outcome in outcomes),
         "amplification": max(outcome.file.amplification for outcome in outcomes),
-        "ill_conditioned_cases": sum(outcome.file.status == "ill-conditioned" for outcome in every),
+        "ill_conditioned_cases": sum(map(_ill_conditioned, every)),
+        "extremes_not_judged": sum(
+            outcome.file.status == "ill-conditioned" and outcome.case.inputs == "extreme" for outcome in every
+        ),
         "agreement": min(outcome.file.agreement for outcome in outcomes) if classes else None,
         "errors": [outcome.file.max_error for outcome in every],
         "budgets": [float(outcome.expected.budget.max()) for outcome in every],
@@ -140,13 +158,16 @@ def _no_evidence(outcomes: Sequence[Outcome]) -> str:
 
 
 def _pairs_of_inputs(outcomes: Sequence[Outcome]) -> Iterator[tuple[Outcome, Outcome]]:
-    """Yield all ordered pairs of outcomes that differ in their input alone.
+    """Yield all ordered pairs of outcomes that differ in their input alone, by shape, lengths and chunks.
 
-    Cases with random states are left out, since the output may depend on the states instead.
+    Cases with random states are left out, since the output may depend on the states instead. Extreme inputs are left
+    out too: an output that depends on them alone depends on no input of the model's use.
     """
     groups: dict[tuple[object, ...], list[Outcome]] = {}
     for outcome in outcomes:
-        if not (case := outcome.case).states:
-            groups.setdefault((case.batch, case.time, case.chunk), []).append(outcome)
+        case = outcome.case
+        if not case.states and case.inputs != "extreme":
+            lengths = None if case.lengths is None else case.lengths.tobytes()
+            groups.setdefault((case.batch, case.time, case.chunk, case.turns, lengths), []).append(outcome)
     for group in groups.values():
         yield from permutations(group, 2)

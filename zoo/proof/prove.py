@@ -23,9 +23,17 @@ from zoo.errors import DataError, ProviderUnavailable, RunError
 from zoo.exporting.exporter import ExportOptions
 from zoo.nn.model import Model
 from zoo.parity import Array, judge, with_weights
-from zoo.proof.cases import SHAPES, USUAL, Case, Extent, draw_cases, with_states
+from zoo.proof.cases import SHAPES, USUAL, Case, Extent, listed_rows
 from zoo.proof.expectations import Expectations
-from zoo.proof.observed import device_copies, difference_over_budget, largest_over_budget, median_index, repeatability
+from zoo.proof.further import further_rows
+from zoo.proof.observed import (
+    device_copies,
+    difference_over_budget,
+    largest_over_budget,
+    repeatability,
+    repeated_case,
+    repeats_fault,
+)
 from zoo.proof.outcomes import Outcome, judged_steps, overall, reason_beyond, summary
 from zoo.runtime.golden import PRECISION
 from zoo.runtime.placement import placement_summary, require_placement
@@ -140,42 +148,47 @@ def prove(
         The report, ready for JSON; its ``verdict`` is passed, failed, ill-conditioned, inconclusive or unavailable.
     """
     extent, properties = extent.seeded(path), properties or FileProperties.interface(path)
-    expectations = Expectations(model, cases_for(model, sample, properties), progress)
+    expectations = Expectations(model, cases_for(model, sample, properties, extent=extent), progress)
     report = prove_against(expectations, path, properties, providers, file_faults, data_steps=sample.x.shape[1])
     return {**report, "seed": extent.seed, "thorough": extent.thorough}
 
 
 def cases_for(
-    model: Model, sample: Split, properties: FileProperties, *, with_lengths: bool | None = None
+    model: Model,
+    sample: Split,
+    properties: FileProperties,
+    *,
+    with_lengths: bool | None = None,
+    extent: Extent = USUAL,
 ) -> list[Case]:
-    """Return the cases of a file that takes whole sequences.
+    """Return the cases of a file that takes whole sequences: the listed ones, and those of `zoo.proof.further`.
 
-    The data's own number of steps is among the shapes, since a file may pass up to some number of steps only. For a
-    float32 file it is left out where it exceeds the longest of `SHAPES`, since exact results take time for each step.
+    The data's own number of steps is among the listed shapes, since a file may pass up to some number of steps only.
 
     Args:
         model: the model of the file.
         sample: sequences from the data, in the user's units.
         properties: those of the file.
         with_lengths: whether the file takes lengths; as the model when None.
+        extent: what is drawn beside the listed shapes.
     """
     with_lengths = model.takes_lengths if with_lengths is None else with_lengths
-    own, listed = sample.x.shape[1], [time for _, time in SHAPES]
-    further = own not in listed and (own < max(listed) or properties.precision != "float32")
-    shapes: tuple[tuple[int, int], ...] = (*SHAPES, (3, own)) if further else SHAPES
-    if properties.steps is not None:
-        shapes = tuple(dict.fromkeys((batch, properties.steps) for batch, _ in SHAPES))
-    drawn = draw_cases(sample.x.numpy(), model.encoder.tokens, with_lengths=with_lengths, shapes=shapes)
-    return list(with_states(model, list(drawn)) if properties.states else drawn)
+    own, tokens, steps = sample.x.shape[1], model.encoder.tokens, properties.steps
+    shapes = SHAPES if own in [time for _, time in SHAPES] else (*SHAPES, (3, own))
+    if steps is not None:
+        shapes = tuple(dict.fromkeys((batch, steps) for batch, _ in SHAPES))
+    listed = listed_rows(sample.x.numpy(), tokens, with_lengths=with_lengths, shapes=shapes)
+    further = further_rows(sample, tokens, extent, with_lengths=with_lengths, steps=steps)
+    stateful = model if properties.states else None
+    return [case for rows in (*listed, *further) for case in rows.whole(stateful)]
 
 
 def run_whole_sequences(path: Path, mode: Mode, cases: Sequence[Case]) -> FileOutputs:
     """Run a file on all steps of each case at once; a `RunFile`."""
     session = OnnxSession(path, mode.provider, strict=mode.strict)
     outputs = [session.run(case.x, case.lengths, case.states) for case in cases]
-    median = cases[median_index([case.batch * case.time for case in cases])]
-    repeated = repeatability(session, median.x, median.lengths, median.states)
-    return FileOutputs(outputs, session.placement(), repeated)
+    case = repeated_case(cases)
+    return FileOutputs(outputs, session.placement(), repeatability(session, case.x, case.lengths, case.states))
 
 
 def prove_against(
@@ -283,6 +296,8 @@ def _prove_on(
     summaries = [summary(name, every, limit, state=name in expectations.states) for name, every in outcomes.items()]
     status = overall([output["status"] for output in summaries])
     reason = "; ".join(f"{output['name']}: {output['reason']}" for output in summaries if output["reason"])
+    if fault := repeats_fault(actual.repeatability, mode.provider):
+        status, reason = "failed", "; ".join([fault, *([reason] if status == "failed" else [])])
     counts = Counter(node.provider for node in actual.placement)
     if status != "failed" and PROVIDERS[mode.provider] not in counts:
         status, reason = "failed", f"no node ran on {mode.provider}; ONNX Runtime placed them on {', '.join(counts)}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from zoo.data.dataset import Split
 from zoo.errors import ExportError
 from zoo.nn.model import Model
 from zoo.parity import Array
-from zoo.proof.cases import USUAL, Case, Extent, draw_cases
+from zoo.proof.cases import USUAL, Case, Extent, data_rows, draw_cases
 from zoo.proof.expectations import Expectations
-from zoo.proof.observed import repeatability
+from zoo.proof.further import further_rows
+from zoo.proof.observed import repeatability, repeated_case
 from zoo.proof.prove import FileOutputs, FileProperties, Mode, RunFile, prove_against
+from zoo.proof.shapes import log_uniform
 from zoo.runtime.session import OnnxSession
 from zoo.runtime.streaming import OnnxStream
 
@@ -25,6 +28,12 @@ SHAPES = ((1, STEPS), (5, STEPS))
 """(batch, time)."""
 CHUNKS = (1, 7, STEPS)
 """Steps per chunk: one, a number that does not divide the sequence, and all."""
+SMALL_CHUNKS = (2, 3)
+"""Further steps per chunk, beside the data's own number, for listed batches of the data."""
+LONG = 4
+"""One proof of so many has a stream of more than `STEPS` steps; a thorough one always."""
+MOST_TURNS = 4
+"""Most sizes that the chunks of one stream take in turn."""
 
 
 def refuse_unless_streamable(model: Model) -> None:
@@ -64,26 +73,65 @@ def prove_streaming(
 ) -> dict[str, Any]:
     """Compare the streaming file at ``path`` with ``model``; arguments and report are those of `zoo.proof.prove.prove`.
 
-    Streams have `STEPS` steps, since the exact result of a stream of 10,000 steps takes ten seconds; a test has one.
+    The listed streams have `STEPS` steps, since the exact result of a stream of 10,000 steps takes ten seconds; a test
+    has one.
     """
     extent, properties = extent.seeded(path), properties or FileProperties.interface(path)
-    expectations = Expectations(model, chunk_cases(model, sample), progress)
+    expectations = Expectations(model, chunk_cases(model, sample, extent), progress)
     run_file, steps = run_in_chunks(by_step=model.by_step), sample.x.shape[1]
     report = prove_against(expectations, path, properties, providers, file_faults, run_file, data_steps=steps)
     return {**report, "seed": extent.seed, "thorough": extent.thorough}
 
 
-def chunk_cases(model: Model, sample: Split) -> list[Case]:
-    """Return the cases of a file that takes chunks: each sequence at each chunk size.
+def chunk_cases(model: Model, sample: Split, extent: Extent = USUAL) -> list[Case]:
+    """Return the cases of a file that takes chunks: listed streams at each listed chunk size, and drawn ones.
 
-    The data's own number of steps is among the shapes, where it is smaller than `STEPS`, since a file may pass up to
-    that number only.
+    The data's own number of steps is among the shapes, since a file may pass up to that number only. Batches of the
+    data also come in chunks of 2, of 3 and of the data's number of steps. The other streams beside the listed ones have
+    a drawn chunk size, or several that take turns.
+
+    Args:
+        model: the model of the file.
+        sample: sequences from the data, in the user's units; their lengths are not used.
+        extent: what is drawn beside the listed shapes.
     """
-    own = sample.x.shape[1]
-    shapes = (*SHAPES, (3, own)) if own < STEPS else SHAPES
-    drawn = list(draw_cases(sample.x.numpy(), model.encoder.tokens, shapes=shapes))
-    sizes = {case.time: dict.fromkeys(min(chunk, case.time) for chunk in CHUNKS) for case in drawn}
-    return [replace(case, chunk=chunk) for case in drawn for chunk in sizes[case.time]]
+    sample, tokens, own = replace(sample, lengths=None), model.encoder.tokens, sample.x.shape[1]
+    shapes = SHAPES if own == STEPS else (*SHAPES, (3, own))
+    listed = list(draw_cases(sample.x.numpy(), tokens, shapes=shapes, least=2))  # rows may be confused
+    cases = [replace(case, chunk=chunk) for case in listed for chunk in _sizes(case.time, CHUNKS)]
+    further = (*SMALL_CHUNKS, own)
+    cases += [
+        replace(case, chunk=chunk)
+        for case in listed
+        if case.inputs == "data" and case.batch > 1
+        for chunk in _sizes(case.time, further)
+        if chunk not in _sizes(case.time, CHUNKS)
+    ]
+    generator = np.random.default_rng([extent.seed or 0, 1])
+    return [
+        *cases,
+        *(_in_drawn_chunks(case, generator) for case in _further_streams(sample, tokens, extent, generator)),
+    ]
+
+
+def _sizes(time: int, chunks: Sequence[int]) -> list[int]:
+    """Return the different sizes of chunks of a stream of so many steps."""
+    return list(dict.fromkeys(min(chunk, time) for chunk in chunks))
+
+
+def _further_streams(sample: Split, tokens: int, extent: Extent, generator: np.random.Generator) -> Iterator[Case]:
+    """Yield the cases beside the listed ones, and now and then a stream of more than `STEPS` steps."""
+    for rows in further_rows(sample, tokens, extent, with_lengths=False):
+        yield from rows.whole()
+    if extent.thorough or not generator.integers(LONG):
+        time = STEPS + log_uniform(STEPS, 1, generator).item()
+        yield Case(1, time, "data", data_rows(sample.x.numpy(), 1, time, generator), drawn=True)
+
+
+def _in_drawn_chunks(case: Case, generator: np.random.Generator) -> Case:
+    """Return a stream in chunks of a drawn size, or of several that take turns."""
+    turns = tuple(log_uniform(case.time, 1, generator).item() for _ in range(generator.integers(1, MOST_TURNS + 1)))
+    return replace(case, chunk=max(turns), turns=turns if len(set(turns)) > 1 else ())
 
 
 def run_in_chunks(*, by_step: bool) -> RunFile:
@@ -93,7 +141,7 @@ def run_in_chunks(*, by_step: bool) -> RunFile:
         session = OnnxSession(path, mode.provider, strict=mode.strict)
         stream = OnnxStream(session)
         outputs = [_run_stream(stream, case, by_step=by_step) for case in cases]
-        return FileOutputs(outputs, session.placement(), repeatability(session, cases[0].x))
+        return FileOutputs(outputs, session.placement(), repeatability(session, repeated_case(cases).x))
 
     return run_file
 
@@ -102,8 +150,11 @@ def _run_stream(stream: OnnxStream, case: Case, *, by_step: bool) -> Mapping[str
     """Run a case chunk by chunk and return the outputs of all steps, or those after the last step."""
     assert case.chunk is not None
     stream.reset()
-    chunks = [case.x[:, start : start + case.chunk] for start in range(0, case.time, case.chunk)]
-    pieces = [stream.push(chunk, allow_nonfinite=True) for chunk in chunks]
+    pieces, start, sizes = [], 0, cycle(case.turns or (case.chunk,))
+    while start < case.time:
+        end = start + next(sizes)
+        pieces.append(stream.push(case.x[:, start:end], allow_nonfinite=True))
+        start = end
     if not by_step:
         return pieces[-1]
     return {name: np.concatenate([piece[name] for piece in pieces], 1) for name in pieces[0]}
