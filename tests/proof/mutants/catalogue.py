@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
-from tests.proof.mutants import around, equivalents, lengths, operators, scans, states, weights
+from tests.proof.mutants import (
+    around,
+    batch,
+    chunks,
+    equivalents,
+    exporter_faults,
+    length_kinds,
+    lengths,
+    leniency,
+    operators,
+    ranges,
+    repeats,
+    scans,
+    states,
+    structural,
+    time,
+    vocabulary,
+    weights,
+)
 
-MUTANTS = [mutant for part in (weights, operators, scans, lengths, states, around) for mutant in part.MUTANTS]
+PARTS = (
+    *(weights, operators, scans, lengths, states, around),
+    *(batch, time, chunks, length_kinds, ranges, vocabulary, repeats, structural, leniency, exporter_faults),
+)
+MUTANTS = [mutant for part in PARTS for mutant in part.MUTANTS]
 """Faults; each must be found."""
 
 EQUIVALENT = equivalents.EQUIVALENT

@@ -20,10 +20,24 @@ def claiming(entries: dict[str, str], mutate: Mutation) -> Mutation:
 
 
 MUTANTS = [
-    Mutant(f"one weight off by 1e-3, and {precision} claimed", subject, claiming({"precision": precision}, move(weight, 1e-3)))
+    Mutant(
+        f"one weight off by 1e-3, and {precision} claimed",
+        subject,
+        claiming({"precision": precision}, move(weight, 1e-3)),
+    )
     for precision in ("bfloat16", "int8")
     for subject, weight in (("GRU, trained", "head/weight"), ("LSTM as Scan", "stack.layers.0.cells.0.h2h.weight"))
 ] + [
-    Mutant("time frozen at 8, and 8 steps claimed", "GRU, trained", claiming({"steps": "8"}, freeze(1, 8)), refusal="takes exactly 8 steps"),
-    Mutant("time frozen at 8, and an unrolled graph claimed", "LSTM, trained", claiming({"steps": "8", "lowering": "unrolled"}, freeze(1, 8)), refusal="takes exactly 8 steps"),
+    Mutant(
+        "time frozen at 8, and 8 steps claimed",
+        "GRU, trained",
+        claiming({"steps": "8"}, freeze(1, 8)),
+        refusal="takes exactly 8 steps",
+    ),
+    Mutant(
+        "time frozen at 8, and an unrolled graph claimed",
+        "LSTM, trained",
+        claiming({"steps": "8", "lowering": "unrolled"}, freeze(1, 8)),
+        refusal="takes exactly 8 steps",
+    ),
 ]

@@ -49,9 +49,20 @@ def rename_free_size(graph: Graph) -> None:
     graph.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "rows"
 
 
-def forget_shape(graph: Graph) -> None:
-    """Declare no shape of an output."""
-    graph.graph.output[0].type.tensor_type.ClearField("shape")
+def declare_otherwise(graph: Graph) -> None:
+    """Declare another shape of a value inside the graph."""
+    declared = [value for value in graph.graph.value_info if len(value.type.tensor_type.shape.dim) == 1]
+    declared[0].type.tensor_type.shape.dim[0].dim_param = "n"
+
+
+def document_otherwise(graph: Graph) -> None:
+    """Write another documentation of the inputs."""
+    graph.model.doc_string = "Input x: (time, batch, features)."
+
+
+def name_domain(graph: Graph) -> None:
+    """Write the domain of ONNX's own operators out."""
+    graph.node("head/linear").domain = "ai.onnx"
 
 
 def forget_classes(graph: Graph) -> None:
@@ -110,21 +121,23 @@ def identity(nodes: Nodes, right: str) -> str:
 GRU, LSTM, SCAN = "GRU, trained", "LSTM, trained", "LSTM as Scan"
 
 MUTANTS = [
-    Mutant("dead node added", GRU, add_dead_node, listed=False),
-    Mutant("dead node added to a step", SCAN, add_dead_node_to_step, listed=False),
-    Mutant("unused weight added", LSTM, add_unused_weight, listed=False),
-    Mutant("unused function added", GRU, add_unused_function, listed=False),
-    Mutant("weight off in the last bit", LSTM, flip_last_bit("layer_1/lstm/R"), listed=False),
-    Mutant("weight off in the last bit", SCAN, flip_last_bit("stack.layers.0.cells.0.h2h.weight"), listed=False),
-    Mutant("free size renamed", GRU, rename_free_size, listed=False),
-    Mutant("shape of an output not declared", LSTM, forget_shape, listed=False),
-    Mutant("number of classes not declared", GRU, forget_classes, listed=False),
-    Mutant("outputs listed in another order", GRU, exchange_output_order, listed=False),
+    Mutant("dead node added", GRU, add_dead_node, certain=False),
+    Mutant("dead node added to a step", SCAN, add_dead_node_to_step, certain=False),
+    Mutant("unused weight added", LSTM, add_unused_weight, certain=False),
+    Mutant("unused function added", GRU, add_unused_function, certain=False),
+    Mutant("weight off in the last bit", LSTM, flip_last_bit("layer_1/lstm/R"), certain=False),
+    Mutant("weight off in the last bit", SCAN, flip_last_bit("stack.layers.0.cells.0.h2h.weight"), certain=False),
+    Mutant("free size renamed", GRU, rename_free_size, certain=False),
+    Mutant("shape of an inner value declared otherwise", LSTM, declare_otherwise, certain=False),
+    Mutant("documentation changed", LSTM, document_otherwise, certain=False),
+    Mutant("domain of ONNX written out", GRU, name_domain, certain=False),
+    Mutant("number of classes not declared", GRU, forget_classes, certain=False),
+    Mutant("outputs listed in another order", GRU, exchange_output_order, certain=False),
     Mutant("input renamed", GRU, rename_input, refusal="does not take an input 'x'"),
-    Mutant("bias as a Constant node", GRU, weight_as_constant, listed=False),
-    Mutant("equal nodes merged", SCAN, merge_equal_nodes, listed=False),
-    Mutant("addends exchanged", SCAN, exchange_addends, listed=False),
-    Mutant("layout written out", GRU, write_layout, listed=False),
-    Mutant("Identity added", "GRU of tokens", replaced("encoder/embedding:0", identity), listed=False),
-    Mutant("opset raised", LSTM, claim_opset, listed=False),
+    Mutant("bias as a Constant node", GRU, weight_as_constant, certain=False),
+    Mutant("equal nodes merged", SCAN, merge_equal_nodes, certain=False),
+    Mutant("addends exchanged", SCAN, exchange_addends, certain=False),
+    Mutant("layout written out", GRU, write_layout, certain=False),
+    Mutant("Identity added", "GRU of tokens", replaced("encoder/embedding:0", identity), certain=False),
+    Mutant("opset raised", LSTM, claim_opset, certain=False),
 ]
