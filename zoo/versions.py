@@ -7,7 +7,7 @@ from importlib import metadata
 
 from zoo.entry_points import entry_points
 
-PACKAGES = ("torch", "onnx", "onnx-ir", "onnxruntime-gpu", "onnxruntime", "numpy")
+PACKAGES = ("torch", "onnx", "onnx-ir", "onnxscript", "onnxruntime-gpu", "onnxruntime", "numpy")
 
 
 def versions() -> dict[str, str]:

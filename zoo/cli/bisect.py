@@ -24,13 +24,16 @@ def command(target: Path | None, as_json: bool) -> None:
     """
     from zoo.bisect import bisect, open_suspect
     from zoo.cli.target import suspect
+    from zoo.jobs.exported import recorded_options
 
     registry = output.usable_plugins()
     run, exporter, path = suspect(target, registry)
     folder = run.export_folder(exporter.name) / "bisect"
     with output.spinner(f"bisecting {path}") as progress:
         _, _, model = run.load(registry)
-        report = bisect(open_suspect(path, model, exporter, run.sample(), progress), folder, progress)
+        recorded = recorded_options(path, run, registry)
+        opened = open_suspect(path, model, exporter, run.sample(), progress, recorded)
+        report = bisect(opened, folder, progress)
     if as_json:
         output.emit({"path": str(path), "folder": str(folder) if report["verdict"] == "failed" else None, **report})
     else:

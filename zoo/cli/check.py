@@ -32,6 +32,12 @@ from zoo.errors import UsageError
     type=click.IntRange(min=1),
     help="With --matrix: features of a step, default 3; use 8 for a cell whose input and state have one size.",
 )
+@click.option(
+    "--foreign",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Judge any FILE by numbers alone against the model of the run TARGET; shapes between those tried stay open.",
+)
 @output.common_options
 def command(
     target: Path | None,
@@ -44,13 +50,16 @@ def command(
     quick: bool,
     overrides: tuple[str, ...],
     features: int | None,
+    foreign: Path | None,
     as_json: bool,
 ) -> None:
     """Prove that an exported file computes what the model of its run computes.
 
     TARGET is a run, or one of its exported files, also a rejected one. Default: the latest run. The file runs on every
     provider, on inputs of listed shapes, of the data's own, and of shapes that are drawn anew for each file. The
-    reference is the same model in float64, and every output has an error budget, computed for these weights.
+    reference is the same model in float64, and every output has an error budget, computed for these weights. The file
+    is also compared with a fresh export of the run, node by node and bit by bit; any difference fails, whatever the
+    numbers are.
 
     \b
     The table has a line for each output of the graph:
@@ -66,7 +75,7 @@ def command(
     RUN/onnx/matrix.json. The exit code is 4 unless at least one proof passed and none failed.
     """
     from zoo.cli.target import named_file, run_or_latest
-    from zoo.jobs.check import check
+    from zoo.jobs.check import check, check_foreign
     from zoo.jobs.exported import exported_file, exported_files
     from zoo.proof.cases import USUAL, Extent
 
@@ -77,12 +86,20 @@ def command(
     for flag, value in given.items():
         if value and not matrix:
             raise UsageError(f"{flag}: is for the matrix; add --matrix, or leave {flag} out")
+    if matrix and foreign is not None:
+        raise UsageError("--foreign: judges a file, and the matrix makes its own; leave one of them out")
     if full and quick:
         raise UsageError("--quick: contradicts --full; leave one of them out")
     registry = output.usable_plugins()
     if matrix:
         options = MatrixOptions(full, quick, features, overrides)
         check_matrix(target, registry, verdict.wanted(chosen, required), options, as_json=as_json)
+        return
+    if foreign is not None:
+        run = run_or_latest(target)
+        with output.spinner(f"checking {foreign}") as progress:
+            report = check_foreign(foreign, run, registry, verdict.wanted(chosen, required), progress, extent)
+        verdict.show_reports([(foreign, report)], as_json=as_json)
         return
     if target is None or target.is_dir():
         exported = exported_files(run_or_latest(target), registry)

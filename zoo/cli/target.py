@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 from zoo.cli import output
@@ -65,5 +66,8 @@ def named_file(path: Path, registry: Registry) -> tuple[Run, Exporter, Path]:
     run, exporters = Run(folder.parent), [exporter() for exporter in registry.exporters.values()]
     exporter = next((exporter for exporter in exporters if exporter.name == folder.name), None)
     if exporter is None or not run.spec_file.is_file():
-        raise RunError(f"{path}: is not in a run's folder, and the proof needs the run's weights; name the run")
+        raise RunError(
+            f"{path}: is not in a run's folder, and the proof needs the run's weights; name the run, or judge the file "
+            f"with 'zoo check RUN --foreign {shlex.quote(str(path))}'"
+        )
     return run, exporter, path

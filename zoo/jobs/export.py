@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from zoo.data.dataset import Split
 from zoo.errors import PluginError, UsageError
 from zoo.exporting.exporter import SHORT, Exporter, ExportOptions
 from zoo.files import json_safe, json_text, remove_stale, write_together
 from zoo.jobs.exported import REJECTED, ExportedFile
+from zoo.jobs.file_metadata import file_metadata, parity_entry
 from zoo.jobs.precision import Trained
 from zoo.plugins.registry import Registry
 from zoo.proof.cases import USUAL, Extent
-from zoo.proof.golden_oracle import golden
-from zoo.proof.prove import LOWERING, STEPS, ProviderRequest
+from zoo.proof.prove import ProviderRequest
 from zoo.proof.streaming import refuse_unless_streamable
 from zoo.proof.trained import check_trained
 from zoo.run.candidate import Candidate, private_folder, remove_private_folders, writing
+from zoo.run.export_record import EXPORT, ExportRecord
 from zoo.run.lock import locked
 from zoo.run.model_card import write_card
 from zoo.run.run import Run
-from zoo.runtime.golden import PRECISION
 from zoo.versions import versions
 
 
@@ -78,14 +77,14 @@ def export(
         results = []
         for file in _files(run, exporter, options):
             own = replace(options, streaming=file.streaming, precision=file.precision)
-            metadata = _metadata(trained, sample, own)
+            metadata = file_metadata(trained, sample, own, versions())
             progress(f"writing {file.path.name}")
             with private_folder(file.path.parent) as folder:
                 path = folder / file.path.name
                 with writing(file.path):
                     exporter.export(trained.model, path, metadata, own)
-                candidate, report = file.prove(path, trained, registry, wanted, progress, extent)
-                results.append(_put_in_place(file, candidate, report))
+                candidate, report = file.prove(path, trained, registry, wanted, progress, own, extent)
+                results.append(_put_in_place(file, candidate, report, with_opset(own, exporter, path)))
             if report["verdict"] != "passed":
                 break
     return results
@@ -101,23 +100,6 @@ def _export_lock(run: Run, exporter: Exporter) -> Iterator[None]:
         if held:
             remove_private_folders(folder)
         yield
-
-
-def _metadata(trained: Trained, sample: Split, options: ExportOptions) -> dict[str, str]:
-    """Return the metadata of a file, with its golden input and output."""
-    inputs = replace(sample, lengths=None) if options.streaming else sample
-    example = golden(trained.model, inputs, options.steps, options.precision)
-    return {
-        "zoo_version": versions()["recurrent-zoo"],
-        "name": trained.spec.name,
-        "spec": json.dumps(trained.spec.to_dict()),
-        "signature": json.dumps(trained.task.signature.to_dict()),
-        "versions": json.dumps(versions()),
-        LOWERING: options.lowering,
-        **({} if options.steps is None else {STEPS: str(options.steps)}),
-        **({} if options.precision == "float32" else {PRECISION: options.precision}),
-        **example.to_metadata(),
-    }
 
 
 def _files(run: Run, exporter: Exporter, options: ExportOptions) -> list[ExportedFile]:
@@ -171,20 +153,32 @@ def with_steps(options: ExportOptions, longest: int) -> ExportOptions:
     return replace(options, steps=options.steps or longest)
 
 
-def _put_in_place(file: ExportedFile, candidate: Candidate, report: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+def with_opset(options: ExportOptions, exporter: Exporter, path: Path) -> ExportOptions:
+    """Return the options with the opset that the exporter chose, where none was given and the file states it."""
+    opset = exporter.inspect(path).metadata.get("opset", "") if options.opset is None else ""
+    return replace(options, opset=int(opset)) if opset.isdecimal() else options
+
+
+def _put_in_place(
+    file: ExportedFile, candidate: Candidate, report: dict[str, Any], options: ExportOptions
+) -> tuple[Path, dict[str, Any]]:
     """Write the proven file with its verdict, and its report, to the place that the verdict allows; return both."""
+    summary = _summary(report)
     passed, rejected = report["verdict"] == "passed", replace(file, rejected=True)
     target = file if passed else rejected
     with writing(target.path):
-        content = candidate.annotated(file.exporter, {"parity": json.dumps(json_safe(_summary(report)))})
+        content = candidate.annotated(file.exporter, parity_entry(summary))
     if content is None and passed:
         raise PluginError(
             f"{file.exporter.name}: annotate() changed more of {file.path.name} than its metadata, so it is not the "
             "file that was proven; correct the exporter"
         )
-    report = candidate.with_path(report, target.path)
     # A rejected file may be invalid, so that it cannot be annotated; then it is kept unchanged.
-    write_together({target.path: content or candidate.content, target.report: json_text(report)})
+    placed = content or candidate.content
+    digest = hashlib.sha256(placed).hexdigest()
+    record = ExportRecord(options, versions(), digest, None if content is None else json_safe(summary))
+    report = {**candidate.with_path(report, target.path), EXPORT: record.to_dict()}
+    write_together({target.path: placed, target.report: json_text(report)})
     if passed:
         _remove(rejected)
         write_card(file.run)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import RunError
-from zoo.exporting.exporter import SHORT, Exporter, Precision
+from zoo.exporting.exporter import SHORT, Exporter, ExportOptions, Precision
 from zoo.jobs.precision import Trained, against_float32
+from zoo.jobs.structure import compare_structure
 from zoo.plugins.registry import Registry
 from zoo.proof.cases import USUAL, Extent
-from zoo.proof.prove import ProviderRequest, prove
+from zoo.proof.prove import FileProperties, ProviderRequest, prove
 from zoo.proof.streaming import prove_streaming
 from zoo.run.candidate import Candidate
+from zoo.run.export_record import EXPORT, ExportRecord
 from zoo.run.run import Run
 from zoo.runtime.placement import add_unpredicted
 
@@ -57,7 +60,9 @@ class ExportedFile:
         registry: Registry,
         wanted: ProviderRequest,
         progress: Callable[[str], None],
+        options: ExportOptions,
         extent: Extent = USUAL,
+        record: ExportRecord | None = None,
     ) -> tuple[Candidate, dict[str, Any]]:
         """Compare the file at ``path``, this file or a candidate for it, with the run's model.
 
@@ -67,7 +72,10 @@ class ExportedFile:
             registry: gives the data source of the run's data.
             wanted: the providers to prove on, and those that are required.
             progress: called with a few words at the start of each step of the proof.
+            options: those of its export, which determine its inputs and budgets.
             extent: the shapes to draw beside the listed ones; the run's batch size is added.
+            record: the record of the file's export, for a comparison of its structure with a fresh export; None for a
+                file that was exported just now.
 
         Returns:
             The bytes of the file, and the report; see `zoo.proof.prove.prove`.
@@ -79,13 +87,41 @@ class ExportedFile:
         candidate, sample, faults = Candidate(path), trained.run.sample(), self.exporter.faults(path)
         compare = prove_streaming if self.streaming else prove
         extent = extent._replace(batches=(*extent.batches, trained.spec.training.batch_size))
-        report = compare(trained.model, path, sample, wanted.providers, faults, progress, extent=extent)
+        entries: dict[str, Any] = {}
+        if record is not None:
+            structure = compare_structure(candidate, self.exporter, trained, sample, record, progress)
+            faults += structure.faults(path, faults)
+            extent = extent._replace(thorough=extent.thorough or structure.undecided)
+            entries = {EXPORT: record.to_dict(), "structure": structure.to_dict()}
+        properties = FileProperties.of(options)
+        report = compare(
+            trained.model, path, sample, wanted.providers, faults, progress, properties=properties, extent=extent
+        )
+        report |= entries
         if any(result["provider"] != "cpu" and result["status"] != "unavailable" for result in report["providers"]):
             add_unpredicted(report, self.exporter.placement(path))
         wanted.enforce(report)
         report |= self.beside_float32(trained, registry, report, path, progress)
         candidate.require_unchanged()
         return candidate, report
+
+    def record(self) -> ExportRecord:
+        """Return the record of the file's export.
+
+        Raises:
+            RunError: where the report beside the file has none, or that of another kind of file.
+        """
+        record = ExportRecord.read(self.report)
+        again = (
+            "export it again, or judge it by numbers alone with "
+            f"'zoo check {shlex.quote(str(self.run.path))} --foreign {shlex.quote(str(self.path))}'"
+        )
+        if record is None:
+            raise RunError(f"{self.path}: {self.report.name} beside it has no record of its export; {again}")
+        if (record.options.streaming, record.options.precision) != (self.streaming, self.precision):
+            kind = "a file for chunks" if record.options.streaming else f"a {record.options.precision} file"
+            raise RunError(f"{self.path}: {self.report.name} beside it records the export of {kind}; {again}")
+        return record
 
     def beside_float32(
         self,
@@ -145,7 +181,24 @@ def exported_file(path: Path, run: Run, registry: Registry) -> ExportedFile:
     for file in (*existing_files(run, registry), *existing_files(run, registry, rejected=True)):
         if file.path.samefile(path):
             return file
-    raise RunError(f"{path}: is not an exported file of the run {run.path}; name the run instead")
+    raise RunError(
+        f"{path}: is not an exported file of the run {run.path}; name the run instead, or judge the file by numbers "
+        f"alone with 'zoo check {shlex.quote(str(run.path))} --foreign {shlex.quote(str(path))}'"
+    )
+
+
+def recorded_options(path: Path, run: Run, registry: Registry) -> ExportOptions | None:
+    """Return the options in the record of the export of a file; None where there is none.
+
+    Args:
+        path: an existing file.
+        run: the run.
+        registry: gives the exporters to look for.
+    """
+    for file in (*existing_files(run, registry), *existing_files(run, registry, rejected=True)):
+        if file.path.samefile(path) and (record := ExportRecord.read(file.report)) is not None:
+            return record.options
+    return None
 
 
 def existing_files(run: Run, registry: Registry, *, rejected: bool = False) -> Iterator[ExportedFile]:

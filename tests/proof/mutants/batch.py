@@ -30,8 +30,13 @@ MUTANTS = [
         wrong_where(both(above(BATCH, 64), index(BATCH, -1))),
         certain=False,
     ),
-    Mutant("next state halved at batch 4", STATES, wrong_where(exactly(BATCH, 4), 0.5, "next_state_0_h"), certain=False),
     Mutant(
-        "wrong in row 63 from step 100 on", BY_STEP, wrong_where(both(index(BATCH, 63), above(TIME, 100))), certain=False
+        "next state halved at batch 4", STATES, wrong_where(exactly(BATCH, 4), 0.5, "next_state_0_h"), certain=False
+    ),
+    Mutant(
+        "wrong in row 63 from step 100 on",
+        BY_STEP,
+        wrong_where(both(index(BATCH, 63), above(TIME, 100))),
+        certain=False,
     ),
 ]

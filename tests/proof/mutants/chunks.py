@@ -39,11 +39,7 @@ MUTANTS = [
     Mutant("wrong in chunks of a drawn size", CHUNKS, wrong_where(exactly(TIME, SIZES.chunk)), certain=False),
     Mutant("wrong in even chunks", CHUNKS, wrong_where(even(TIME))),
     Mutant("h halved after chunks of 3", CHUNKS, wrong_where(exactly(TIME, 3), 0.5, "next_state_1_h")),
-    Mutant(
-        "c of layer 0 dropped after chunks of 2",
-        CHUNKS,
-        wrong_where(exactly(TIME, 2), 0.0, "next_state_0_c")
-    ),
+    Mutant("c of layer 0 dropped after chunks of 2", CHUNKS, wrong_where(exactly(TIME, 2), 0.0, "next_state_0_c")),
     Mutant(
         "states dropped after chunks of a drawn size",
         CHUNKS,

@@ -53,9 +53,7 @@ LOWEST, HIGHEST = -16.0, 32.0
 MUTANTS = [
     Mutant("inputs clipped at the range of the data", "GRU", clipped("x", 0.0, 16.0)),
     Mutant("inputs clipped at the range of the wide inputs", "GRU", clipped("x", LOWEST, HIGHEST)),
-    Mutant(
-        "inputs clipped at the range of the wide inputs", "LSTM as Scan", clipped("x", LOWEST, HIGHEST)
-    ),
+    Mutant("inputs clipped at the range of the wide inputs", "LSTM as Scan", clipped("x", LOWEST, HIGHEST)),
     Mutant("inputs above 1e3 zeroed", "GRU", zero_above(1e3), certain=False),
     Mutant("large inputs rounded", "LSTM, trained", round_above(HIGHEST), certain=False),
     Mutant("logits clipped at 20", "RNN, trained", clipped("logits", -20.0, 20.0), certain=False),

@@ -28,7 +28,7 @@ MUTANTS = [
     Mutant(
         "wrong in batches of 64 of the data's own length",
         TOKENS,
-        wrong_where(both(exactly(BATCH, 64), exactly(TIME, 8)))
+        wrong_where(both(exactly(BATCH, 64), exactly(TIME, 8))),
     ),
     Mutant("wrong at a drawn length", LSTM, wrong_where(exactly(TIME, SIZES.time)), certain=False),
     Mutant("wrong at a drawn length", TOKENS, negated_if(exactly(TIME, SIZES.time)), certain=False),
