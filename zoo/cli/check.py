@@ -58,8 +58,7 @@ def command(
     TARGET is a run, or one of its exported files, also a rejected one. Default: the latest run. The file runs on every
     provider, on inputs of listed shapes, of the data's own, and of shapes that are drawn anew for each file. The
     reference is the same model in float64, and every output has an error budget, computed for these weights. The file
-    is also compared with a fresh export of the run, node by node and bit by bit; any difference fails, whatever the
-    numbers are.
+    is also compared with a fresh export of the run, node by node and bit by bit: any difference fails.
 
     \b
     The table has a line for each output of the graph:

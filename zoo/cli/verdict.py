@@ -97,7 +97,7 @@ def _show(report: Mapping[str, Any], path: str) -> None:
             click.echo(output.styled(line, dim=True) if number < len(HEADINGS) else line)
         for line in _observations(result):
             click.echo(f"  {line}")
-    for line in _against_float32(report):
+    for line in (*_against_float32(report), *_structure(report)):
         click.echo(line)
 
 
@@ -152,6 +152,18 @@ def _against_float32(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"  equal labels in {comparison['agreement']:.2%} of the validation part"
     if "missing" in comparison:
         yield f"  predictions are not compared: {comparison['missing']}"
+
+
+def _structure(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the result of the comparison with a fresh export, in lines; nothing for a file that was just exported."""
+    structure = report.get("structure")
+    if structure is None:
+        return
+    if structure["compared"]:
+        count = len(structure["differences"])
+        yield f"structure: {f'{count} differences from' if count else 'equal to'} a fresh export of the run"
+    for note in structure["notes"]:
+        yield f"structure: {note}"
 
 
 def _table(outputs: Sequence[Mapping[str, Any]]) -> Iterator[str]:

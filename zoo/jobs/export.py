@@ -25,6 +25,7 @@ from zoo.run.export_record import EXPORT, ExportRecord
 from zoo.run.lock import locked
 from zoo.run.model_card import write_card
 from zoo.run.run import Run
+from zoo.runtime.onnx_metadata import metadata_entries
 from zoo.versions import versions
 
 
@@ -84,7 +85,7 @@ def export(
                 with writing(file.path):
                     exporter.export(trained.model, path, metadata, own)
                 candidate, report = file.prove(path, trained, registry, wanted, progress, own, extent)
-                results.append(_put_in_place(file, candidate, report, with_opset(own, exporter, path)))
+                results.append(_put_in_place(file, candidate, report, with_opset(own, candidate.content)))
             if report["verdict"] != "passed":
                 break
     return results
@@ -153,9 +154,14 @@ def with_steps(options: ExportOptions, longest: int) -> ExportOptions:
     return replace(options, steps=options.steps or longest)
 
 
-def with_opset(options: ExportOptions, exporter: Exporter, path: Path) -> ExportOptions:
-    """Return the options with the opset that the exporter chose, where none was given and the file states it."""
-    opset = exporter.inspect(path).metadata.get("opset", "") if options.opset is None else ""
+def with_opset(options: ExportOptions, content: bytes) -> ExportOptions:
+    """Return the options with the opset that the exporter chose, where none was given and the file states it.
+
+    Args:
+        options: those of the export.
+        content: the bytes of the file, as the exporter wrote it just now.
+    """
+    opset = "" if options.opset is not None else dict(metadata_entries(content)).get("opset", "")
     return replace(options, opset=int(opset)) if opset.isdecimal() else options
 
 

@@ -7,7 +7,8 @@ by its own budget, and a sensitivity by the factor `SPREAD` either way.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,8 +26,8 @@ from zoo.runtime.golden import PRECISION, Golden
 from zoo.runtime.onnx_seal import SEAL
 
 SPREAD = 2.0
-"""Factor by which a golden sensitivity may differ. It is the largest move over ten draws, and another machine or version
-of torch rounds other numbers, so the largest move is another one. The budget has 8 sensitivities for such reasons."""
+"""Factor by which a golden sensitivity may differ. It is the largest move over ten draws, and another machine or
+version of torch rounds other numbers, so the largest move is another one. The budget has a factor of 8 for that."""
 _GOLDEN, _SENSITIVITY = "golden_", "_sensitivity"
 _DUE = "the run's export has"
 
@@ -62,13 +63,17 @@ def parity_entry(summary: Mapping[str, Any]) -> dict[str, str]:
     return {"parity": json.dumps(json_safe(dict(summary)))}
 
 
-def metadata_differences(actual: Mapping[str, str], expected: Mapping[str, str]) -> Iterator[Difference]:
+def metadata_differences(entries: Sequence[tuple[str, str]], expected: Mapping[str, str]) -> Iterator[Difference]:
     """Yield the entries in which a file's metadata differs from that of a fresh export; its seal is no part of them.
 
     Args:
-        actual: the metadata of the file, text by name.
-        expected: that of the fresh export.
+        entries: those of the file, name and text.
+        expected: those of the fresh export.
     """
+    actual = dict(entries)
+    for name, count in Counter(name for name, _ in entries).items():
+        if count > 1:
+            yield _difference(name, f"occurs {count} times, {_DUE} it once")
     golden_names = [name for name in expected if name.startswith(_GOLDEN)]
     for name in dict.fromkeys([*expected, *actual]):
         if name == SEAL:
@@ -123,7 +128,7 @@ def _golden_differences(actual: Mapping[str, str], expected: Mapping[str, str]) 
     try:
         own = Golden.from_metadata({**actual, PRECISION: expected.get(PRECISION, "float32")}, outputs)
     except ValueError as error:
-        yield _difference("golden_*", f"cannot be read: {error}")
+        yield _difference("golden_*", f"cannot be read: {' '.join(str(error).split())}")
         return
     none = np.zeros(0)
     inputs = {"input": (own.x, due.x), "lengths": (own.lengths, due.lengths)}

@@ -24,6 +24,7 @@ from zoo.jobs.precision import Trained
 from zoo.run.candidate import Candidate
 from zoo.run.export_record import ExportRecord
 from zoo.runtime.onnx_contents import contents_fault
+from zoo.runtime.onnx_metadata import metadata_entries
 from zoo.versions import versions
 
 BY_NUMBERS = "judged by numbers alone: shapes between those tried are not covered"
@@ -57,8 +58,8 @@ class Structure:
         if not self.compared and not others and not self.altered and BY_NUMBERS not in self.notes:
             lines = [*self.notes]
         more = [f"and {len(lines) - LINES} more differences"] if len(lines) > LINES else []
-        altered = [self.altered] if self.altered else []
-        return [f"{path}: {line}" for line in [*altered, *lines[:LINES], *more]]
+        altered = [f"{path}: {self.altered}"] if self.altered else []
+        return [*altered, *lines[:LINES], *more]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry ``structure`` of a report."""
@@ -103,10 +104,10 @@ def compare_structure(
             exporter.annotate(fresh, parity_entry(record.parity))
         try:
             differences = exporter.differences(candidate.path, fresh)
-            actual = exporter.inspect(candidate.path).metadata
         except ExportError as error:
             return Structure(compared=False, notes=[f"not compared with a fresh export: {error}"], altered=altered)
-        in_metadata = list(metadata_differences(actual, exporter.inspect(fresh).metadata))
+        actual, expected = (metadata_entries(content) for content in (candidate.content, fresh.read_bytes()))
+        in_metadata = list(metadata_differences(actual, dict(expected)))
     if differences is None:
         reason = f"the exporter {exporter.name!r} cannot compare the structure of a file with that of a fresh export"
         return Structure(compared=False, differences=in_metadata, notes=[f"{reason}; {BY_NUMBERS}"], altered=altered)
