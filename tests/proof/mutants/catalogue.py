@@ -11,6 +11,7 @@ from tests.proof.mutants import (
     length_kinds,
     lengths,
     leniency,
+    metadata,
     operators,
     ranges,
     repeats,
@@ -30,4 +31,11 @@ MUTANTS = [mutant for part in PARTS for mutant in part.MUTANTS]
 """Faults; each must be found."""
 
 EQUIVALENT = equivalents.EQUIVALENT
-"""Alterations that are no faults. Each must pass: so the faults above are found, and not the fact of an alteration."""
+"""Alterations that are no faults. Each must pass by numbers: so the numbers find the faults above, and not the fact of
+an alteration. The structure finds them, since a file is either what the exporter writes or it is not."""
+
+WITHIN_ROUNDING = exporter_faults.WITHIN_ROUNDING
+"""Faults of the exporter that no comparison of an exported file finds; each passes, and the table says so."""
+
+METADATA = metadata.MUTANTS
+"""Faults of the metadata of a run's file; the comparison with a fresh export must find each of them."""

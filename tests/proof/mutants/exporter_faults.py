@@ -80,7 +80,8 @@ def without_recurrent_bias(operator: zoo.Operator, gates: str) -> NDArray[Any] |
 
 def bias_in_own_order(operator: zoo.Operator, _: str) -> NDArray[Any]:
     """Return the halves of B in the gate order of the cell."""
-    assert operator.input_bias is not None and operator.recurrent_bias is not None
+    assert operator.input_bias is not None
+    assert operator.recurrent_bias is not None
     return np.concatenate([half.detach().numpy() for half in (operator.input_bias, operator.recurrent_bias)])
 
 
@@ -129,13 +130,13 @@ def all_steps(lengths: Lengths) -> ir.Value:
     return build.node("Cast", "lengths/all/float", [time], {"to": int(ir.DataType.FLOAT)})
 
 
-RIGHT_BIAS, RIGHT_STATES, RIGHT_ENDS = operators._bias, native._initial_states, native._end_states  # noqa: SLF001
+RIGHT_BIAS, RIGHT_STATES, RIGHT_ENDS = operators._bias, native._initial_states, native._end_states
 RIGHT_INT8 = int8.in_uint8
 
 
-def fault(name: str, subject: str, exporter: Fault, refusal: str = "") -> Mutant:
+def fault(name: str, subject: str, exporter: Fault, refusal: str = "", why: str = "") -> Mutant:
     """Return a fault of the exporter, which writes the file."""
-    return Mutant(f"{name}, by the exporter", subject, do_nothing, refusal, exporter=exporter)
+    return Mutant(f"{name}, by the exporter", subject, do_nothing, refusal, exporter=exporter, why=why)
 
 
 LSTM, GRU, SCAN, INT8 = "LSTM, trained", "GRU, trained", "LSTM as Scan", "LSTM in int8"
@@ -170,8 +171,18 @@ MUTANTS = [
 ]
 
 WITHIN_ROUNDING = [
-    fault("weights rounded down", INT8, with_part(int8, "in_uint8", rounded_down)),
-    fault("zero point of weights off by one", INT8, with_part(int8, "in_uint8", off_by_one_step)),
+    fault(
+        "weights rounded down",
+        INT8,
+        with_part(int8, "in_uint8", rounded_down),
+        why="at most one step, and int8 allows 8 times the effect of half a step",
+    ),
+    fault(
+        "zero point of weights off by one",
+        INT8,
+        with_part(int8, "in_uint8", off_by_one_step),
+        why="one step of each weight, and int8 allows 8 times the effect of half a step",
+    ),
 ]
 """Faults of the exporter that are no larger than the rounding that int8 asks for, so that the numbers pass. A test of
-the exporter compares its 8-bit weights with an independent quantisation."""
+the exporter, `tests.exporters.test_precision_export`, states the 8-bit weights of a matrix number by number."""

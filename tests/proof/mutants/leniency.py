@@ -1,4 +1,4 @@
-"""Faults of a file that claims a property for itself, so that it would be judged by another budget or at fewer shapes."""
+"""Faults of a file that claims a property for itself, to be judged by a larger budget or at fewer shapes."""
 
 from __future__ import annotations
 

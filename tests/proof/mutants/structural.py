@@ -60,11 +60,6 @@ def document_otherwise(graph: Graph) -> None:
     graph.model.doc_string = "Input x: (time, batch, features)."
 
 
-def name_domain(graph: Graph) -> None:
-    """Write the domain of ONNX's own operators out."""
-    graph.node("head/linear").domain = "ai.onnx"
-
-
 def forget_classes(graph: Graph) -> None:
     """Declare any number of classes."""
     graph.graph.output[1].type.tensor_type.shape.dim[1].dim_param = "classes"
@@ -130,7 +125,6 @@ MUTANTS = [
     Mutant("free size renamed", GRU, rename_free_size, certain=False),
     Mutant("shape of an inner value declared otherwise", LSTM, declare_otherwise, certain=False),
     Mutant("documentation changed", LSTM, document_otherwise, certain=False),
-    Mutant("domain of ONNX written out", GRU, name_domain, certain=False),
     Mutant("number of classes not declared", GRU, forget_classes, certain=False),
     Mutant("outputs listed in another order", GRU, exchange_output_order, certain=False),
     Mutant("input renamed", GRU, rename_input, refusal="does not take an input 'x'"),
