@@ -191,7 +191,8 @@ def test_every_cell_exports(name: str, direction: str, layers: int, takes_length
     assert "Scan" in operators(path)
     report = proven(model, path)
     assert_passed(report)
-    assert {(case["batch"], case["time"]) for case in report["cases"]} == {*SHAPES, (3, 8)}
+    listed = {(case["batch"], case["time"]) for case in report["cases"] if not case.get("drawn")}
+    assert listed == {*SHAPES, (3, 8)}
 
 
 @every_cell

@@ -17,14 +17,16 @@ from tests.support.command import run_zoo
 from tests.support.models import draw, make_model, sequences, write
 from zoo.cli.verdict import _observations
 from zoo.parity import Expected
+from zoo.proof.cases import Case
 from zoo.proof.observed import (
     COPIES,
     count_copies,
     device_copies,
     difference_over_budget,
     largest_over_budget,
-    median_index,
     repeatability,
+    repeated_case,
+    repeats_fault,
 )
 from zoo.proof.prove import ProviderRequest, prove
 from zoo.runtime.placement import (
@@ -213,8 +215,22 @@ def test_distances_are_in_units_of_the_budget() -> None:
     assert difference_over_budget(expected, shifted, exact) == pytest.approx(3, rel=0.05)
 
 
-def test_the_index_of_the_median_size() -> None:
-    assert median_index([100, 1, 7, 3, 2000]) == 2
+def test_the_case_that_is_repeated_uses_threads() -> None:
+    """It has several rows and at least 256 steps over all of them; where none has, it is the largest."""
+
+    def case(batch: int, time: int) -> Case:
+        return Case(batch, time, "data", np.zeros((batch, time, 1), np.float32))
+
+    assert repeated_case([case(1, 900), case(2, 100), case(3, 100), case(64, 28)]).batch == 3
+    assert repeated_case([case(1, 1), case(1, 200), case(2, 7)]).time == 200
+
+
+def test_runs_that_differ_fail_on_the_cpu_alone() -> None:
+    differ = {"runs": 10, "identical": False, "largest_difference": 0.25}
+    reason = "10 runs of one input differ by up to 0.25, and must be identical on the CPU"
+    assert repeats_fault(differ, "cpu") == reason
+    assert repeats_fault(differ, "cuda") == ""
+    assert repeats_fault({**differ, "identical": True}, "cpu") == ""
 
 
 # --- the prediction ---------------------------------------------------------------------------------------------------

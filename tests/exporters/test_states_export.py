@@ -23,7 +23,7 @@ from zoo.jobs.export import with_steps
 from zoo.parity import Array, Expected, judge
 from zoo.proof.cases import SHAPES, Case, draw_cases, with_states
 from zoo.proof.oracle import Oracle
-from zoo.proof.prove import prove
+from zoo.proof.prove import FileProperties, prove
 from zoo.runtime.session import OnnxSession
 from zoo.runtime.streaming import OnnxStream
 from zoo_onnx import OnnxExporter
@@ -32,8 +32,8 @@ HIDDEN = 5
 SAMPLE = sequences(draw(20, 8))
 
 
-def proof(model: zoo.Model, path: Path) -> dict[str, Any]:
-    return prove(model, path, SAMPLE, ["cpu"], [], lambda _: None)
+def proof(model: zoo.Model, path: Path, properties: FileProperties | None = None) -> dict[str, Any]:
+    return prove(model, path, SAMPLE, ["cpu"], [], lambda _: None, properties=properties)
 
 
 # --- the inputs of the proof ----------------------------------------------------------------------------------------
@@ -96,9 +96,7 @@ def test_files_with_states_pass(
     model = make_model(kind, hidden_size=HIDDEN, num_layers=2, **options)  # type: ignore[arg-type]
     steps = 6 if lowering == "unrolled" else None
     path = write(model, tmp_path, lowering=lowering, states=True, steps=steps)
-    if steps is not None:
-        OnnxExporter().annotate(path, {"steps": str(steps)})
-    report = proof(model, path)
+    report = proof(model, path, FileProperties(lowering, steps, states=True))
     assert report["verdict"] == "passed", report["reasons"]
     names = {output["name"] for output in report["providers"][0]["outputs"]}
     assert names == {"logits", "probabilities", *(place.next_name for place in model.state_places())}

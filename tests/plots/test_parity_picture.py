@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 
 from tests.support.models import draw, make_model, sequences
 from zoo.plots.parity import Panel, draw_panel, plot_parity
-from zoo.proof.cases import Case, draw_cases
+from zoo.proof.cases import Case, Extent, draw_cases
 from zoo.proof.streaming import SHAPES, chunk_cases
 from zoo.report.proofs import Proof, panels
 from zoo.run.run import Run
@@ -59,7 +60,8 @@ def marks(axes: Axes) -> list[list[float]]:
 def test_cases_of_a_stream_are_above_their_steps_and_chunk(providers: tuple[str, ...]) -> None:
     """On a numeric axis, the cases of 200 steps were once spread from 200 to 516."""
     model = make_model("lstm", hidden_size=4)
-    cases = chunk_cases(model, sequences(draw(4, 8)))
+    cases = [case for case in chunk_cases(model, sequences(draw(4, 8))) if case.chunk in (1, 7, case.time)]
+    cases = [case for case in cases if not case.drawn]
     axes = drawn(panel_of(cases, providers))
     places = [f"{steps}\nby {chunk}" for steps in (8, STEPS) for chunk in (1, 7, steps)]
     names = {float(place): name for place, name in enumerate(places)}
@@ -83,6 +85,23 @@ def test_cases_of_whole_sequences_are_above_their_steps() -> None:
         for tick in ticks(axes):
             around = [place for place in line if round(place) == tick]
             assert sum(around) / len(around) == pytest.approx(tick)
+
+
+@pytest.mark.parametrize("thorough", [False, True])
+def test_many_cases_have_labels_that_do_not_overlap(thorough: bool, tmp_path: Path) -> None:
+    """Drawn shapes give many numbers of steps: the labels are rotated, and not every number has one."""
+    model = make_model("lstm", hidden_size=4)
+    panel = panel_of(chunk_cases(model, sequences(draw(4, 8)), Extent(3, thorough)))
+    axes = drawn(panel)
+    groups = {place for course in panel.courses for place in course.places}
+    assert 36 / 2 < len(ticks(axes)) <= 36 or len(ticks(axes)) == len(groups)
+    plot_parity([panel], tmp_path / "parity.png")
+    figure = axes.figure
+    assert isinstance(figure, Figure)
+    figure.set_size_inches(4.2 + 0.12 * (min(len(groups), 36) - 6), 3.2)
+    figure.canvas.draw()
+    boxes = sorted((label.get_window_extent() for label in axes.get_xticklabels()), key=lambda box: box.x0)
+    assert all(left.x1 <= right.x0 + 1 for left, right in itertools.pairwise(boxes))
 
 
 def test_each_step_of_a_case_is_at_its_number() -> None:

@@ -69,14 +69,17 @@ def test_a_wrong_file_fails_all_the_same(steps: int, tmp_path: Path) -> None:
     assert report["verdict"] == "failed"
 
 
-@pytest.mark.parametrize(("steps", "further"), [(8, [(3, 8)]), (28, []), (199, [(3, 199)]), (200, []), (201, [])])
+@pytest.mark.parametrize(
+    ("steps", "further"), [(8, [(3, 8)]), (28, []), (199, [(3, 199)]), (200, []), (201, [(3, 201)])]
+)
 def test_the_steps_of_the_data_are_among_the_cases(steps: int, further: list[tuple[int, int]], tmp_path: Path) -> None:
     from zoo.proof.cases import SHAPES
     from zoo.proof.prove import FileProperties
 
     model = make_model("lstm")
     cases = cases_for(model, sequences(draw(4, steps)), FileProperties())
-    assert list(dict.fromkeys((case.batch, case.time) for case in cases)) == [*SHAPES, *further]
+    listed = dict.fromkeys((case.batch, case.time) for case in cases if not case.drawn)
+    assert list(listed) == [*SHAPES, *further]
 
 
 # --- operations that do not round -----------------------------------------------------------------------------------

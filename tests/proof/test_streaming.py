@@ -82,9 +82,12 @@ def test_streams_pass(kind: str, layers: int, pooling: str | None, tmp_path: Pat
     model = make_model(kind, num_layers=layers, pooling=pooling)
     report = proof(model, write(model, tmp_path, streaming=True))
     assert report["verdict"] == "passed", report["reasons"]
-    cases = [(case["batch"], case["time"], case["chunk"], case["inputs"]) for case in report["cases"]]
+    listed = [case for case in report["cases"] if not case.get("drawn")]
+    cases = [(case["batch"], case["time"], case["chunk"], case["inputs"]) for case in listed]
     long = [(*shape, chunk, inputs) for shape in SHAPES for inputs in ("data", "wide") for chunk in CHUNKS]
-    assert cases == [*long, *((3, 8, chunk, inputs) for inputs in ("data", "wide") for chunk in (1, 7, 8))]
+    own = [(3, 8, chunk, inputs) for inputs in ("data", "wide") for chunk in (1, 7, 8)]
+    further = [(5, 200, 2, "data"), (5, 200, 3, "data"), (5, 200, 8, "data"), (3, 8, 2, "data"), (3, 8, 3, "data")]
+    assert cases == [*long, *own, *further]
 
 
 def test_a_stream_of_tokens_passes(tmp_path: Path) -> None:
@@ -163,7 +166,9 @@ def test_the_proof_finds(fault: str, pooling: str | None, tmp_path: Path) -> Non
     report = proof(model, path)
     assert report["verdict"] == "failed"
     assert " steps in chunks of " in report["reasons"][0]
-    assert {output["worst_case"]["chunk"] for output in report["providers"][0]["outputs"]} <= {1, 7}
+    assert all(
+        case["chunk"] < case["time"] for case in (out["worst_case"] for out in report["providers"][0]["outputs"])
+    )
     assert min(output["over_budget"] for output in report["providers"][0]["outputs"]) > 100
     x = draw(3, 200)
     whole = OnnxStream(OnnxSession(path)).push(x)

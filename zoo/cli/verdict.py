@@ -161,7 +161,8 @@ def _structure(report: Mapping[str, Any]) -> Iterator[str]:
         return
     if structure["compared"]:
         count = len(structure["differences"])
-        yield f"structure: {f'{count} differences from' if count else 'equal to'} a fresh export of the run"
+        places = f"differs in {count} place{'' if count == 1 else 's'} from" if count else "equal to"
+        yield f"structure: {places} a fresh export of the run"
     for note in structure["notes"]:
         yield f"structure: {note}"
 

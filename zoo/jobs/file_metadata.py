@@ -135,7 +135,7 @@ def _golden_differences(actual: Mapping[str, str], expected: Mapping[str, str]) 
     for name, (array, due_array) in inputs.items():
         first, second = (none if each is None else each for each in (array, due_array))
         if (first.dtype, first.shape, first.tobytes()) != (second.dtype, second.shape, second.tobytes()):
-            yield _difference(f"{_GOLDEN}{name}", _array_difference(first, second, first != second))
+            yield _difference(f"{_GOLDEN}{name}", _array_difference(first, second))
     for name, output in due.expected.items():
         exact, sensitivity = own.expected[name].exact, own.expected[name].sensitivity
         if exact.shape != output.exact.shape or sensitivity.shape != output.sensitivity.shape:
@@ -153,10 +153,11 @@ def _golden_differences(actual: Mapping[str, str], expected: Mapping[str, str]) 
             yield _difference(f"{_GOLDEN}{name}{_SENSITIVITY}", what)
 
 
-def _array_difference(array: Array, due: Array, different: Array) -> str:
-    """Return the first place where two arrays differ, with both numbers."""
+def _array_difference(array: Array, due: Array, different: Array | None = None) -> str:
+    """Return the first place where two arrays differ, with both numbers; by default where they are not equal."""
     if array.dtype != due.dtype or array.shape != due.shape:
         return f"is {array.dtype} {array.shape}, {_DUE} {due.dtype} {due.shape}"
+    different = array != due if different is None else different
     if not different.any():
         return "differs in bits that compare as equal"
     place = tuple(int(index) for index in np.argwhere(different)[0])

@@ -46,6 +46,8 @@ class Structure:
     """Whether all differences may be due to other versions of torch, so that numbers at more shapes must decide."""
     altered: str = ""
     """What is wrong with the hash of the file; empty if it is the recorded one."""
+    obstacle: str = ""
+    """Why a file that should have been compared could not be, so that it fails."""
 
     def faults(self, path: Path, others: Sequence[str]) -> list[str]:
         """Return the faults of the file, one line each.
@@ -55,8 +57,8 @@ class Structure:
             others: its faults that were found before.
         """
         lines = [] if self.undecided else [_line(each) for each in self.differences]
-        if not self.compared and not others and not self.altered and BY_NUMBERS not in self.notes:
-            lines = [*self.notes]
+        if self.obstacle and not others:  # else the reason is among the others
+            lines.append(self.obstacle)
         more = [f"and {len(lines) - LINES} more differences"] if len(lines) > LINES else []
         altered = [f"{path}: {self.altered}"] if self.altered else []
         return [*altered, *lines[:LINES], *more]
@@ -66,7 +68,7 @@ class Structure:
         return {
             "compared": self.compared,
             "differences": [asdict(each) for each in self.differences],
-            "notes": list(self.notes),
+            "notes": [*self.notes, *([self.obstacle] if self.obstacle else [])],
         }
 
 
@@ -95,7 +97,7 @@ def compare_structure(
     progress("comparing with a fresh export")
     altered = _altered(candidate.content, record)
     if fault := contents_fault(candidate.content):
-        return Structure(compared=False, notes=[f"not compared with a fresh export: {fault}"], altered=altered)
+        return Structure(compared=False, altered=altered, obstacle=f"not compared with a fresh export: {fault}")
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder) / candidate.path.name
         metadata = file_metadata(trained, sample, record.options, record.versions)
@@ -105,7 +107,7 @@ def compare_structure(
         try:
             differences = exporter.differences(candidate.path, fresh)
         except ExportError as error:
-            return Structure(compared=False, notes=[f"not compared with a fresh export: {error}"], altered=altered)
+            return Structure(compared=False, altered=altered, obstacle=f"not compared with a fresh export: {error}")
         actual, expected = (metadata_entries(content) for content in (candidate.content, fresh.read_bytes()))
         in_metadata = list(metadata_differences(actual, dict(expected)))
     if differences is None:
@@ -124,7 +126,8 @@ def _weighed(differences: Sequence[Difference], written_with: Mapping[str, str],
     note = f"the file was written with {'; '.join(pairs)}"
     if not all(each.traced for each in differences):
         return Structure(True, differences, [f"{note}; unless it was altered, export it again"], altered=altered)
-    nodes = f"{len(differences)} differences in traced steps, such as {_line(differences[0])}"
+    plural = "" if len(differences) == 1 else "s"
+    nodes = f"{len(differences)} difference{plural} in traced steps, such as {_line(differences[0])}"
     return Structure(True, differences, [f"{nodes}; {note}; numbers at more shapes decide"], True, altered)
 
 

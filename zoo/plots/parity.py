@@ -14,6 +14,11 @@ from zoo.plots.style import ORANGE, colour, dash, mark, save
 WIDTH = 0.8
 """Share of the space of one number of steps over which its cases are spread."""
 
+UPRIGHT = 6
+"""Most numbers of steps whose labels are horizontal; more are rotated, and the picture is wider."""
+MOST_LABELS = 36
+"""Most labels of an axis; of more numbers of steps every second one is labelled, or fewer."""
+
 Place = tuple[int, ...]
 """Position of an error: (step,); for a whole case (steps,); for a case of a stream (steps, steps of a chunk)."""
 
@@ -44,7 +49,9 @@ def plot_parity(panels: Sequence[Panel], path: Path) -> None:
     The steps of one case are drawn as lines over a logarithmic axis. Cases are drawn side by side above their number of
     steps, or of steps and chunk: a mark at the error and a bar at the budget. An error of 0 is drawn at the lower edge.
     """
-    figure = Figure(figsize=(4.2, 0.6 + 2.3 * len(panels)), layout="constrained")
+    most = max((len(_groups(panel)) for panel in panels if not panel.of_steps), default=0)
+    width = 4.2 + 0.12 * (min(max(most, UPRIGHT), MOST_LABELS) - UPRIGHT)
+    figure = Figure(figsize=(width, 0.6 + (2.3 if most <= UPRIGHT else 2.6) * len(panels)), layout="constrained")
     drawn = figure.subplots(len(panels), squeeze=False)[:, 0]
     for axes, panel in zip(drawn, panels, strict=True):
         draw_panel(axes, panel)
@@ -68,14 +75,21 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
         axes.xaxis.set_major_formatter("{x:g}")
         axes.set_xlabel("step")
         return
-    groups = sorted({place for course in panel.courses for place in course.places})
+    groups = _groups(panel)
     columns = _columns(panel.courses, groups)
     for index, (course, column) in enumerate(zip(panel.courses, columns, strict=True)):
         _cases(axes, course, index, floor, column)
     # The axis has a category for each number of steps: on a numeric axis, spread cases would cover other numbers.
-    axes.set_xticks(range(len(groups)), ["\nby ".join(map(str, group)) for group in groups])
+    between, rotation = ("\nby ", 0) if len(groups) <= UPRIGHT else (" by ", 90)
+    shown = range(0, len(groups), -(-len(groups) // MOST_LABELS))
+    axes.set_xticks(shown, [between.join(map(str, groups[place])) for place in shown], rotation=rotation)
     axes.set_xlim(-0.5, len(groups) - 0.5)
     axes.set_xlabel("steps of a case" if len(groups[0]) == 1 else "steps of a case, by those of a chunk")
+
+
+def _groups(panel: Panel) -> list[Place]:
+    """Return the different places of the cases, in their order on the axis."""
+    return sorted({place for course in panel.courses for place in course.places})
 
 
 def _columns(courses: Sequence[Course], groups: Sequence[Place]) -> list[list[float]]:
