@@ -141,7 +141,7 @@ def _size(trial: Trial) -> str:
 def _finder(mutant: Mutant, trial: Trial) -> str:
     if trial.caught_by == "refused":
         assert mutant.refusal in trial.reason, trial.reason
-        return f"refused: {mutant.refusal}"
+        return f"refused: {mutant.refusal}" if mutant.refusal else "refused"
     return trial.caught_by or "nothing"
 
 
