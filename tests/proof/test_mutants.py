@@ -267,7 +267,7 @@ def test_the_command_reports_a_broken_seal(exported: Path, tmp_path: Path) -> No
 
 
 def test_the_command_fails_a_file_of_another_structure(exported: Path, tmp_path: Path) -> None:
-    """Though it passes by numbers, as ``--foreign`` shows, which says what numbers do not cover."""
+    """Though it passes by numbers, as ``--foreign`` shows; its note names what numbers do not cover."""
     mutant = next(mutant for mutant in MUTANTS if mutant.fault == "dead node added")
     outcome, report = check(mutant, exported, tmp_path)
     assert (outcome.exit_code, report["verdict"], report["providers"][0]["status"]) == (4, "failed", "passed")

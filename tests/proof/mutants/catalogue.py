@@ -35,7 +35,7 @@ EQUIVALENT = equivalents.EQUIVALENT
 an alteration. The structure finds them, since a file is either what the exporter writes or it is not."""
 
 WITHIN_ROUNDING = exporter_faults.WITHIN_ROUNDING
-"""Faults of the exporter that no comparison of an exported file finds; each passes, and the table says so."""
+"""Faults of the exporter that no comparison of an exported file finds; each passes, and the table lists it."""
 
 METADATA = metadata.MUTANTS
 """Faults of the metadata of a run's file; the comparison with a fresh export must find each of them."""

@@ -85,12 +85,15 @@ def _alterations(title: str, mutants: Sequence[Mutant], trials: Sequence[Trial])
 def _metadata(folder: Path) -> list[str]:
     """Return the table of faults of the metadata, and their count."""
     runs = {spec: ExportedRun(folder, spec) for spec in RUNS}
-    found = {mutant: runs[mutant.subject].compare(mutant)[1].differences for mutant in METADATA}
+    differences = {mutant: runs[mutant.subject].compare(mutant)[1].differences for mutant in METADATA}
     return [
         *_head("fault of the metadata", "run", "structure", fixed=False),
-        *(f"| {mutant.fault} | {mutant.subject} | {_named_differences(each)} |" for mutant, each in found.items()),
+        *(
+            f"| {mutant.fault} | {mutant.subject} | {_named_differences(each)} |"
+            for mutant, each in differences.items()
+        ),
         "",
-        f"{len(found)} faults: {sum(bool(each) for each in found.values())} by the comparison with a fresh export.",
+        f"{len(differences)} faults: {sum(bool(each) for each in differences.values())} by the comparison with a fresh export.",
     ]
 
 
