@@ -93,7 +93,7 @@ def _metadata(folder: Path) -> list[str]:
             for mutant, each in differences.items()
         ),
         "",
-        f"{len(differences)} faults: {sum(bool(each) for each in differences.values())} by the comparison with a fresh export.",
+        f"{len(differences)} faults: {sum(map(bool, differences.values()))} by the comparison with a fresh export.",
     ]
 
 
