@@ -1,4 +1,4 @@
-"""False alarms: correct models with fresh weights are exported and proven, and none may fail."""
+"""False alarms: correct models with fresh weights are exported and judged, and none may fail or differ in structure."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tests.proof.mutants.mutant import Mutant
+from tests.proof.mutants.right import written_otherwise
 from tests.proof.mutants.subjects import Bench
-from tests.proof.mutants.trial import try_file
+from tests.proof.mutants.trial import make_files, structure_of, try_file
 from tests.support.builders import DIRECTIONS, KINDS
-from tests.support.models import draw, make_model, sequences, write
+from tests.support.models import draw, make_model, sequences
 
 CELLS = ("peephole_lstm", "layer_norm_lstm", "cho_gru", "cifg_lstm", "elman")
 """Cells of `tests.cells` whose recurrent weights the gain changes; they are exported as Scan."""
@@ -34,6 +36,8 @@ class Correct(NamedTuple):
     over_budget: float
     fixed: Mapping[float, bool]
     """For each fixed tolerance whether the comparison with it raises an alarm."""
+    differences: int
+    """Structural differences from a second export, of the file and of the same file written otherwise."""
     reason: str
 
 
@@ -52,10 +56,14 @@ def judge_one(number: int) -> Correct:
         direction=DIRECTIONS[generator.integers(3)],
         pooling=("last", "mean", "max", None)[generator.integers(4)],
     )
+    lowering = "native" if kind in KINDS else "scan"
     with tempfile.TemporaryDirectory() as name:
-        path = write(model, Path(name), lowering="native" if kind in KINDS else "scan")
-        trial = try_file(Bench(model, sequences(draw(64, 8, seed)), path), path)
-    return Correct(seed, kind, gain, trial.report["verdict"], trial.over_budget, trial.fixed, trial.reason)
+        bench = Bench(model, sequences(draw(64, 8, seed)), Path(name), {"lowering": lowering})
+        trial = try_file(bench, bench.path)
+        otherwise = make_files(Mutant("none", kind, written_otherwise), bench)
+        differences = len(trial.structure) + len(structure_of(*otherwise))
+    report = trial.report
+    return Correct(seed, kind, gain, report["verdict"], trial.over_budget, trial.fixed, differences, trial.reason)
 
 
 def judge_many(number: int, jobs: int) -> Iterator[Correct]:

@@ -7,12 +7,8 @@ from onnx import helper
 
 from tests.proof.mutants.around import dropout, pool_last_step, softmax_over
 from tests.proof.mutants.graph import Graph, blocks
-from tests.proof.mutants.mutant import Mutant, become_identity
+from tests.proof.mutants.mutant import Mutant, become_identity, do_nothing
 from tests.proof.mutants.operators import start_with
-
-
-def do_nothing(_: Graph) -> None:
-    pass
 
 
 def swap_halves_of_lstm_bias(graph: Graph) -> None:

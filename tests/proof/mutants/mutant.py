@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from onnx import NodeProto, helper
 
 from tests.proof.mutants.graph import Graph
 
 Mutation = Callable[[Graph], None]
+Fault = Callable[[], AbstractContextManager[Any]]
+"""Function that returns a context in which the exporter has a fault."""
 
 NAN = "NaN or infinity where the exact result has a number"
 """Reason of the hard gate that fails where an output depends on the padding."""
@@ -27,8 +31,17 @@ class Mutant:
     """Part of the reason of a hard gate or of ONNX Runtime; empty where the error exceeds its budget instead."""
     keeps_seal: bool = False
     """Whether the file keeps the old seal; otherwise the seal is renewed, so that only the numbers show the fault."""
+    certain: bool = True
+    """Whether every proof has inputs that show it, so that the numbers always find it. Others show at drawn shapes, or
+    nowhere; the structure finds them."""
+    exporter: Fault | None = None
+    """A fault of the exporter, which writes the file; a fresh export has it as well, so only the numbers find it."""
     why: str = ""
     """Of an alteration that is no fault: why the file computes the same."""
+
+
+def do_nothing(_: Graph) -> None:
+    """Leave a file as it is."""
 
 
 def body(graph: Graph, scan: str) -> Graph:

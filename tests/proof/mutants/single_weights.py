@@ -42,11 +42,13 @@ PARTS = [
 
 
 def count_detected(part: Part, bench: Bench, number: int) -> Mapping[str, int]:
-    """Count how many of ``number`` weights, drawn without repetition, the rule and each fixed tolerance detect."""
+    """Count how many of ``number`` weights, drawn without repetition, the rule, the structure and each fixed tolerance
+    detect."""
     size = Graph(onnx.load(bench.path)).weight(part.weight).size
     places = np.random.default_rng(0).choice(size, number, replace=False)
     trials = [try_mutant(Mutant(part.name, part.subject, move(part.weight, 1e-4, int(at))), bench) for at in places]
     return {
         "rule": sum(trial.caught_by == "numbers" for trial in trials),
+        "structure": sum(bool(trial.structure) for trial in trials),
         **{str(atol): sum(trial.fixed[atol] for trial in trials) for atol in TOLERANCES},
     }

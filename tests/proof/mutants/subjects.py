@@ -12,10 +12,11 @@ import numpy as np
 import torch
 
 import zoo
+from tests.proof.mutants.sizes import SIZES, WORDS
 from tests.support.models import draw, make_model, sequences, write
 from tests.support.runs import build_run
 from zoo.plugins.registry import load_registry
-from zoo.proof.cases import Case
+from zoo.proof.cases import Case, Extent
 from zoo.proof.expectations import Expectations
 from zoo.proof.prove import FileProperties, RunFile, cases_for, run_whole_sequences
 from zoo.proof.streaming import chunk_cases, run_in_chunks
@@ -38,6 +39,10 @@ class Drawn:
     options: Mapping[str, Any] = field(default_factory=dict)
     tokens: int = 0
     """Size of the vocabulary; 0 where the model takes numbers."""
+    common: int = 0
+    """Number of tokens that occur in the data, the first ones; 0 where all may."""
+    steps: int = 8
+    """Steps of the data's sequences."""
 
     def make(self) -> tuple[zoo.Model, zoo.Split]:
         """Return the model, and data for it."""
@@ -45,9 +50,13 @@ class Drawn:
         encoder = zoo.Embedding(self.tokens, 3, 0.0) if self.tokens else None
         model = make_model(self.kind, encoder=encoder, **{"hidden_size": 8, **self.options})
         if self.tokens:
-            return model, sequences(np.random.default_rng(0).integers(self.tokens, size=(20, 8)), [8] * 20)
-        return model, sequences(draw(64, 8))
+            tokens = np.random.default_rng(0).integers(self.common or self.tokens, size=(20, self.steps))
+            return model, sequences(tokens, [self.steps] * 20)
+        return model, sequences(draw(64, self.steps))
 
+
+COMMON = 300
+"""Number of the words that occur in the data of the model of words."""
 
 DRAWN: Mapping[str, Drawn] = {
     "lstm": Drawn("lstm", {"num_layers": 2}),
@@ -56,6 +65,9 @@ DRAWN: Mapping[str, Drawn] = {
     "bilstm": Drawn("lstm", {"direction": "bidirectional", "pooling": "mean", "takes_lengths": True}),
     "reverse gru": Drawn("gru_after", {"direction": "reverse", "pooling": None, "takes_lengths": True}),
     "tokens": Drawn("gru_after", {"hidden_size": 10, "takes_lengths": True}, tokens=6),
+    "words": Drawn("gru_after", {"takes_lengths": True}, tokens=WORDS, common=COMMON),
+    "long rnn": Drawn("rnn_tanh", {"pooling": None}, steps=400),
+    "wide lstm": Drawn("lstm", {"hidden_size": 32}),
     "one lstm": Drawn("lstm"),
     "mgu": Drawn("mgu"),
     "layer norm": Drawn("layer_norm_lstm"),
@@ -86,6 +98,9 @@ SUBJECTS: Mapping[str, Subject] = {
     "GRU as Scan, lengths": Subject("reverse gru", SCAN),
     "GRU of tokens": Subject("tokens", NATIVE),
     "GRU of tokens as Scan": Subject("tokens", SCAN),
+    "GRU of words": Subject("words", NATIVE),
+    "RNN of 400 steps": Subject("long rnn", NATIVE),
+    "LSTM in int8": Subject("wide lstm", {**NATIVE, "precision": "int8"}),
     "LSTM, states": Subject("one lstm", {**NATIVE, "states": True}),
     "MGU as Scan, states": Subject("mgu", {**SCAN, "states": True}),
     "layer-norm LSTM as Scan": Subject("layer norm", SCAN),
@@ -126,7 +141,7 @@ class Workshop:
             model, sample = self.model(SUBJECTS[name].model)
             folder = self.folder / "files" / name
             folder.mkdir(parents=True)
-            self._benches[name] = Bench(model, sample, write(model, folder, **SUBJECTS[name].options))
+            self._benches[name] = Bench(model, sample, folder, SUBJECTS[name].options)
         return self._benches[name]
 
 
@@ -136,17 +151,30 @@ class Bench:
     Args:
         model: the model.
         sample: data for it, in the user's units.
-        path: its exported file.
+        folder: an empty folder for its files.
+        options: fields of `zoo.ExportOptions`.
     """
 
-    def __init__(self, model: zoo.Model, sample: zoo.Split, path: Path) -> None:
-        self.model, self.sample, self.path = model, sample, path
-        self.properties = FileProperties.read(path)
-        self.streaming = path.name == "model.stream.onnx"
+    def __init__(self, model: zoo.Model, sample: zoo.Split, folder: Path, options: Mapping[str, Any]) -> None:
+        self.model, self.sample, self.folder, self.options = model, sample, folder, options
+        self.path = self.export("right")
+        self.properties = FileProperties.of(zoo.ExportOptions(**options))
+        self.streaming = self.path.name == "model.stream.onnx"
 
     @cached_property
     def expectations(self) -> Expectations:
         return Expectations(self.model, self._cases())
+
+    @cached_property
+    def fresh(self) -> Path:
+        """A second export of the model, with which files are compared."""
+        return self.export("fresh")
+
+    def export(self, name: str) -> Path:
+        """Export the model into the folder ``name`` and return the path of the file."""
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        return write(self.model, folder, **self.options)
 
     @property
     def run_file(self) -> RunFile:
@@ -154,7 +182,8 @@ class Bench:
         return run_in_chunks(by_step=self.model.by_step) if self.streaming else run_whole_sequences
 
     def _cases(self) -> Sequence[Case]:
-        """Return the cases of the proof."""
-        if not self.streaming:
-            return cases_for(self.model, self.sample, self.properties)
-        return chunk_cases(self.model, self.sample)
+        """Return the cases of the proof, whose drawn shapes are those of today."""
+        extent = Extent(SIZES.seed)
+        if self.streaming:
+            return chunk_cases(self.model, self.sample, extent)
+        return cases_for(self.model, self.sample, self.properties, extent=extent)

@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnx
 
+import zoo
 from tests.proof.mutants.graph import Graph
 from tests.proof.mutants.mutant import Mutant
 from tests.proof.mutants.subjects import Bench
 from zoo.parity import Array
 from zoo.proof.cases import Case
 from zoo.proof.prove import FileOutputs, Mode, prove_against
+from zoo.runtime.onnx_seal import SEAL
 from zoo_onnx import OnnxExporter
 
 TOLERANCES = (1e-5, 1e-3)
@@ -22,9 +24,12 @@ TOLERANCES = (1e-5, 1e-3)
 
 
 class Trial(NamedTuple):
-    """Results of one file."""
+    """Results of one file: the judgement by numbers alone, and the differences of structure."""
 
     report: Mapping[str, Any]
+    """The judgement by numbers alone, as that of ``zoo check --foreign``."""
+    structure: Sequence[zoo.Difference]
+    """Differences from a fresh export, any of which fails a file in ``zoo check``."""
     fixed: Mapping[float, bool]
     """For each of `TOLERANCES`, whether the comparison with it fails."""
 
@@ -40,16 +45,26 @@ class Trial(NamedTuple):
 
     @property
     def caught_by(self) -> str:
-        """``numbers``; ``refused`` for a hard gate or ONNX Runtime; ``seal``; or empty."""
+        """Check that finds a fault without the structure.
+
+        ``numbers``; ``refused`` for a hard gate, for runs that differ and by ONNX Runtime; ``seal``; or empty.
+        """
         if self.report["verdict"] != "failed":
             return ""
         if {result["status"] for result in self.report["providers"]} == {"passed"}:
             return "seal"
-        return "numbers" if np.isfinite(self.over_budget) else "refused"
+        return "numbers" if 1 < self.over_budget < np.inf else "refused"
 
 
-def try_file(bench: Bench, path: Path, file_faults: Sequence[str] = ()) -> Trial:
-    """Judge a file on the CPU, and compare its outputs with torch's in float32 at each fixed tolerance."""
+def try_file(bench: Bench, path: Path, file_faults: Sequence[str] = (), fresh: Path | None = None) -> Trial:
+    """Judge a file on the CPU, and compare its outputs with torch's in float32 at each fixed tolerance.
+
+    Args:
+        bench: the model.
+        path: the file.
+        file_faults: faults that were found before.
+        fresh: a fresh export to compare the structure with; that of the bench when None.
+    """
     actual: list[Mapping[str, Array]] = []
 
     def run_file(path: Path, mode: Mode, cases: Sequence[Case]) -> FileOutputs:
@@ -58,7 +73,8 @@ def try_file(bench: Bench, path: Path, file_faults: Sequence[str] = ()) -> Trial
         return result
 
     report = prove_against(bench.expectations, path, bench.properties, ["cpu"], file_faults, run_file)
-    return Trial(report, {atol: _differs(actual, bench.expectations.torch, atol) for atol in TOLERANCES})
+    structure = structure_of(path, fresh or bench.fresh)
+    return Trial(report, structure, {atol: _differs(actual, bench.expectations.torch, atol) for atol in TOLERANCES})
 
 
 def _differs(actual: Sequence[Mapping[str, Array]], expected: Sequence[Mapping[str, Array]], atol: float) -> bool:
@@ -79,13 +95,32 @@ def alter(mutant: Mutant, original: Path, altered: Path) -> None:
     """Write a file with the fault of a mutant, and with a new seal unless the mutant keeps the old one."""
     model = onnx.load(original)
     mutant.mutate(Graph(model))
+    if not mutant.keeps_seal:
+        for entry in [entry for entry in model.metadata_props if entry.key == SEAL]:
+            model.metadata_props.remove(entry)
     onnx.save(model, altered)
     if not mutant.keeps_seal:
         OnnxExporter().annotate(altered, {})
 
 
-def try_mutant(mutant: Mutant, bench: Bench) -> Trial:
-    """Insert the fault into the file of the bench and judge it; it stays beside the original as ``altered.onnx``."""
-    altered = bench.path.with_name("altered.onnx")
+def make_files(mutant: Mutant, bench: Bench) -> tuple[Path, Path]:
+    """Return the file with a fault, and the fresh export with which it is compared."""
+    if mutant.exporter is not None:
+        with mutant.exporter():
+            return bench.export("altered"), bench.export("fresh with the fault")
+    altered = bench.folder / "altered.onnx"
     alter(mutant, bench.path, altered)
-    return try_file(bench, altered, OnnxExporter().faults(altered))
+    return altered, bench.fresh
+
+
+def structure_of(path: Path, fresh: Path) -> Sequence[zoo.Difference]:
+    """Return the differences of a file from a fresh export."""
+    differences = OnnxExporter().differences(path, fresh)
+    assert differences is not None
+    return differences
+
+
+def try_mutant(mutant: Mutant, bench: Bench) -> Trial:
+    """Insert the fault into the file of the bench, or let the exporter write it, and judge the file."""
+    altered, fresh = make_files(mutant, bench)
+    return try_file(bench, altered, OnnxExporter().faults(altered), fresh)
