@@ -51,7 +51,7 @@ def compare(file: ExportedFile, trained: Trained, tmp_path: Path) -> Callable[[o
         model.metadata_props.extend(kept)
         path.write_bytes(zoo.seal_onnx(model.SerializeToString(), {}))
         sample = file.run.sample()
-        return compare_structure(Candidate(path), file.exporter, trained, sample, file.record(), lambda _: None)
+        return compare_structure(Candidate(path), file.exporter, trained, sample, file.record(), lambda *_: None)
 
     return compare
 
@@ -150,7 +150,7 @@ def test_metadata(name: str, file: ExportedFile, compare: Callable[[onnx.ModelPr
 
 def test_an_unaltered_file(file: ExportedFile, trained: Trained) -> None:
     candidate, record = Candidate(file.path), file.record()
-    result = compare_structure(candidate, file.exporter, trained, file.run.sample(), record, lambda _: None)
+    result = compare_structure(candidate, file.exporter, trained, file.run.sample(), record, lambda *_: None)
     assert result == Structure(compared=True, differences=[])
     assert result.faults(file.path, []) == []
 
@@ -215,7 +215,7 @@ def with_differences(
 ) -> Structure:
     monkeypatch.setattr(OnnxExporter, "differences", lambda *_: differences)
     candidate, record = Candidate(file.path), file.record()
-    return compare_structure(candidate, file.exporter, trained, file.run.sample(), record, lambda _: None)
+    return compare_structure(candidate, file.exporter, trained, file.run.sample(), record, lambda *_: None)
 
 
 def test_other_versions_do_not_matter_where_nothing_differs(

@@ -42,7 +42,7 @@ class ExportedRun:
         altered = self.file.path.with_name("altered.onnx")
         alter(mutant, self.file.path, altered)
         exporter, record = self.file.exporter, self.file.record()
-        structure = compare_structure(Candidate(altered), exporter, self.trained, self.sample, record, lambda _: None)
+        structure = compare_structure(Candidate(altered), exporter, self.trained, self.sample, record, lambda *_: None)
         return altered, structure
 
 
