@@ -24,12 +24,16 @@ class GraphBuilder:
         self.opset = opset
         self.nodes: list[ir.Node] = []
         self.initializers: list[ir.Value] = []
+        self._weights: dict[str, ir.Value] = {}
 
     def weight(self, name: str, array: NDArray[Any]) -> ir.Value:
-        """Add an initialiser and return its value."""
+        """Add an initialiser and return its value; a name that was added before is the same weight."""
+        if name in self._weights:
+            return self._weights[name]
         tensor = ir.tensor(np.asarray(array, order="C"), name=name)  # ascontiguousarray would give a scalar an axis
         value = ir.Value(name=name, const_value=tensor, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype))
         self.initializers.append(value)
+        self._weights[name] = value
         return value
 
     def integers(self, name: str, *numbers: int) -> ir.Value:

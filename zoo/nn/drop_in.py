@@ -64,6 +64,12 @@ class DropIn:
         outputs, _, finals = layer(x, lengths, given)
         return outputs, [torch.stack(parts) for parts in zip(*finals, strict=True)]
 
+    def prepare(self) -> None:
+        """Let the cells compute with the module's present weights."""
+        module = cast("nn.RNNBase", self)
+        bind(self.stack, module)
+        self.stack.train(module.training)
+
     def unpacked(self, packed: PackedSequence) -> tuple[Tensor, Tensor]:
         """Return the padded sequences (time, batch, features), in the order of the caller, and their lengths."""
         x, lengths = pad_packed_sequence(packed)
@@ -79,8 +85,7 @@ class DropIn:
     def _run(self, x: Tensor, lengths: Tensor | None, hx: Any) -> tuple[Tensor, Any]:
         """Compute all layers for x (time, batch, features), in the order of the caller."""
         module = cast("nn.RNNBase", self)
-        bind(self.stack, module)
-        self.stack.train(module.training)
+        self.prepare()
         directions = 2 if module.bidirectional else 1
         given = None if hx is None else _parts(hx)
         self._check(x, lengths, given)
