@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from zoo.exporting.dissection import Difference, Dissection, ModelValue, Probe
     from zoo.exporting.exporter import Exporter, ExportOptions, GraphSummary, Lowering, PredictedNode
+    from zoo.exporting.module import ModuleSignature, TensorSignature
     from zoo.memory import require_memory
     from zoo.nn.cell import Cell, CellConfig, Kernel, Operator, State, reset_uniform
     from zoo.nn.cell_code import is_of_a_cell, raised_at, running_line
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from zoo.nn.encoder import Embedding, Normaliser, OneHot
     from zoo.nn.model import Model
     from zoo.nn.readout import RescaleReadout, SigmoidReadout, SoftmaxReadout
-    from zoo.nn.recurrent import Direction, Layer, Stack
+    from zoo.nn.recurrent import Direction, Layer, Stack, Unrolled
     from zoo.nn.states import StatePart, state_parts
     from zoo.nn.torch_layers import from_torch, to_torch
     from zoo.plugins.hookspecs import hookimpl
@@ -72,6 +73,7 @@ _HOME = {
     ),
     "zoo.exporting.dissection": ("Difference", "Dissection", "ModelValue", "Probe"),
     "zoo.exporting.exporter": ("ExportOptions", "Exporter", "GraphSummary", "Lowering", "PredictedNode"),
+    "zoo.exporting.module": ("ModuleSignature", "TensorSignature"),
     "zoo.memory": ("require_memory",),
     "zoo.nn.cell": ("Cell", "CellConfig", "Kernel", "Operator", "State", "reset_uniform"),
     "zoo.nn.cell_code": ("is_of_a_cell", "raised_at", "running_line"),
@@ -79,7 +81,7 @@ _HOME = {
     "zoo.nn.encoder": ("Embedding", "Normaliser", "OneHot"),
     "zoo.nn.model": ("Model",),
     "zoo.nn.readout": ("RescaleReadout", "SigmoidReadout", "SoftmaxReadout"),
-    "zoo.nn.recurrent": ("Direction", "Layer", "Stack"),
+    "zoo.nn.recurrent": ("Direction", "Layer", "Stack", "Unrolled"),
     "zoo.nn.states": ("StatePart", "state_parts"),
     "zoo.nn.torch_layers": ("from_torch", "to_torch"),
     "zoo.plugins.hookspecs": ("hookimpl",),
@@ -125,6 +127,7 @@ __all__ = [
     "Lowering",
     "Model",
     "ModelValue",
+    "ModuleSignature",
     "Normaliser",
     "OneHot",
     "Operator",
@@ -148,7 +151,9 @@ __all__ = [
     "Statistics",
     "Task",
     "TaskConfig",
+    "TensorSignature",
     "TrainingError",
+    "Unrolled",
     "UsageError",
     "ZooError",
     "cell_number",

@@ -83,7 +83,9 @@ class Lengths:
     def mask(self) -> ir.Value:
         """Mask of the valid steps, (batch, time)."""
         build = self.build
-        column = build.node("Unsqueeze", f"{self.name}/limits", [self.last, build.integers(f"{self.name}/limits/axis", 1)])
+        column = build.node(
+            "Unsqueeze", f"{self.name}/limits", [self.last, build.integers(f"{self.name}/limits/axis", 1)]
+        )
         return build.node("LessOrEqual", f"{self.name}/mask", [self._steps, column])
 
     @cached_property

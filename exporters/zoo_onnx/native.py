@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import onnx_ir as ir
 
 import zoo
@@ -24,7 +23,7 @@ def lower(place: Place, operators: Sequence[zoo.Operator]) -> ir.Value:
     build, name, cells = place.build, place.name, len(operators)
     weights = operator_weights(operators)
     hidden = weights.recurrent.shape[2]
-    parts = STATES[operators[0].name] if place.states.held else "h" if place.wants == "last" else ""
+    parts = STATES[operators[0].name] if place.states.wanted else "h" if place.wants == "last" else ""
     inputs: list[ir.Value | None] = [
         place.x,
         build.weight(f"{place.weights_name}/W", weights.input),
@@ -42,7 +41,7 @@ def lower(place: Place, operators: Sequence[zoo.Operator]) -> ir.Value:
         attributes["activations"] = list(activations) * cells  # ONNX Runtime requires the list for every direction
     names = [f"{name}:0" if place.wants == "outputs" else "", *(f"{name}:{part}" for part in parts)]
     outputs, *finals = build.node_with_outputs(operators[0].name, name, inputs, names, attributes)
-    if place.states.held:
+    if place.states.wanted:
         place.states.end_all(place.index, cells, finals)
     if place.wants == "last":
         return _into_features(place, finals[0], cells, axis=0)

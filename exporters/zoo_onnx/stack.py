@@ -75,7 +75,9 @@ def lower_layer(
     return place.concatenate(values) if place.wants != "states" else values[0]
 
 
-def operators_to_write(index: int, layer: zoo.Layer, options: zoo.ExportOptions, opset: int) -> list[zoo.Operator] | None:
+def operators_to_write(
+    index: int, layer: zoo.Layer, options: zoo.ExportOptions, opset: int
+) -> list[zoo.Operator] | None:
     """Return the operators to write for a layer, or None for a loop of its cells' own steps.
 
     Raises:

@@ -32,6 +32,8 @@ class States:
         self, build: GraphBuilder, parts: Sequence[zoo.StatePart], x: ir.Value, *, held: bool, batch_axis: int = 0
     ) -> None:
         self.build, self.x, self.held = build, x, held
+        self.wanted = held
+        """Whether the final states are read."""
         self._parts = parts
         self._batch_axis = batch_axis
         self._batch: ir.Value | None = None
