@@ -28,4 +28,7 @@ class ModuleSignature:
     outputs: tuple[TensorSignature, ...]
     """Tensors of the result."""
     ranges: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
-    """Smallest and largest value of each free size; None for no largest."""
+    """Smallest and largest value of each free size; None for no largest. Smaller values may work too: torch leaves out
+    those at which a size inside the module would be 0 or 1."""
+    conditions: tuple[str, ...] = ()
+    """Equations that must hold for the free sizes, such as ``Eq(Mod(time,2),0)`` where pairs of steps are merged."""

@@ -196,7 +196,7 @@ class _Calls:
         key = given, steps
         if key not in self._lengths:
             name = f"lengths_{len(self._lengths)}" if self._lengths else "lengths"
-            self._lengths[key] = Lengths(self.build, given, x, time_axis=0, name=f"packed/{name}")
+            self._lengths[key] = Lengths(self.build, given, x, time_axis=0, name=name)
         return self._lengths[key]
 
     def _put(self, old: ir.Value, new: ir.Value) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sympy
-import torch
 from torch import Tensor
 
 import zoo
@@ -31,6 +30,7 @@ def signature_of(traced: Trace) -> zoo.ModuleSignature:
         tuple(_described(name, value, symbols) for name, value in zip(names, arguments, strict=True)),
         tuple(_described(name, value, symbols) for name, value in zip(results, outputs, strict=True)),
         {name: _range(program.range_constraints.get(symbol)) for symbol, name in symbols.items() if symbol in free},
+        tuple(_expression(condition, symbols) for condition in traced.conditions if condition.free_symbols <= free),
     )
 
 
@@ -87,15 +87,13 @@ def _symbols(size: Any) -> list[Any]:
 
 
 def _described(name: str, value: Tensor, symbols: Mapping[Any, str]) -> zoo.TensorSignature:
-    shape = tuple(int(size) if is_number(size) else _expression(size, symbols) for size in value.shape)
+    shape = tuple(int(size) if is_number(size) else _expression(size.node.expr, symbols) for size in value.shape)
     return zoo.TensorSignature(name, str(value.dtype).removeprefix("torch."), shape)
 
 
-def _expression(size: torch.SymInt, symbols: Mapping[Any, str]) -> str:
-    named = {
-        symbol: sympy.Symbol(symbols[symbol], integer=True, positive=True) for symbol in size.node.expr.free_symbols
-    }
-    return str(size.node.expr.xreplace(named)).replace(" ", "")
+def _expression(expression: Any, symbols: Mapping[Any, str]) -> str:
+    named = {symbol: sympy.Symbol(symbols[symbol], integer=True, positive=True) for symbol in expression.free_symbols}
+    return str(expression.xreplace(named)).replace(" ", "")
 
 
 def _range(constraint: Any) -> tuple[int, int | None]:

@@ -140,6 +140,7 @@ class RecordedLayer:
             return super().forward(x, lengths, states)  # type: ignore[misc]
         call = self.recorded
         cells = call.layer.directed_cells
+        _require_sizes(call, x, lengths, states)
         given = [] if states is None else [torch.stack(parts) for parts in zip(*states, strict=True)]
         outputs, *finals = self.recording.call(call, x, lengths, given)
         by_direction = [tuple(part[index] for part in finals) for index in range(len(cells))]
@@ -150,6 +151,16 @@ class RecordedLayer:
             for half, backward in zip(halves, reads_backward, strict=True)
         ]
         return zoo.Unrolled(outputs, torch.cat(lasts, 1), by_direction)
+
+
+def _require_sizes(call: Call, x: Tensor, lengths: Tensor | None, states: Sequence[zoo.State] | None) -> None:
+    """Raise an error for arguments of wrong sizes; a trace learns from the comparisons which sizes agree."""
+    if x.dim() != 3 or x.shape[2] != call.layer.directed_cells[0].input_size:
+        expected = call.layer.directed_cells[0].input_size
+        raise RuntimeError(f"{call.path}: expected x (time, batch, {expected}), got {tuple(x.shape)}")
+    parts = [part for state in states or () for part in state]
+    if any(part.shape[0] != x.shape[1] for part in [*parts, *([] if lengths is None else [lengths])]):
+        raise RuntimeError(f"{call.path}: lengths and states must have {x.shape[1]} rows, as x has")
 
 
 def _at_last_step(x: Tensor, lengths: Tensor | None) -> Tensor:

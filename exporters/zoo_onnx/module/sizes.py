@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+from torch.utils._sympy.functions import Mod
 
 import zoo
 from zoo_onnx.untraceable import LIBRARIES, Line, Traced
@@ -85,6 +86,43 @@ def refuse_frozen_sizes(
         raise traced.error(
             line, f"Python code depends on a size ({where}), so the graph would hold for some sizes only", REMEDY
         )
+
+
+def axes_of_one_size(watch: SizeWatch) -> list[tuple[int, int]]:
+    """Return the inputs and axes that a module takes in few sizes only, though torch does not make them constants.
+
+    An example is the height of an image whose half must be 8.
+    """
+    single = {
+        symbol
+        for guard in _equalities(watch)
+        if not guard.has(Mod) and len(guard.free_symbols) == 1 and any(_is_positive(side) for side in guard.args)
+        for symbol in guard.free_symbols
+    }
+    return [
+        (index, axis)
+        for index, symbols in enumerate(watch.symbols)
+        for axis, symbol in enumerate(symbols)
+        if symbol in single
+    ]
+
+
+def conditions(watch: SizeWatch) -> list[Any]:
+    """Return the equations that must hold for the free sizes."""
+    return [guard for guard in _equalities(watch) if guard.free_symbols]
+
+
+def _equalities(watch: SizeWatch) -> list[Any]:
+    """Return the equations that torch noted about the sizes, without sizes that became others."""
+    environment = watch.environment
+    if environment is None:
+        return []
+    guards = [guard.expr.xreplace(environment.replacements) for guard in environment.guards]
+    return list(dict.fromkeys(guard for guard in guards if guard.is_Relational and guard.rel_op == "=="))
+
+
+def _is_positive(side: Any) -> bool:
+    return bool(side.is_number and side > 0)
 
 
 def frozen_at(watch: SizeWatch, size: int) -> Line | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import onnx_ir as ir
@@ -18,9 +18,17 @@ from torch.utils import _pytree as pytree
 import zoo
 from zoo_onnx.module.packed import PackedModule, padded_in_place_of_packed
 from zoo_onnx.module.recording import DOMAIN, Made, Recording, record_layers
-from zoo_onnx.module.sizes import REMEDY, SizeWatch, frozen_at, is_number, refuse_frozen_sizes
+from zoo_onnx.module.sizes import (
+    REMEDY,
+    SizeWatch,
+    axes_of_one_size,
+    conditions,
+    frozen_at,
+    is_number,
+    refuse_frozen_sizes,
+)
 from zoo_onnx.tracing import quiet, to_onnx
-from zoo_onnx.untraceable import Traced, refuse_unsupported_nodes, untraceable
+from zoo_onnx.untraceable import LIBRARIES, Traced, refuse_unsupported_nodes, untraceable
 
 
 @dataclass(frozen=True)
@@ -42,10 +50,12 @@ class Trace:
     """Its graph, with private nodes; inputs are the arguments, then a value for each trimmed sequence."""
     program: ExportedProgram
     arguments: list[Argument]
-    results: list[str]
+    results: Sequence[str]
     """Name of each tensor of the result."""
     made: Sequence[Made]
     """The recorded calls."""
+    conditions: Sequence[Any]
+    """What must hold for the free sizes, as expressions of their symbols."""
 
 
 class _Notes:
@@ -58,11 +68,13 @@ class _Notes:
 class _Wrapper(nn.Module):
     """Module that takes all tensors as lists and gives the tensors of the result as a list."""
 
-    def __init__(self, module: nn.Module, recording: Recording, structure: Any, values: list[Any]) -> None:
+    def __init__(
+        self, module: nn.Module, recording: Recording, structure: Any, values: list[Any], code: Traced
+    ) -> None:
         super().__init__()
         self.module = module
         self.recording, self.structure, self.values = recording, structure, values
-        self.notes = _Notes()
+        self.notes, self.code = _Notes(), code
 
     def forward(self, tensors: list[Tensor], longest: list[Tensor]) -> list[Tensor]:
         self.recording.restart(longest)
@@ -73,7 +85,7 @@ class _Wrapper(nn.Module):
         with watch:
             result = self.module(*args)
         watch.notice("")
-        named = list(_named_results(result))
+        named = list(_named_results(result, self.code))
         self.notes.results = [name for name, _ in named]
         return [value for _, value in named]
 
@@ -95,21 +107,18 @@ def trace(module: nn.Module, args: tuple[Any, ...], opset: int, fixed: Mapping[s
     with torch.no_grad():
         copy = record_layers(module, recording, PackedModule)
     arguments, values, structure = _arguments(module, args, fixed)
-    wrapper = _Wrapper(copy, recording, structure, values)
-    tensors = [argument.value for argument in arguments]
     code = Traced(f"the module {type(module).__name__}", _line_of(module), lambda: _run(copy, structure, values))
+    wrapper = _Wrapper(copy, recording, structure, values, code)
     with padded_in_place_of_packed(copy, recording), quiet(), torch.no_grad():
         try:
-            recording.restart(None)
-            code.run()
+            _run_example(code, recording)
             longest = [torch.zeros(size) for size in recording.sizes]
-            free = [
-                {axis: Dim.STATIC if axis in item.fixed else Dim.AUTO for axis in range(item.value.dim())}
-                for item in arguments
-            ]
-            shapes = (free, [{0: Dim.AUTO} for _ in longest])
-            program = torch.export.export(wrapper, (tensors, longest), dynamic_shapes=shapes, strict=False)
-            _refuse_sizes(program, wrapper, arguments, code)
+            program = _export(wrapper, arguments, longest)
+            if single := axes_of_one_size(wrapper.notes.watch):
+                for index, axis in single:
+                    arguments[index] = replace(arguments[index], fixed=arguments[index].fixed | {axis})
+                program = _export(wrapper, arguments, longest)
+            _refuse_sizes(program, wrapper, arguments, code, chosen=bool(fixed))
             onnx_program = to_onnx(program, opset)
         except zoo.ZooError:
             raise
@@ -118,7 +127,39 @@ def trace(module: nn.Module, args: tuple[Any, ...], opset: int, fixed: Mapping[s
         model = onnx_program.model
         onnxscript.optimizer.optimize_ir(model, should_fold=_may_fold)
         refuse_unsupported_nodes([node for node in model.graph if node.domain != DOMAIN], code)
-    return Trace(model, program, arguments, list(wrapper.notes.results), list(recording.made))
+    return Trace(
+        model, program, arguments, wrapper.notes.results, list(recording.made), conditions(wrapper.notes.watch)
+    )
+
+
+def _run_example(code: Traced, recording: Recording) -> None:
+    """Run the module once, without a trace.
+
+    Raises:
+        ExportError: if it fails.
+    """
+    recording.restart(None)
+    try:
+        code.run()
+    except zoo.ZooError:
+        raise
+    except Exception as error:  # raised by torch, or by the module's own code
+        file, line = zoo.raised_at(error, LIBRARIES) or code.line
+        text = " ".join(str(error).split())[:200]
+        raise zoo.ExportError(
+            f"{file}:{line}: {code.description} fails with the example arguments: {type(error).__name__}: {text}; give "
+            "arguments that its forward takes"
+        ) from error
+
+
+def _export(wrapper: _Wrapper, arguments: Sequence[Argument], longest: list[Tensor]) -> ExportedProgram:
+    """Trace the wrapper with all axes free that can be."""
+    free = [
+        {axis: Dim.STATIC if axis in item.fixed else Dim.AUTO for axis in range(item.value.dim())} for item in arguments
+    ]
+    tensors = [argument.value for argument in arguments]
+    shapes = (free, [{0: Dim.AUTO} for _ in longest])
+    return torch.export.export(wrapper, (tensors, longest), dynamic_shapes=shapes, strict=False)
 
 
 def _run(module: nn.Module, structure: Any, values: list[Any]) -> Any:
@@ -156,11 +197,11 @@ def _arguments(
     return arguments, values, structure
 
 
-def _named_results(result: Any) -> Iterator[tuple[str, Tensor]]:
+def _named_results(result: Any, code: Traced) -> Iterator[tuple[str, Tensor]]:
     """Yield the tensors of a result and a name for each: ``output``, or with numbers or keys of where it is."""
-    for path, value in pytree.tree_flatten_with_path(result)[0]:
+    for path, value in pytree.tree_flatten_with_path(result, is_leaf=lambda part: isinstance(part, PackedSequence))[0]:
         if isinstance(value, PackedSequence):
-            raise zoo.ExportError("forward returns a PackedSequence; return pad_packed_sequence of it")
+            raise code.error(None, "it returns a PackedSequence", "return pad_packed_sequence of it")
         if not isinstance(value, Tensor):
             continue
         keys = list(map(_key, path))
@@ -172,13 +213,15 @@ def _key(key: Any) -> str:
     return str(next(getattr(key, name) for name in ("idx", "key", "name") if hasattr(key, name)))
 
 
-def _refuse_sizes(program: ExportedProgram, wrapper: _Wrapper, arguments: Sequence[Argument], code: Traced) -> None:
+def _refuse_sizes(
+    program: ExportedProgram, wrapper: _Wrapper, arguments: Sequence[Argument], code: Traced, *, chosen: bool
+) -> None:
     """Raise an `ExportError` if a size that must be free is not."""
     inputs = [node.meta["val"] for node in program.graph.nodes if node.name in program.graph_signature.user_inputs]
     refuse_frozen_sizes(
         wrapper.notes.watch, [(item.name, value.shape) for item, value in zip(arguments, inputs, strict=False)], code
     )
-    if any(item.fixed for item in arguments):
+    if chosen:
         return
     for made in wrapper.recording.made:
         for size, what in zip(made.sizes, ("steps", "sequences"), strict=False):
