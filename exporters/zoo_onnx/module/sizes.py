@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from sympy import Integer
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._sympy.functions import Mod
 
 import zoo
 from zoo_onnx.untraceable import LIBRARIES, Line, Traced
 
+MULTIPLES = (2, 3, 4)
+"""Multiples of the example's size at which a condition is tried."""
 LOOPS = frozenset({"__iter__", "chunk", "split", "tensor_split", "unbind"})
 """Functions of torch that give a Python list with a part for each step or row."""
 _FOREIGN = (
@@ -37,10 +39,12 @@ class SizeWatch(TorchFunctionMode):
 
     Args:
         inputs: the traced arguments.
+        example: the arguments of the example.
     """
 
-    def __init__(self, inputs: Sequence[Tensor]) -> None:
+    def __init__(self, inputs: Sequence[Tensor], example: Sequence[Tensor]) -> None:
         super().__init__()
+        self.sizes = [value.shape for value in example]
         self.symbols = [[_symbol(size) for size in value.shape] for value in inputs]
         """The symbol of each axis of each input; None for a constant."""
         sizes = [size for value in inputs for size in value.shape if isinstance(size, torch.SymInt)]
@@ -55,6 +59,15 @@ class SizeWatch(TorchFunctionMode):
         result = func(*args, **(kwargs or {}))
         self.notice(getattr(func, "__name__", ""))
         return result
+
+    def example_sizes(self) -> dict[Any, int]:
+        """Return the size of each symbol in the example."""
+        return {
+            symbol: int(size)
+            for symbols, sizes in zip(self.symbols, self.sizes, strict=True)
+            for symbol, size in zip(symbols, sizes, strict=True)
+            if symbol is not None
+        }
 
     def notice(self, name: str) -> None:
         """Record the sizes that became constants since the last call."""
@@ -91,13 +104,16 @@ def refuse_frozen_sizes(
 def axes_of_one_size(watch: SizeWatch) -> list[tuple[int, int]]:
     """Return the inputs and axes that a module takes in few sizes only, though torch does not make them constants.
 
-    An example is the height of an image whose half must be 8.
+    An example is the height of an image whose half must be 8. A condition that holds for multiples of the example's
+    size is no such limit: ``reshape`` notes many.
     """
+    sizes = watch.example_sizes()
     single = {
         symbol
         for guard in _equalities(watch)
-        if not guard.has(Mod) and len(guard.free_symbols) == 1 and any(_is_positive(side) for side in guard.args)
+        if len(guard.free_symbols) == 1
         for symbol in guard.free_symbols
+        if symbol in sizes and not any(guard.xreplace({symbol: Integer(sizes[symbol] * times)}) for times in MULTIPLES)
     }
     return [
         (index, axis)
@@ -119,10 +135,6 @@ def _equalities(watch: SizeWatch) -> list[Any]:
         return []
     guards = [guard.expr.xreplace(environment.replacements) for guard in environment.guards]
     return list(dict.fromkeys(guard for guard in guards if guard.is_Relational and guard.rel_op == "=="))
-
-
-def _is_positive(side: Any) -> bool:
-    return bool(side.is_number and side > 0)
 
 
 def frozen_at(watch: SizeWatch, size: int) -> Line | None:

@@ -81,7 +81,7 @@ class _Wrapper(nn.Module):
         given = iter(tensors)
         values = [next(given) if isinstance(value, Tensor) else value for value in self.values]
         args = pytree.tree_unflatten(values, self.structure)
-        self.notes.watch = watch = SizeWatch(tensors)
+        self.notes.watch = watch = SizeWatch(tensors, [value for value in self.values if isinstance(value, Tensor)])
         with watch:
             result = self.module(*args)
         watch.notice("")
