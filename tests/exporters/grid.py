@@ -52,7 +52,11 @@ class Case:
 
     def args(self, batch: int, steps: int) -> tuple[Any, ...]:
         """Return arguments of the module."""
-        x = torch.randn(batch, steps, INPUT) if self.packing == "packed_batch_first" else torch.randn(steps, batch, INPUT)
+        x = (
+            torch.randn(batch, steps, INPUT)
+            if self.packing == "packed_batch_first"
+            else torch.randn(steps, batch, INPUT)
+        )
         args: list[Any] = [x]
         if self.states:
             rows = self.layers * (1 + self.bidirectional)

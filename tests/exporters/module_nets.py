@@ -205,7 +205,7 @@ class Layers(nn.Module):
 
 
 class TwoReadings(nn.Module):
-    """One cell object in two places, trimmed sequences in between, and other tensors than numbers among the arguments."""
+    """One layer in two places, trimmed sequences in between, and arguments that are no tensors of numbers."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -163,7 +163,7 @@ def test_wrong_lengths_and_states_are_refused_by_the_graph(tmp_path: Path) -> No
     case, path = NETS["packed_attention"], tmp_path / "net.onnx"
     export(case.net().eval(), case.args(3, 7), path)
     for lengths in ([0, 1], [1, 6]):
-        with pytest.raises(Exception, match="out of data bounds|out of bounds|indices"):
+        with pytest.raises(Exception, match=r"indices element out of data bounds"):
             run(path, (torch.zeros(2, 5, dtype=torch.int64), torch.tensor(lengths)))
 
 

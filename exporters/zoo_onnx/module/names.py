@@ -44,7 +44,7 @@ def _size_names(
     """
     steps = {symbol for made in traced.made for symbol in _symbols(made.sizes[0])}
     batch = {symbol for made in traced.made for size in made.sizes[1:] for symbol in _symbols(size)}
-    if not batch and arguments:  # no recurrent layer
+    if not traced.made and arguments:  # no recurrent layer
         batch = (
             set(_symbols(next(iter(arguments.values())).shape[0])) if next(iter(arguments.values())).dim() else set()
         )

@@ -182,7 +182,7 @@ def _arguments(
         names.append(f"{parameter.name}_{number - len(parameters) + 1}" if variadic else parameter.name)
     if unknown := sorted(fixed.keys() - set(names)):
         raise zoo.UsageError(f"fixed: {unknown[0]!r} is no argument of forward; expected {', '.join(names)}")
-    leaves, structure = pytree.tree_flatten_with_path(args)
+    leaves, structure = pytree.tree_flatten_with_path(args, is_leaf=_is_packed)
     arguments, values = [], []
     for path, value in leaves:
         if isinstance(value, PackedSequence):
@@ -199,13 +199,17 @@ def _arguments(
 
 def _named_results(result: Any, code: Traced) -> Iterator[tuple[str, Tensor]]:
     """Yield the tensors of a result and a name for each: ``output``, or with numbers or keys of where it is."""
-    for path, value in pytree.tree_flatten_with_path(result, is_leaf=lambda part: isinstance(part, PackedSequence))[0]:
+    for path, value in pytree.tree_flatten_with_path(result, is_leaf=_is_packed)[0]:
         if isinstance(value, PackedSequence):
             raise code.error(None, "it returns a PackedSequence", "return pad_packed_sequence of it")
         if not isinstance(value, Tensor):
             continue
         keys = list(map(_key, path))
         yield "_".join(keys if keys and keys[0].isidentifier() else ["output", *keys]), value
+
+
+def _is_packed(value: Any) -> bool:
+    return isinstance(value, PackedSequence)
 
 
 def _key(key: Any) -> str:
