@@ -178,7 +178,7 @@ class Pyramid(nn.Module):
         return self.upper(outputs.reshape(batch, steps // 2, 2 * features))[0]
 
 
-class MguOptions(DirectedStackConfig, MGUCell.Config):
+class MguOptions(DirectedStackConfig, zoo.CellConfig):
     """Options of an MGU layer."""
 
 

@@ -29,7 +29,7 @@ class Packs(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor, h: Tensor) -> Any:
         first = self.rnn.batch_first
         packed = pack_padded_sequence(x, lengths.cpu(), first, **self.pack)
-        outputs, final = self.rnn(packed.to(x.device), h)
+        outputs, final = self.rnn(packed.to(x.dtype), h)
         pad = {name: x.size(int(first)) if value == "steps" else value for name, value in self.pad.items()}
         return pad_packed_sequence(outputs, first, **pad), final
 
@@ -154,6 +154,26 @@ def test_refusals(kind: type[Refused], message: str, tmp_path: Path) -> None:
         export(kind().eval(), (torch.randn(3, 7, FEATURES), torch.tensor([7, 2, 3])), tmp_path / "net.onnx")
     assert not list(tmp_path.iterdir())
     assert utilities.pack_padded_sequence is pack_padded_sequence
+
+
+def test_an_example_of_one_step(tmp_path: Path) -> None:
+    with pytest.raises(zoo.UsageError, match="the largest length of the example is 1; give one of two or more"):
+        export(Packs().eval(), (torch.randn(2, 3, 6), torch.tensor([1, 1]), torch.randn(2, 2, 8)), tmp_path / "x.onnx")
+
+
+class MasksByTheInput(Refused):
+    """The mask has the steps of the input, so that the largest length must be their number."""
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Any:
+        outputs, _ = pad_packed_sequence(self.rnn(self.pack(x, lengths))[0], batch_first=True)
+        return outputs * (x.sum(2, keepdim=True) > 0)
+
+
+def test_a_mask_with_the_steps_of_the_input(tmp_path: Path) -> None:
+    net, path = MasksByTheInput().eval(), tmp_path / "net.onnx"
+    signature = export(net, (torch.randn(3, 7, FEATURES), torch.tensor([7, 2, 3])), path)
+    assert signature.outputs[0].shape == ("batch", "time", HIDDEN)
+    assert_agrees(net, path, (torch.randn(2, 9, FEATURES), torch.tensor([3, 9])))
 
 
 def test_a_packed_example(tmp_path: Path) -> None:

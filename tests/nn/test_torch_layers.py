@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any
 
@@ -18,7 +18,7 @@ import zoo
 TIME, BATCH, INPUT, HIDDEN, PROJECTED = 6, 5, 3, 4, 2
 TOLERANCE = 1e-12
 """Both compute in float64 with weights and values of about 1, some hundred roundings of 1e-16 deep."""
-KINDS: dict[str, tuple[type[nn.RNNBase], dict[str, Any]]] = {
+KINDS: dict[str, tuple[Callable[..., nn.RNNBase], dict[str, Any]]] = {
     "tanh": (nn.RNN, {}),
     "relu": (nn.RNN, {"nonlinearity": "relu"}),
     "lstm": (nn.LSTM, {}),
@@ -155,7 +155,7 @@ def test_a_drop_in_is_the_module_but_for_its_arithmetic(monkeypatch: pytest.Monk
     layer.flatten_parameters()
     assert drop_in.state_dict().keys() == net.state_dict().keys()
     assert type(net[0]) is nn.GRU
-    monkeypatch.setattr(torch._VF, "gru", None)  # type: ignore[attr-defined]
+    monkeypatch.setattr(torch._VF, "gru", None)
     x = draw(TIME, BATCH, INPUT)
     outputs = layer(x)[0]
     doubled = copy.deepcopy(layer)
@@ -184,7 +184,7 @@ def test_a_subclass_keeps_its_own_forward(monkeypatch: pytest.MonkeyPatch) -> No
     x = draw(TIME, BATCH, INPUT)
     expected = module(x)
     drop_in = zoo.with_cells(module)
-    monkeypatch.setattr(torch._VF, "lstm", None)  # type: ignore[attr-defined]
+    monkeypatch.setattr(torch._VF, "lstm", None)
     assert isinstance(drop_in, OutputsOnly)
     assert_equal(drop_in(x), expected)
 

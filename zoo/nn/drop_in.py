@@ -27,7 +27,7 @@ class DropIn:
     sequences of different lengths. `replace_layers` makes the modules of a network drop-ins.
     """
 
-    stack: Stack
+    zoo_stack: Stack
     """Cells over the module's weights; not registered as a submodule."""
 
     def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:  # noqa: A002  (torch's name)
@@ -51,7 +51,7 @@ class DropIn:
         """Compute one layer.
 
         Args:
-            index: index of the layer in `stack`.
+            index: index of the layer in `zoo_stack`.
             x: (time, batch, features).
             lengths: (batch,) valid steps of each sequence; None if all sequences are full.
             states: initial states, (directions, batch, n); None for zeros.
@@ -59,7 +59,7 @@ class DropIn:
         Returns:
             The outputs (time, batch, directions * n), zero beyond each length, and the final states.
         """
-        layer = self.stack.ordered_layers[index]
+        layer = self.zoo_stack.ordered_layers[index]
         given = None if states is None else list(zip(*(part.unbind(0) for part in states), strict=True))
         outputs, _, finals = layer(x, lengths, given)
         return outputs, [torch.stack(parts) for parts in zip(*finals, strict=True)]
@@ -67,8 +67,8 @@ class DropIn:
     def prepare(self) -> None:
         """Let the cells compute with the module's present weights."""
         module = cast("nn.RNNBase", self)
-        bind(self.stack, module)
-        self.stack.train(module.training)
+        bind(self.zoo_stack, module)
+        self.zoo_stack.train(module.training)
 
     def unpacked(self, packed: PackedSequence) -> tuple[Tensor, Tensor]:
         """Return the padded sequences (time, batch, features), in the order of the caller, and their lengths."""
@@ -92,7 +92,7 @@ class DropIn:
         finals = []
         for index in range(module.num_layers):
             if index:
-                x = self.stack.dropout(x)
+                x = self.zoo_stack.dropout(x)
             rows = slice(index * directions, (index + 1) * directions)
             states = None if given is None else given if module.num_layers == 1 else [part[rows] for part in given]
             x, after = self.run_layer(index, x, lengths, states)
@@ -108,7 +108,7 @@ class DropIn:
         if lengths is not None and lengths.shape[0] != x.shape[1]:
             raise RuntimeError(f"{name}: expected {x.shape[1]} lengths, got {lengths.shape[0]}")
         rows = module.num_layers * (2 if module.bidirectional else 1)
-        sizes = self.stack.ordered_layers[0].directed_cells[0].state_sizes
+        sizes = self.zoo_stack.ordered_layers[0].directed_cells[0].state_sizes
         if states is not None and len(states) != len(sizes):
             raise RuntimeError(f"{name}: expected {len(sizes)} initial states, got {len(states)}")
         for part, size in zip(states or (), sizes, strict=False):
@@ -134,8 +134,8 @@ def replace_layers(module: nn.Module, kind: type[DropIn]) -> nn.Module:
         dropped = type(base.__name__, (kind, base), {})
         # Behind a user's subclass, so that its own methods come first.
         layer.__class__ = dropped if type(layer) is base else type(type(layer).__name__, (type(layer), dropped), {})
-        object.__setattr__(layer, "stack", stack_like(layer))
-        for inner in cast("DropIn", layer).stack.ordered_layers:
+        object.__setattr__(layer, "zoo_stack", stack_like(layer))
+        for inner in cast("DropIn", layer).zoo_stack.ordered_layers:
             inner.fused = False
     return result
 

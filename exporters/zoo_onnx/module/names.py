@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import sympy
 from torch import Tensor
 
 import zoo
@@ -83,17 +83,22 @@ def _unique(names: Sequence[str], taken: Sequence[str] = ()) -> list[str]:
 
 
 def _symbols(size: Any) -> list[Any]:
-    return [] if is_number(size) else sorted(size.node.expr.free_symbols, key=str)
+    return [] if is_number(size) else sorted(_formula(size).free_symbols, key=str)
 
 
 def _described(name: str, value: Tensor, symbols: Mapping[Any, str]) -> zoo.TensorSignature:
-    shape = tuple(int(size) if is_number(size) else _expression(size.node.expr, symbols) for size in value.shape)
+    shape = tuple(int(size) if is_number(size) else _expression(_formula(size), symbols) for size in value.shape)
     return zoo.TensorSignature(name, str(value.dtype).removeprefix("torch."), shape)
 
 
+def _formula(size: Any) -> Any:
+    return size.node.expr
+
+
 def _expression(expression: Any, symbols: Mapping[Any, str]) -> str:
-    named = {symbol: sympy.Symbol(symbols[symbol], integer=True, positive=True) for symbol in expression.free_symbols}
-    return str(expression.xreplace(named)).replace(" ", "")
+    names = {str(symbol): name for symbol, name in symbols.items()}
+    text = re.sub(r"\w+", lambda match: names.get(match[0], match[0]), str(expression))
+    return text.replace(" ", "")
 
 
 def _range(constraint: Any) -> tuple[int, int | None]:

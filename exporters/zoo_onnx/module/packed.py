@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -29,13 +29,13 @@ class Padded(PackedSequence):
     """Whether the steps beyond each length are zero."""
 
     def __new__(cls, padded: Tensor, lengths: Tensor, *, zero_beyond: bool = False) -> Padded:
-        made = cast("Padded", tuple.__new__(cls, (padded, lengths, None, None)))
+        made = tuple.__new__(cls, (padded, lengths, None, None))
         made.padded, made.lengths, made.zero_beyond = padded, lengths, zero_beyond
         return made
 
-    def to(self, *_: Any, **__: Any) -> Padded:
-        """Return the same sequences; an export runs on one device."""
-        return self
+    def to(self, *args: Any, **kwargs: Any) -> Padded:
+        """Return the sequences with another dtype or device."""
+        return Padded(self.padded.to(*args, **kwargs), self.lengths, zero_beyond=self.zero_beyond)
 
     def _refuse(self, part: str) -> NoReturn:
         raise refusal(

@@ -104,45 +104,47 @@ class Recording:
 class RecordedModule(zoo.DropIn):
     """An nn.RNN, nn.LSTM or nn.GRU whose calls are recorded."""
 
-    recording: Recording
-    layers: list[Call]
+    zoo_recording: Recording
+    zoo_calls: list[Call]
     """A call of each layer."""
-    batched = True
+    zoo_batched = True
     """Whether the present input has a batch axis."""
 
     def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:  # noqa: A002  (torch's name)
-        self.batched = not isinstance(input, Tensor) or input.dim() == 3
+        self.zoo_batched = not isinstance(input, Tensor) or input.dim() == 3
         return super().forward(input, hx)
 
     def prepare(self) -> None:
         """Keep the weights as they were in the run before the trace."""
-        if not self.recording.tracing:
+        if not self.zoo_recording.tracing:
             super().prepare()
 
     def run_layer(
         self, index: int, x: Tensor, lengths: Tensor | None, states: list[Tensor] | None
     ) -> tuple[Tensor, list[Tensor]]:
-        if not self.recording.tracing:
+        if not self.zoo_recording.tracing:
             return super().run_layer(index, x, lengths, states)
-        outputs, *finals = self.recording.call(self.layers[index], x, lengths, states or [], batched=self.batched)
+        outputs, *finals = self.zoo_recording.call(
+            self.zoo_calls[index], x, lengths, states or [], batched=self.zoo_batched
+        )
         return outputs, finals
 
 
 class RecordedLayer:
     """A `zoo.Layer` whose calls are recorded."""
 
-    recording: Recording
-    recorded: Call
+    zoo_recording: Recording
+    zoo_call: Call
 
     def forward(self, x: Tensor, lengths: Tensor | None = None, states: Sequence[zoo.State] | None = None) -> Any:
         """Run the layer or record its call; see `zoo.Layer`."""
-        if not self.recording.tracing:
+        if not self.zoo_recording.tracing:
             return super().forward(x, lengths, states)  # type: ignore[misc]
-        call = self.recorded
+        call = self.zoo_call
         cells = call.layer.directed_cells
         _require_sizes(call, x, lengths, states)
         given = [] if states is None else [torch.stack(parts) for parts in zip(*states, strict=True)]
-        outputs, *finals = self.recording.call(call, x, lengths, given)
+        outputs, *finals = self.zoo_recording.call(call, x, lengths, given)
         by_direction = [tuple(part[index] for part in finals) for index in range(len(cells))]
         reads_backward = [call.layer.direction == "reverse"] if len(cells) == 1 else [False, True]
         halves = outputs.split([cell.output_size for cell in cells], 2)
@@ -182,21 +184,21 @@ def record_layers(module: nn.Module, recording: Recording, kind: type[RecordedMo
     copy = zoo.replace_layers(module, kind).cpu()
     for path, part in copy.named_modules():
         if isinstance(part, RecordedModule):
-            _require_float32(path, part)
-            part.recording = recording
-            layers = part.stack.ordered_layers
+            _require_float32(path, cast("nn.RNNBase", part))
+            part.zoo_recording = recording
+            layers = part.zoo_stack.ordered_layers
             for inner in layers:
                 _mark(inner)
             part.prepare()
-            part.layers = [_call_of_torch(path, index, layer) for index, layer in enumerate(layers)]
+            part.zoo_calls = [_call_of_torch(path, index, layer) for index, layer in enumerate(layers)]
         elif isinstance(part, zoo.Layer):
             _require_float32(path, part)
             _mark(part)
             part.__class__ = type(type(part).__name__, (RecordedLayer, type(part)), {})
             recorded = cast("RecordedLayer", part)
-            recorded.recording = recording
+            recorded.zoo_recording = recording
             prefixes = tuple(_joined(path, f"cells.{index}.*") for index in range(len(part.cells)))
-            object.__setattr__(part, "recorded", Call(part, zoo.state_parts([part]), path, prefixes))
+            object.__setattr__(part, "zoo_call", Call(part, zoo.state_parts([part]), path, prefixes))
     return copy
 
 

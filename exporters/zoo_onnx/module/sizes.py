@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sympy import Integer
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -47,7 +46,7 @@ class SizeWatch(TorchFunctionMode):
         self.sizes = [value.shape for value in example]
         self.symbols = [[_symbol(size) for size in value.shape] for value in inputs]
         """The symbol of each axis of each input; None for a constant."""
-        sizes = [size for value in inputs for size in value.shape if isinstance(size, torch.SymInt)]
+        sizes: list[Any] = [size for value in inputs for size in value.shape if isinstance(size, torch.SymInt)]
         self.environment = sizes[0].node.shape_env if sizes else None
         self.causes: dict[Any, tuple[str, Line | None]] = {}
         """Name of the function and line, by symbol; a function without a name is Python itself."""
@@ -113,7 +112,7 @@ def axes_of_one_size(watch: SizeWatch) -> list[tuple[int, int]]:
         for guard in _equalities(watch)
         if len(guard.free_symbols) == 1
         for symbol in guard.free_symbols
-        if symbol in sizes and not any(guard.xreplace({symbol: Integer(sizes[symbol] * times)}) for times in MULTIPLES)
+        if symbol in sizes and not any(guard.subs(symbol, sizes[symbol] * times) for times in MULTIPLES)
     }
     return [
         (index, axis)
@@ -152,7 +151,7 @@ def _branches(watch: SizeWatch) -> Iterator[tuple[Line, Any]]:
     for guard in [] if watch.environment is None else watch.environment.guards:
         frame = getattr(guard.sloc, "framework_loc", None)
         file = getattr(frame, "filename", None)
-        if file is None or any(Path(file).is_relative_to(folder) for folder in _FOREIGN):
+        if frame is None or file is None or any(Path(file).is_relative_to(folder) for folder in _FOREIGN):
             continue
         if not guard.expr.free_symbols & symbols or _relates_two(guard.expr) or _only_checks(file, frame.lineno):
             continue

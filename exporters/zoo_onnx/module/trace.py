@@ -112,6 +112,10 @@ def trace(module: nn.Module, args: tuple[Any, ...], opset: int, fixed: Mapping[s
     with padded_in_place_of_packed(copy, recording), quiet(), torch.no_grad():
         try:
             _run_example(code, recording)
+            if 1 in recording.sizes:
+                raise zoo.UsageError(
+                    "the largest length of the example is 1; give one of two or more, since torch fixes a 1"
+                )
             longest = [torch.zeros(size) for size in recording.sizes]
             program = _export(wrapper, arguments, longest)
             if single := axes_of_one_size(wrapper.notes.watch):
@@ -191,7 +195,7 @@ def _arguments(
             )
         values.append(value.detach().cpu() if isinstance(value, Tensor) else value)
         if isinstance(value, Tensor):
-            name = names[path[0].idx]
+            name = names[int(_key(path[0]))]
             full = "_".join([name, *map(_key, path[1:])])
             arguments.append(Argument(full, values[-1], frozenset(fixed.get(name, ()))))
     return arguments, values, structure
