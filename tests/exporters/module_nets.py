@@ -217,6 +217,50 @@ class TwoReadings(nn.Module):
         return self.rnn(first)[0] if other is None else other
 
 
+class TimeDistributed(nn.Module):
+    """A convolution of each image of a sequence, then an LSTM, whose last step is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(1, 2, 3, stride=2)
+        self.rnn = nn.LSTM(2 * 9, HIDDEN, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, steps = x.shape[:2]
+        maps = torch.relu(self.convolution(x.view(batch * steps, *x.shape[2:]))).view(batch, steps, -1)
+        return self.rnn(maps)[0][:, -1]  # type: ignore[no-any-return]
+
+
+class Tagger(nn.Module):
+    """Tags of each token; the padding, token 0, gives the lengths; embedding and head share a weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(TOKENS, 2 * HIDDEN, padding_idx=0)
+        self.rnn = nn.LSTM(2 * HIDDEN, HIDDEN, batch_first=True, bidirectional=True)
+        self.head = nn.Linear(2 * HIDDEN, TOKENS)
+        self.head.weight = self.embedding.weight
+
+    def forward(self, ids: Tensor) -> Any:
+        mask = ids != 0
+        packed = pack_padded_sequence(self.embedding(ids), mask.sum(1).cpu(), batch_first=True, enforce_sorted=False)
+        outputs, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=ids.size(1))
+        return self.head(outputs), mask
+
+
+class LastStates(nn.Module):
+    """A learned first state and the last states alone, of a layer whose lowering is a Scan."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.RNN(FEATURES, HIDDEN, 2, bidirectional=True)
+        self.first = nn.Parameter(torch.randn(4, 1, HIDDEN))
+
+    def forward(self, x: Tensor) -> Tensor:
+        _, h = self.rnn(x, self.first.expand(-1, x.size(1), -1).contiguous())
+        return torch.cat([h[-2], h[-1]], 1)
+
+
 class NetCase(NamedTuple):
     """A module and its arguments."""
 
@@ -233,6 +277,10 @@ def ids(*shape: int) -> Tensor:
 
 def lengths(batch: int, steps: int) -> Tensor:
     return torch.randint(1, steps + 1, (batch,))
+
+
+def padded_ids(batch: int, steps: int) -> Tensor:
+    return torch.randint(1, TOKENS, (batch, steps)) * (torch.arange(steps) < lengths(batch, steps)[:, None])
 
 
 def state(batch: int, layers: int = 1) -> Tensor:
@@ -259,6 +307,11 @@ NETS = {
     "pyramid": NetCase(Pyramid, lambda batch, steps: (torch.randn(batch, 2 * steps, FEATURES),), "LSTM LSTM"),
     "layers": NetCase(
         Layers, lambda b, steps: (torch.randn(steps, b, FEATURES), lengths(b, steps)), "LSTM LSTM Scan Scan Scan Scan"
+    ),
+    "time_distributed": NetCase(TimeDistributed, lambda batch, steps: (torch.randn(batch, steps, 1, 8, 8),), "LSTM"),
+    "tagger": NetCase(Tagger, lambda batch, steps: (padded_ids(batch, steps),), "LSTM"),
+    "last_states": NetCase(
+        LastStates, lambda batch, steps: (torch.randn(steps, batch, FEATURES),), "Scan Scan Scan Scan"
     ),
     "two_readings": NetCase(
         TwoReadings,

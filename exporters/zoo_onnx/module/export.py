@@ -15,7 +15,7 @@ import zoo
 from zoo_onnx.file import save
 from zoo_onnx.module.lower import lower_calls
 from zoo_onnx.module.names import signature_of
-from zoo_onnx.module.trace import Trace, trace
+from zoo_onnx.module.trace import trace
 from zoo_onnx.opset import checked, ir_version
 from zoo_onnx.stack import OLDEST
 
@@ -117,6 +117,3 @@ def _documentation(signature: zoo.ModuleSignature) -> str:
     sentences = [f"Input {item.name}: ({', '.join(map(str, item.shape))}) {item.dtype}." for item in signature.inputs]
     free = ", ".join(signature.ranges) or "no size"
     return " ".join([*sentences, f"Free: {free}."])
-
-
-__all__ = ["Trace", "write_module"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import linecache
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,13 +106,12 @@ def axes_of_one_size(watch: SizeWatch) -> list[tuple[int, int]]:
     An example is the height of an image whose half must be 8. A condition that holds for multiples of the example's
     size is no such limit: ``reshape`` notes many.
     """
-    sizes = watch.example_sizes()
     single = {
         symbol
         for guard in _equalities(watch)
-        if len(guard.free_symbols) == 1
+        if len(guard.free_symbols) == 1 or any(side.is_number for side in guard.args)
         for symbol in guard.free_symbols
-        if symbol in sizes and not any(guard.subs(symbol, sizes[symbol] * times) for times in MULTIPLES)
+        if _limits(guard, symbol, watch.example_sizes())
     }
     return [
         (index, axis)
@@ -120,6 +119,13 @@ def axes_of_one_size(watch: SizeWatch) -> list[tuple[int, int]]:
         for axis, symbol in enumerate(symbols)
         if symbol in single
     ]
+
+
+def _limits(guard: Any, symbol: Any, sizes: Mapping[Any, int]) -> bool:
+    """Return whether an equation holds for no multiple of a size of the example, all other sizes being as there."""
+    if not guard.free_symbols <= sizes.keys():
+        return False
+    return not any(guard.subs({**sizes, symbol: sizes[symbol] * times}) for times in MULTIPLES)
 
 
 def conditions(watch: SizeWatch) -> list[Any]:
