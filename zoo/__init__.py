@@ -31,14 +31,17 @@ if TYPE_CHECKING:
     )
     from zoo.exporting.dissection import Difference, Dissection, ModelValue, Probe
     from zoo.exporting.exporter import Exporter, ExportOptions, GraphSummary, Lowering, PredictedNode
+    from zoo.exporting.module import ModuleSignature, TensorSignature
     from zoo.memory import require_memory
     from zoo.nn.cell import Cell, CellConfig, Kernel, Operator, State, reset_uniform
     from zoo.nn.cell_code import is_of_a_cell, raised_at, running_line
+    from zoo.nn.drop_in import DropIn, replace_layers, with_cells
     from zoo.nn.encoder import Embedding, Normaliser, OneHot
     from zoo.nn.model import Model
     from zoo.nn.readout import RescaleReadout, SigmoidReadout, SoftmaxReadout
-    from zoo.nn.recurrent import Direction, Layer, Stack
-    from zoo.nn.states import StatePart
+    from zoo.nn.recurrent import Direction, Layer, Stack, Unrolled
+    from zoo.nn.states import StatePart, state_parts
+    from zoo.nn.torch_layers import from_torch, to_torch
     from zoo.plugins.hookspecs import hookimpl
     from zoo.runtime.onnx_contents import onnx_fault
     from zoo.runtime.onnx_seal import seal_onnx
@@ -70,14 +73,17 @@ _HOME = {
     ),
     "zoo.exporting.dissection": ("Difference", "Dissection", "ModelValue", "Probe"),
     "zoo.exporting.exporter": ("ExportOptions", "Exporter", "GraphSummary", "Lowering", "PredictedNode"),
+    "zoo.exporting.module": ("ModuleSignature", "TensorSignature"),
     "zoo.memory": ("require_memory",),
     "zoo.nn.cell": ("Cell", "CellConfig", "Kernel", "Operator", "State", "reset_uniform"),
     "zoo.nn.cell_code": ("is_of_a_cell", "raised_at", "running_line"),
+    "zoo.nn.drop_in": ("DropIn", "replace_layers", "with_cells"),
     "zoo.nn.encoder": ("Embedding", "Normaliser", "OneHot"),
     "zoo.nn.model": ("Model",),
     "zoo.nn.readout": ("RescaleReadout", "SigmoidReadout", "SoftmaxReadout"),
-    "zoo.nn.recurrent": ("Direction", "Layer", "Stack"),
-    "zoo.nn.states": ("StatePart",),
+    "zoo.nn.recurrent": ("Direction", "Layer", "Stack", "Unrolled"),
+    "zoo.nn.states": ("StatePart", "state_parts"),
+    "zoo.nn.torch_layers": ("from_torch", "to_torch"),
     "zoo.plugins.hookspecs": ("hookimpl",),
     "zoo.runtime.onnx_contents": ("onnx_fault",),
     "zoo.runtime.onnx_seal": ("seal_onnx",),
@@ -108,6 +114,7 @@ __all__ = [
     "Difference",
     "Direction",
     "Dissection",
+    "DropIn",
     "Embedding",
     "EpochRecord",
     "ExportError",
@@ -120,6 +127,7 @@ __all__ = [
     "Lowering",
     "Model",
     "ModelValue",
+    "ModuleSignature",
     "Normaliser",
     "OneHot",
     "Operator",
@@ -143,7 +151,9 @@ __all__ = [
     "Statistics",
     "Task",
     "TaskConfig",
+    "TensorSignature",
     "TrainingError",
+    "Unrolled",
     "UsageError",
     "ZooError",
     "cell_number",
@@ -152,6 +162,7 @@ __all__ = [
     "class_statistics",
     "csv_rows",
     "encode",
+    "from_torch",
     "hookimpl",
     "is_of_a_cell",
     "name_fault",
@@ -160,15 +171,19 @@ __all__ = [
     "open_data",
     "raised_at",
     "read_idx",
+    "replace_layers",
     "require_memory",
     "reset_uniform",
     "running_line",
     "seal_onnx",
     "show_cell",
     "standardisation",
+    "state_parts",
     "step_cross_entropy",
     "text_lines",
+    "to_torch",
     "vocabulary",
+    "with_cells",
     "words",
 ]
 

@@ -29,13 +29,17 @@ class GraphBuilder:
         self.initializers: list[ir.Value] = []
         self.traced: list[str] = []
         """Names of the loops whose steps torch.onnx has traced, which are prefixes of their nodes."""
+        self._weights: dict[str, ir.Value] = {}
 
     def weight(self, name: str, array: NDArray[Any], description: str | None = None) -> ir.Value:
-        """Add an initialiser, with a description in the file if given, and return its value."""
+        """Add an initialiser, with a description in the file if given; a name that was added is the same weight."""
+        if name in self._weights:
+            return self._weights[name]
         array = np.asarray(array, order="C")  # ascontiguousarray would give a scalar an axis
         tensor = ir.tensor(array, name=name, doc_string=description)
         value = ir.Value(name=name, const_value=tensor, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype))
         self.initializers.append(value)
+        self._weights[name] = value
         return value
 
     def integers(self, name: str, *numbers: int) -> ir.Value:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
+
+from torch import nn
 
 import zoo
 
@@ -18,6 +21,19 @@ class OnnxExporter(zoo.Exporter):
         from zoo_onnx.file import write
 
         write(model, path, metadata, options)
+
+    def export_module(
+        self,
+        module: nn.Module,
+        args: tuple[Any, ...],
+        path: Path,
+        metadata: Mapping[str, str],
+        options: zoo.ExportOptions,
+        fixed: Mapping[str, Collection[int]] | None = None,
+    ) -> zoo.ModuleSignature:
+        from zoo_onnx.module.export import write_module
+
+        return write_module(module, args, path, metadata, options, fixed or {})
 
     def annotate(self, path: Path, metadata: Mapping[str, str]) -> None:
         from zoo_onnx.file import annotate

@@ -31,17 +31,25 @@ def write(model: zoo.Model, path: Path, metadata: Mapping[str, str], options: zo
         _reduce_precision(exported, options.precision)
         remaining = [str(value.name) for value in weights_of_products(exported.graph)]
         exported.metadata_props["float32_weights"] = ", ".join(remaining) or "none"
-    exported.producer_name, exported.producer_version = "recurrent-zoo", zoo.__version__
     exported.doc_string = _documentation(model, options, held=states.held)
-    exported.metadata_props.update(metadata)
-    exported.metadata_props["opset"] = str(build.opset)
     if states.held:
         exported.metadata_props[STATES_KEY] = states.contract
     if build.traced:
         exported.metadata_props[TRACED] = json.dumps(build.traced)
     if options.streaming:
         exported.metadata_props["takes"] = "chunks"
-    ir.save(exported, path)
+    save(exported, path, {**metadata, "opset": str(build.opset)})
+
+
+def save(model: ir.Model, path: Path, metadata: Mapping[str, str]) -> None:
+    """Write a model to a file, seal it and run ONNX's checker on the file.
+
+    Raises:
+        ExportError: if the checker finds a fault.
+    """
+    model.producer_name, model.producer_version = "recurrent-zoo", zoo.__version__
+    model.metadata_props.update(metadata)
+    ir.save(model, path)
     annotate(path, {})
     if fault := _invalid(path):
         raise zoo.ExportError(f"the model does not make a valid graph: {fault}")

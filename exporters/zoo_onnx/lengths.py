@@ -19,24 +19,29 @@ class Lengths:
     Args:
         build: builder of the graph.
         given: the input, (batch,) int64.
-        x: the graph's input (batch, time, …), for the number of steps.
+        x: the graph's input (batch, time, …), or another value with the time, for the number of steps.
+        time_axis: axis of the time in x.
+        name: prefix of the names of all nodes.
     """
 
-    def __init__(self, build: GraphBuilder, given: ir.Value, x: ir.Value) -> None:
+    def __init__(
+        self, build: GraphBuilder, given: ir.Value, x: ir.Value, *, time_axis: int = 1, name: str = "lengths"
+    ) -> None:
         self.build, self.given, self.x = build, given, x
+        self._time_axis, self.name = time_axis, name
 
     @cached_property
     def _steps(self) -> ir.Value:
         """Indices 0, 1, … of the steps, (time,) int64."""
-        build = self.build
-        time = build.node("Shape", "lengths/time", [self.x], {"start": 1, "end": 2})
-        count = build.node("Squeeze", "lengths/time/scalar", [time])
-        zero = build.weight("lengths/zero", np.array(0))
-        return build.node("Range", "lengths/steps", [zero, count, self._one])
+        build, axes = self.build, {"start": self._time_axis, "end": self._time_axis + 1}
+        time = build.node("Shape", f"{self.name}/time", [self.x], axes)
+        count = build.node("Squeeze", f"{self.name}/time/scalar", [time])
+        zero = build.weight(f"{self.name}/zero", np.array(0))
+        return build.node("Range", f"{self.name}/steps", [zero, count, self._one])
 
     @cached_property
     def _one(self) -> ir.Value:
-        return self.build.weight("lengths/one", np.array(1))
+        return self.build.weight(f"{self.name}/one", np.array(1))
 
     @cached_property
     def last(self) -> ir.Value:
@@ -45,43 +50,51 @@ class Lengths:
         A Gather counts negative indices from the end, so a length below 1 is mapped to the largest integer.
         """
         build = self.build
-        below = build.node("Less", "lengths/below_1", [self.given, self._one])
-        before = build.node("Sub", "lengths/less_1", [self.given, self._one])
-        out_of_range = build.weight("lengths/nowhere", np.array(np.iinfo(np.int64).max))
-        index = build.node("Where", "lengths/index", [below, out_of_range, before])
-        return build.node("Gather", "lengths/from_1_to_time", [self._steps, index])
+        below = build.node("Less", f"{self.name}/below_1", [self.given, self._one])
+        before = build.node("Sub", f"{self.name}/less_1", [self.given, self._one])
+        out_of_range = build.weight(f"{self.name}/nowhere", np.array(np.iinfo(np.int64).max))
+        index = build.node("Where", f"{self.name}/index", [below, out_of_range, before])
+        return build.node("Gather", f"{self.name}/from_1_to_time", [self._steps, index])
 
     @cached_property
     def value(self) -> ir.Value:
         """Checked lengths, from 1 to the number of steps, (batch,) int64."""
-        return self.build.node("Add", "lengths/checked", [self.last, self._one])
+        return self.build.node("Add", f"{self.name}/checked", [self.last, self._one])
+
+    @cached_property
+    def longest(self) -> ir.Value:
+        """The largest length, (1,) int64."""
+        axis = self.build.integers(f"{self.name}/longest/axis", 0)
+        return self.build.node("ReduceMax", f"{self.name}/longest", [self.value, axis], {"keepdims": 1})
 
     @cached_property
     def as_int32(self) -> ir.Value:
         """Checked lengths in the type that the recurrent operators require, (batch,) int32."""
-        return self.build.node("Cast", "lengths/int32", [self.value], {"to": int(ir.DataType.INT32)})
+        return self.build.node("Cast", f"{self.name}/int32", [self.value], {"to": int(ir.DataType.INT32)})
 
     @cached_property
     def as_column(self) -> ir.Value:
         """Checked lengths, (batch, 1) float32."""
         build = self.build
-        floating = build.node("Cast", "lengths/float", [self.value], {"to": int(ir.DataType.FLOAT)})
-        return build.node("Unsqueeze", "lengths/column", [floating, build.integers("lengths/column/axis", 1)])
+        floating = build.node("Cast", f"{self.name}/float", [self.value], {"to": int(ir.DataType.FLOAT)})
+        return build.node("Unsqueeze", f"{self.name}/column", [floating, build.integers(f"{self.name}/column/axis", 1)])
 
     @cached_property
     def mask(self) -> ir.Value:
         """Mask of the valid steps, (batch, time)."""
         build = self.build
-        column = build.node("Unsqueeze", "lengths/limits", [self.last, build.integers("lengths/limits/axis", 1)])
-        return build.node("LessOrEqual", "lengths/mask", [self._steps, column])
+        column = build.node(
+            "Unsqueeze", f"{self.name}/limits", [self.last, build.integers(f"{self.name}/limits/axis", 1)]
+        )
+        return build.node("LessOrEqual", f"{self.name}/mask", [self._steps, column])
 
     @cached_property
     def steps_mask(self) -> ir.Value:
         """Mask of the valid steps, (time, batch, 1)."""
         build = self.build
-        transposed = build.node("Transpose", "lengths/mask/transpose", [self.mask], {"perm": [1, 0]})
+        transposed = build.node("Transpose", f"{self.name}/mask/transpose", [self.mask], {"perm": [1, 0]})
         return build.node(
-            "Unsqueeze", "lengths/mask/by_step", [transposed, build.integers("lengths/mask/by_step/axis", 2)]
+            "Unsqueeze", f"{self.name}/mask/by_step", [transposed, build.integers(f"{self.name}/mask/by_step/axis", 2)]
         )
 
     def zero_beyond(self, value: ir.Value, name: str, *, time_major: bool = False) -> ir.Value:

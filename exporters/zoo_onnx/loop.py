@@ -46,7 +46,7 @@ class Loop:
     @property
     def gives_outputs(self) -> bool:
         """Whether the outputs of all steps are needed, not only the final states."""
-        return self.place.wants == "outputs" or self.output_state is None
+        return self.place.wants == "outputs" or (self.place.wants == "last" and self.output_state is None)
 
     @property
     def output_state(self) -> int | None:
@@ -99,8 +99,7 @@ class Loop:
         for part, final in zip(self.parts, finals, strict=True):
             place.states.end(part, final)
         if outputs is None:
-            assert self.output_state is not None
-            return finals[self.output_state]
+            return finals[self.output_state or 0]
         if place.wants == "outputs":
             if place.lengths is None:
                 return outputs

@@ -24,16 +24,22 @@ class Place:
     """Input of the layer, (time, batch, features)."""
     lengths: Lengths | None
     states: States
-    wants: Literal["outputs", "last"]
+    wants: Literal["outputs", "last", "states"]
     """Result of the layer: the outputs of all steps, or the output of each direction at the last step that it reads.
 
-    Shapes (time, batch, directions * features) and (batch, directions * features).
+    Shapes (time, batch, directions * features) and (batch, directions * features). With ``states`` the final states
+    alone are needed, and there is no result.
     """
 
     @property
     def name(self) -> str:
         """Prefix of the names of the layer's nodes."""
         return f"layer_{self.index}/{self.layer.directed_cells[0].name}"
+
+    @property
+    def weights_name(self) -> str:
+        """Prefix of the names of the operator's weights."""
+        return self.name
 
     @property
     def result_name(self) -> str:

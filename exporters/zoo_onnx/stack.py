@@ -35,22 +35,13 @@ def lower_stack(
     Without pooling the result is the outputs of the last layer, (batch, time, features).
     """
     layers = model.layers()
-    operators = {index: _operators(index, layer, options, build.opset) for index, layer in enumerate(layers)}
+    operators = {index: operators_to_write(index, layer, options, build.opset) for index, layer in enumerate(layers)}
     loops = [(index, k) for index, layer in enumerate(layers) if not operators[index] for k in range(len(layer.cells))]
-    cells, graft = _cells(model.stack, loops, build.opset), Graft(build)
+    cells, graft = cells_of_loops(model.stack, loops, build.opset), Graft(build)
     for index, layer in enumerate(layers):
         ends = index == len(layers) - 1 and model.pooling == "last"
         place = Place(build, index, layer, x, lengths, states, "last" if ends else "outputs")
-        if layer_operators := operators[index]:
-            x = native.lower(place, layer_operators)
-            continue
-        values = []
-        for direction, (_, reverse, name) in enumerate(place.directions):
-            parts = states.of(index, direction)
-            loop = Loop(place, graft, cells[index, direction], reverse, name, parts)
-            build.traced += [name] if loop.cell.traced else []
-            values.append(unrolled.lower(loop, options.steps) if options.steps else scan.lower(loop))
-        x = place.concatenate(values)
+        x = lower_layer(place, operators[index], cells, graft, options.steps)
     if model.pooling == "last":
         return x
     if model.pooling is None:
@@ -58,7 +49,36 @@ def lower_stack(
     return _pool(build, x, model.pooling, lengths)
 
 
-def _operators(index: int, layer: zoo.Layer, options: zoo.ExportOptions, opset: int) -> list[zoo.Operator] | None:
+def lower_layer(
+    place: Place,
+    operators: list[zoo.Operator] | None,
+    cells: Mapping[tuple[int, int], CellPieces],
+    graft: Graft,
+    steps: int | None,
+) -> ir.Value:
+    """Lower one layer and return its result.
+
+    Args:
+        place: the layer and its position.
+        operators: the operators to write; None for a loop.
+        cells: nodes of the cells that become loops, by (layer, direction).
+        graft: copier of these nodes.
+        steps: number of steps of an unrolled loop; None for a Scan.
+    """
+    if operators:
+        return native.lower(place, operators)
+    values = []
+    for direction, (_, reverse, name) in enumerate(place.directions):
+        parts = place.states.of(place.index, direction)
+        loop = Loop(place, graft, cells[place.index, direction], reverse, name, parts)
+        place.build.traced += [name] if loop.cell.traced else []
+        values.append(unrolled.lower(loop, steps) if steps else scan.lower(loop))
+    return place.concatenate(values) if place.wants != "states" else values[0]
+
+
+def operators_to_write(
+    index: int, layer: zoo.Layer, options: zoo.ExportOptions, opset: int
+) -> list[zoo.Operator] | None:
     """Return the operators to write for a layer, or None for a loop of its cells' own steps.
 
     Raises:
@@ -78,7 +98,7 @@ def _operators(index: int, layer: zoo.Layer, options: zoo.ExportOptions, opset: 
     return operators
 
 
-def _cells(stack: zoo.Stack, loops: list[tuple[int, int]], opset: int) -> Mapping[tuple[int, int], CellPieces]:
+def cells_of_loops(stack: zoo.Stack, loops: list[tuple[int, int]], opset: int) -> Mapping[tuple[int, int], CellPieces]:
     """Return the nodes of cells by (layer, direction): from the equations of an operator, or traced."""
     if loops and opset < OLDEST:
         raise zoo.UsageError(f"--opset {opset}: a cell's own step needs {OLDEST} or newer; leave --opset out")

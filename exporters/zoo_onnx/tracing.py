@@ -22,6 +22,7 @@ from zoo_onnx.folding import fold
 from zoo_onnx.kernels import compute_in_wider_types
 from zoo_onnx.piece import COMPUTED, CellPieces, Piece, is_parameter
 from zoo_onnx.untraceable import (
+    Traced,
     missing_operation,
     refuse_frozen_sizes,
     refuse_unsupported_nodes,
@@ -47,16 +48,17 @@ def trace(stack: zoo.Stack, positions: Sequence[tuple[int, int]], opset: int) ->
     """
     cells = [stack.ordered_layers[layer].directed_cells[direction] for layer, direction in positions]
     examples = [_example(cell) for cell in cells]
-    with _quiet(), torch.no_grad():
+    first = Traced.of_cell(cells[0], examples[0])
+    with quiet(), torch.no_grad():
         try:
             free = ([({0: FREE, 1: FREE}, *({0: FREE} for _ in example[1:])) for example in examples],)
             traced = torch.export.export(_AllCells(stack, cells), (examples,), dynamic_shapes=free, strict=False)
-            refuse_frozen_sizes(traced, cells[0], examples[0])
-            program, computed = _to_onnx(traced, opset)
+            refuse_frozen_sizes(traced, first)
+            program, computed = to_onnx(traced, opset)
         except zoo.ExportError:
             raise
         except Exception as error:  # raised by torch, or by the code of a cell
-            raise untraceable(error, cells[0], examples[0]) from error
+            raise untraceable(error, first) from error
         onnxscript.optimizer.optimize_ir(program.model, should_fold=_may_fold)
     graph = program.model.graph
     for name in computed & graph.initializers.keys():
@@ -69,13 +71,13 @@ def trace(stack: zoo.Stack, positions: Sequence[tuple[int, int]], opset: int) ->
         projected, output, *after = [next(outputs) for _ in example]
         cell = CellPieces(Piece([sequence], [projected]), Piece([x, *state], [output, *after]), traced=True)
         for piece in (cell.project, cell.step):
-            refuse_unsupported_nodes(piece.nodes(), cells[0], example)
+            refuse_unsupported_nodes(piece.nodes(), Traced.of_cell(cells[0], example))
             compute_in_wider_types(piece, opset)
         pieces[position] = cell
     return pieces
 
 
-def _to_onnx(traced: torch.export.ExportedProgram, opset: int) -> tuple[torch.onnx.ONNXProgram, set[str]]:
+def to_onnx(traced: torch.export.ExportedProgram, opset: int) -> tuple[torch.onnx.ONNXProgram, set[str]]:
     """Convert a traced program to ONNX; fold operations that ONNX lacks where they depend on weights alone.
 
     Returns:
@@ -133,7 +135,7 @@ def _may_fold(node: ir.Node) -> bool | None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Suppress the log messages, warnings and prints of torch and onnxscript."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)  # torch sets levels on its own loggers

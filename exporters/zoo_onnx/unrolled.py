@@ -20,7 +20,7 @@ def lower(loop: Loop, steps: int) -> ir.Value:
             for number, value in enumerate(loop.inputs)
         ]
         by_time[time], *states = loop.step(x, states, name, build.nodes)
-    if loop.place.states.held:  # a copy, since the graph's output of a state is renamed
+    if loop.place.states.wanted:  # a copy, since the graph's output of a state is renamed
         parts = zip(loop.parts, states, strict=True)
         states = [build.node("Identity", f"{part.name}/final", [value]) for part, value in parts]
     if not loop.gives_outputs:

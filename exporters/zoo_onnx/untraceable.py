@@ -1,4 +1,4 @@
-"""Errors of a cell that cannot be traced: one line with the cell, its file and line, the reason and a remedy."""
+"""Errors of code that cannot be traced: one line with the cell or module, file and line, the reason and a remedy."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,23 +31,59 @@ Line = tuple[str, int]
 """File and line number."""
 
 
-def untraceable(error: Exception, cell: zoo.Cell, example: Sequence[Tensor]) -> zoo.ExportError:
+@dataclass(frozen=True)
+class Traced:
+    """Code that is traced."""
+
+    description: str
+    """What it is, such as ``the cell 'mgu' of mgu``."""
+    line: Line
+    """Its first line, for an error whose own line is unknown."""
+    run: Callable[[], object]
+    """Runs the code with an example."""
+
+    @classmethod
+    def of_cell(cls, cell: zoo.Cell, example: Sequence[Tensor]) -> Traced:
+        """Return the description of a cell.
+
+        Args:
+            cell: one of the traced cells, which are all of one class.
+            example: a sequence, one step of its projection, and the state tensors.
+        """
+        kind, (sequence, x, *state) = type(cell), example
+        line = str(inspect.getsourcefile(kind)), inspect.getsourcelines(kind.step)[1]
+        description = f"the cell {cell.name!r} of {kind.__module__}"
+        return cls(description, line, lambda: (cell.project(sequence), cell.step(x, tuple(state))))
+
+    def error(self, line: Line | None, reason: str, remedy: str) -> zoo.ExportError:
+        """Return the error in one line, at the first line of the code if its own is unknown."""
+        file, number = line or self.line
+        return zoo.ExportError(f"{file}:{number}: {self.description} cannot be traced: {reason}; {remedy}")
+
+    def first_operation(self, matches: Callable[[Any], bool]) -> Line | None:
+        """Return the line of the code that calls the first matching operation."""
+        watch = _Watch(matches)
+        with torch.no_grad(), watch:
+            self.run()
+        return watch.line
+
+
+def untraceable(error: Exception, traced: Traced) -> zoo.ExportError:
     """Return the error for a failed trace.
 
     Args:
-        error: the exception raised by torch or by the cell's own code.
-        cell: one of the traced cells, which are all of one class.
-        example: a sequence, one step of its projection, and the state tensors.
+        error: the exception raised by torch or by the traced code.
+        traced: the code.
     """
     text = _text(error)
     if missing := missing_operation(error):
-        line = _first_operation(cell, example, lambda func: missing in str(func))
-        return _error(cell, line, f"ONNX has no equivalent of {missing}", "write it with other operations")
+        line = traced.first_operation(lambda func: missing in str(func))
+        return traced.error(line, f"ONNX has no equivalent of {missing}", "write it with other operations")
     line = zoo.raised_at(error, LIBRARIES)
     for part, reason, remedy in REASONS:
         if part in text:
-            return _error(cell, line, reason, remedy)
-    return _error(cell, line, f"{type(error).__name__}: {text[:200]}", TRACEABLE)
+            return traced.error(line, reason, remedy)
+    return traced.error(line, f"{type(error).__name__}: {text[:200]}", TRACEABLE)
 
 
 def missing_operation(error: BaseException) -> str | None:
@@ -55,7 +92,7 @@ def missing_operation(error: BaseException) -> str | None:
     return None if match is None else match[1]
 
 
-def refuse_frozen_sizes(program: ExportedProgram, cell: zoo.Cell, example: Sequence[Tensor]) -> None:
+def refuse_frozen_sizes(program: ExportedProgram, traced: Traced) -> None:
     """Refuse a trace that holds for some batch sizes, or numbers of steps, only.
 
     Raises:
@@ -69,26 +106,26 @@ def refuse_frozen_sizes(program: ExportedProgram, cell: zoo.Cell, example: Seque
     frames = [frame for guard in guards if (frame := getattr(guard.sloc, "framework_loc", None)) is not None]
     lines = [(frame.filename, frame.lineno) for frame in frames if hasattr(frame, "filename")]
     line = next((line for line in lines if zoo.is_of_a_cell(line[0], LIBRARIES)), None)
-    line = line or _first_operation(cell, example, lambda func: "unbind" in str(func))
-    raise _error(cell, line, "it holds for some batch sizes only", "compute on whole tensors of any size")
+    line = line or traced.first_operation(lambda func: "unbind" in str(func))
+    raise traced.error(line, "it holds for some batch sizes only", "compute on whole tensors of any size")
 
 
-def refuse_unsupported_nodes(nodes: Sequence[ir.Node], cell: zoo.Cell, example: Sequence[Tensor]) -> None:
-    """Refuse random numbers, operators outside ONNX's own domain, and subgraphs in a traced cell.
+def refuse_unsupported_nodes(nodes: Sequence[ir.Node], traced: Traced) -> None:
+    """Refuse random numbers, operators outside ONNX's own domain, and subgraphs in traced code.
 
     Raises:
         ExportError: if there is such a node.
     """
     for node in nodes:
         if node.op_type.startswith("Random") or node.op_type in ("Bernoulli", "Multinomial", "Dropout"):
-            line = _first_operation(cell, example, lambda func: torch.Tag.nondeterministic_seeded in func.tags)
-            raise _error(cell, line, "it draws random numbers", "draw them in training only ('if self.training')")
+            line = traced.first_operation(lambda func: torch.Tag.nondeterministic_seeded in func.tags)
+            raise traced.error(line, "it draws random numbers", "draw them in training only ('if self.training')")
         if node.domain not in ("", "ai.onnx"):
             reason = f"{node.domain}::{node.op_type} is not one of ONNX's own operators"
-            raise _error(cell, None, reason, "write it with other operations")
+            raise traced.error(None, reason, "write it with other operations")
         if any(a.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for a in node.attributes.values()):
             remedy = "use torch.where, or a loop of a fixed number of rounds"
-            raise _error(cell, None, f"it contains the operator {node.op_type}", remedy)
+            raise traced.error(None, f"it contains the operator {node.op_type}", remedy)
 
 
 def _is_free(size: Any, program: ExportedProgram) -> bool:
@@ -100,32 +137,13 @@ def _is_free(size: Any, program: ExportedProgram) -> bool:
     return allowed is None or bool(allowed.lower <= 2 and allowed.upper > sys.maxsize)
 
 
-def _error(cell: zoo.Cell, line: Line | None, reason: str, remedy: str) -> zoo.ExportError:
-    """Return the error in one line; without a line number it names the first line of the cell's `step`."""
-    kind = type(cell)
-    file, number = line or (str(inspect.getsourcefile(kind)), inspect.getsourcelines(kind.step)[1])
-    return zoo.ExportError(
-        f"{file}:{number}: the cell {cell.name!r} of {kind.__module__} cannot be traced: {reason}; {remedy}"
-    )
-
-
 def _text(error: BaseException | None) -> str:
     """Return the messages of an error and of its causes."""
     return "" if error is None else " ".join(f"{error} {_text(error.__cause__)}".split())
 
 
-def _first_operation(cell: zoo.Cell, example: Sequence[Tensor], matches: Callable[[Any], bool]) -> Line | None:
-    """Return the line of a cell's own code that calls the first matching operation."""
-    watch = _Watch(matches)
-    sequence, x, *state = example
-    with torch.no_grad(), watch:
-        cell.project(sequence)
-        cell.step(x, tuple(state))
-    return watch.line
-
-
 class _Watch(TorchDispatchMode):
-    """Recorder of the line of a cell that runs the first matching operation."""
+    """Recorder of the line of the code that runs the first matching operation."""
 
     def __init__(self, matches: Callable[[Any], bool]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
+
+from torch import nn
 
 from zoo.errors import ExportError
 from zoo.exporting.dissection import Difference, Dissection
+from zoo.exporting.module import ModuleSignature
 from zoo.nn.model import Model
 
 
@@ -106,6 +109,35 @@ class Exporter(ABC):
                 lower precision saves nothing.
             UsageError: if the options request something that the format lacks, such as an unknown opset.
         """
+
+    def export_module(
+        self,
+        module: nn.Module,
+        args: tuple[Any, ...],
+        path: Path,
+        metadata: Mapping[str, str],
+        options: ExportOptions,
+        fixed: Mapping[str, Collection[int]] | None = None,
+    ) -> ModuleSignature:
+        """Write any module to a file and check that the file is valid in its format; the default raises.
+
+        Args:
+            module: in inference mode.
+            args: example arguments of its ``forward``; their sizes are no limits, but a size of 0 or 1 stays as it is.
+            path: the file to write; its folder exists.
+            metadata: the metadata to store in the file, text by name.
+            options: opset, lowering and target; the other options are for models.
+            fixed: axes that keep the size of the example, by the name of the argument.
+
+        Returns:
+            The names, dtypes and shapes of the file's inputs and outputs.
+
+        Raises:
+            ExportError: if a part of the module cannot be expressed; the message names the line and a remedy.
+            UsageError: if the arguments or options do not fit.
+        """
+        del args, metadata, options, fixed  # for subclasses
+        raise ExportError(f"{path}: the exporter {self.name!r} cannot export the module {type(module).__name__}")
 
     @abstractmethod
     def annotate(self, path: Path, metadata: Mapping[str, str]) -> None:

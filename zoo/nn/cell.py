@@ -77,6 +77,25 @@ class Kernel:
     """(gates * hidden,), the ``bias_hh`` of the module; None for a module without biases."""
     options: Mapping[str, str] = field(default_factory=dict)
     """Further arguments of the module, such as ``nonlinearity``."""
+    projection_weight: Tensor | None = None
+    """(projection, hidden), the ``weight_hr`` of an nn.LSTM with ``proj_size``; None for any other module."""
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the hidden state before a projection."""
+        weight = self.recurrent_weight if self.projection_weight is None else self.projection_weight
+        return weight.shape[1]
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the tensors that there are, under the names of the module's parameters without their suffix."""
+        named = {
+            "weight_ih": self.input_weight,
+            "weight_hh": self.recurrent_weight,
+            "bias_ih": self.input_bias,
+            "bias_hh": self.recurrent_bias,
+            "weight_hr": self.projection_weight,
+        }
+        return {name: weight for name, weight in named.items() if weight is not None}
 
 
 class Cell(nn.Module, ABC):

@@ -32,21 +32,19 @@ class FusedKernel:
 
     def __init__(self, kernels: Sequence[Kernel]) -> None:
         first = kernels[0]
-        hidden, inputs = first.recurrent_weight.shape[1], first.input_weight.shape[1]
+        projection = first.projection_weight
         self._module = first.module(
-            inputs,
-            hidden,
+            first.input_weight.shape[1],
+            first.hidden_size,
             bias=first.input_bias is not None,
             bidirectional=len(kernels) == 2,
             device="meta",  # its own weights are never used
             **first.options,
+            **({} if projection is None else {"proj_size": len(projection)}),
         )
         for suffix, kernel in zip(("_l0", "_l0_reverse"), kernels, strict=False):
-            setattr(self._module, f"weight_ih{suffix}", kernel.input_weight)
-            setattr(self._module, f"weight_hh{suffix}", kernel.recurrent_weight)
-            if kernel.input_bias is not None:
-                setattr(self._module, f"bias_ih{suffix}", kernel.input_bias)
-                setattr(self._module, f"bias_hh{suffix}", kernel.recurrent_bias)
+            for name, weight in kernel.weights().items():
+                setattr(self._module, name + suffix, weight)
         self._kernels, self._device = list(kernels), first.input_weight.device
         # cuDNN needs all weights in one block of memory; on other devices this does nothing.
         self._module.flatten_parameters()
@@ -54,10 +52,8 @@ class FusedKernel:
     def computes_with(self, kernels: Sequence[Kernel]) -> bool:
         """Return whether the kernels hold the same parameter objects, on the device where they were flattened."""
         return kernels[0].input_weight.device == self._device and all(
-            held.input_weight is kernel.input_weight
-            and held.recurrent_weight is kernel.recurrent_weight
-            and held.input_bias is kernel.input_bias
-            and held.recurrent_bias is kernel.recurrent_bias
+            held.weights().keys() == kernel.weights().keys()
+            and all(weight is kernel.weights()[name] for name, weight in held.weights().items())
             for held, kernel in zip(self._kernels, kernels, strict=True)
         )
 

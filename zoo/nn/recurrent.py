@@ -200,6 +200,21 @@ class Stack(nn.Module):
         self.output_size = input_size
         self.dropout = nn.Dropout(config.dropout)
 
+    @classmethod
+    def of_layers(cls, layers: Sequence[Layer], dropout: float = 0.0) -> Stack:
+        """Return a stack of existing layers.
+
+        Args:
+            layers: from the input to the output, at least one.
+            dropout: share of the values between two layers that training sets to zero.
+        """
+        stack = cls.__new__(cls)
+        nn.Module.__init__(stack)
+        stack.layers = nn.ModuleList(layers)
+        stack.output_size = layers[-1].output_size
+        stack.dropout = nn.Dropout(dropout)
+        return stack
+
     @property
     def ordered_layers(self) -> list[Layer]:
         """Layers from the input to the output."""
