@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from zoo.config import Config, Fraction, Size
     from zoo.data.csvfile import MISSING_MARKS, cell_number, csv_rows, not_a_number, show_cell, text_lines
     from zoo.data.datafile import name_fault, open_data
-    from zoo.data.dataset import IGNORED, Dataset, DataSource, Split, standardisation
+    from zoo.data.dataset import Dataset, DataSource, Split, standardisation
     from zoo.data.idx import read_idx
-    from zoo.data.signature import Scale, Signature
+    from zoo.data.signature import IGNORED, Scale, Signature
     from zoo.data.tokens import UNKNOWN, encode, vocabulary, words
     from zoo.errors import (
         DataError,
@@ -52,9 +52,9 @@ _HOME = {
     "zoo.config": ("Config", "Fraction", "Size"),
     "zoo.data.csvfile": ("MISSING_MARKS", "cell_number", "csv_rows", "not_a_number", "show_cell", "text_lines"),
     "zoo.data.datafile": ("name_fault", "open_data"),
-    "zoo.data.dataset": ("IGNORED", "Dataset", "DataSource", "Split", "standardisation"),
+    "zoo.data.dataset": ("Dataset", "DataSource", "Split", "standardisation"),
     "zoo.data.idx": ("read_idx",),
-    "zoo.data.signature": ("Scale", "Signature"),
+    "zoo.data.signature": ("IGNORED", "Scale", "Signature"),
     "zoo.data.tokens": ("UNKNOWN", "encode", "vocabulary", "words"),
     "zoo.errors": (
         "DataError",

@@ -66,12 +66,13 @@ class Plan:
         return compared_metric(self.metric, self.task.better)
 
 
-def prepare(spec: Spec, registry: Registry) -> Plan:
+def prepare(spec: Spec, registry: Registry, dataset: Dataset | None = None) -> Plan:
     """Load the data of a spec and create its model with initial weights.
 
     Args:
         spec: a validated spec.
         registry: gives the data source, the task and the architecture that the spec names.
+        dataset: the data that a program gives in place of the spec's source; None to load them.
 
     Returns:
         The input of `build`, whose cells have passed the checks of the contract of `zoo.Cell`.
@@ -81,7 +82,8 @@ def prepare(spec: Spec, registry: Registry) -> Plan:
         SpecError: where the options do not fit each other.
         CellError: where a cell does not keep the contract of `zoo.Cell`.
     """
-    dataset = registry.data[part_name(spec.data)]().load(spec.data)
+    if dataset is None:
+        dataset = registry.data[part_name(spec.data)]().load(spec.data)
     task = registry.tasks[part_name(spec.task)](spec.task, dataset.signature)
     chosen_metric(task, spec.training)  # reports a wrong name before the engine does
     model = first_model(spec, task, registry)
@@ -295,6 +297,7 @@ def _finish(plan: Plan, run: Run, engine: Engine, warn: Callable[[str], None]) -
         "parameters": model.parameter_count,
         "signature": dataset.signature.to_dict(),
         "time": dataset.time,
+        "source": part_name(plan.spec.data),
         "data": dataset.description,
         "sizes": plan.sizes,
         "repeated": dict(dataset.repeated),

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from zoo.data.dataset import ARRAYS
 from zoo.files import write_atomically
 from zoo.run.run import Run
 
@@ -70,13 +71,18 @@ and {sizes["test"]:,} for the test. {sequence_sentence(config)}
 
 ## Reproduce
 
-```
-zoo build {shlex.quote(str(run.spec_file))}
-zoo export --onnx
-```
+{_commands(run, config)}
 
 [{spec}]({spec}) records every setting, including the seed. Built with {packages}.
 """
+
+
+def _commands(run: Run, config: Mapping[str, Any]) -> str:
+    """Return the commands that build and export the run again; a program, where its data were given as arrays."""
+    if config.get("source") == ARRAYS:
+        call = f"run = zoo.build({str(run.spec_file)!r}, data=data)  # the same arrays again: no command can load them"
+        return f"```python\n{call}\nrun.export()\n```"
+    return f"```\nzoo build {shlex.quote(str(run.spec_file))}\nzoo export --onnx\n```"
 
 
 def baseline_sentence(config: Mapping[str, Any]) -> str:
