@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     )
     from zoo.exporting.dissection import Difference, Dissection, ModelValue, Probe
     from zoo.exporting.exporter import Exporter, ExportOptions, GraphSummary, Lowering, PredictedNode
+    from zoo.library.build import build
+    from zoo.library.results import Metrics, Proof
+    from zoo.library.run import Run, load
     from zoo.memory import require_memory
     from zoo.nn.cell import Cell, CellConfig, Kernel, Operator, State, reset_uniform
     from zoo.nn.cell_code import is_of_a_cell, raised_at, running_line
@@ -70,6 +73,9 @@ _HOME = {
     ),
     "zoo.exporting.dissection": ("Difference", "Dissection", "ModelValue", "Probe"),
     "zoo.exporting.exporter": ("ExportOptions", "Exporter", "GraphSummary", "Lowering", "PredictedNode"),
+    "zoo.library.build": ("build",),
+    "zoo.library.results": ("Metrics", "Proof"),
+    "zoo.library.run": ("Run", "load"),
     "zoo.memory": ("require_memory",),
     "zoo.nn.cell": ("Cell", "CellConfig", "Kernel", "Operator", "State", "reset_uniform"),
     "zoo.nn.cell_code": ("is_of_a_cell", "raised_at", "running_line"),
@@ -118,6 +124,7 @@ __all__ = [
     "Kernel",
     "Layer",
     "Lowering",
+    "Metrics",
     "Model",
     "ModelValue",
     "Normaliser",
@@ -127,8 +134,10 @@ __all__ = [
     "PluginError",
     "PredictedNode",
     "Probe",
+    "Proof",
     "ProviderUnavailable",
     "RescaleReadout",
+    "Run",
     "RunError",
     "Scale",
     "SigmoidReadout",
@@ -146,6 +155,7 @@ __all__ = [
     "TrainingError",
     "UsageError",
     "ZooError",
+    "build",
     "cell_number",
     "class_frequencies",
     "class_metrics",
@@ -154,6 +164,7 @@ __all__ = [
     "encode",
     "hookimpl",
     "is_of_a_cell",
+    "load",
     "name_fault",
     "not_a_number",
     "onnx_fault",

@@ -15,7 +15,6 @@ from zoo.config import Config as PartConfig
 from zoo.data.given import describe, divide, in_words, read_sequences, read_targets, repeated
 from zoo.data.signature import Scale, Signature
 
-
 ARRAYS = "arrays"
 """Name of the data source that stands for a data set which a program gives."""
 
