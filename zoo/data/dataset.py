@@ -131,12 +131,9 @@ class Dataset:
         lengths = torch.from_numpy(sequences.lengths) if signature.lengths else None
         whole = Split(torch.from_numpy(sequences.x), torch.from_numpy(targets.y), lengths)
         sentence = in_words(sequences, seed, targets.classes is not None)
-        return cls(
-            *(whole.take(torch.from_numpy(part)) for part in rows),
-            signature,
-            f"{description} {sentence}".strip(),
-            repeated(sequences, rows),
-        )
+        train, validating, testing = (whole.take(torch.from_numpy(part)) for part in rows)
+        text = f"{description} {sentence}".strip()
+        return cls(train, validating, testing, signature, text, repeated(sequences, rows))
 
 
 class DataSource(ABC):

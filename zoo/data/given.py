@@ -62,7 +62,7 @@ def read_sequences(x: Any) -> Sequences:
         DataError: a shape, dtype or value is invalid; the message names the sequence and the step.
     """
     listed = isinstance(x, list | tuple)
-    rows: Sequence[Any] = x if listed else as_array(x, "x")
+    rows: Any = x if listed else as_array(x, "x")
     if not listed and np.ndim(rows) != 3:
         raise DataError(
             f"x: has the shape {np.shape(rows)}, expected (sequences, time, features), or a list of arrays (time, "

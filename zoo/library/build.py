@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from zoo.data.dataset import ARRAYS, Dataset, Split
 from zoo.data.dataset_checks import check_dataset
@@ -140,7 +141,7 @@ def _given(document: Document, data: Dataset) -> Dataset:
 
 def fingerprint(data: Dataset) -> str:
     """Return the SHA-256 of all tensors of a data set and of its signature, in hexadecimal."""
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for name in ("train", "validation", "test"):
         part: Split = getattr(data, name)
         values = {"x": part.x, "y": part.y, "lengths": part.lengths, "naive": part.naive}

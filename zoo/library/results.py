@@ -51,7 +51,7 @@ class Metrics:
         except (OSError, ValueError, TypeError) as error:
             raise RunError(f"{run.metrics_file}: cannot be read: {error}; build the run again") from error
         names = ("metric", "best_epoch", "validation", "test", "baselines")
-        return cls(*(config[name] for name in names), history)
+        return cls(**{name: config[name] for name in names}, history=history)
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,9 @@ class Proof:
         Raises:
             ParityError: a file did not pass; the message gives each with its reasons.
         """
-        faults = [
-            f"{proof.path}: {proof.verdict}: {'; '.join(proof.reasons)}"
-            for proof in (self, *self.others)
-            if proof.verdict != "passed"
-        ]
+        proofs: list[Proof] = [self, *self.others]
+        failed = [proof for proof in proofs if proof.verdict != "passed"]
+        faults = [f"{proof.path}: {proof.verdict}: {'; '.join(proof.reasons)}" for proof in failed]
         if faults:
             raise ParityError("; ".join(faults))
         return self
