@@ -50,6 +50,33 @@ def load_sealed(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         RunError: if the file is missing, truncated or altered.
     """
+    tensors, text = _read(path)
+    seal, _, text = text.partition(" ")
+    if seal != digest(tensors, text):
+        raise _altered(path)
+    state: dict[str, Any] = json.loads(text)
+    return tensors, state
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of any safetensors file, in its order; a seal, if there is one, is checked.
+
+    Raises:
+        RunError: if the file is missing, truncated or altered.
+    """
+    tensors, text = _read(path)
+    seal, _, text = text.partition(" ")
+    if seal and seal != digest(tensors, text):
+        raise _altered(path)
+    return tensors
+
+
+def _altered(path: Path) -> RunError:
+    return RunError(f"{path}: was altered since it was written: its hash does not match")
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], str]:
+    """Return tensors and metadata entry of a safetensors file; the entry is empty where the file has none."""
     try:
         with safetensors.safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
@@ -61,11 +88,7 @@ def load_sealed(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise RunError(f"{path}: cannot be read: {error}") from error
     except safetensors.SafetensorError as error:
         raise RunError(f"{path}: is truncated, altered or no safetensors file: {error}") from error
-    seal, _, text = metadata.get(ENTRY, "").partition(" ")
-    if seal != digest(tensors, text):
-        raise RunError(f"{path}: was altered since it was written: its hash does not match")
-    state: dict[str, Any] = json.loads(text)
-    return tensors, state
+    return tensors, metadata.get(ENTRY, "")
 
 
 def digest(tensors: Mapping[str, Tensor], text: str) -> str:

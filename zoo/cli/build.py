@@ -41,6 +41,7 @@ def command(
     from zoo.jobs.build import describe
     from zoo.library.build import plan_of, train, warnings_of
     from zoo.library.progress import watch
+    from zoo.run.start import origin_sentences
     from zoo.spec.starter import resolve
 
     registry = output.usable_plugins()
@@ -50,6 +51,8 @@ def command(
     plan = plan_of(file, overrides, registry)
     for warning in warnings_of(plan):
         output.warn(warning)
+    for sentence in origin_sentences(plan.start, plan.frozen):
+        output.note(sentence)
     if dry_run:
         description = describe(plan)
         if as_json:

@@ -24,10 +24,12 @@ from zoo.run.baselines import compared_metric, has_constant_output, naive_metric
 from zoo.run.lock import LOCK, locked
 from zoo.run.model_card import write_card
 from zoo.run.run import Run, first_model, next_run, runs_named
+from zoo.run.start import Start, start_from
 from zoo.spec.spec import Spec, part_name
 from zoo.tasks.task import Task
 from zoo.training.distributed import Group, local_rank_and_size
 from zoo.training.engine import Engine, Listener, chosen_metric, evaluate, steps_in_epoch
+from zoo.training.freeze import freeze
 from zoo.training.progress import EpochRecord
 from zoo.versions import versions
 
@@ -43,6 +45,10 @@ class Plan:
     dataset: Dataset
     task: Task
     model: Model
+    start: Start | None = None
+    """What the model took from other weights; None for initial weights."""
+    frozen: tuple[str, ...] = ()
+    """Names of the parameters that training leaves as they are."""
 
     @property
     def steps(self) -> int:
@@ -75,7 +81,8 @@ def prepare(spec: Spec, registry: Registry, dataset: Dataset | None = None) -> P
         dataset: the data that a program gives in place of the spec's source; None to load them.
 
     Returns:
-        The input of `build`, whose cells have passed the checks of the contract of `zoo.Cell`.
+        The input of `build`, whose cells have passed the checks of the contract of `zoo.Cell`; with the weights of
+        ``training.start_from`` and without gradients for ``training.freeze``.
 
     Raises:
         DataError: where the data cannot be read.
@@ -94,7 +101,9 @@ def prepare(spec: Spec, registry: Registry, dataset: Dataset | None = None) -> P
         {"training.batch_size": rows, "architecture.hidden_size": width},
     )
     check_cells(model.layers())
-    return Plan(spec, dataset, task, model)
+    source = spec.training.start_from
+    start = None if source is None else start_from(model, source, dataset.signature, registry)
+    return Plan(spec, dataset, task, model, start, freeze(model, spec.training.freeze))
 
 
 def describe(plan: Plan) -> dict[str, Any]:
@@ -106,7 +115,8 @@ def describe(plan: Plan) -> dict[str, Any]:
     Returns:
         ``parameters``, their number; ``shapes``, the output shape of each part of the model as text;
         ``steps_in_epoch``; ``data``, a description; ``sizes``, the number of sequences in each part; ``repeated``, the
-        number of sequences of the other parts that also occur in the training part.
+        number of sequences of the other parts that also occur in the training part; ``started_from``, what was taken
+        from other weights, or None; ``frozen``, the names of the frozen parameters.
     """
     model, signature = plan.model, plan.dataset.signature
     tokens = len(signature.vocabulary)
@@ -125,7 +135,13 @@ def describe(plan: Plan) -> dict[str, Any]:
         "data": plan.dataset.description,
         "sizes": plan.sizes,
         "repeated": dict(plan.dataset.repeated),
+        **_origin(plan),
     }
+
+
+def _origin(plan: Plan) -> dict[str, Any]:
+    """Return where the weights of a plan come from and which of them are frozen, for JSON."""
+    return {"started_from": None if plan.start is None else plan.start.to_dict(), "frozen": list(plan.frozen)}
 
 
 def pick_device(name: str) -> torch.device:
@@ -272,6 +288,8 @@ def _begin(plan: Plan, run: Run, stack: ExitStack) -> None:
     """Lock the run's folder until ``stack`` is closed, and write the spec into it."""
     stack.enter_context(locked(run.path, "zoo build"))
     remove_stale(run.path)
+    if plan.start is not None:
+        plan.start.record(run)
     run.create(plan.spec)
 
 
@@ -301,6 +319,7 @@ def _finish(plan: Plan, run: Run, engine: Engine, warn: Callable[[str], None]) -
         "data": dataset.description,
         "sizes": plan.sizes,
         "repeated": dict(dataset.repeated),
+        **_origin(plan),
         "metric": engine.metric,
         **_outcome(plan, history, metrics),
         "constant": has_constant_output(model, sample),

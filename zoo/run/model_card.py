@@ -11,6 +11,7 @@ from typing import Any
 from zoo.data.dataset import ARRAYS
 from zoo.files import write_atomically
 from zoo.run.run import Run
+from zoo.run.start import Start, origin_sentences
 
 
 def write_card(run: Run) -> None:
@@ -53,7 +54,7 @@ def _card(run: Run, config: dict[str, Any]) -> str:
 
 {_emphasised(config)}
 
-The saved weights are from epoch {config["best_epoch"]} of {config["epochs"]}, the best by validation \
+{_origin(config)}The saved weights are from epoch {config["best_epoch"]} of {config["epochs"]}, the best by validation \
 {config["metric"].replace("_", " ")}. Training took {config["training_seconds"]:.1f} s on `{config["device"]}`.
 
 {pictures}
@@ -75,6 +76,13 @@ and {sizes["test"]:,} for the test. {sequence_sentence(config)}
 
 [{spec}]({spec}) records every setting, including the seed. Built with {packages}.
 """
+
+
+def _origin(config: Mapping[str, Any]) -> str:
+    """Return what the training started from and what it left as it was, as a paragraph; empty for initial weights."""
+    start = config.get("started_from")
+    lines = origin_sentences(None if start is None else Start(**start), config.get("frozen", []))
+    return "".join(f"{line[0].upper()}{line[1:]}.\n" for line in lines) + ("\n" if lines else "")
 
 
 def _commands(run: Run, config: Mapping[str, Any]) -> str:
