@@ -161,7 +161,7 @@ def _to_plain(value: Any) -> Any:
         return value.model_dump(mode="json")
     if getattr(value, "shape", None) == ():
         return value.item()
-    raise TypeError(f"holds a {type(value).__name__}")
+    raise TypeError(f"holds a value of type {type(value).__name__}")
 
 
 def _specs_beside(path: FilePath) -> list[str]:
