@@ -91,9 +91,15 @@ def test_scales_are_those_of_the_training_part_without_padding() -> None:
     assert data.signature.target_scale.offset == pytest.approx((float(data.train.y.mean()),))
 
 
-@pytest.mark.parametrize(
-    "table", [dict, Frame, lambda columns: np.rec.fromarrays([*columns.values()], names=[*columns])]
-)
+def structured(columns: dict[str, Any]) -> Any:
+    """Return a structured array of columns of equal lengths."""
+    table = np.empty(len(next(iter(columns.values()))), [(name, np.float64) for name in columns])
+    for name, values in columns.items():
+        table[name] = values
+    return table
+
+
+@pytest.mark.parametrize("table", [dict, Frame, structured])
 def test_tables_name_features_and_targets(table: Any) -> None:
     x = [table({"u": np.arange(4), "v": RANDOM.random(4)}) for _ in range(12)]
     data = zoo.Dataset.from_arrays(x, table({"sum": RANDOM.random(12), "least": RANDOM.random(12)}))

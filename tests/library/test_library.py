@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import zoo
-from tests.data.test_given import Frame
+from tests.data.test_given import Frame, structured
 from tests.support.command import run_zoo
 from tests.support.specs import fields
 
@@ -182,7 +182,7 @@ def test_predictions_of_tables_take_columns_by_name(given: zoo.Run) -> None:
     table = TABLES[0]
     expected = given.predict(np.stack([table["a"], table["b"]], 1))[0].answers
     other = {"b": table["b"], "c": table["b"] * np.nan, "a": table["a"]}
-    for form in (other, Frame(other), np.rec.fromarrays([*other.values()], names=[*other])):
+    for form in (other, Frame(other), structured(other)):
         assert given.predict(form)[0].answers == expected
     first, second = given.predict(TABLES[:2])
     assert first.answers == expected
