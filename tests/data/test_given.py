@@ -180,6 +180,10 @@ BAD: dict[str, tuple[zoo.Dataset, str]] = {
         replace(NUMBERS, train=replace(NUMBERS.train, y=NUMBERS.train.y[:, 0])),
         r"data\.train\.y: has the shape \(28,\), expected \(28, 1\)",
     ),
+    "naive": (
+        replace(NUMBERS, train=replace(NUMBERS.train, naive=NUMBERS.train.y[:, 0])),
+        r"data\.train\.y: has the shape \(28, 1\), and naive has \(28,\)",
+    ),
     "infinite": (replace(NUMBERS, train=replace(NUMBERS.train, y=NUMBERS.train.y / 0)), "expected finite float32"),
     "token": (
         replace(
