@@ -1,7 +1,8 @@
 """Sealed tensor files: safetensors files with a hash of their whole content.
 
 Neither safetensors nor torch detects a flipped bit in a payload; the seal does. It covers names, dtypes, shapes, values
-and the state. Any other damage to the header is detected by safetensors.
+and the state. Any other damage to the header is detected by safetensors. The seal does not detect malice: a person who
+alters a file can compute it anew.
 """
 
 from __future__ import annotations

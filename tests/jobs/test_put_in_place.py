@@ -293,18 +293,37 @@ def test_no_file_is_left_after_any_kind_of_error(
     assert sorted(run.rglob("*/")) == folders
 
 
+def test_a_signature_beside_the_file_stays_and_is_no_exported_file(run: Path) -> None:
+    signature = run / "onnx" / "model.onnx.sig"
+    signature.write_bytes(b"{}")
+    for outcome in (export(run), run_zoo("check", run, "--provider", "cpu"), run_zoo("report", run)):
+        assert outcome.exit_code == 0, outcome.stderr
+    assert signature.read_bytes() == b"{}"
+    for page in ("README.md", "report.html"):
+        assert ".sig" not in (run / page).read_text()
+
+
 # --- two at once ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no locks")
-@pytest.mark.parametrize("subcommand", ["export", "check", "build"])
-def test_a_locked_run_is_not_changed(run: Path, subcommand: str) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("export", "{run}", "--provider", "cpu"),
+        ("check", "{run}", "--provider", "cpu"),
+        ("check", "{run}", "--matrix", "--quick", "--provider", "cpu"),
+        ("build", "{run}/spec.yaml", "--out", "{run}", "--resume", "--device", "cpu"),
+        ("bisect", "{run}"),
+        ("bench", "{run}", "--provider", "cpu"),
+        ("report", "{run}"),
+    ],
+    ids=lambda words: "-".join(word for word in words if word.isalpha()),
+)
+def test_a_locked_run_is_not_changed(run: Path, words: tuple[str, ...]) -> None:
     with locked(run, "zoo something"):
         before = contents(run)
-        if subcommand == "build":
-            outcome = run_zoo("build", run / "spec.yaml", "--out", run, "--resume", "--device", "cpu")
-        else:
-            outcome = run_zoo(subcommand, run, "--provider", "cpu")
+        outcome = run_zoo(*(word.format(run=run) for word in words))
         *_, line = outcome.stderr.splitlines()
         assert outcome.exit_code == 1
         assert line.startswith(f"error: {run}: is in use by 'zoo something' (process {os.getpid()} on ")

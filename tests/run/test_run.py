@@ -297,6 +297,32 @@ def test_the_card_contains_the_verdict_of_an_export(run: Run) -> None:
     assert "Not exported yet" not in card
 
 
+def test_the_card_states_the_hashes_of_proven_files(run: Run) -> None:
+    """Not that of a file which failed a later check, and none of a report without a record of the export."""
+    folder = run.path / "onnx"
+    folder.mkdir()
+    rows: list[dict[str, Any]] = []
+    files = [("parity", "model.onnx", "passed", "a"), ("parity.fp16", "model.fp16.onnx", "failed", "b")]
+    files += [("parity.int8", "model.int8.onnx", "passed", "")]
+    for name, file, verdict, digit in files:
+        export = {"export": {"sha256": 64 * digit}} if digit else {}
+        report = {"file": file, "verdict": verdict, "reasons": [], "providers": rows, **export}
+        (folder / f"{name}.json").write_text(json.dumps(report))
+    write_card(run)
+    card = run.card_file.read_text()
+    assert card.count("--expect") == 1
+    assert f"\n\n```\nzoo verify {folder / 'model.onnx'} --expect {64 * 'a'}\n```\n" in card
+
+
+def test_the_card_states_the_steps_of_an_unrolled_file(run: Run) -> None:
+    outcome = run_zoo("export", run.path, "--onnx", "--provider", "cpu", "--lowering", "unrolled", "--steps", "5")
+    assert outcome.exit_code == 0, outcome.stderr
+    sentence = "Training sequences have 8 steps; the model accepts any number, the file model.onnx exactly 5."
+    assert sentence in run.card_file.read_text()
+    assert run_zoo("report", run.path).exit_code == 0
+    assert sentence in (run.path / "report.html").read_text()
+
+
 def test_the_card_quotes_a_path_with_a_space(run: Run, tmp_path: Path) -> None:
     moved = Run(run.path.rename(tmp_path / "my run"))
     write_card(moved)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 
+from tests.runtime.verified import numbers
 from tests.support.command import run_zoo
 from tests.support.files import rewrite
 from tests.support.models import draw, make_model, sequences, write
+from zoo.errors import RunError, UsageError
 from zoo.proof.golden_oracle import golden
+from zoo.runtime import OnnxModel
 from zoo.runtime.onnx_contents import onnx_fault
 from zoo.runtime.onnx_seal import seal_onnx
 from zoo.runtime.providers import unavailable
@@ -113,20 +118,20 @@ def test_a_file_that_did_not_pass_its_proof(verdict: str, tmp_path: Path) -> Non
     assert outcome.exit_code == 4
     assert outcome.stdout.startswith(f"{path}: not verified\n")
     reason = f"the verdict in the file is {verdict!r}; take a file that passed, or give --rejected"
-    assert f"  proof          FAILED  {reason}\n" in outcome.stdout
+    assert f"  proof         FAILED  {reason}\n" in outcome.stdout
     assert outcome.stderr == f"error: {path}: proof: {reason}\n"
     report = json.loads(run_zoo("verify", path, "--json").stdout)
     assert {name: result for name, result in report["checks"].items() if result != "ok"} == {"proof": reason}
     allowed = run_zoo("verify", path, "--rejected")
     assert allowed.exit_code == 0
-    assert f"  proof          the verdict in the file is {verdict!r}, and --rejected accepts it\n" in allowed.stdout
+    assert f"  proof         the verdict in the file is {verdict!r}, and --rejected accepts it\n" in allowed.stdout
 
 
 def test_a_file_without_a_verdict_is_no_fault(file: Path) -> None:
     """An exporter that is called from Python writes no verdict."""
     outcome = run_zoo("verify", file)
     assert outcome.exit_code == 0
-    assert "  proof          no verdict in the file\n" in outcome.stdout
+    assert "  proof         no verdict in the file\n" in outcome.stdout
     report = verify(file)
     assert report["notes"] == {"proof": "no verdict in the file"}
     assert "proof" not in report["checks"]
@@ -141,6 +146,79 @@ def test_a_file_without_a_golden_output(sealed: bool, tmp_path: Path) -> None:
     report = verify(path)
     assert report["verdict"] == "not verified"
     assert report["checks"]["golden output"].startswith("cannot be computed: ")
+
+
+# --- the expected hash ----------------------------------------------------------------------------------------------
+
+
+def hash_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_altered(file: Path, path: Path) -> Path:
+    """Write a copy of a file in which the name of an entry is altered, with a renewed seal, as a forger would."""
+    path.write_bytes(seal_onnx(file.read_bytes().replace(b"small", b"smalt"), {}))
+    return path
+
+
+def test_the_report_has_the_hash_of_the_whole_file(file: Path) -> None:
+    assert verify(file)["sha256"] == hash_of(file)
+    assert f"  sha256        {hash_of(file)}\n" in run_zoo("verify", file).stdout
+
+
+@pytest.mark.parametrize("prefix", ["", "sha256:"])
+@pytest.mark.parametrize("change", [str.lower, str.upper])
+def test_the_expected_hash(file: Path, prefix: str, change: Callable[[str], str]) -> None:
+    outcome = run_zoo("verify", file, "--expect", prefix + change(hash_of(file)))
+    assert outcome.exit_code == 0
+    assert "  expected hash ok\n" in outcome.stdout
+    assert next(iter(verify(file, expect=hash_of(file))["checks"])) == "expected hash"
+
+
+def test_a_renewed_seal_passes_and_the_expected_hash_finds_it(file: Path, tmp_path: Path) -> None:
+    """The file with another hash is not run."""
+    path = write_altered(file, tmp_path / "altered.onnx")
+    assert verify(path)["verdict"] == "verified"
+    outcome = run_zoo("verify", path, "--expect", hash_of(file))
+    assert outcome.exit_code == 4
+    assert outcome.stdout.startswith(f"{path}: not verified\n  expected hash FAILED  its SHA-256 is ")
+    assert "  golden output not run, since the file is not the expected one\n" in outcome.stdout
+    assert outcome.stderr == (
+        f"error: {path}: expected hash: its SHA-256 is {hash_of(path)}, expected {hash_of(file)}: it was altered, or "
+        "it is another file, such as that of another export; get the original file, or the hash of this one from a "
+        "source that you trust\n"
+    )
+    report = json.loads(run_zoo("verify", path, "--expect", hash_of(file), "--json").stdout)
+    assert (report["checks"]["seal"], report["verdict"], report["sha256"]) == ("ok", "not verified", hash_of(path))
+    assert "outputs" not in report
+
+
+def test_a_damaged_file_fails_both_checks(file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "damaged.onnx"
+    path.write_bytes(file.read_bytes().replace(b"small", b"smalt"))
+    checks = verify(path, expect=hash_of(file))["checks"]
+    assert {name for name, result in checks.items() if result != "ok"} == {"expected hash", "seal"}
+
+
+NO_HASHES = ["", "abc", "sha256:", "g" * 64, "0" * 63, "0" * 65, "sha1:" + "0" * 64, " " + "0" * 64, "0" * 64 + "\n"]
+NO_HASHES += ["SHA256:" + "0" * 64, "٣" * 64, "0" * 5000]
+
+
+@pytest.mark.parametrize("text", NO_HASHES, ids=ascii)
+def test_what_is_no_hash_is_a_usage_error(file: Path, text: str) -> None:
+    outcome = run_zoo("verify", file, "--expect", text)
+    assert (outcome.exit_code, outcome.stdout, outcome.stderr.count("\n")) == (2, "", 1)
+    assert f" has {len(text)} characters and is no SHA-256: expected 64 hexadecimal digits" in outcome.stderr
+    for call in (lambda: verify(file, expect=text), lambda: OnnxModel(file, sha256=text)):
+        with pytest.raises(UsageError, match="is no SHA-256"):
+            call()
+
+
+def test_a_program_gives_the_expected_hash(tmp_path: Path) -> None:
+    _, model = numbers(tmp_path)
+    assert OnnxModel(model.path, sha256=hash_of(model.path)).signature == model.signature
+    with pytest.raises(RunError, match=f"its SHA-256 is {hash_of(model.path)}, expected {'0' * 64}: "):
+        OnnxModel(model.path, sha256="0" * 64)
 
 
 def test_files_that_are_no_models(tmp_path: Path) -> None:
@@ -164,7 +242,7 @@ def test_the_command_needs_neither_torch_nor_onnx(file: Path) -> None:
     program = (
         "import sys\n"
         "sys.modules['torch'] = sys.modules['onnx'] = sys.modules['onnx_ir'] = None\n"
-        f"sys.argv = ['zoo', 'verify', {str(file)!r}, '--json']\n"
+        f"sys.argv = ['zoo', 'verify', {str(file)!r}, '--json', '--expect', {hash_of(file)!r}]\n"
         "from zoo.cli.main import main\n"
         "main()\n"
     )

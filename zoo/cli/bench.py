@@ -75,6 +75,7 @@ def command(
     from zoo.jobs.bench import Plan, bench
     from zoo.library.progress import activity
     from zoo.plots.latency import plot_bench
+    from zoo.run.lock import locked
 
     registry = output.usable_plugins()
     run = run_or_latest(path)
@@ -88,11 +89,12 @@ def command(
         seconds=seconds,
     )
     screen = output.console()
-    with activity(screen if screen.is_terminal else None) as progress:
-        result = bench(run, registry, plan, progress)
     picture, report = run.path / "bench.png", run.path / "bench.json"
-    plot_bench(result, picture)
-    write_json(report, {"schema_version": output.SCHEMA_VERSION, **result.to_dict()})
+    with locked(run.path, "zoo bench"):
+        with activity(screen if screen.is_terminal else None) as progress:
+            result = bench(run, registry, plan, progress)
+        plot_bench(result, picture)
+        write_json(report, {"schema_version": output.SCHEMA_VERSION, **result.to_dict()})
     if as_json:
         output.emit({**result.to_dict(), "picture": str(picture)})
         return

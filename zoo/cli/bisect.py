@@ -24,11 +24,12 @@ def command(target: Path | None, as_json: bool) -> None:
     """
     from zoo.bisect import bisect, open_suspect
     from zoo.cli.target import suspect
+    from zoo.run.lock import locked
 
     registry = output.usable_plugins()
     run, exporter, path = suspect(target, registry)
     folder = run.export_folder(exporter.name) / "bisect"
-    with output.spinner(f"bisecting {path}") as progress:
+    with output.spinner(f"bisecting {path}") as progress, locked(run.path, "zoo bisect"):
         _, _, model = run.load(registry)
         report = bisect(open_suspect(path, model, exporter, run.sample(), progress), folder, progress)
     if as_json:

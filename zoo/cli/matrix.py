@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -55,6 +55,7 @@ def check_matrix(
     from zoo.jobs.bench import EXPORTER
     from zoo.matrix.prove import matrix
     from zoo.proof.prove import MODES
+    from zoo.run.lock import locked
     from zoo.runtime.providers import unavailable
 
     modes = [mode for provider in wanted.providers for mode in MODES[provider]]
@@ -68,11 +69,12 @@ def check_matrix(
     wanted.enforce({"verdict": "" if available else "unavailable", "providers": results})
     run, subject = _subject(target, registry, options)
     exporter = registry.exporter(EXPORTER)
-    with _bar(f"matrix of {subject.name}") as progress:
-        report = matrix(subject, exporter, available, progress, full=options.full, quick=options.quick)
-    report["unavailable"] = missing
-    if run is not None:
-        write_json(run.export_folder(exporter.name) / "matrix.json", report)
+    with nullcontext() if run is None else locked(run.path, "zoo check --matrix"):
+        with _bar(f"matrix of {subject.name}") as progress:
+            report = matrix(subject, exporter, available, progress, full=options.full, quick=options.quick)
+        report["unavailable"] = missing
+        if run is not None:
+            write_json(run.export_folder(exporter.name) / "matrix.json", report)
     if as_json:
         output.emit(report)
     else:

@@ -27,6 +27,7 @@ from zoo.report.pictures import Album, Picture
 from zoo.report.placement import Drawing, drawings
 from zoo.report.proofs import Line, Proof, Table, lines, panels, read_object, read_proofs, tables
 from zoo.report.speed import latency_pictures, latency_tables, not_measured, precision_table, read_bench, worth_it
+from zoo.run.lock import locked
 from zoo.run.model_card import baseline_sentence, sequence_sentence
 from zoo.run.run import Run
 
@@ -81,9 +82,17 @@ def write_report(run: Run, registry: Registry, path: Path | None, progress: Call
         progress: called with the name of each stage.
 
     Raises:
-        RunError: if the run is not finished, or one of its files is damaged.
+        RunError: if the run is not finished, one of its files is damaged, or another process works on the run.
     """
     config = run.config()
+    with locked(run.path, "zoo report"):
+        return _write(run, config, registry, path, progress)
+
+
+def _write(
+    run: Run, config: Mapping[str, Any], registry: Registry, path: Path | None, progress: Callable[[str], None]
+) -> Report:
+    """Write the page and the pictures; see `write_report`."""
     album = Album(run.path / PICTURES)
     progress("proofs")
     proofs = [_proven(proof, registry, album) for proof in read_proofs(run)]
@@ -98,7 +107,7 @@ def write_report(run: Run, registry: Registry, path: Path | None, progress: Call
         "result": _result(config),
         "results": _results(config),
         "summary": baseline_sentence(config),
-        "sequences": sequence_sentence(config),
+        "sequences": sequence_sentence(config, _fixed_steps([proven.proof for proven in proofs])),
         "proofs": proofs,
         "matrix": matrix,
         "precision": precision,
@@ -118,6 +127,11 @@ def write_report(run: Run, registry: Registry, path: Path | None, progress: Call
     page = path or run.path / PAGE
     write_atomically(page, environment.get_template("page.html").render(values))
     return Report(page, album.files, verdict, missing)
+
+
+def _fixed_steps(proofs: Sequence[Proof]) -> dict[str, int]:
+    """Return the number of steps that each unrolled file takes, by the name of the file."""
+    return {proof.name: proof.report["steps"] for proof in proofs if "steps" in proof.report}
 
 
 def _result(config: Mapping[str, Any]) -> str:

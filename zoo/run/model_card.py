@@ -38,7 +38,9 @@ def _card(run: Run, config: dict[str, Any]) -> str:
     )
     spec = run.spec_file.name
     proofs = sorted(run.path.glob("*/parity*.json"), key=lambda file: (len(file.name), file.name))  # float32 first
-    exports = _exports({file: json.loads(file.read_text()) for file in proofs})
+    reports = {file: json.loads(file.read_text()) for file in proofs}
+    exports = _exports(reports)
+    steps = {report["file"]: report["steps"] for report in reports.values() if "steps" in report}
     packages = ", ".join(f"{name} {version}" for name, version in config["versions"].items())
     description = f"{config['description']}\n\n" if config["description"] else ""
     return f"""# {config["name"]}
@@ -64,7 +66,7 @@ def _card(run: Run, config: dict[str, Any]) -> str:
 {config["data"]}
 
 Parts: {sizes["train"]:,} sequences for training, {sizes["validation"]:,} for validation, which selects the weights, \
-and {sizes["test"]:,} for the test. {sequence_sentence(config)}
+and {sizes["test"]:,} for the test. {sequence_sentence(config, steps)}
 
 ## Export and parity
 
@@ -112,18 +114,20 @@ def _emphasised(config: Mapping[str, Any]) -> str:
     return f"**{sentence}**" if config["constant"] or config["not_beaten"] else sentence
 
 
-def sequence_sentence(config: Mapping[str, Any]) -> str:
+def sequence_sentence(config: Mapping[str, Any], unrolled: Mapping[str, int]) -> str:
     """Return sentences on the content and length of a sequence, and on sequences that occur in two parts of the data.
 
     Args:
         config: config.json of the run.
+        unrolled: number of steps that an exported file takes, by the name of the file, for files with a fixed number.
     """
     signature = config["signature"]
     features, tokens = signature["features"], len(signature["vocabulary"])
     step = f"is one of {tokens:,} tokens" if tokens else f"has {features} feature{'' if features == 1 else 's'}"
     steps = f"up to {config['time']}" if signature["lengths"] else config["time"]
     repeated = f" {text}." if (text := repeated_sentence(config.get("repeated", {}), config["sizes"])) else ""
-    return f"Each step {step}. Training sequences have {steps} steps; the model accepts any number.{repeated}"
+    files = "".join(f", the file {name} exactly {count}" for name, count in unrolled.items())
+    return f"Each step {step}. Training sequences have {steps} steps; the model accepts any number{files}.{repeated}"
 
 
 def repeated_sentence(repeated: Mapping[str, int], sizes: Mapping[str, int]) -> str:
@@ -141,7 +145,10 @@ def repeated_sentence(repeated: Mapping[str, int], sizes: Mapping[str, int]) -> 
 
 
 def _exports(reports: Mapping[Path, dict[str, Any]]) -> str:
-    """Return a table of files by providers and a list of reasons from the reports of proofs; empty without reports."""
+    """Return a table of files by providers, reasons, and how to verify a file, from the reports of their proofs.
+
+    The text is empty without reports.
+    """
     if not reports:
         return ""
     modes = list(dict.fromkeys(result["name"] for report in reports.values() for result in report["providers"]))
@@ -153,8 +160,34 @@ def _exports(reports: Mapping[Path, dict[str, Any]]) -> str:
     columns = ["file", "precision", "size", "verdict", *modes]
     heading = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}"
     return "\n".join(
-        [heading, *rows, *_reasons(reports.values()), "", "`zoo report` makes a page of these proofs, with pictures."]
+        [
+            heading,
+            *rows,
+            *_reasons(reports.values()),
+            *_hashes(reports),
+            "",
+            "`zoo report` makes a page of these proofs, with pictures.",
+        ]
     )
+
+
+def _hashes(reports: Mapping[Path, Mapping[str, Any]]) -> list[str]:
+    """Return the commands that compare each proven file with its hash, after an empty line; empty without a hash.
+
+    A report of an older version has no hash.
+    """
+    commands = [
+        f"zoo verify {shlex.quote(str(file.with_name(report['file'])))} --expect {report['export']['sha256']}"
+        for file, report in reports.items()
+        if report["verdict"] == "passed" and "sha256" in report.get("export", {})
+    ]
+    if not commands:
+        return []
+    heading = (
+        "Whether a file is the one that was proven, by its SHA-256 (keep a copy of the hash where it cannot be altered "
+        "together with the file):"
+    )
+    return ["", heading, "", "```", *commands, "```"]
 
 
 def _size(file: Path) -> str:

@@ -14,6 +14,7 @@ from zoo.data.texts import text_ids
 from zoo.data.tokens import UNKNOWN
 from zoo.errors import DataError, RunError
 from zoo.runtime.answers import Prediction, decode_outputs
+from zoo.runtime.file_hash import hash_fault
 from zoo.runtime.golden import Golden
 from zoo.runtime.onnx_contents import onnx_fault
 from zoo.runtime.proof_verdict import proof_fault
@@ -30,10 +31,10 @@ Steps = NDArray[Any]
 class OnnxModel:
     """Model in a file that ``zoo export --onnx`` wrote, verified when it is loaded.
 
-    The constructor verifies that every byte of the file is unaltered (the seal); that the file needs no other file and
+    The constructor verifies that no byte of the file is damaged (the seal); that the file needs no other file and
     no custom library; that the proof passed, if the file has a verdict; and that this machine computes the golden
-    outputs in the file from its golden input, within the error bound of `zoo.parity`. It does not authenticate the
-    author: take files from sources you trust.
+    outputs in the file from its golden input, within the error bound of `zoo.parity`. All of this can be renewed by a
+    person who alters a file; only ``sha256``, from a source of trust, shows that the file is the one that was exported.
 
     A model has no mutable state, so any number of threads may share it.
 
@@ -45,14 +46,18 @@ class OnnxModel:
             CUDA is TF32.
         allow_unproven: whether a file with a verdict other than *passed* is accepted, for analysis. A file without a
             verdict, which a program wrote through an exporter, is always accepted.
+        sha256: the hash that the file must have: 64 hexadecimal digits, with or without ``sha256:`` before them; None
+            for any. The run's model card states it.
 
     Attributes:
         signature: features, vocabulary, labels, targets and other properties of the data; a `zoo.Signature`.
 
     Raises:
         ProviderUnavailable: if the provider cannot run on this machine.
-        RunError: if the file does not exist, is altered or lacks an entry that ``zoo export`` writes; if its proof did
-            not pass; or if this machine does not reproduce the golden outputs. The message gives the reason.
+        RunError: if the file does not exist, has another hash than ``sha256``, is altered or lacks an entry that ``zoo
+            export`` writes; if its proof did not pass; or if this machine does not reproduce the golden outputs. The
+            message gives the reason.
+        UsageError: if ``sha256`` is no hash.
     """
 
     def __init__(
@@ -63,10 +68,12 @@ class OnnxModel:
         threads: int | None = None,
         strict: bool = False,
         allow_unproven: bool = False,
+        sha256: str | None = None,
     ) -> None:
         path = Path(path)
         content = read_onnx(path)
-        if fault := onnx_fault(content):
+        other = None if sha256 is None else hash_fault(content, sha256)
+        if fault := other or onnx_fault(content):
             raise RunError(f"{path}: {fault}")
         # ONNX Runtime gets the verified bytes, since the file at the path may change in the meantime.
         self._session = OnnxSession(path, provider, strict=strict, threads=threads, content=content)

@@ -7,6 +7,10 @@ The seal is a metadata entry of fixed length, the last bytes of the file::
 The digits are the SHA-256 of all bytes before the entry. Protocol Buffers allow elements of a list to be appended to
 the file, so that sealing and adding metadata need not parse the rest. A program that reads and rewrites the file may
 order or encode the parts differently. That breaks the seal, even if the model is the same.
+
+A seal shows damage: a truncated download, a bad disk, an edit by another program. It does not show malice, since it has
+no secret: a person who alters a file can seal it again, as `seal_onnx` does. To know that a file is the one that was
+exported, compare its hash with one from a source of trust (`zoo.runtime.file_hash`), or verify a signature.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 Unlike `zoo.runtime.OnnxModel`, which rejects a file at the first fault, this performs every check that it can and
 reports all results. Needs NumPy and ONNX Runtime only.
+
+Everything that a file contains can be altered together with its seal: the golden output, the verdict of the proof. So
+without an expected hash the report shows damage and mistakes, not malice.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import DataError, RunError
+from zoo.runtime.file_hash import hash_fault, read_hash, sha256
 from zoo.runtime.golden import PRECISION, Golden, first_failure
 from zoo.runtime.onnx_contents import contents_fault
 from zoo.runtime.onnx_seal import seal_fault
@@ -26,29 +30,45 @@ REPORTED = ("name", "opset", "lowering", "steps", "takes")
 _VERIFIED, _NOT = "verified", "not verified"
 
 
-def verify(path: Path, provider: str = "cpu", *, rejected: bool = False) -> dict[str, Any]:
+def verify(path: Path, provider: str = "cpu", *, rejected: bool = False, expect: str | None = None) -> dict[str, Any]:
     """Check a file and run its golden input.
 
     Args:
         path: the ``.onnx`` file.
         provider: ``cpu`` or ``cuda``; on CUDA with ONNX Runtime's default arithmetic, TF32.
         rejected: whether a verdict other than *passed* in the file is accepted.
+        expect: the SHA-256 that the file must have, as `zoo.runtime.file_hash.read_hash` reads it; None for any. A file
+            with another one is not run, since it is not the file that the caller trusts.
 
     Returns:
         A report, ready for JSON: ``verdict`` is *verified* or *not verified*; ``reasons`` lists the faults; ``checks``
-        has the result of each check by name, in order, ``ok`` or the fault; ``notes`` has remarks that are no faults.
+        has the result of each check by name, in order, ``ok`` or the fault; ``notes`` has remarks that are no faults;
+        ``sha256`` is that of the file.
 
     Raises:
         ProviderUnavailable: if the provider cannot run on this machine.
         RunError: if the file does not exist or cannot be read.
+        UsageError: if ``expect`` is no hash.
     """
+    wanted = None if expect is None else read_hash(expect)
     content = read_onnx(path)
-    report: dict[str, Any] = {"path": str(path), "provider": provider, "bytes": len(content), "checks": {}}
-    checks: dict[str, str] = report["checks"]
+    checks: dict[str, str] = {}
+    report = {
+        "path": str(path),
+        "provider": provider,
+        "bytes": len(content),
+        "sha256": sha256(content),
+        "checks": checks,
+    }
+    if wanted is not None:
+        checks["expected hash"] = hash_fault(content, wanted) or "ok"
     checks["stands alone"] = contents_fault(content) or "ok"
-    if checks["stands alone"] == "ok":  # else ONNX Runtime must not receive the bytes
+    if checks["stands alone"] == "ok":
         checks["seal"] = seal_fault(content) or "ok"
-        report |= _run(path, content, provider, checks, rejected=rejected)
+        if checks.get("expected hash", "ok") == "ok":
+            report |= _run(path, content, provider, checks, rejected=rejected)
+        else:
+            report["notes"] = {"golden output": "not run, since the file is not the expected one"}
     reasons = [f"{name}: {result}" for name, result in checks.items() if result != "ok"]
     return {**report, "verdict": _NOT if reasons else _VERIFIED, "reasons": reasons}
 

@@ -40,7 +40,7 @@ class CheckpointFolder:
             RunError: the file cannot be written.
         """
         save_sealed(self.path / f"step-{step:010d}.safetensors", checkpoint.tensors, checkpoint.state)
-        for old in [*self._files()[KEPT:], *self.path.glob(f".*{PARTIAL}")]:
+        for old in [*self.files()[KEPT:], *self.path.glob(f".*{PARTIAL}")]:
             old.unlink()
 
     def newest(self, warn: Callable[[str], None]) -> Checkpoint | None:
@@ -52,7 +52,7 @@ class CheckpointFolder:
         Raises:
             RunError: all checkpoints are damaged.
         """
-        files = self._files()
+        files = self.files()
         for file in files:
             try:
                 tensors, state = load_sealed(file)
@@ -64,5 +64,6 @@ class CheckpointFolder:
             raise RunError(f"{self.path}: all checkpoints are damaged; build again without --resume")
         return None
 
-    def _files(self) -> list[Path]:
+    def files(self) -> list[Path]:
+        """Return the files of the checkpoints, the newest first; some may be damaged."""
         return sorted(self.path.glob("step-*.safetensors"), reverse=True)

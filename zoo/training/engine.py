@@ -319,9 +319,10 @@ class Engine:
         advice = "lower training.optimizer.lr" + ("" if self.config.clip_norm else " or set training.clip_norm to 1")
         if done == 1 and what == "loss":  # no update precedes the first loss
             advice = "look for huge values in the training data"
+        saved = "the checkpoints saved before are good; " if self.checkpoints.files() else ""
         return TrainingError(
             f"the {what} is not finite in epoch {epoch + 1}, step {step} (learning rate {self._lr(done - 1):.3g}); "
-            f"the checkpoints saved before are good; {advice}"
+            f"{saved}{advice}"
         )
 
     def _save(self) -> None:
