@@ -38,16 +38,21 @@ def blocks(document: Path, language: str) -> list[str]:
 def test_readme_commands_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every command of the transcript, in order, in an empty folder; then the program below it."""
+    """Every command of the transcript, in order, in an empty folder; then the programs below it."""
     monkeypatch.chdir(tmp_path)
     commands = re.findall(r"^\$ zoo (.*)$", "\n".join(blocks(ROOT / "README.md", "console")), re.MULTILINE)
     assert len(commands) >= 5
     for command in commands:
         outcome = run_zoo(*shlex.split(command))
         assert outcome.exit_code == 0, f"zoo {command}: {outcome.stderr}"
-    (program,) = blocks(ROOT / "README.md", "python")
-    exec(program)  # noqa: S102  (document of this repository)
+    predicting, training = blocks(ROOT / "README.md", "python")
+    exec(predicting, {})  # noqa: S102  (document of this repository)
     assert capsys.readouterr().out.strip() in {str(digit) for digit in range(10)}
+    exec(training, {})  # noqa: S102  (document of this repository)
+    result, label = capsys.readouterr().out.splitlines()
+    assert result.endswith(" runs/gru/onnx/model.onnx")
+    assert 0 <= float(result.split()[0]) <= 1
+    assert label in ("falls", "rises")
 
 
 @pytest.mark.slow

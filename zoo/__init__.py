@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from zoo.config import Config, Fraction, Size
     from zoo.data.csvfile import MISSING_MARKS, cell_number, csv_rows, not_a_number, show_cell, text_lines
     from zoo.data.datafile import name_fault, open_data
-    from zoo.data.dataset import IGNORED, Dataset, DataSource, Split, standardisation
+    from zoo.data.dataset import Dataset, DataSource, Split, standardisation
     from zoo.data.idx import read_idx
-    from zoo.data.signature import Scale, Signature
+    from zoo.data.signature import IGNORED, Scale, Signature
     from zoo.data.tokens import UNKNOWN, encode, vocabulary, words
     from zoo.errors import (
         DataError,
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from zoo.exporting.dissection import Difference, Dissection, ModelValue, Probe
     from zoo.exporting.exporter import Exporter, ExportOptions, GraphSummary, Lowering, PredictedNode
     from zoo.exporting.module import ModuleSignature, TensorSignature
+    from zoo.library.build import build
+    from zoo.library.results import Metrics, Proof
+    from zoo.library.run import Run, load
     from zoo.memory import require_memory
     from zoo.nn.cell import Cell, CellConfig, Kernel, Operator, State, reset_uniform
     from zoo.nn.cell_code import is_of_a_cell, raised_at, running_line
@@ -55,9 +58,9 @@ _HOME = {
     "zoo.config": ("Config", "Fraction", "Size"),
     "zoo.data.csvfile": ("MISSING_MARKS", "cell_number", "csv_rows", "not_a_number", "show_cell", "text_lines"),
     "zoo.data.datafile": ("name_fault", "open_data"),
-    "zoo.data.dataset": ("IGNORED", "Dataset", "DataSource", "Split", "standardisation"),
+    "zoo.data.dataset": ("Dataset", "DataSource", "Split", "standardisation"),
     "zoo.data.idx": ("read_idx",),
-    "zoo.data.signature": ("Scale", "Signature"),
+    "zoo.data.signature": ("IGNORED", "Scale", "Signature"),
     "zoo.data.tokens": ("UNKNOWN", "encode", "vocabulary", "words"),
     "zoo.errors": (
         "DataError",
@@ -74,6 +77,9 @@ _HOME = {
     "zoo.exporting.dissection": ("Difference", "Dissection", "ModelValue", "Probe"),
     "zoo.exporting.exporter": ("ExportOptions", "Exporter", "GraphSummary", "Lowering", "PredictedNode"),
     "zoo.exporting.module": ("ModuleSignature", "TensorSignature"),
+    "zoo.library.build": ("build",),
+    "zoo.library.results": ("Metrics", "Proof"),
+    "zoo.library.run": ("Run", "load"),
     "zoo.memory": ("require_memory",),
     "zoo.nn.cell": ("Cell", "CellConfig", "Kernel", "Operator", "State", "reset_uniform"),
     "zoo.nn.cell_code": ("is_of_a_cell", "raised_at", "running_line"),
@@ -125,6 +131,7 @@ __all__ = [
     "Kernel",
     "Layer",
     "Lowering",
+    "Metrics",
     "Model",
     "ModelValue",
     "ModuleSignature",
@@ -135,8 +142,10 @@ __all__ = [
     "PluginError",
     "PredictedNode",
     "Probe",
+    "Proof",
     "ProviderUnavailable",
     "RescaleReadout",
+    "Run",
     "RunError",
     "Scale",
     "SigmoidReadout",
@@ -156,6 +165,7 @@ __all__ = [
     "Unrolled",
     "UsageError",
     "ZooError",
+    "build",
     "cell_number",
     "class_frequencies",
     "class_metrics",
@@ -165,6 +175,7 @@ __all__ = [
     "from_torch",
     "hookimpl",
     "is_of_a_cell",
+    "load",
     "name_fault",
     "not_a_number",
     "onnx_fault",

@@ -42,7 +42,7 @@ def save_sealed(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, A
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
     }
     text = json.dumps(state or {})
-    write_atomically(path, safetensors.torch.save(plain, {ENTRY: f"{_digest(plain, text)} {text}"}))
+    write_atomically(path, safetensors.torch.save(plain, {ENTRY: f"{digest(plain, text)} {text}"}))
 
 
 def load_sealed(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -51,6 +51,33 @@ def load_sealed(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         RunError: if the file is missing, truncated or altered.
     """
+    tensors, text = _read(path)
+    seal, _, text = text.partition(" ")
+    if seal != digest(tensors, text):
+        raise _altered(path)
+    state: dict[str, Any] = json.loads(text)
+    return tensors, state
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of any safetensors file, in its order; a seal, if there is one, is checked.
+
+    Raises:
+        RunError: if the file is missing, truncated or altered.
+    """
+    tensors, text = _read(path)
+    seal, _, text = text.partition(" ")
+    if seal and seal != digest(tensors, text):
+        raise _altered(path)
+    return tensors
+
+
+def _altered(path: Path) -> RunError:
+    return RunError(f"{path}: was altered since it was written: its hash does not match")
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], str]:
+    """Return tensors and metadata entry of a safetensors file; the entry is empty where the file has none."""
     try:
         with safetensors.safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
@@ -62,19 +89,15 @@ def load_sealed(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise RunError(f"{path}: cannot be read: {error}") from error
     except safetensors.SafetensorError as error:
         raise RunError(f"{path}: is truncated, altered or no safetensors file: {error}") from error
-    seal, _, text = metadata.get(ENTRY, "").partition(" ")
-    if seal != _digest(tensors, text):
-        raise RunError(f"{path}: was altered since it was written: its hash does not match")
-    state: dict[str, Any] = json.loads(text)
-    return tensors, state
+    return tensors, metadata.get(ENTRY, "")
 
 
-def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
+def digest(tensors: Mapping[str, Tensor], text: str) -> str:
     """Return the SHA-256 of the state's text and of name, dtype, shape and values of each tensor, in hexadecimal."""
-    digest = hashlib.sha256(text.encode())
+    total = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         # A scalar has no dimension to view as bytes.
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()

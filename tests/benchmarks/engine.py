@@ -10,9 +10,9 @@ import torch
 from tests.benchmarks.interleave import compare
 from tests.benchmarks.mnist_loop import BATCH, LR, MEAN, STD, bare_epoch
 from tests.benchmarks.models import make_model
-from zoo.cli.progress import Silence
 from zoo.data.dataset import Split
 from zoo.data.signature import Signature
+from zoo.library.progress import Silence
 from zoo.plugins.registry import load_registry
 from zoo.tasks.task import TaskConfig
 from zoo.training.checkpoint import CheckpointFolder

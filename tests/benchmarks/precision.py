@@ -11,10 +11,10 @@ import torch
 
 from tests.cells import CELLS
 from tests.support.paths import SPECS
-from zoo.cli.progress import Silence
 from zoo.exporting.exporter import SHORT, ExportOptions
 from zoo.jobs.build import build, prepare
 from zoo.jobs.export import export
+from zoo.library.progress import Silence
 from zoo.plugins.architecture import make_architecture
 from zoo.plugins.registry import Registry, load_registry
 from zoo.proof.prove import ProviderRequest

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from tests.support.paths import ROOT
-from zoo.cli.progress import Silence
 from zoo.data.dataset import Dataset
 from zoo.jobs.build import prepare
+from zoo.library.progress import Silence
 from zoo.plugins.registry import load_registry
 from zoo.spec.spec import SpecReader
 from zoo.training.checkpoint import CheckpointFolder

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +14,13 @@ import jsonschema
 import pytest
 import torch
 from matplotlib.image import imread
-from rich.console import Console
 
 import zoo
 from tests.benchmarks import lowering
 from tests.plugins import stranger
 from tests.support.command import run_zoo
 from tests.support.runs import build_run
-from zoo.cli import output
-from zoo.cli.bench import _bar, _notes, _show
+from zoo.cli.bench import _notes, _show
 from zoo.cli.compare import WIDTH
 from zoo.cli.export import LOWERINGS as CHOICES
 from zoo.entry_points import EntryPoint, entry_points
@@ -297,24 +293,6 @@ def test_the_notes_below_the_table() -> None:
 def test_any_rows_can_be_drawn(rows: list[Row], tmp_path: Path) -> None:
     plot_bench(result(*rows), tmp_path / "bench.png")
     assert imread(tmp_path / "bench.png").std() > 0
-
-
-def test_the_bar_is_drawn_between_measurements(monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = StringIO()
-    screen = Console(file=drawn, force_terminal=True, width=100, color_system=None)
-    monkeypatch.setattr(output, "console", lambda: screen)
-    with _bar() as move:
-        move("exporting onnx native", 0.0)
-        move("exporting onnx scan", 0.0)
-        assert "exporting onnx native" in drawn.getvalue()
-        assert "exporting onnx scan" in drawn.getvalue()
-        shown = len(drawn.getvalue())
-        monkeypatch.setattr("zoo.cli.bench.REFRESH", math.inf)
-        move("exporting onnx scan", 0.5)
-        assert len(drawn.getvalue()) == shown
-        monkeypatch.setattr("zoo.cli.bench.REFRESH", 0.0)
-        move("exporting onnx scan", 0.5)
-        assert len(drawn.getvalue()) > shown
 
 
 def test_lowerings_are_the_exporters() -> None:

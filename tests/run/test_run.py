@@ -21,9 +21,9 @@ from rich.console import Console
 from tests.support.command import run_zoo
 from tests.support.runs import build_run
 from tests.support.trainings import digits
-from zoo.cli.progress import Bar, Lines, Silence, watch
 from zoo.errors import RunError
 from zoo.jobs.build import SAMPLE
+from zoo.library.progress import Bar, Lines, Silence, watch
 from zoo.plots.confusion import plot_confusion
 from zoo.plots.curves import plot_curves
 from zoo.plugins.registry import load_registry

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +15,6 @@ if TYPE_CHECKING:
     from zoo.exporting.exporter import Lowering
     from zoo.jobs.bench import Bench
 
-REFRESH = 0.25
-"""Seconds between two updates of the progress bar, at least."""
 _COUNT = click.IntRange(1)
 
 
@@ -78,6 +73,7 @@ def command(
     from zoo.cli.target import run_or_latest
     from zoo.files import write_json
     from zoo.jobs.bench import Plan, bench
+    from zoo.library.progress import activity
     from zoo.plots.latency import plot_bench
     from zoo.run.lock import locked
 
@@ -92,9 +88,10 @@ def command(
         rounds=rounds,
         seconds=seconds,
     )
+    screen = output.console()
     picture, report = run.path / "bench.png", run.path / "bench.json"
     with locked(run.path, "zoo bench"):
-        with _bar() as progress:
+        with activity(screen if screen.is_terminal else None) as progress:
             result = bench(run, registry, plan, progress)
         plot_bench(result, picture)
         write_json(report, {"schema_version": output.SCHEMA_VERSION, **result.to_dict()})
@@ -105,33 +102,6 @@ def command(
     for note in _notes(result):
         click.echo(note, err=True)
     click.echo(f"{report}, {picture}: the results as JSON and as a picture", err=True)
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[str, float], None]]:
-    """Show a progress bar on a terminal, and nothing elsewhere; yield the function that moves it.
-
-    The bar is drawn between two measurements only. By default rich draws from a thread ten times a second, which would
-    disturb the measurement.
-    """
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    screen = output.console()
-    if not screen.is_terminal:
-        yield lambda _, __: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=screen, transient=True, auto_refresh=False) as progress:
-        bar, shown, drawn = progress.add_task("", total=1.0), "", time.monotonic()
-
-        def move(activity: str, share: float) -> None:
-            nonlocal shown, drawn
-            progress.update(bar, description=activity, completed=share)
-            if activity != shown or time.monotonic() - drawn >= REFRESH:
-                progress.refresh()
-                shown, drawn = activity, time.monotonic()
-
-        yield move
 
 
 def _show(result: Bench) -> None:

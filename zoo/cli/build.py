@@ -14,7 +14,11 @@ from zoo.cli import output
 from zoo.cli.out import OutPath
 
 if TYPE_CHECKING:
+    import torch
+
     from zoo.jobs.build import Plan
+    from zoo.library.progress import Silence
+    from zoo.run.run import Run
 
 
 @click.command("build")
@@ -34,50 +38,37 @@ def command(
     The run is saved in runs/NAME, or in runs/NAME-2 and so on if that exists. Under torchrun, training is
     data-parallel.
     """
-    import torch
-
-    from zoo.cli.progress import Silence, watch
-    from zoo.jobs.build import build, choose_run, describe, pick_device, prepare
-    from zoo.run.model_card import repeated_sentence
-    from zoo.spec.faults import located
-    from zoo.spec.spec import SpecReader, load_document
+    from zoo.jobs.build import describe
+    from zoo.library.build import plan_of, train, warnings_of
+    from zoo.library.progress import watch
+    from zoo.run.start import origin_sentences
     from zoo.spec.starter import resolve
-    from zoo.training.distributed import process_group
-    from zoo.training.threads import threads_for
 
     registry = output.usable_plugins()
-    reader = SpecReader.of(registry)
     file = resolve(spec)
     if file != spec:
         output.note(f"{spec}: the starter spec {file}")
-    document = load_document(file, overrides)
-    resolved = reader.validate(document)
-    with located(document):
-        plan = prepare(resolved, registry)
-    if any(plan.dataset.repeated.values()):
-        output.warn(f"{repeated_sentence(plan.dataset.repeated, plan.sizes)}: a model may have memorised them")
+    plan = plan_of(file, overrides, registry)
+    for warning in warnings_of(plan):
+        output.warn(warning)
+    for sentence in origin_sentences(plan.start, plan.frozen):
+        output.note(sentence)
     if dry_run:
         description = describe(plan)
         if as_json:
-            output.emit({"spec": resolved.to_dict(), **description})
+            output.emit({"spec": plan.spec.to_dict(), **description})
         else:
-            click.echo(resolved.to_yaml(), nl=False)
+            click.echo(plan.spec.to_yaml(), nl=False)
             _show_description(description)
         return
-    if threads := threads_for(plan.model, resolved.training.batch_size):
-        torch.set_num_threads(threads)
-    with process_group() as group:
-        target = pick_device(device)
-        # One process alone reads the disk: the others could find the folder that it has just created.
-        run = group.from_leader(lambda: choose_run(resolved, out, resume))
-        listener = Silence()
-        if group.leads:
-            listener = watch(output.console(), resolved.training.epochs, plan.steps, plan.metric)
-            click.echo(f"{run.path}: {plan.model.parameter_count:,} parameters, {target.type}", err=True)
-        with listener:
-            result = build(plan, run, registry, target, group, listener, output.warn)
-        if not group.leads:
-            return
+
+    def listener(run: Run, target: torch.device) -> Silence:
+        click.echo(f"{run.path}: {plan.model.parameter_count:,} parameters, {target.type}", err=True)
+        return watch(output.console(), plan.spec.training.epochs, plan.steps, plan.metric)
+
+    run, result = train(plan, registry, out, device, resume=resume, listener=listener, warn=output.warn)
+    if not result:  # another process of the group writes the run
+        return
     if as_json:
         output.emit({"run": str(run.path), **result})
         return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +61,7 @@ def command(
         write_atomically(out, _table(signature, predictions))
         click.echo(f"{out}: {len(predictions)} predictions", err=True)
     if as_json:
-        output.emit({"predictions": [asdict(prediction) for prediction in predictions]})
+        output.emit({"predictions": [prediction.to_dict() for prediction in predictions]})
     elif out is None and signature.labels:
         for prediction in predictions:
             for line in _lines(prediction, top):

@@ -6,16 +6,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import sqrt
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from zoo.config import Config as PartConfig
+from zoo.data.given import describe, divide, in_words, read_sequences, read_targets, repeated
 from zoo.data.signature import Scale, Signature
 
-IGNORED = -100
-"""Target of a step that has none; loss and metrics leave the step out. The default ``ignore_index`` of torch."""
+ARRAYS = "arrays"
+"""Name of the data source that stands for a data set which a program gives."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,50 @@ class Dataset:
     def time(self) -> int:
         """Steps of a sequence; of the longest one where lengths differ."""
         return int(self.train.x.shape[1])
+
+    @classmethod
+    def from_arrays(
+        cls,
+        x: Any,
+        y: Any,
+        *,
+        validation: float = 0.15,
+        test: float = 0.15,
+        seed: int | None = 0,
+        description: str = "",
+    ) -> Dataset:
+        """Make a data set of arrays or data frames: checked, scaled by feature, and divided into three parts.
+
+        Args:
+            x: numbers (sequences, time, features); or a list with an array (time, features) for each sequence, whose
+                lengths may differ, or with a table for each sequence: a data frame, a structured array or a dictionary
+                of columns, whose names become those of the features.
+            y: the targets, whose dtype and shape decide which task fits. Integers, booleans and texts are labels:
+                (sequences,) for ``classification``; (sequences, time), or a list of arrays (time,), for ``tagging``.
+                Floating-point numbers are (sequences,) or (sequences, targets) for ``regression``, and (sequences,
+                horizon, targets) for ``forecasting``; a table names its targets.
+            validation: share of the sequences that select the best epoch.
+            test: share of the sequences that give the final metrics.
+            seed: of the random split, in which every part gets its share of each label; None to take the parts in the
+                order of the sequences, the training part first, where the sequences follow each other in time.
+            description: a sentence on contents and source for the model card.
+
+        Returns:
+            The data set, float32. Scales are those of the training part.
+
+        Raises:
+            DataError: an array has a wrong shape, dtype or value, with its place; or a part would be empty.
+        """
+        sequences = read_sequences(x)
+        targets = read_targets(y, sequences)
+        rows = divide(len(sequences.x), targets.classes, (validation, test), seed)
+        signature = replace(describe(sequences, targets, rows[0]), ordered=seed is None)
+        lengths = torch.from_numpy(sequences.lengths) if signature.lengths else None
+        whole = Split(torch.from_numpy(sequences.x), torch.from_numpy(targets.y), lengths)
+        sentence = in_words(sequences, seed, targets.classes is not None)
+        train, validating, testing = (whole.take(torch.from_numpy(part)) for part in rows)
+        text = f"{description} {sentence}".strip()
+        return cls(train, validating, testing, signature, text, repeated(sequences, rows))
 
 
 class DataSource(ABC):

@@ -10,6 +10,9 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal, Self
 
+IGNORED = -100
+"""Target of a step that has none; loss and metrics leave the step out. The default ``ignore_index`` of torch."""
+
 
 @dataclass(frozen=True)
 class Scale:

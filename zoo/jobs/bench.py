@@ -7,8 +7,7 @@ import platform
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -31,6 +30,7 @@ from zoo.runtime.golden import Golden
 from zoo.runtime.providers import PROVIDERS, unavailable
 from zoo.runtime.session import OnnxSession
 from zoo.timing import WARMUP, Ratio, interleave, quantiles
+from zoo.training.threads import torch_threads
 from zoo.versions import versions
 
 EXPORTER = "onnx"
@@ -200,7 +200,7 @@ def bench(run: Run, registry: Registry, plan: Plan, progress: Progress) -> Bench
     times = plan.times or (own_time, LONGER * own_time)
     total = len(providers) * len(times) * len(plan.batches)
     blocks: list[Block] = []
-    with tempfile.TemporaryDirectory() as folder, _torch_threads(plan.threads):
+    with tempfile.TemporaryDirectory() as folder, torch_threads(plan.threads):
         files, left_out = _export(model, registry.exporter(EXPORTER), plan.lowerings, times, Path(folder), progress)
         examples = {steps: golden(model, sample, steps) for steps in dict.fromkeys(f.steps for f in files.values())}
         for provider in providers:
@@ -225,17 +225,6 @@ def bench(run: Run, registry: Registry, plan: Plan, progress: Progress) -> Bench
 def _report_share(progress: Progress, text: str, done: int, total: int, share: float) -> None:
     """Report that ``done`` blocks and a share of the next one of ``total`` blocks are measured."""
     progress(text, (done + share) / total)
-
-
-@contextmanager
-def _torch_threads(count: int) -> Iterator[None]:
-    """Set torch's number of threads while the block runs."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _export(

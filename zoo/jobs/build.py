@@ -24,10 +24,12 @@ from zoo.run.baselines import compared_metric, has_constant_output, naive_metric
 from zoo.run.lock import LOCK, locked
 from zoo.run.model_card import write_card
 from zoo.run.run import Run, first_model, next_run, runs_named
+from zoo.run.start import Start, start_from
 from zoo.spec.spec import Spec, part_name
 from zoo.tasks.task import Task
 from zoo.training.distributed import Group, local_rank_and_size
 from zoo.training.engine import Engine, Listener, chosen_metric, evaluate, steps_in_epoch
+from zoo.training.freeze import freeze
 from zoo.training.progress import EpochRecord
 from zoo.versions import versions
 
@@ -43,6 +45,10 @@ class Plan:
     dataset: Dataset
     task: Task
     model: Model
+    start: Start | None = None
+    """What the model took from other weights; None for initial weights."""
+    frozen: tuple[str, ...] = ()
+    """Names of the parameters that training leaves as they are."""
 
     @property
     def steps(self) -> int:
@@ -66,22 +72,25 @@ class Plan:
         return compared_metric(self.metric, self.task.better)
 
 
-def prepare(spec: Spec, registry: Registry) -> Plan:
+def prepare(spec: Spec, registry: Registry, dataset: Dataset | None = None) -> Plan:
     """Load the data of a spec and create its model with initial weights.
 
     Args:
         spec: a validated spec.
         registry: gives the data source, the task and the architecture that the spec names.
+        dataset: the data that a program gives in place of the spec's source; None to load them.
 
     Returns:
-        The input of `build`, whose cells have passed the checks of the contract of `zoo.Cell`.
+        The input of `build`, whose cells have passed the checks of the contract of `zoo.Cell`; with the weights of
+        ``training.start_from`` and without gradients for ``training.freeze``.
 
     Raises:
         DataError: where the data cannot be read.
         SpecError: where the options do not fit each other.
         CellError: where a cell does not keep the contract of `zoo.Cell`.
     """
-    dataset = registry.data[part_name(spec.data)]().load(spec.data)
+    if dataset is None:
+        dataset = registry.data[part_name(spec.data)]().load(spec.data)
     task = registry.tasks[part_name(spec.task)](spec.task, dataset.signature)
     chosen_metric(task, spec.training)  # reports a wrong name before the engine does
     model = first_model(spec, task, registry)
@@ -92,7 +101,9 @@ def prepare(spec: Spec, registry: Registry) -> Plan:
         {"training.batch_size": rows, "architecture.hidden_size": width},
     )
     check_cells(model.layers())
-    return Plan(spec, dataset, task, model)
+    source = spec.training.start_from
+    start = None if source is None else start_from(model, source, dataset.signature, registry)
+    return Plan(spec, dataset, task, model, start, freeze(model, spec.training.freeze))
 
 
 def describe(plan: Plan) -> dict[str, Any]:
@@ -104,7 +115,8 @@ def describe(plan: Plan) -> dict[str, Any]:
     Returns:
         ``parameters``, their number; ``shapes``, the output shape of each part of the model as text;
         ``steps_in_epoch``; ``data``, a description; ``sizes``, the number of sequences in each part; ``repeated``, the
-        number of sequences of the other parts that also occur in the training part.
+        number of sequences of the other parts that also occur in the training part; ``started_from``, what was taken
+        from other weights, or None; ``frozen``, the names of the frozen parameters.
     """
     model, signature = plan.model, plan.dataset.signature
     tokens = len(signature.vocabulary)
@@ -123,7 +135,13 @@ def describe(plan: Plan) -> dict[str, Any]:
         "data": plan.dataset.description,
         "sizes": plan.sizes,
         "repeated": dict(plan.dataset.repeated),
+        **_origin(plan),
     }
+
+
+def _origin(plan: Plan) -> dict[str, Any]:
+    """Return where the weights of a plan come from and which of them are frozen, for JSON."""
+    return {"started_from": None if plan.start is None else plan.start.to_dict(), "frozen": list(plan.frozen)}
 
 
 def pick_device(name: str) -> torch.device:
@@ -270,6 +288,8 @@ def _begin(plan: Plan, run: Run, stack: ExitStack) -> None:
     """Lock the run's folder until ``stack`` is closed, and write the spec into it."""
     stack.enter_context(locked(run.path, "zoo build"))
     remove_stale(run.path)
+    if plan.start is not None:
+        plan.start.record(run)
     run.create(plan.spec)
 
 
@@ -295,9 +315,11 @@ def _finish(plan: Plan, run: Run, engine: Engine, warn: Callable[[str], None]) -
         "parameters": model.parameter_count,
         "signature": dataset.signature.to_dict(),
         "time": dataset.time,
+        "source": part_name(plan.spec.data),
         "data": dataset.description,
         "sizes": plan.sizes,
         "repeated": dict(dataset.repeated),
+        **_origin(plan),
         "metric": engine.metric,
         **_outcome(plan, history, metrics),
         "constant": has_constant_output(model, sample),

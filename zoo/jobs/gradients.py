@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.data.dataset import IGNORED, Split
+from zoo.data.dataset import Split
+from zoo.data.signature import IGNORED
 from zoo.nn.cell import Cell, State
 from zoo.nn.lengths import reverse_sequences
 from zoo.nn.model import Model

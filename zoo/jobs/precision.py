@@ -25,7 +25,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.data.dataset import IGNORED, Split
+from zoo.data.dataset import Split
+from zoo.data.signature import IGNORED
 from zoo.errors import DataError, RunError, SpecError
 from zoo.nn.model import Model
 from zoo.nn.readout import RescaleReadout

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from zoo.data.dataset import ARRAYS
 from zoo.files import write_atomically
 from zoo.run.run import Run
+from zoo.run.start import Start, origin_sentences
 
 
 def write_card(run: Run) -> None:
@@ -54,7 +56,7 @@ def _card(run: Run, config: dict[str, Any]) -> str:
 
 {_emphasised(config)}
 
-The saved weights are from epoch {config["best_epoch"]} of {config["epochs"]}, the best by validation \
+{_origin(config)}The saved weights are from epoch {config["best_epoch"]} of {config["epochs"]}, the best by validation \
 {config["metric"].replace("_", " ")}. Training took {config["training_seconds"]:.1f} s on `{config["device"]}`.
 
 {pictures}
@@ -72,13 +74,25 @@ and {sizes["test"]:,} for the test. {sequence_sentence(config, steps)}
 
 ## Reproduce
 
-```
-zoo build {shlex.quote(str(run.spec_file))}
-zoo export --onnx
-```
+{_commands(run, config)}
 
 [{spec}]({spec}) records every setting, including the seed. Built with {packages}.
 """
+
+
+def _origin(config: Mapping[str, Any]) -> str:
+    """Return what the training started from and what it left as it was, as a paragraph; empty for initial weights."""
+    start = config.get("started_from")
+    lines = origin_sentences(None if start is None else Start(**start), config.get("frozen", []))
+    return "".join(f"{line[0].upper()}{line[1:]}.\n" for line in lines) + ("\n" if lines else "")
+
+
+def _commands(run: Run, config: Mapping[str, Any]) -> str:
+    """Return the commands that build and export the run again; a program, where its data were given as arrays."""
+    if config.get("source") == ARRAYS:
+        call = f"run = zoo.build({str(run.spec_file)!r}, data=data)  # the same arrays again: no command can load them"
+        return f"```python\n{call}\nrun.export()\n```"
+    return f"```\nzoo build {shlex.quote(str(run.spec_file))}\nzoo export --onnx\n```"
 
 
 def baseline_sentence(config: Mapping[str, Any]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,10 @@ class Prediction:
     """One for the whole sequence, or one for each step, in order."""
     note: str = ""
     """Reason to trust the answers less, such as a text without a known word; usually empty."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as values for JSON."""
+        return asdict(self)
 
 
 def decode_outputs(outputs: Mapping[str, NDArray[np.float32]], signature: Signature, length: int) -> Iterator[Answer]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path as FilePath
+from pathlib import PurePath
 from typing import Annotated, Any, Union, cast
 
 from pydantic import Field, ValidationError, create_model
@@ -23,6 +24,9 @@ from zoo.training.config import TrainingConfig
 
 _SHOWN = 100
 """Largest number of characters of an override that a message shows."""
+
+Overrides = Mapping[str, Any] | Sequence[str]
+"""Fields to set: ``{"training.epochs": 3}``, or ``["training.epochs=3"]`` with values in YAML."""
 
 RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
@@ -58,12 +62,12 @@ def part_name(part: Config) -> str:
     return cast("Named", part).name
 
 
-def load_document(path: FilePath, overrides: Sequence[str] = ()) -> Document:
-    """Read the fields of a spec file and apply ``a.b=c`` overrides; `SpecReader.validate` checks the result.
+def load_document(path: FilePath, overrides: Overrides = ()) -> Document:
+    """Read the fields of a spec file and apply overrides; `SpecReader.validate` checks the result.
 
     Args:
         path: the YAML file.
-        overrides: ``FIELD.FIELD=VALUE`` each, with the value in YAML; later ones win.
+        overrides: the fields to set; later ones win.
 
     Returns:
         A document whose value is a mapping with a ``name``; the file's name where the file gives none.
@@ -91,6 +95,28 @@ def load_document(path: FilePath, overrides: Sequence[str] = ()) -> Document:
     return document
 
 
+def given_document(fields: Mapping[str, Any], overrides: Overrides = ()) -> Document:
+    """Return the fields of a spec that a program gives, after overrides; `SpecReader.validate` checks the result.
+
+    Args:
+        fields: the spec as nested dictionaries of plain values. Without a ``name`` the run is named after the
+            architecture.
+        overrides: the fields to set; later ones win.
+
+    Raises:
+        SpecError: a value is none of those that a spec can hold.
+        UsageError: an override has another form.
+    """
+    place = Place(0, 0, "the spec")
+    document = Document(_plain(dict(fields), place), {(): place})
+    _apply(document, overrides)
+    assert isinstance(document.value, dict)
+    architecture = document.value.get("architecture")
+    if "name" not in document.value and isinstance(architecture, dict) and "name" in architecture:
+        document.value["name"] = architecture["name"]
+    return document
+
+
 def read_overrides(overrides: Sequence[str]) -> dict[str, Any]:
     """Return the nested fields that ``a.b=c`` overrides set; raises what `load_document` raises."""
     document = Document({}, {})
@@ -99,10 +125,43 @@ def read_overrides(overrides: Sequence[str]) -> dict[str, Any]:
     return document.value
 
 
-def _apply(document: Document, overrides: Sequence[str]) -> None:
+def _apply(document: Document, overrides: Overrides) -> None:
+    if isinstance(overrides, Mapping):
+        for number, (keys, value) in enumerate(overrides.items(), 1):
+            place = Place(0, number, f"the override {shorten(repr(keys), _SHOWN)}")
+            if not isinstance(keys, str) or (path := _path(keys)) is None:
+                raise UsageError(f"{place}: expected a field such as 'training.epochs'")
+            _set(document, path, _plain(value, place), place)
+        return
+    if isinstance(overrides, str):
+        raise UsageError(f"overrides: expected a dict or a list, got the text {show(overrides)}; put it in a list")
     for number, override in enumerate(overrides, 1):
         shown = shorten(override if override.isprintable() else repr(override), _SHOWN)
         _override(document, override, Place(0, number, f"--set {shown}"))
+
+
+def _plain(value: Any, place: Place) -> Value:
+    """Return a copy of a program's value in the types of YAML.
+
+    Raises:
+        SpecError: a part of it has no such type.
+    """
+    try:
+        copy: Value = json.loads(json.dumps(value, default=_to_plain))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SpecError(f"{place}: {error}; expected numbers, texts, lists and dictionaries of them") from error
+    return copy
+
+
+def _to_plain(value: Any) -> Any:
+    """Return the plain form of a path, a number of NumPy or a part of a spec."""
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, Config):
+        return value.model_dump(mode="json")
+    if getattr(value, "shape", None) == ():
+        return value.item()
+    raise TypeError(f"holds a value of type {type(value).__name__}")
 
 
 def _specs_beside(path: FilePath) -> list[str]:
@@ -179,16 +238,27 @@ def _without_discriminators(schema: Any) -> Any:
     return schema
 
 
+def _path(keys: str) -> Path | None:
+    """Return the path of a field such as ``training.epochs``; None where the text is no such field."""
+    path: Path = tuple(keys.strip().split("."))
+    return path if all(path) and len(path) <= MAX_DEPTH and keys.isprintable() else None
+
+
 def _override(document: Document, override: str, place: Place) -> None:
     """Set one field of a document, as in ``training.epochs=3``; the value is parsed as YAML."""
     keys, equals, text = override.partition("=")
-    path: Path = tuple(keys.strip().split("."))
-    if not equals or not all(path) or len(path) > MAX_DEPTH or not keys.isprintable():
+    path = _path(keys)
+    if not equals or path is None:
         raise UsageError(f"{place}: expected FIELD.FIELD=VALUE, such as training.epochs=3")
     try:
         value = parse(text, "its value").value
     except SpecError as error:
         raise SpecError([f"{place}: {fault}" for fault in error.faults]) from error
+    _set(document, path, value, place)
+
+
+def _set(document: Document, path: Path, value: Value, place: Place) -> None:
+    """Set the field at ``path``, with the place of the override that sets it."""
     target: Value = document.value
     for depth, key in enumerate(path[:-1], 1):
         assert isinstance(target, dict)

@@ -8,7 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from zoo.data.dataset import IGNORED, Split
+from zoo.data.dataset import Split
+from zoo.data.signature import IGNORED
 
 
 def step_cross_entropy(scores: Tensor, target: Tensor) -> Tensor:

@@ -124,6 +124,12 @@ class TrainingConfig(Config):
     early_stopping: EarlyStopping | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16: training under autocast; the weights stay in float32, and so does every evaluation."""
+    start_from: str | None = None
+    """Weights to start from, in place of random ones: the folder of a run, or a .safetensors or .pt file with tensors
+    by name; relative to the current folder. Tensors with the name and shape of the model's are taken; scales are
+    not."""
+    freeze: tuple[str, ...] = ()
+    """Parameters that training leaves as they are: names, or beginnings of names such as encoder and stack.layers.0."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of all random numbers: initial weights, order of the data, dropout."""
     deterministic: bool = False

@@ -137,7 +137,8 @@ class Engine:
         self.listener, self.after_epoch = listener, after_epoch
         self.metric = chosen_metric(task, config)
         self.steps = steps_in_epoch(train, config)
-        self.optimizer = config.optimizer.create(model.parameters())
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.optimizer = config.optimizer.create(trained)
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
         """The state_dict of the best epoch so far."""

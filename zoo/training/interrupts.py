@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -12,7 +13,8 @@ CAUGHT = (signal.SIGINT, signal.SIGTERM)
 class Interrupts:
     """Context in which the first Ctrl-C or SIGTERM only sets ``received``.
 
-    A second signal has its usual effect, since the first one restores the previous handlers.
+    A second signal has its usual effect, since the first one restores the previous handlers. In another thread than
+    the main one, which alone can handle signals, nothing is caught.
     """
 
     def __init__(self) -> None:
@@ -21,7 +23,8 @@ class Interrupts:
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        self._previous = {number: signal.signal(number, self._record) for number in CAUGHT}
+        if threading.current_thread() is threading.main_thread():
+            self._previous = {number: signal.signal(number, self._record) for number in CAUGHT}
         return self
 
     def __exit__(

@@ -17,6 +17,10 @@ While other processes used the cores too, two threads took three times as long o
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
 
 from zoo.nn.model import Model
 
@@ -35,3 +39,14 @@ def threads_for(model: Model, batch_size: int) -> int | None:
     # A product with n weights takes 2 * n floating-point operations for each row.
     work = 2 * batch_size * max(sum(parameter.numel() for parameter in cell.parameters()) for cell in cells)
     return max(1, min(os.cpu_count() or 1, int(work / FLOP_PER_THREAD)))
+
+
+@contextmanager
+def torch_threads(count: int | None) -> Iterator[None]:
+    """Set torch's number of CPU threads while the block runs; None leaves it as it is."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(before if count is None else count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,84 @@
+"""Checks of a data set that a program gives, before anything is made of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zoo.data.signature import IGNORED, Signature
+from zoo.errors import DataError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from zoo.data.dataset import Dataset, Split
+
+
+def check_dataset(data: Dataset) -> None:
+    """Check shapes, dtypes and values of every part against the signature.
+
+    Args:
+        data: the data set.
+
+    Raises:
+        DataError: a part does not fit; the message begins with the part and its field, such as ``data.train.x``.
+    """
+    for name in ("train", "validation", "test"):
+        _check_part(getattr(data, name), data.signature, f"data.{name}")
+
+
+def _check_part(part: Split, signature: Signature, where: str) -> None:
+    if len(part) == 0 or len(part.x) != len(part):
+        raise DataError(f"{where}: has {len(part.x):,} sequences and {len(part):,} targets, expected as many of both")
+    tokens = len(signature.vocabulary)
+    shape = "(sequences, time)" if tokens else f"(sequences, time, {signature.features})"
+    if part.x.dim() != (2 if tokens else 3) or (not tokens and part.x.shape[2] != signature.features):
+        raise DataError(f"{where}.x: has the shape {tuple(part.x.shape)}, expected {shape} by the signature")
+    if tokens:
+        _check_range(part.x, tokens, f"{where}.x")
+    elif str(part.x.dtype) in ("torch.float64", "torch.bool") or part.x.is_complex():
+        raise DataError(f"{where}.x: has the type {part.x.dtype}, expected float32 or integers; call float()")
+    elif not bool(part.x.isfinite().all()):
+        raise DataError(f"{where}.x: has numbers that are not finite; replace or remove them")
+    _check_lengths(part, signature, where)
+    _check_targets(part, signature, f"{where}.y")
+
+
+def _check_range(values: Tensor, count: int, where: str, ignored: int | None = None) -> None:
+    """Check that a tensor holds int64 from 0 to ``count`` less 1, or ``ignored``."""
+    if str(values.dtype) != "torch.int64":
+        raise DataError(f"{where}: has the type {values.dtype}, expected int64; convert it with long()")
+    inside = (values >= 0) & (values < count)
+    if ignored is not None:
+        inside |= values == ignored
+    if not bool(inside.all()):
+        raise DataError(f"{where}: has the value {int(values[~inside][0])}, expected 0 to {count - 1:,}")
+
+
+def _check_lengths(part: Split, signature: Signature, where: str) -> None:
+    if signature.lengths != (part.lengths is not None):
+        expected = "lengths" if signature.lengths else "no lengths"
+        raise DataError(f"{where}.lengths: the signature has lengths={signature.lengths}, so expected {expected}")
+    if part.lengths is None:
+        return
+    if part.lengths.shape != (len(part),):
+        raise DataError(f"{where}.lengths: has the shape {tuple(part.lengths.shape)}, expected ({len(part):,},)")
+    _check_range(part.lengths - 1, part.x.shape[1], f"{where}.lengths, less 1")
+
+
+def _check_targets(part: Split, signature: Signature, where: str) -> None:
+    count, time = part.x.shape[:2]
+    if signature.labels:
+        expected: tuple[int, ...] = (count, time) if signature.by_step else (count,)
+    else:
+        horizon = (signature.horizon,) if signature.horizon else ()
+        expected = (count, *horizon, len(signature.targets))
+    if part.y.shape != expected:
+        raise DataError(f"{where}: has the shape {tuple(part.y.shape)}, expected {expected} by the signature")
+    if part.naive is not None and part.naive.shape != expected:
+        raise DataError(
+            f"{where}: has the shape {expected}, and naive has {tuple(part.naive.shape)}, expected the same"
+        )
+    if signature.labels:
+        _check_range(part.y, len(signature.labels), where, IGNORED if signature.by_step else None)
+    elif not part.y.is_floating_point() or not bool(part.y.isfinite().all()):
+        raise DataError(f"{where}: has the type {part.y.dtype} or numbers that are not finite, expected finite float32")

@@ -1,0 +1,249 @@
+"""Sequences and targets in memory, from NumPy arrays or tables: checked, described and divided into parts.
+
+Needs NumPy only; `zoo.Dataset.from_arrays` makes tensors of the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.data.arrays import as_array, require_finite, require_kind, to_float32
+from zoo.data.frames import column_names, read_table
+from zoo.data.signature import IGNORED, Scale, Signature
+from zoo.errors import DataError
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Sequences of numbers as one batch."""
+
+    x: NDArray[np.float32]
+    """(sequences, time, features), zero beyond each length."""
+    lengths: NDArray[np.int64]
+    """(sequences,) valid steps of each sequence."""
+    columns: tuple[str, ...]
+    """Names of the features; empty where they have none."""
+
+    @property
+    def vary(self) -> bool:
+        """Whether the sequences differ in length."""
+        return bool((self.lengths != self.x.shape[1]).any())
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Targets as one array, with the part of the signature that describes them."""
+
+    y: Array
+    """See `zoo.Split.y`."""
+    signature: Signature
+    """Its fields of the target; the others have their defaults."""
+
+    @property
+    def classes(self) -> Array | None:
+        """(sequences,) class of each sequence; None where a sequence has none."""
+        return self.y if self.signature.labels and not self.signature.by_step else None
+
+
+def read_sequences(x: Any) -> Sequences:
+    """Return sequences as one batch.
+
+    Args:
+        x: an array (sequences, time, features), or a list with an array (time, features) or a table for each sequence.
+
+    Raises:
+        DataError: a shape, dtype or value is invalid; the message names the sequence and the step.
+    """
+    listed = isinstance(x, list | tuple)
+    rows: Any = x if listed else as_array(x, "x")
+    if not listed and np.ndim(rows) != 3:
+        raise DataError(
+            f"x: has the shape {np.shape(rows)}, expected (sequences, time, features), or a list of arrays (time, "
+            "features)"
+        )
+    if len(rows) == 0:
+        raise DataError("x: contains no sequence, expected at least three")
+    names = column_names(rows[0]) if listed else None
+    columns = tuple(names or ())
+    steps = [_steps(row, columns, f"x[{number}]") for number, row in enumerate(rows)]
+    features = steps[0].shape[1]
+    for number, values in enumerate(steps):
+        if values.shape[1] != features:
+            raise DataError(f"x[{number}]: has {values.shape[1]} features, expected {features} as in x[0]")
+    lengths = np.array([len(values) for values in steps], np.int64)
+    batch = np.zeros((len(steps), int(lengths.max()), features), np.float32)
+    for row, values in zip(batch, steps, strict=True):
+        row[: len(values)] = values
+    return Sequences(batch, lengths, columns)
+
+
+def _steps(sequence: Any, columns: tuple[str, ...], where: str) -> NDArray[np.float32]:
+    """Return one sequence (time, features)."""
+    if columns:
+        return read_table(sequence, columns, where)
+    values = as_array(sequence, where)
+    require_kind(values.dtype, where)
+    if values.ndim != 2 or 0 in values.shape:
+        raise DataError(f"{where}: has the shape {values.shape}, expected (time, features) with at least one step")
+    narrow = to_float32(values)
+    require_finite(narrow, values, lambda at: f"{where}, step [{at[0]}], feature [{at[1]}]")
+    return narrow
+
+
+def read_targets(y: Any, x: Sequences) -> Targets:
+    """Return the targets of sequences; their dtype and shape decide what they are.
+
+    Args:
+        y: integers, booleans or texts are labels: (sequences,), or for each step (sequences, time) or a list of arrays
+            (time,). Floating-point numbers are (sequences,), (sequences, targets) or, for the steps of a horizon,
+            (sequences, horizon, targets); a table gives the names of its columns to the targets.
+        x: the sequences.
+
+    Raises:
+        DataError: a shape, dtype or value is invalid.
+    """
+    if (names := column_names(y)) is not None:
+        values = read_table(y, tuple(names), "y")
+        return _numbers(values, tuple(names), x)
+    if isinstance(y, list | tuple) and y and np.ndim(y[0]) == 1:
+        return _labels([as_array(row, f"y[{number}]") for number, row in enumerate(y)], x)
+    values = as_array(y, "y")
+    if values.dtype.kind == "f":
+        return _numbers(values, (), x)
+    if values.ndim == 2:
+        return _labels(list(values), x)
+    if values.ndim != 1:
+        raise DataError(
+            f"y: has the shape {values.shape} and the type {values.dtype}, expected labels for each sequence or step; "
+            "convert numbers to predict with astype('float32')"
+        )
+    _require_count(len(values), x)
+    numbers, labels = _classes(values)
+    return Targets(numbers, Signature(labels=labels))
+
+
+def _require_count(count: int, x: Sequences) -> None:
+    if count != len(x.x):
+        raise DataError(f"y: has targets for {count:,} sequences, and x has {len(x.x):,} sequences")
+
+
+def _classes(values: Array) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Return the index of the class of each value, and the labels; numbers are sorted by size, texts as texts."""
+    if values.dtype.kind == "O" and all(isinstance(value, str) for value in values):  # as data frames hold texts
+        values = values.astype(str)
+    if values.dtype.kind not in "iubU":
+        raise DataError(f"y: contains values of type {values.dtype}, expected labels: integers, booleans or texts")
+    distinct, numbers = np.unique(values, return_inverse=True)
+    if len(distinct) < 2:
+        raise DataError(f"y: every target is {str(distinct[0])!r}; add sequences with another label")
+    return numbers.astype(np.int64), tuple(map(str, distinct))
+
+
+def _labels(rows: Sequence[Array], x: Sequences) -> Targets:
+    """Return a label for each step of each sequence."""
+    _require_count(len(rows), x)
+    for number, (row, length) in enumerate(zip(rows, x.lengths, strict=True)):
+        if row.shape != (length,):
+            raise DataError(f"y[{number}]: has the shape {row.shape}, expected a label for each of {length:,} steps")
+    numbers, labels = _classes(np.concatenate(rows))
+    y = np.full(x.x.shape[:2], IGNORED, np.int64)
+    y[np.arange(x.x.shape[1]) < x.lengths[:, None]] = numbers
+    return Targets(y, Signature(labels=labels, by_step=True))
+
+
+def _numbers(values: Array, names: tuple[str, ...], x: Sequences) -> Targets:
+    """Return numbers for each sequence, or for the steps of its future."""
+    _require_count(len(values), x)
+    if values.ndim == 1:
+        values = values[:, None]
+    if values.ndim > 3 or 0 in values.shape:
+        raise DataError(
+            f"y: has the shape {values.shape}, expected (sequences, targets) or (sequences, horizon, targets)"
+        )
+    narrow = to_float32(values)
+    require_finite(narrow, values, lambda at: f"y{list(at)}")
+    count = values.shape[-1]
+    names = names or (("y",) if count == 1 else tuple(f"y{number}" for number in range(count)))
+    return Targets(narrow, Signature(targets=names, horizon=values.shape[1] if values.ndim == 3 else 0))
+
+
+def divide(count: int, classes: Array | None, shares: tuple[float, float], seed: int | None) -> list[NDArray[np.int64]]:
+    """Return the rows of the parts for training, validation and test, each in ascending order.
+
+    Args:
+        count: number of sequences.
+        classes: (count,) class of each sequence, of which each part gets its share; None for no classes.
+        shares: of the validation part and of the test part.
+        seed: of the random order from which the parts are taken; None for the order of the sequences.
+
+    Raises:
+        DataError: the shares leave a part without a sequence.
+    """
+    validation, test = shares
+    if not (validation > 0 and test > 0 and validation + test < 1):
+        raise DataError(
+            f"validation, test: the shares are {validation:g} and {test:g}, expected to be positive with a sum below 1"
+        )
+    order = np.arange(count) if seed is None else np.random.RandomState(seed).permutation(count)
+    groups = np.zeros(count, np.int64) if classes is None or seed is None else classes[order]
+    position = np.empty(count)
+    for group in np.unique(groups):
+        members = np.flatnonzero(groups == group)
+        position[members] = (np.arange(len(members)) + 0.5) / len(members)
+    part = np.searchsorted([1 - validation - test, 1 - test], position, side="right")
+    parts = [np.sort(order[part == number]) for number in range(3)]
+    if not all(map(len, parts)):
+        sizes = ", ".join(f"{len(rows):,}" for rows in parts)
+        raise DataError(f"x: {count:,} sequences give parts of {sizes}; give more sequences or larger shares")
+    return parts
+
+
+def describe(x: Sequences, y: Targets, rows: Array) -> Signature:
+    """Return the signature of sequences and targets, with scales from the training part.
+
+    Args:
+        x: all sequences.
+        y: all targets.
+        rows: the rows of the training part.
+    """
+    steps = x.x[rows][np.arange(x.x.shape[1]) < x.lengths[rows][:, None]]
+    numbers = y.signature.targets
+    return replace(
+        y.signature,
+        features=x.x.shape[2],
+        columns=x.columns,
+        input_scale=_scale(steps),
+        lengths=x.vary,
+        target_scale=_scale(y.y[rows].reshape(-1, len(numbers))) if numbers else None,
+    )
+
+
+def _scale(values: NDArray[np.float32]) -> Scale:
+    """Return mean and standard deviation of each column of (rows, columns); a constant column has a factor of 1."""
+    mean, deviation = values.mean(0, dtype=np.float64), values.std(0, dtype=np.float64)
+    # The model keeps scales as float32, in which a small factor may be 0.
+    return Scale(tuple(mean.tolist()), tuple(np.where(deviation.astype(np.float32) == 0, 1.0, deviation).tolist()))
+
+
+def repeated(x: Sequences, parts: Sequence[Array]) -> dict[str, int]:
+    """Count the sequences of validation and test that the training part contains too."""
+    keys = [values[:length].tobytes() for values, length in zip(x.x, x.lengths, strict=True)]
+    learnt = {keys[row] for row in parts[0]}
+    named = zip(("validation", "test"), parts[1:], strict=True)
+    return {name: sum(keys[row] in learnt for row in rows) for name, rows in named}
+
+
+def in_words(x: Sequences, seed: int | None, stratified: bool) -> str:
+    """Return the sequences and the split as a sentence."""
+    count, time, features = x.x.shape
+    steps = f"{x.lengths.min():,} to {time:,}" if x.vary else f"{time:,}"
+    how = "in their order" if seed is None else f"drawn with seed {seed}{', stratified by label' if stratified else ''}"
+    plural = "" if features == 1 else "s"
+    return f"{count:,} sequences of {steps} steps with {features:,} feature{plural} each; the parts are {how}."

@@ -1,0 +1,310 @@
+"""A run in Python: what it holds, and what can be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from zoo.errors import PluginError, UsageError
+from zoo.exporting.exporter import Exporter, ExportOptions, Lowering, Precision
+from zoo.jobs import bench as benching
+from zoo.jobs import check as checking
+from zoo.jobs import compare as comparing
+from zoo.jobs import export as exporting
+from zoo.jobs.exported import ExportedFile, exported_file, exported_files
+from zoo.jobs.predict import exported_model
+from zoo.library.inputs import sequences
+from zoo.library.progress import activity, screen
+from zoo.library.results import Metrics, Proof
+from zoo.nn.model import Model
+from zoo.plugins.registry import Registry, load_registry
+from zoo.proof.prove import MODES, ProviderRequest
+from zoo.run import run as folder
+from zoo.runtime import OnnxModel
+from zoo.runtime.answers import Prediction
+from zoo.spec.spec import Spec, SpecReader
+
+Provider = Literal["cpu", "cuda"]
+PathLikeText = str | PathLike[str]
+
+
+def load(path: PathLikeText | None = None) -> Run:
+    """Return a run that exists.
+
+    Args:
+        path: the run's folder; None for the latest run in ``runs/``.
+
+    Raises:
+        RunError: there is no such run.
+    """
+    return Run(folder.Run.find(None if path is None else Path(path)).path)
+
+
+class Run:
+    """A run: the folder that a build leaves, with its model, metrics and exported files.
+
+    `zoo.build` and `zoo.load` make it. Its methods do what the commands of the same names do, print nothing, and raise
+    the errors of `zoo.errors`. Files are read when they are needed first.
+
+    Args:
+        path: the folder.
+        registry: the plugins to use; those that are installed when None.
+        warnings: what the build warned about, a line each.
+    """
+
+    def __init__(self, path: PathLikeText, registry: Registry | None = None, warnings: tuple[str, ...] = ()) -> None:
+        self.path = Path(path)
+        """The folder."""
+        self.warnings = warnings
+        """What the build warned about, a line each; empty for a loaded run."""
+        self._registry = registry or load_registry()
+        self._folder = folder.Run(self.path)
+        self._opened: tuple[tuple[object, ...], OnnxModel] | None = None
+        """The file that `predict` opened last, with its state; opening verifies all of it."""
+
+    def __repr__(self) -> str:
+        return f"<zoo.Run {self.path}>"
+
+    @cached_property
+    def spec(self) -> Spec:
+        """The spec with every default, such as ``run.spec.training.epochs``; it can be built again.
+
+        Raises:
+            SpecError: the installed plugins no longer understand the spec.
+        """
+        return SpecReader.of(self._registry).read(self._folder.spec_file)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The content of config.json: the description of model and data, and all results.
+
+        Raises:
+            RunError: the run is not finished, or the file is damaged.
+        """
+        return self._folder.config()
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """The results of the training.
+
+        Raises:
+            RunError: the run is not finished, or a file is damaged.
+        """
+        return Metrics.of(self._folder)
+
+    @cached_property
+    def model(self) -> Model:
+        """The trained model in torch, on the CPU and in evaluation mode.
+
+        Raises:
+            RunError: the run is not finished, or its weights were altered or do not fit its spec.
+        """
+        return self._folder.load(self._registry)[2]
+
+    def export(
+        self,
+        *,
+        format: str | None = None,  # noqa: A002  (the word of the field)
+        opset: int | None = None,
+        lowering: Lowering = "auto",
+        target: Provider = "cpu",
+        steps: int | None = None,
+        states: bool = False,
+        streaming: bool = False,
+        precision: Precision = "float32",
+        providers: Iterable[Provider] = (),
+        require: Iterable[Provider] = (),
+        progress: bool = False,
+    ) -> Proof:
+        """Export the model and prove the file, as ``zoo export`` does.
+
+        Args:
+            format: name of the exporter, such as ``onnx``; by default the only one that is installed.
+            opset: version of the operators; by default the newest that every provider supports.
+            lowering: ``auto``, ``native``, ``scan`` or ``unrolled``.
+            target: provider that ``auto`` chooses the fastest lowering for; the file runs on any.
+            steps: steps of an unrolled graph; by default those of the data.
+            states: whether initial states are inputs and final states outputs.
+            streaming: whether to write a second file, which takes a stream in chunks.
+            precision: ``float32``; or ``float16``, ``bfloat16`` or ``int8`` for a second file with such weights.
+            providers: where to prove the file; all when empty.
+            require: providers that must be able to run here.
+            progress: whether to show the current step.
+
+        Returns:
+            The proof of the file asked for, the last that was written; ``others`` are the files before it, such as the
+            float32 file. Look at ``verdict``, or call ``require_passed()``: a file that does not pass is no error here.
+
+        Raises:
+            ProviderUnavailable: a required provider cannot run here.
+            ExportError: the model has a part that the exporter cannot express, or cannot be streamed.
+            UsageError: an option is invalid, or two contradict each other.
+            PluginError: there is no such exporter, or a cell does not keep the contract of `zoo.Cell`.
+            RunError: another process works on the run, or a file is missing, altered or cannot be written.
+        """
+        choices = (("lowering", lowering, Lowering), ("target", target, Provider), ("precision", precision, Precision))
+        for name, value, allowed in choices:
+            _require_choice(name, value, get_args(allowed))
+        options = ExportOptions(opset, lowering, target, steps, states, streaming, precision)
+        wanted, exporter = _wanted(providers, require), self._exporter(format)
+        with activity(screen() if progress else None) as report:
+            results = exporting.export(self._folder, self._registry, exporter, wanted, options, report)
+        *others, proof = [Proof(path, content["verdict"], content) for path, content in results]
+        return Proof(proof.path, proof.verdict, proof.report, tuple(others))
+
+    def check(
+        self,
+        path: PathLikeText | None = None,
+        *,
+        providers: Iterable[Provider] = (),
+        require: Iterable[Provider] = (),
+        progress: bool = False,
+    ) -> Proof:
+        """Prove the exported files again, as ``zoo check`` does, and write the report beside each.
+
+        Args:
+            path: one of the files, also one in ``rejected/``; all files when None.
+            providers: where to prove; all when empty.
+            require: providers that must be able to run here.
+            progress: whether to show the current step.
+
+        Returns:
+            The proof of the first file, the float32 file where there is one; ``others`` are the other files. Look at
+            ``passed``, or call ``require_passed()``: a file that does not pass is no error here.
+
+        Raises:
+            ProviderUnavailable: a required provider cannot run here.
+            PluginError: a cell does not keep the contract of `zoo.Cell`.
+            RunError: nothing was exported, ``path`` is no file of the run, or another process works on the run.
+        """
+        wanted = _wanted(providers, require)
+        proofs = []
+        with activity(screen() if progress else None) as report:
+            for file in self._exported(path):
+                content = checking.check(file, self._registry, wanted, report)
+                proofs.append(Proof(file.path, content["verdict"], content))
+        first, *others = proofs
+        return Proof(first.path, first.verdict, first.report, tuple(others))
+
+    def predict(self, x: Any, *, provider: Provider = "cpu", allow_unproven: bool = False) -> list[Prediction]:
+        """Predict for sequences in memory with the exported float32 file, in ONNX Runtime.
+
+        Args:
+            x: a list of sequences, or a single one. A sequence is an array (time, features) in the units of the
+                training data or (time,) token ids, a text, or a table (a data frame, a structured array or a dictionary
+                of columns), from which the columns of the training data are taken by name, and their last rows where
+                the model has a window. An array with one axis more contains several sequences.
+            provider: where to run.
+            allow_unproven: whether to use a file whose proof did not pass.
+
+        Returns:
+            A prediction for each sequence: ``answers`` with a label and probabilities, or numbers in your units.
+
+        Raises:
+            DataError: a sequence does not fit the model; the message names it and the place in it.
+            RunError: the run has not been exported, or the file was altered, did not pass its proof, or does not give
+                its golden output on this machine.
+            ProviderUnavailable: the provider cannot run here.
+        """
+        _require_choice("provider", provider, get_args(Provider))
+        file = exported_model(self.path)
+        state = (file.stat().st_mtime_ns, file.stat().st_size, provider, allow_unproven)
+        if self._opened is None or self._opened[0] != state:
+            self._opened = state, OnnxModel(file, provider, allow_unproven=allow_unproven)
+        model = self._opened[1]
+        return model.predict(sequences(x, model.signature))
+
+    def compare(self, *others: Run, progress: bool = False) -> comparing.Comparison:
+        """Compare this run with others of the same task, as ``zoo compare`` does.
+
+        Args:
+            others: finished runs.
+            progress: whether to show that the work goes on.
+
+        Returns:
+            A group for each kind of model: quality with its spread over seeds, size, and latency of the exported file.
+
+        Raises:
+            RunError: a run is not finished, or its exported file does not load.
+            UsageError: the runs have different tasks or metrics.
+        """
+        with activity(screen() if progress else None) as report:
+            report("comparing")
+            return comparing.compare([run._folder for run in (self, *others)], self._registry)
+
+    def bench(
+        self,
+        *,
+        providers: Sequence[Provider] = (),
+        lowerings: Sequence[Lowering] = (),
+        batches: Sequence[int] = benching.BATCHES,
+        times: Sequence[int] = (),
+        threads: int = 1,
+        rounds: int = benching.Plan.rounds,
+        seconds: float = benching.Plan.seconds,
+        progress: bool = False,
+    ) -> benching.Bench:
+        """Measure latency and throughput in ONNX Runtime and torch, as ``zoo bench`` does; nothing is written.
+
+        Args:
+            providers: where to measure; all that are available when empty.
+            lowerings: the lowerings to measure; all that the model has when empty.
+            batches: batch sizes.
+            times: steps of a sequence; when empty those of the data, and four times as many.
+            threads: threads of ONNX Runtime and of torch.
+            rounds: measurements of each candidate, at most.
+            seconds: seconds after which no round begins, for each input.
+            progress: whether to show a bar with the remaining time.
+
+        Returns:
+            The times of every candidate, and the sizes of the exported files.
+
+        Raises:
+            ExportError: the model has not the lowering asked for.
+            ParityError: a file does not give the model's golden output.
+            ProviderUnavailable: none of the providers can run here.
+            RunError: the run is not finished.
+            UsageError: an argument is invalid.
+        """
+        for provider in providers:
+            _require_choice("providers", provider, get_args(Provider))
+        for lowering in lowerings:
+            _require_choice("lowerings", lowering, get_args(Lowering))
+        if min([*batches, *times, threads, rounds], default=1) < 1 or not batches:
+            raise UsageError("batches, times, threads, rounds: expected positive integers, and at least one batch size")
+        plan = benching.Plan(tuple(providers), tuple(lowerings), tuple(batches), tuple(times), threads, rounds, seconds)
+        with activity(screen() if progress else None) as report:
+            return benching.bench(self._folder, self._registry, plan, report)
+
+    def _exporter(self, name: str | None) -> Exporter:
+        """Return the exporter of a name, or the only one."""
+        names = sorted(self._registry.exporters)
+        if name is None and len(names) != 1:
+            if not names:
+                raise PluginError("no installed plugin provides an exporter; see 'zoo plugins'")
+            raise UsageError(f"format: choose one of {', '.join(names)}")
+        return self._registry.exporter(name or names[0])
+
+    def _exported(self, path: PathLikeText | None) -> list[ExportedFile]:
+        """Return the exported files to check."""
+        if path is None:
+            return exported_files(self._folder, self._registry)
+        file = exported_model(Path(path))
+        return [exported_file(file, self._folder, self._registry)]
+
+
+def _require_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise UsageError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+
+
+def _wanted(providers: Iterable[Provider], required: Iterable[Provider]) -> ProviderRequest:
+    """Return the providers to prove on: those chosen and those required, or all where none is chosen."""
+    chosen, needed = tuple(providers), tuple(required)
+    named = tuple(dict.fromkeys((*chosen, *needed)))
+    for name in named:
+        _require_choice("providers", name, tuple(MODES))
+    return ProviderRequest(named if chosen else tuple(MODES), named, needed)
