@@ -44,8 +44,7 @@ class LSTMCell(zoo.Cell):
     def step(self, x: Tensor, state: zoo.State) -> tuple[Tensor, zoo.State]:
         h, c = state
         i, f, g, o = (x + self.h2h(h)).chunk(4, 1)
-        f, i = self.watch("f", torch.sigmoid(f)), self.watch("i", torch.sigmoid(i))
-        c = f * c + i * self.watch("g", torch.tanh(g))
+        c = self.watch("f", torch.sigmoid(f)) * c + self.watch("i", torch.sigmoid(i)) * self.watch("g", torch.tanh(g))
         h = self.watch("o", torch.sigmoid(o)) * torch.tanh(c)
         return h, (h, c)
 

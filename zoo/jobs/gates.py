@@ -25,6 +25,7 @@ from zoo.exporting.dissection import ModelValue
 from zoo.nn.cell_checks import check_cells
 from zoo.nn.model import Model
 from zoo.nn.recurrent import REVERSED
+from zoo.nn.states import state_names
 from zoo.nn.watched import watched
 from zoo.parity import Array
 from zoo.plugins.registry import Registry
@@ -151,7 +152,7 @@ def run_gates(
     _, _, model = run.load(registry)
     layers = model.layers()
     if layer is not None and layer >= len(layers):
-        raise UsageError(f"--layer {layer}: {run.path} has {_numbers(len(layers), 'layer')}")
+        raise UsageError(f"--layer {layer}: {_expected(str(run.path), len(layers), 'layer')}")
     source, x = _sequence(run, signature, file, text, row)
     tokens = tuple(signature.vocabulary[number] for number in x.tolist()) if signature.vocabulary else ()
     inputs, series = gates(model, x)
@@ -180,12 +181,14 @@ def _sequence(run: Run, signature: Signature, file: Path | None, text: str | Non
 def _require_row(row: int, count: int, source: str) -> None:
     """Raise a `UsageError` unless there is a sequence with this number."""
     if row >= count:
-        raise UsageError(f"--row {row}: {source} has {_numbers(count, 'sequence')}")
+        raise UsageError(f"--row {row}: {_expected(source, count, 'sequence')}")
 
 
-def _numbers(count: int, thing: str) -> str:
-    """Return how many things there are and how they are numbered."""
-    return f"1 {thing}, number 0" if count == 1 else f"{count:,} {thing}s, numbers 0 to {count - 1:,}"
+def _expected(owner: str, count: int, thing: str) -> str:
+    """Return the end of a message about a number that is too large."""
+    if count == 1:
+        return f"expected 0, since {owner} has 1 {thing}"
+    return f"expected a number from 0 to {count - 1:,}, since {owner} has {count:,} {thing}s"
 
 
 def gates(model: Model, x: Tensor) -> tuple[Array, list[Series]]:
@@ -217,8 +220,7 @@ def gates(model: Model, x: Tensor) -> tuple[Array, list[Series]]:
                 read = torch.cat(calls)  # of a batch of 1
                 in_time = read.flip(0) if reverse else read
                 series.append(Series(number, direction, "gate", name, in_time.numpy()))
-            names = cell.state_names or tuple(map(str, range(len(cell.state_sizes))))
-            for part, name in enumerate(names):
+            for part, name in enumerate(state_names(number, cell)):
                 state = values[ModelValue("state", number, index, part)][0]
                 series.append(Series(number, direction, "state", name, state.numpy()))
     return values[ModelValue("encoded")][0].numpy(), series

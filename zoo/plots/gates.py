@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 AS_LINES = 4
 """Units up to which a value is drawn as lines; more would cover each other."""
 MOST_UNITS = 64
-"""Rows of a heat map at most: the first units, since thinner rows could not be told apart."""
+"""Rows of a heat map at most: the first units, since thinner rows would run into each other."""
 MOST_STEPS = 400
 """Columns of a heat map at most; where there are more steps, a column is the mean of several."""
 LONGEST_TOKEN = 12
