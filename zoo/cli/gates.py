@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 @click.argument("path", required=False, metavar="[RUN]", type=click.Path(path_type=Path))
 @click.option("--input", "file", type=click.Path(path_type=Path), help="A .npy, .csv or .txt file, as for zoo predict.")
 @click.option("--text", help="Text, for a model that reads text.")
-@click.option("--row", default=0, show_default=True, type=click.IntRange(0), help="Sequence of the file or the sample.")
+@click.option(
+    "--row", default=0, show_default=True, type=click.IntRange(0), help="Sequence of the file or sample, from 0."
+)
 @click.option("--layer", type=click.IntRange(0), help="The only layer to show, from 0. Default: all.")
 @out_option
 @output.common_options
