@@ -151,7 +151,7 @@ def run_gates(
     signature = Signature.from_dict(run.config()["signature"])
     _, _, model = run.load(registry)
     layers = model.layers()
-    if layer is not None and layer >= len(layers):
+    if layer is not None and not 0 <= layer < len(layers):
         raise UsageError(f"--layer {layer}: {_expected(str(run.path), len(layers), 'layer')}")
     source, x = _sequence(run, signature, file, text, row)
     tokens = tuple(signature.vocabulary[number] for number in x.tolist()) if signature.vocabulary else ()
@@ -180,12 +180,12 @@ def _sequence(run: Run, signature: Signature, file: Path | None, text: str | Non
 
 def _require_row(row: int, count: int, source: str) -> None:
     """Raise a `UsageError` unless there is a sequence with this number."""
-    if row >= count:
+    if not 0 <= row < count:
         raise UsageError(f"--row {row}: {_expected(source, count, 'sequence')}")
 
 
 def _expected(owner: str, count: int, thing: str) -> str:
-    """Return the end of a message about a number that is too large."""
+    """Return the end of a message about a number that is not between 0 and the count."""
     if count == 1:
         return f"expected 0, since {owner} has 1 {thing}"
     return f"expected a number from 0 to {count - 1:,}, since {owner} has {count:,} {thing}s"
