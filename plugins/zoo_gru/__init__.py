@@ -53,8 +53,9 @@ class GRUCell(zoo.Cell):
     def _reset_after(self, x: Tensor, h: Tensor) -> tuple[Tensor, zoo.State]:
         x_r, x_z, x_n = x.chunk(3, 1)
         h_r, h_z, h_n = self.h2h(h).chunk(3, 1)
-        z = torch.sigmoid(x_z + h_z)
-        n = torch.tanh(x_n + torch.sigmoid(x_r + h_r) * h_n)
+        z = self.watch("z", torch.sigmoid(x_z + h_z))
+        r = self.watch("r", torch.sigmoid(x_r + h_r))
+        n = self.watch("n", torch.tanh(x_n + r * h_n))
         h = n + z * (h - n)
         return h, (h,)
 
@@ -64,7 +65,8 @@ class GRUCell(zoo.Cell):
         bias = (None, None) if self.h2h.bias is None else self.h2h.bias.split([2 * hidden, hidden])
         x_gates, x_n = x.split([2 * hidden, hidden], 1)
         r, z = torch.sigmoid(x_gates + nn.functional.linear(h, gates, bias[0])).chunk(2, 1)
-        n = torch.tanh(x_n + nn.functional.linear(r * h, candidate, bias[1]))
+        r, z = self.watch("r", r), self.watch("z", z)
+        n = self.watch("n", torch.tanh(x_n + nn.functional.linear(r * h, candidate, bias[1])))
         h = n + z * (h - n)
         return h, (h,)
 

@@ -44,8 +44,8 @@ class LSTMCell(zoo.Cell):
     def step(self, x: Tensor, state: zoo.State) -> tuple[Tensor, zoo.State]:
         h, c = state
         i, f, g, o = (x + self.h2h(h)).chunk(4, 1)
-        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-        h = torch.sigmoid(o) * torch.tanh(c)
+        c = self.watch("f", torch.sigmoid(f)) * c + self.watch("i", torch.sigmoid(i)) * self.watch("g", torch.tanh(g))
+        h = self.watch("o", torch.sigmoid(o)) * torch.tanh(c)
         return h, (h, c)
 
     def kernel(self) -> zoo.Kernel:

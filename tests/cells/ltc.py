@@ -41,7 +41,7 @@ class LTCCell(zoo.Cell):
     def step(self, x: Tensor, state: zoo.State) -> tuple[Tensor, zoo.State]:
         (h,) = state
         dt = 1 / self.unfolds
-        for _ in range(self.unfolds):
-            f = torch.sigmoid(x + self.h2h(h))
+        for number in range(self.unfolds):
+            f = self.watch(f"f{number}", torch.sigmoid(x + self.h2h(h)))
             h = (h + dt * f * self.target) / (1 + dt * (torch.exp(self.rate) + f))
         return h, (h,)

@@ -33,6 +33,6 @@ class MGUCell(zoo.Cell):
     def step(self, x: Tensor, state: zoo.State) -> tuple[Tensor, zoo.State]:
         (h,) = state
         x_forget, x_candidate = x.chunk(2, 1)
-        f = torch.sigmoid(x_forget + self.forget(h))
+        f = self.watch("f", torch.sigmoid(x_forget + self.forget(h)))
         h = (1 - f) * h + f * torch.tanh(x_candidate + self.candidate(f * h))
         return h, (h,)

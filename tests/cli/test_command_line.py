@@ -20,6 +20,7 @@ TAKING_THE_LATEST = [
     ("bench",),
     ("report",),
     ("gradients",),
+    ("gates",),
     ("inspect",),
     ("inspect", "--placement"),
 ]

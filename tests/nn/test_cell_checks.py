@@ -181,6 +181,7 @@ NEVER = "is never called, since the method Cell.{}() comes first"
         ("kernel", nn.Parameter(torch.ones(3)), f"self.kernel = Parameter(…): {HIDES}"),
         ("operator", torch.ones(3), f"self.operator = Tensor(…): {HIDES}"),
         ("kernel", torch.exp, HIDES),
+        ("watch", nn.Linear(3, 5), f"self.watch = Linear(…): {NEVER}"),
         ("project", nn.Linear(3, 5), f"self.project = Linear(…): {NEVER}"),
         ("step", 3, f"self.step = 3: {HIDES}"),
         ("initial_state", nn.Parameter(torch.ones(3)), HIDES),

@@ -333,6 +333,65 @@ class OtherKernel(Steps):
         )
 
 
+class WatchesInALoop(PlainCell):
+    name = "watches_in_a_loop"
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:  # HERE
+        h = self.total(x, state)
+        for _ in range(3):
+            h = self.watch("f", torch.tanh(h))
+        return h, (h,)
+
+
+class WatchesAState(PlainCell):
+    name = "watches_a_state"
+    state_names = ("h",)
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:  # HERE
+        h = self.watch("h", torch.tanh(self.total(x, state)))
+        return h, (h,)
+
+
+class WatchesANumber(PlainCell):
+    """The value is one number for the whole batch."""
+
+    name = "watches_a_number"
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:  # HERE
+        h = torch.tanh(self.total(x, state))
+        self.watch("largest", h.amax())
+        return h, (h,)
+
+
+class WatchesUnnamed(PlainCell):
+    name = "watches_unnamed"
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:  # HERE
+        h = self.watch(0, torch.tanh(self.total(x, state)))  # type: ignore[arg-type]
+        return h, (h,)
+
+
+class WatchesNow(PlainCell):
+    """The name depends on the values, so that it differs from step to step."""
+
+    name = "watches_now"
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:  # HERE
+        h = torch.tanh(self.total(x, state))
+        return self.watch("first" if state[0].abs().sum() == 0 else "later", h), (h,)
+
+
+class WatchesTheProjection(PlainCell):
+    name = "watches_the_projection"
+
+    def project(self, x: Tensor) -> Tensor:  # HERE
+        return self.watch("x", super().project(x))
+
+    def step(self, x: Tensor, state: zoo.State) -> Step:
+        h = torch.tanh(self.total(x, state))
+        return h, (h,)
+
+
 WRONG: Mapping[str, tuple[type[PlainCell], str]] = {
     cell.name: (cell, text)
     for cell, text in (
@@ -369,6 +428,12 @@ WRONG: Mapping[str, tuple[type[PlainCell], str]] = {
         (OtherState, "step gives state 0 as float64; expected float32, as x has it"),
         (OtherOutput, "step gives the output as int64; expected float32, as x has it"),
         (Lost, "step fails: KeyError: 'a mistake'"),
+        (WatchesInALoop, "step watches 'f' 3 times in one step; expected once; likely a loop: give each round"),
+        (WatchesAState, "step watches 'h', the name of a state; expected another name"),
+        (WatchesANumber, "step watches a tensor () as 'largest' of a batch of 7; expected (7, n)"),
+        (WatchesUnnamed, "step watches a value under the name 0; expected a short text, such as 'f'"),
+        (WatchesNow, "step watches ['later'] after ['first']; expected the same names at each step"),
+        (WatchesTheProjection, "project watches 'x'; expected values of one step only: watch it in step"),
         (OtherKernel, "kernel computes a different network than the cell's own step; expected the same numbers"),
     )
 }  # fmt: skip

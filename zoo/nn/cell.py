@@ -102,8 +102,8 @@ class Cell(nn.Module, ABC):
     """One time step of a recurrent network: the contract that a plugin implements.
 
     A subclass must implement `step`. It may override `project` (the computation that needs no state), `initial_state`
-    (zeros by default), and `kernel` and `operator` (faster equivalents). Its constructor takes an input size and an
-    instance of the class attribute ``Config``.
+    (zeros by default), and `kernel` and `operator` (faster equivalents), and may name values of its step with `watch`.
+    Its constructor takes an input size and an instance of the class attribute ``Config``.
 
     The core runs the cell over time. It creates a cell for each layer and direction, reverses sequences for the
     reverse direction, and handles variable lengths: in a padded batch `step` also runs on the padding, where x is the
@@ -206,6 +206,18 @@ class Cell(nn.Module, ABC):
             number, shapes and dtypes as ``state``. The output may be one of the state's tensors.
         """
 
+    def watch(self, name: str, value: Tensor) -> Tensor:  # noqa: ARG002  (`zoo.nn.watched` reads the name)
+        """Return ``value``, and give it a name under which ``zoo gates`` shows it: ``f = self.watch("f", …)``.
+
+        For gates and other values inside `step`; the states have their names from ``state_names``. The call computes
+        nothing and leaves no trace in an exported graph. A step must watch the same names each time, each once.
+
+        Args:
+            name: short name, such as ``f``, other than those of the states.
+            value: (batch, n), computed in `step`.
+        """
+        return value
+
     def initial_state(self, batch: int, like: Tensor) -> State:
         """Return the state before the first step: zeros.
 
@@ -258,10 +270,10 @@ def _is_list(value: Any, fits: Callable[[Any], bool]) -> bool:
 
 
 _CONTRACT: Mapping[str, _Rule] = {
-    # A cell may choose between functions in its constructor. For kernel and operator there is no choice, and their
-    # names are likely ones for a parameter.
+    # A cell may choose between functions in its constructor. For the others there is no choice, and their names are
+    # likely ones for a parameter.
     **dict.fromkeys(("project", "step", "initial_state"), _Rule(_is_function)),
-    **dict.fromkeys(("kernel", "operator"), _Rule(lambda _: False)),
+    **dict.fromkeys(("kernel", "operator", "watch"), _Rule(lambda _: False)),
     **dict.fromkeys(("input_size", "output_size"), _Rule(_is_size, "an integer")),
     "state_sizes": _Rule(lambda value: _is_list(value, _is_size), "a tuple of integers, such as (8,)"),
     "state_names": _Rule(

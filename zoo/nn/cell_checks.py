@@ -6,6 +6,7 @@ intended. The check runs one cell of each kind over a small random input in infe
 - The projection, the output and the states have the right shapes and dtypes, at more than one batch size.
 - The same steps, repeated in reverse order, give the same bits: nothing is kept outside the state.
 - No input, parameter or buffer changes.
+- Each step watches the same names, each once and with a value for each row.
 - The cell runs in float64, which the exact results of every proof need.
 - Each row alone gives the same as in a batch, and each step projected alone the same as all steps at once.
 - The kernel that the cell names gives the same as the cell's own steps.
@@ -25,9 +26,10 @@ from torch import Tensor, nn
 
 from zoo.nn.cell import Cell, cell_error
 from zoo.nn.cell_code import line_of
-from zoo.nn.cell_trial import Record, Trial, count, equal, in_float64
+from zoo.nn.cell_trial import Record, Trial, count, equal, in_float64, summary
 from zoo.nn.kernel import FusedKernel
 from zoo.nn.recurrent import Layer
+from zoo.nn.watched import watched
 
 STEPS = 4
 BATCHES = (5, 7, 11, 13, 17)
@@ -64,7 +66,9 @@ def _check(cell: Cell) -> None:
     # Values in [-1, 1) are small enough for any function that a cell may apply to its input.
     x = torch.rand(STEPS, batch, cell.input_size, generator=generator).mul_(2).sub_(1).to(like)
     trial = Trial(_copy(cell), x)
-    _check_repeats(trial, trial.run())
+    record = trial.run()
+    _check_repeats(trial, record)
+    _check_watched(trial, record)
     double = Trial(_copy(cell).double(), x.double(), doubled=like.dtype != torch.float64)
     with in_float64():
         record = double.run()
@@ -160,6 +164,44 @@ class _Contents:
 
 def _equal(actual: Sequence[Tensor], expected: Sequence[Tensor]) -> bool:
     return all(equal(*pair) for pair in zip(actual, expected, strict=True))
+
+
+# --- watched values -------------------------------------------------------------------------------------------------
+
+
+def _check_watched(trial: Trial, record: Record) -> None:
+    """Check what the cell passes to `Cell.watch`, one call after the other."""
+    with watched(trial.cell) as values:
+        trial.project(trial.x)
+    if values:
+        name = next(iter(values))
+        trial.fail("project", f"watches {name!r}; expected values of one step only: watch it in step")
+    names = None
+    for number in range(STEPS):
+        with watched(trial.cell) as values:
+            trial.step(record.projected[number], record.states[number])
+        for name, calls in values.items():
+            _check_watched_value(trial, name, calls)
+        if names not in (None, list(values)):
+            trial.fail("step", f"watches {list(values)} after {names}; expected the same names at each step")
+        names = list(values)
+
+
+def _check_watched_value(trial: Trial, name: object, calls: Sequence[object]) -> None:
+    """Check a name, and the values that one step gives it."""
+    batch = trial.x.shape[1]
+    if not isinstance(name, str) or not name.isprintable() or not name.strip():
+        trial.fail("step", f"watches a value under the name {name!r}; expected a short text, such as 'f'")
+    if name in trial.cell.state_names:
+        trial.fail("step", f"watches {name!r}, the name of a state; expected another name, since states are shown too")
+    if len(calls) > 1:
+        trial.fail(
+            "step",
+            f"watches {name!r} {len(calls)} times in one step; expected once; likely a loop: give each round a name of "
+            f"its own, such as f'{name}{{number}}'",
+        )
+    if not isinstance(calls[0], Tensor) or calls[0].dim() != 2 or len(calls[0]) != batch:
+        trial.fail("step", f"watches {summary(calls[0])} as {name!r} of a batch of {batch}; expected ({batch}, n)")
 
 
 # --- no other row, no other step ------------------------------------------------------------------------------------

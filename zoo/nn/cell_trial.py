@@ -86,11 +86,11 @@ class Trial:
         self._check_unchanged("project", "its input", argument, x)
         steps, batch = x.shape[:2]
         if not isinstance(projected, Tensor):
-            self.fail("project", f"gives {_summary(projected)}; expected a tensor (time, batch, any)")
+            self.fail("project", f"gives {summary(projected)}; expected a tensor (time, batch, any)")
         if projected.dim() != 3 or projected.shape[:2] != x.shape[:2]:
             self.fail(
                 "project",
-                f"gives {_summary(projected)} for {count(steps, 'step')} of a batch of {batch}; expected "
+                f"gives {summary(projected)} for {count(steps, 'step')} of a batch of {batch}; expected "
                 f"({steps}, {batch}, any), all steps at once; likely squeeze, or a reduction over the wrong dimension",
             )
         return projected
@@ -103,12 +103,12 @@ class Trial:
         for number, (argument, part) in enumerate(zip(state_argument, state, strict=True)):
             self._check_unchanged("step", f"its state {number}", argument, part)
         if not (isinstance(result, tuple | list) and len(result) == 2):
-            self.fail("step", f"gives {_summary(result)}; expected the output and the state: 'return h, (h,)'")
+            self.fail("step", f"gives {summary(result)}; expected the output and the state: 'return h, (h,)'")
         output, after = result
         if not isinstance(output, Tensor) or output.shape != (len(x), self.cell.output_size):
             self.fail(
                 "step",
-                f"gives {_summary(output)} as the output of a batch of {len(x)}; expected "
+                f"gives {summary(output)} as the output of a batch of {len(x)}; expected "
                 f"({len(x)}, {self.cell.output_size}): batch and output_size",
             )
         if output.dtype != self.x.dtype:
@@ -125,7 +125,7 @@ class Trial:
             if part.shape != (batch, size):
                 self.fail(
                     method,
-                    f"gives {_summary(part)} as state {number} of a batch of {batch}; expected ({batch}, {size}): "
+                    f"gives {summary(part)} as state {number} of a batch of {batch}; expected ({batch}, {size}): "
                     "batch and its entry of state_sizes, at each step",
                 )
             if part.dtype != dtype:
@@ -137,7 +137,7 @@ class Trial:
         if not isinstance(state, tuple | list) or not all(isinstance(part, Tensor) for part in state):
             self.fail(
                 method,
-                f"gives {_summary(state)} as the state; expected a tuple of {count(len(self.cell.state_sizes))}; "
+                f"gives {summary(state)} as the state; expected a tuple of {count(len(self.cell.state_sizes))}; "
                 "likely (h,) was meant",
             )
         return tuple(state)
@@ -224,7 +224,7 @@ def count(number: int, thing: str = "tensor") -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def _summary(value: Any) -> str:
+def summary(value: Any) -> str:
     """Return the type of a value, and its shape or length if it has one."""
     if isinstance(value, Tensor):
         return f"a tensor {tuple(value.shape)}"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import DataError, ExportError
-from zoo.nn.cell import State
+from zoo.nn.cell import Cell, State
 from zoo.nn.recurrent import Layer
 
 
@@ -51,15 +51,24 @@ def state_places(layers: Sequence[Layer]) -> list[StatePlace]:
     for number, layer in enumerate(layers):
         directions = ("forward_", "reverse_") if len(layer.directed_cells) == 2 else ("",)
         for direction, (cell, prefix) in enumerate(zip(layer.directed_cells, directions, strict=True)):
-            names = cell.state_names or tuple(map(str, range(len(cell.state_sizes))))
-            if not len(set(names)) == len(names) == len(cell.state_sizes):
-                raise ExportError(
-                    f"layer {number}: the cell {cell.name!r} has {len(cell.state_sizes)} tensors in its state and the "
-                    f"state_names {names}; give each a name of its own, or leave state_names out"
-                )
-            for index, name in enumerate(names):
+            for index, name in enumerate(state_names(number, cell)):
                 places.append(StatePlace(f"state_{number}_{prefix}{name}", number, direction, index))
     return places
+
+
+def state_names(layer: int, cell: Cell) -> tuple[str, ...]:
+    """Return the names of a cell's states: those that it gives, or numbers.
+
+    Raises:
+        ExportError: the cell has another number of ``state_names`` than of states, or the same name twice.
+    """
+    names = cell.state_names or tuple(map(str, range(len(cell.state_sizes))))
+    if not len(set(names)) == len(names) == len(cell.state_sizes):
+        raise ExportError(
+            f"layer {layer}: the cell {cell.name!r} has {len(cell.state_sizes)} tensors in its state and the "
+            f"state_names {names}; give each a name of its own, or leave state_names out"
+        )
+    return names
 
 
 def state_parts(layers: Sequence[Layer]) -> list[StatePart]:

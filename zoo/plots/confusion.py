@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from zoo.parity import Array
-from zoo.plots.style import save
+from zoo.plots.style import save, shortened
 
 MOST_NUMBERS = 40
 """Classes up to which the cells contain their counts; more would be illegible."""
@@ -40,7 +40,7 @@ def plot_confusion(confusion: Array, labels: Sequence[str], path: Path) -> None:
     title = f"test part: {np.trace(confusion):,.0f} of {confusion.sum():,.0f} correct"
     axes.set(xlabel="predicted", ylabel="true", title=title)
     named = range(0, classes, -(-classes // MOST_LABELS))
-    names = [_shortened(labels[index]) for index in named]
+    names = [shortened(labels[index], LONGEST_LABEL) for index in named]
     rotation = 90 if max(map(len, names)) > 2 else 0
     axes.set_xticks(named, names, rotation=rotation, parse_math=False)
     axes.set_yticks(named, names, parse_math=False)
@@ -49,9 +49,3 @@ def plot_confusion(confusion: Array, labels: Sequence[str], path: Path) -> None:
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, f"{confusion[row, column]:.0f}", ha="center", va="center", color=colour, size=8)
     save(figure, path)
-
-
-def _shortened(label: str) -> str:
-    if not label.strip():  # a space, or the end of a line
-        return repr(label)
-    return label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"

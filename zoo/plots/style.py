@@ -35,6 +35,13 @@ def dash(index: int) -> tuple[float, tuple[float, ...]]:
     return DASHES[index % len(DASHES)]
 
 
+def shortened(label: str, most: int) -> str:
+    """Return a label for an axis: cut after ``most`` characters, and quoted where it is white space."""
+    if not label.strip():  # a space, or the end of a line
+        return repr(label)
+    return label if len(label) <= most else label[: most - 1] + "…"
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as a PNG file, atomically."""
     FigureCanvasAgg(figure)
