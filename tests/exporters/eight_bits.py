@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import zoo
+from zoo.runtime.onnx_seal import SEAL
 from zoo_onnx import OnnxExporter
 
 Whole = NDArray[Any]
@@ -55,6 +56,7 @@ def as_int8(path: Path) -> Path:
             array = (value.const_value.numpy().astype(np.int16) - 128).astype(np.int8)
             value.const_value = ir.tensor(array, name=value.name)
             value.type = ir.TensorType(ir.DataType.INT8)
+    del model.metadata_props[SEAL]  # saved with the other entries, it would not be at the end
     ir.save(model, path)
     OnnxExporter().annotate(path, {})
     return path

@@ -25,7 +25,7 @@ from zoo.exporting.exporter import Exporter, ExportOptions, Lowering, Precision
 from zoo.nn.model import Model
 from zoo.parity import WEIGHT_FORMATS, judge, with_weights
 from zoo.progress import Progress
-from zoo.proof.cases import Case
+from zoo.proof.cases import USUAL, Case, Extent
 from zoo.proof.expectations import Expectations
 from zoo.proof.oracle import Oracle
 from zoo.proof.outcomes import overall
@@ -87,6 +87,7 @@ def open_suspect(
     sample: Split,
     progress: Progress,
     recorded: ExportOptions | None = None,
+    extent: Extent = USUAL,
 ) -> Suspect:
     """Return a file with the outputs that are expected of it on the cases of its proof.
 
@@ -97,6 +98,7 @@ def open_suspect(
         sample: data of the run, in the user's units.
         progress: called with a short description of each step of the work.
         recorded: the options in the record of its export; None for a file without a record.
+        extent: that of its proof, so that a file that failed at a drawn shape fails here too.
 
     Raises:
         RunError: where the file does not load.
@@ -104,7 +106,7 @@ def open_suspect(
     session = OnnxSession(path)
     # A streaming file takes no lengths, and runs on each sequence in one chunk.
     properties = FileProperties.of(recorded or stated_options(session))
-    cases = cases_for(model, sample, properties, with_lengths=session.takes_lengths)
+    cases = cases_for(model, sample, properties, with_lengths=session.takes_lengths, extent=extent)
     return Suspect(path, model, exporter, session, Expectations(model, cases, progress), recorded)
 
 

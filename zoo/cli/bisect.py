@@ -24,16 +24,17 @@ def command(target: Path | None, as_json: bool) -> None:
     """
     from zoo.bisect import bisect, open_suspect
     from zoo.cli.target import suspect
-    from zoo.jobs.exported import recorded_options
+    from zoo.jobs.exported import recorded_proof
     from zoo.run.lock import locked
 
     registry = output.usable_plugins()
     run, exporter, path = suspect(target, registry)
     folder = run.export_folder(exporter.name) / "bisect"
     with output.spinner(f"bisecting {path}") as progress, locked(run.path, "zoo bisect"):
-        _, _, model = run.load(registry)
-        recorded = recorded_options(path, run, registry)
-        opened = open_suspect(path, model, exporter, run.sample(), progress, recorded)
+        spec, _, model = run.load(registry)
+        recorded, extent = recorded_proof(path, run, registry)
+        extent = extent._replace(batches=(spec.training.batch_size,))
+        opened = open_suspect(path, model, exporter, run.sample(), progress, recorded, extent)
         report = bisect(opened, folder, progress)
     if as_json:
         output.emit({"path": str(path), "folder": str(folder) if report["verdict"] == "failed" else None, **report})

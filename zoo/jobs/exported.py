@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -188,8 +189,10 @@ def exported_file(path: Path, run: Run, registry: Registry) -> ExportedFile:
     )
 
 
-def recorded_options(path: Path, run: Run, registry: Registry) -> ExportOptions | None:
-    """Return the options in the record of the export of a file; None where there is none.
+def recorded_proof(path: Path, run: Run, registry: Registry) -> tuple[ExportOptions | None, Extent]:
+    """Return what the report beside a file records: the options of its export, and the extent of its last proof.
+
+    Without a record the options are None; without a seed in the report, that of the file is used.
 
     Args:
         path: an existing file.
@@ -197,9 +200,20 @@ def recorded_options(path: Path, run: Run, registry: Registry) -> ExportOptions 
         registry: gives the exporters to look for.
     """
     for file in (*existing_files(run, registry), *existing_files(run, registry, rejected=True)):
-        if file.path.samefile(path) and (record := ExportRecord.read(file.report)) is not None:
-            return record.options
-    return None
+        if file.path.samefile(path):
+            record = ExportRecord.read(file.report)
+            return None if record is None else record.options, _recorded_extent(file.report).seeded(path)
+    return None, USUAL.seeded(path)
+
+
+def _recorded_extent(report: Path) -> Extent:
+    """Return the seed and the thoroughness in a report; the usual extent where it has none."""
+    try:
+        values = json.loads(report.read_bytes())
+        seed, thorough = values["seed"], values["thorough"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return USUAL
+    return Extent(seed, thorough) if type(seed) is int and seed >= 0 and type(thorough) is bool else USUAL
 
 
 def existing_files(run: Run, registry: Registry, *, rejected: bool = False) -> Iterator[ExportedFile]:

@@ -20,7 +20,7 @@ from torch import Tensor
 from zoo.exporting.dissection import ModelValue
 from zoo.nn.cell_trial import in_float64
 from zoo.nn.model import Model
-from zoo.parity import ALL_PRECISIONS, Array, Expected
+from zoo.parity import ALL_PRECISIONS, WEIGHT_FORMATS, Array, Expected
 from zoo.progress import Progress, silent
 from zoo.proof.disturbed import DisturbedArithmetic
 from zoo.proof.inputs import Input, concatenate
@@ -85,8 +85,10 @@ class Oracle:
         """Return what each output of each input should be; see `expect`.
 
         Inputs with the same number of steps run as one batch, which takes less time. Of equal rows one is computed.
+        Where activations are quantised, each input runs by itself, as in the judged program: the error of an activation
+        follows from the range of its tensor, which contains all rows of the batch.
         """
-        groups = _grouped(inputs)
+        groups = _grouped(inputs, joined=not _quantises_activations(precision))
         total, done = sum(group.work for group in groups), 0
         results: dict[int, Mapping[str, Expected]] = {}
         for number, group in enumerate(groups, 1):
@@ -124,7 +126,8 @@ class Oracle:
         exact: list[dict[str, Array]] = []
         moves: dict[str, Array] = {}
         rows_in_all, steps = batch.x.shape[:2]
-        passes = divide(rows_in_all, steps, self._numbers_per_step, self._weights(precision))
+        split = not _quantises_activations(precision)
+        passes = divide(rows_in_all, steps, self._numbers_per_step, self._weights(precision), split=split)
         for number, part in enumerate(passes):
             progress(number / len(passes))
             item, draws = batch.rows(part.rows), len(part.draws)
@@ -195,12 +198,19 @@ def _disturbed(
     return DisturbedArithmetic(precision, seed, draws, draws * rows, one_sided)
 
 
-def _grouped(inputs: Sequence[Input]) -> list[_Group]:
-    """Return the inputs in groups that can run as one batch."""
+def _quantises_activations(precision: str) -> bool:
+    """Return whether activations are rounded by the range of their tensor; see `zoo.parity.WeightFormat`."""
+    kept = ALL_PRECISIONS[precision].weights
+    return kept is not None and WEIGHT_FORMATS[kept].range_share > 0
+
+
+def _grouped(inputs: Sequence[Input], *, joined: bool) -> list[_Group]:
+    """Return the inputs in groups that can run as one batch; each input alone unless they may be joined."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for index, item in enumerate(inputs):
         names = None if item.states is None else tuple(item.states)
-        groups.setdefault((item.x.shape[1:], item.lengths is None, names), []).append(index)
+        alone = None if joined else index
+        groups.setdefault((item.x.shape[1:], item.lengths is None, names, alone), []).append(index)
     return [
         _Group(indices, *concatenate([inputs[index] for index in indices]).distinct()) for indices in groups.values()
     ]

@@ -30,7 +30,7 @@ class Pass(NamedTuple):
         return max(0, self.draws.stop - max(self.draws.start, DRAWS - ONE_SIDED))
 
 
-def divide(rows: int, steps: int, width: int, weights: int = 0) -> list[Pass]:
+def divide(rows: int, steps: int, width: int, weights: int = 0, *, split: bool = True) -> list[Pass]:
     """Divide all rows and draws of a batch into passes of about `LARGEST` bytes, of one row and one draw at least.
 
     Args:
@@ -38,15 +38,17 @@ def divide(rows: int, steps: int, width: int, weights: int = 0) -> list[Pass]:
         steps: number of steps.
         width: numbers that a row needs for each step; see `numbers_per_step`.
         weights: numbers that a draw needs once, for the errors of its weights.
+        split: whether the rows may be divided; else each pass has all of them.
 
     Returns:
         The passes; all draws of some rows follow one another.
     """
     runs = max(1, LARGEST // (8 * steps * width))
-    draws = min(DRAWS, runs, max(1, LARGEST // max(1, 8 * weights)))
+    together = 1 if split else rows
+    draws = min(DRAWS, max(1, runs // together), max(1, LARGEST // max(1, 8 * weights)))
     return [
         Pass(slice(start, end), range(before, after))
-        for start, end in pairwise(_ends(rows, max(1, runs // DRAWS)))
+        for start, end in pairwise(_ends(rows, max(1, runs // DRAWS) if split else rows))
         for before, after in pairwise(_ends(DRAWS, draws))
     ]
 

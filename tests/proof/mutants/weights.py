@@ -161,7 +161,8 @@ MUTANTS = [
     Mutant("one weight of the head off by 1e-4", TRAINED, move("head/weight", 1e-4)),
     Mutant("one weight of the head off by 1e-4", SCAN, move("head/weight", 1e-4)),
     Mutant("one input weight off by 1e-4", TAME, move("layer_0/gru/W", 1e-4)),
-    Mutant("one input weight off by 1e-4", SCAN, move(SCAN_INPUT, 1e-4)),
+    # Found with one seed of the noise in eight; its error is 0.65 to 1.1 times the budget.
+    Mutant("one input weight off by 1e-4", SCAN, move(SCAN_INPUT, 1e-4), certain=False),
     Mutant("one recurrent weight off by 1e-4", TAME, move("layer_0/gru/R", 1e-4)),
     Mutant(
         "one recurrent weight off by 1e-4", "MGU as Scan, states", move("stack.layers.0.cells.0.candidate.weight", 1e-4)
