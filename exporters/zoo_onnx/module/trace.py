@@ -28,7 +28,7 @@ from zoo_onnx.module.sizes import (
     refuse_frozen_sizes,
 )
 from zoo_onnx.tracing import quiet, to_onnx
-from zoo_onnx.untraceable import LIBRARIES, Traced, refuse_unsupported_nodes, untraceable
+from zoo_onnx.untraceable import LIBRARIES, Traced, first_line, refuse_unsupported_nodes, untraceable
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,11 @@ def trace(module: nn.Module, args: tuple[Any, ...], opset: int, fixed: Mapping[s
     with torch.no_grad():
         copy = record_layers(module, recording, PackedModule)
     arguments, values, structure = _arguments(module, args, fixed)
-    code = Traced(f"the module {type(module).__name__}", _line_of(module), lambda: _run(copy, structure, values))
+    code = Traced(
+        f"the module {type(module).__name__}",
+        first_line(type(module), "forward"),
+        lambda: _run(copy, structure, values),
+    )
     wrapper = _Wrapper(copy, recording, structure, values, code)
     with padded_in_place_of_packed(copy, recording), quiet(), torch.no_grad():
         try:
@@ -238,14 +242,6 @@ def _refuse_sizes(
             remedy = f"give an example with two or more {what}, since torch fixes a size of 1" if size == 1 else REMEDY
             reason = f"the layer {made.call.path} would always read {size} {what}"
             raise code.error(frozen_at(wrapper.notes.watch, int(size)), reason, remedy)
-
-
-def _line_of(module: nn.Module) -> tuple[str, int]:
-    kind = type(module)
-    try:
-        return str(inspect.getsourcefile(kind)), inspect.getsourcelines(kind.forward)[1]
-    except (OSError, TypeError):  # the source is in no file
-        return kind.__module__, 0
 
 
 def _may_fold(node: ir.Node) -> bool | None:
