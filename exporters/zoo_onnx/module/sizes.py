@@ -32,6 +32,12 @@ REMEDY = (
     "of the argument with 'fixed'"
 )
 
+ARITHMETIC = (
+    "use x.size(axis) and operations of torch, since len(), int(), float() and math make a size a constant, or fix "
+    "that axis of the argument with 'fixed'"
+)
+BRANCH = "use torch.where, or fix that axis of the argument with 'fixed'"
+
 
 class SizeWatch(TorchFunctionMode):
     """Recorder of the function of torch, and the user's line, that made each free size a constant.
@@ -95,9 +101,8 @@ def refuse_frozen_sizes(
                 raise traced.error(line, f"{function} fixes axis {axis} of {name} at {size}", REMEDY)
     for line, condition in _branches(watch):
         where = _places(watch, condition, arguments)
-        raise traced.error(
-            line, f"Python code depends on a size ({where}), so the graph would hold for some sizes only", REMEDY
-        )
+        reason = f"Python code depends on a size ({where}), so the graph would hold for some sizes only"
+        raise traced.error(line, reason, _remedy(*line))
 
 
 def axes_of_one_size(watch: SizeWatch) -> list[tuple[int, int]]:
@@ -171,18 +176,31 @@ def _relates_two(condition: Any) -> bool:
 
 def _only_checks(file: str, line: int) -> bool:
     """Return whether a line of code belongs to an assertion, or to a condition under which an error is raised."""
-    lines = linecache.getlines(file)
-    try:
-        tree = ast.parse("".join(lines))
-    except SyntaxError:
-        return False
-    inside = [
-        node for node in ast.walk(tree) if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or 0)
-    ]
-    statement = max(inside, key=lambda node: node.lineno, default=None)
+    statement = _statement(file, line)
     if isinstance(statement, ast.If):
         return any(isinstance(inner, ast.Raise) for inner in statement.body)
     return isinstance(statement, ast.Assert)
+
+
+def _remedy(file: str, line: int) -> str:
+    """Return what to do about a line that depends on a size."""
+    statement = _statement(file, line)
+    if isinstance(statement, ast.If):
+        return BRANCH
+    loops = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp)
+    return REMEDY if statement is None or any(isinstance(node, loops) for node in ast.walk(statement)) else ARITHMETIC
+
+
+def _statement(file: str, line: int) -> ast.stmt | None:
+    """Return the innermost statement of a file that a line belongs to."""
+    try:
+        tree = ast.parse("".join(linecache.getlines(file)))
+    except SyntaxError:
+        return None
+    inside = [
+        node for node in ast.walk(tree) if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or 0)
+    ]
+    return max(inside, key=lambda node: node.lineno, default=None)
 
 
 def _places(watch: SizeWatch, condition: Any, arguments: Sequence[tuple[str, Any]]) -> str:

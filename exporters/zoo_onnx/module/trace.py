@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.utils import _pytree as pytree
 
 import zoo
+from zoo_onnx.module.effects import refuse_stored_values, stored_values
 from zoo_onnx.module.packed import PackedModule, padded_in_place_of_packed
 from zoo_onnx.module.recording import DOMAIN, Made, Recording, record_layers
 from zoo_onnx.module.sizes import (
@@ -115,7 +116,9 @@ def trace(module: nn.Module, args: tuple[Any, ...], opset: int, fixed: Mapping[s
     wrapper = _Wrapper(copy, recording, structure, values, code)
     with padded_in_place_of_packed(copy, recording), quiet(), torch.no_grad():
         try:
+            before = stored_values(copy)
             _run_example(code, recording)
+            refuse_stored_values(copy, before, code)
             if 1 in recording.sizes:
                 raise zoo.UsageError(
                     "the largest length of the example is 1; give one of two or more, since torch fixes a 1"
