@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import ast
 import linecache
-import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-import zoo
-from zoo_onnx.untraceable import LIBRARIES, Line, Traced
+from zoo_onnx.module.lines import is_users, running_line
+from zoo_onnx.untraceable import Line, Traced
 
 MULTIPLES = (2, 3, 4)
 """Multiples of the example's size at which a condition is tried."""
 LOOPS = frozenset({"__iter__", "chunk", "split", "tensor_split", "unbind"})
 """Functions of torch that give a Python list with a part for each step or row."""
-_FOREIGN = (
-    *LIBRARIES,
-    Path(torch.__file__).parent,
-    Path(zoo.__file__).parent,
-    Path(sysconfig.get_path("stdlib")),
-    Path(sysconfig.get_path("purelib")),
-)
 REMEDY = (
     "use nn.LSTM, nn.GRU or nn.RNN over all steps, write the step as a zoo.Cell (plugins/README.md), or fix that axis "
     "of the argument with 'fixed'"
@@ -78,7 +69,7 @@ class SizeWatch(TorchFunctionMode):
         """Record the sizes that became constants since the last call."""
         if self.environment is not None and len(self.environment.replacements) > len(self.causes):
             for symbol in self.environment.replacements.keys() - self.causes.keys():
-                self.causes[symbol] = name, zoo.running_line(LIBRARIES)
+                self.causes[symbol] = name, running_line()
 
 
 def refuse_frozen_sizes(
@@ -162,7 +153,7 @@ def _branches(watch: SizeWatch) -> Iterator[tuple[Line, Any]]:
     for guard in [] if watch.environment is None else watch.environment.guards:
         frame = getattr(guard.sloc, "framework_loc", None)
         file = getattr(frame, "filename", None)
-        if frame is None or file is None or any(Path(file).is_relative_to(folder) for folder in _FOREIGN):
+        if frame is None or file is None or not is_users(file):
             continue
         if not guard.expr.free_symbols & symbols or _relates_two(guard.expr) or _only_checks(file, frame.lineno):
             continue
