@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 import zoo
 from tests.proof.mutants.mutant import NAN, Fault, Mutant, do_nothing
-from zoo_onnx import loop, native, operators
+from zoo_onnx import loop, operators
 from zoo_onnx.builder import GraphBuilder
 from zoo_onnx.lengths import Lengths
 from zoo_onnx.precision import int8
+from zoo_onnx.states import States
 
 
 def with_table(table: dict[str, Any], operator: str, wrong: Any) -> Fault:
@@ -85,12 +86,12 @@ def bias_in_own_order(operator: zoo.Operator, _: str) -> NDArray[Any]:
     return np.concatenate([half.detach().numpy() for half in (operator.input_bias, operator.recurrent_bias)])
 
 
-def initial_states_exchanged(place: Any, cells: int) -> list[ir.Value]:
-    return RIGHT_STATES(place, cells)[::-1]
+def initial_states_exchanged(states: States, layer: int, directions: int, name: str) -> list[ir.Value]:
+    return RIGHT_STARTS(states, layer, directions, name)[::-1]
 
 
-def final_states_exchanged(place: Any, finals: Any, cells: int) -> None:
-    RIGHT_ENDS(place, finals[::-1], cells)
+def final_states_exchanged(states: States, layer: int, directions: int, finals: Any) -> None:
+    RIGHT_ENDS(states, layer, directions, finals[::-1])
 
 
 def without_mask(_: ir.Value, new: ir.Value, *__: Any) -> ir.Value:
@@ -130,7 +131,7 @@ def all_steps(lengths: Lengths) -> ir.Value:
     return build.node("Cast", "lengths/all/float", [time], {"to": int(ir.DataType.FLOAT)})
 
 
-RIGHT_BIAS, RIGHT_STATES, RIGHT_ENDS = operators._bias, native._initial_states, native._end_states
+RIGHT_BIAS, RIGHT_STARTS, RIGHT_ENDS = operators._bias, States.start_all, States.end_all
 RIGHT_INT8 = int8.in_uint8
 
 
@@ -162,8 +163,8 @@ MUTANTS = [
         with_node("Scan", attribute("scan_input_directions", [0] * 4)),
         NAN,
     ),
-    fault("initial states exchanged", "LSTM, states", with_part(native, "_initial_states", initial_states_exchanged)),
-    fault("final states exchanged", "LSTM for chunks", with_part(native, "_end_states", final_states_exchanged)),
+    fault("initial states exchanged", "LSTM, states", with_part(States, "start_all", initial_states_exchanged)),
+    fault("final states exchanged", "LSTM for chunks", with_part(States, "end_all", final_states_exchanged)),
     fault("deviation multiplied", "GRU", with_node("encoder/divide_by_std", as_operator("Mul"))),
     fault("softmax over the batch", GRU, with_node("Softmax", attribute("axis", 0))),
     fault("scales of a weight's columns reversed", INT8, with_part(int8, "in_uint8", scales_reversed)),
