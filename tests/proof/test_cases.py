@@ -338,12 +338,12 @@ def test_seed_and_thorough_of_zoo_check(short_run: Path) -> None:
     run_zoo("export", short_run, "--onnx", "--provider", "cpu")
     outcome = run_zoo("check", short_run, "--provider", "cpu", "--seed", "11")
     lines = outcome.stdout.splitlines()
-    assert lines[1].startswith("inputs: ")
+    assert lines[1].endswith(" steps")
     assert "repeat with" not in outcome.stdout
     report = json.loads((short_run / "onnx" / "parity.json").read_text())
     assert (report["seed"], report["thorough"]) == (11, False)
     number = len(report["cases"])
-    assert lines[1].startswith(f"inputs: {number} of ")
+    assert lines[1].startswith(f"{number} inputs of ")
     thorough = json.loads(run_zoo("check", short_run, "--provider", "cpu", "--thorough", "--json").stdout)
     assert thorough["thorough"]
     assert len(thorough["cases"]) == number + 72
@@ -358,7 +358,7 @@ def test_a_proof_that_fails_prints_how_to_repeat_it(short_run: Path) -> None:
     case = {"batch": 3, "time": 8, "inputs": "data"}
     report = {"verdict": "failed", "seed": 12, "thorough": True, "cases": [case, {**case, "batch": 9}, case]}
     assert _inputs(report).splitlines() == [
-        "inputs: 3 of 2 shapes, up to batch 9 and 8 steps",
+        "3 inputs of 2 shapes, up to batch 9 and 8 steps",
         "repeat with --seed 12 --thorough",
     ]
     assert "repeat" not in _inputs({**report, "verdict": "passed"})

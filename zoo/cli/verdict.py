@@ -42,6 +42,8 @@ HEADINGS = (
     ("output", "error", "budget", "budget", "amplified", "labels"),
 )
 """Two lines above the columns; ``zoo check --help`` explains them."""
+LISTED = 10
+"""Most differences of a structure that are printed; ``--json`` lists all."""
 WIDTHS = (15, 9, 9, 9, 11, 8)
 """Least width of each column in characters, the gap of two spaces included; a wider cell widens its column."""
 
@@ -106,7 +108,7 @@ def _inputs(report: Mapping[str, Any]) -> str:
     cases = report["cases"]
     shapes = {(case["batch"], case["time"], case.get("chunk"), *case.get("turns", ())) for case in cases}
     largest, longest = (max((case[name] for case in cases), default=0) for name in ("batch", "time"))
-    text = f"inputs: {len(cases)} of {len(shapes)} shapes, up to batch {largest} and {longest:,} steps"
+    text = f"{len(cases)} inputs of {len(shapes)} shapes, up to batch {largest} and {longest:,} steps"
     if report["verdict"] in ("passed", "unavailable") or "seed" not in report:
         return text
     return f"{text}\nrepeat with --seed {report['seed']}{' --thorough' if report['thorough'] else ''}"
@@ -163,6 +165,8 @@ def _structure(report: Mapping[str, Any]) -> Iterator[str]:
         count = len(structure["differences"])
         places = f"differs in {count} place{'' if count == 1 else 's'} from" if count else "equal to"
         yield f"structure: {places} a fresh export of the run"
+        for difference in structure["differences"][:LISTED]:
+            yield f"  {difference['node']}: {difference['what']}"
     for note in structure["notes"]:
         yield f"structure: {note}"
 
