@@ -39,10 +39,24 @@ class UserModule:
 
     module: nn.Module
     """In evaluation mode."""
-    name: str
-    """The last name of the reference."""
-    repeatable: bool
-    """Whether the function that makes it gives the same weights again."""
+    reference: str
+    source: Any
+    """What the reference names: the module, or a function or class that gives it."""
+
+    @property
+    def name(self) -> str:
+        """The last name of the reference."""
+        return self.reference.rpartition(":")[2].rpartition(".")[2]
+
+    def has_random_weights(self) -> bool:
+        """Return whether another call gives other weights; a function that fails when called again counts as fixed."""
+        if isinstance(self.source, nn.Module):
+            return False
+        try:
+            again = _module(self.source, self.reference).state_dict()
+        except UsageError:
+            return False
+        return any(not _equal(value, again.get(name)) for name, value in self.module.state_dict().items())
 
 
 def is_reference(target: Path | str | None) -> bool:
@@ -89,11 +103,10 @@ def load_reference(reference: str) -> UserModule:
         raise UsageError(f"{reference}: expected package.module:name, such as models:make_model")
     value = _attribute(_import(reference, match[1]), match[2], reference)
     module = _module(value, reference)
-    repeatable = isinstance(value, nn.Module) or _gives_again(value, module, reference)
     if any(part.training for part in module.modules()):
         module.eval()
         output.note(f"{reference}: evaluation mode is set, by eval()")
-    return UserModule(module, match[2].rpartition(".")[2], repeatable)
+    return UserModule(module, reference, value)
 
 
 def _import(reference: str, name: str) -> ModuleType:
@@ -194,7 +207,7 @@ def _module(value: Any, reference: str) -> nn.Module:
     try:
         made = value()
     except (Exception, SystemExit) as error:
-        raise _failure(error, reference, "it") from error
+        raise _failure(error, reference, "the call") from error
     if not isinstance(made, nn.Module):
         raise UsageError(f"{reference}: returns {_kind(made)}, expected a torch.nn.Module")
     return made
@@ -214,22 +227,10 @@ def _kind(value: object) -> str:
     return "None" if value is None else f"a value of type {type(value).__name__}"
 
 
-def _gives_again(make: Any, module: nn.Module, reference: str) -> bool:
-    """Return whether a function that made a module gives the same weights again; random ones it does not.
-
-    A function that fails when it is called again may give the same.
-    """
-    try:
-        again = _module(make, reference).state_dict()
-    except UsageError:
-        return True
-    state = module.state_dict()
-    return state.keys() == again.keys() and all(_equal(value, again[name]) for name, value in state.items())
-
-
-def _equal(first: Any, second: Any) -> bool:
-    if not isinstance(first, torch.Tensor):  # the extra state of a module
-        return True
+def _equal(first: object, second: object) -> bool:
+    """Return whether two values of a state are equal tensors, or no tensors."""
+    if not isinstance(first, torch.Tensor) or not isinstance(second, torch.Tensor):
+        return type(first) is type(second)
     return first.shape == second.shape and bool(((first == second) | ((first != first) & (second != second))).all())
 
 

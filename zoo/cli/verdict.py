@@ -46,12 +46,13 @@ WIDTHS = (15, 9, 9, 9, 11, 8)
 """Least width of each column in characters, the gap of two spaces included; a wider cell widens its column."""
 
 
-def show_reports(results: Sequence[tuple[Path, Mapping[str, Any]]], *, as_json: bool) -> None:
+def show_reports(results: Sequence[tuple[Path, Mapping[str, Any]]], *, as_json: bool, bisected: bool = True) -> None:
     """Print the report of each proof, and raise unless all passed.
 
     Args:
         results: path and report of each file.
         as_json: print one JSON object: the report of the first file, with those of the others under ``further``.
+        bisected: whether 'zoo bisect' can open the files, which are those of a run.
 
     Raises:
         ParityError: if a proof did not pass, with the reasons of all.
@@ -69,7 +70,7 @@ def show_reports(results: Sequence[tuple[Path, Mapping[str, Any]]], *, as_json: 
         if report["verdict"] != "passed"
     ]
     if faults:
-        wrong = [path for path, report in results if _has_wrong_output(report)]
+        wrong = [path for path, report in results if bisected and _has_wrong_output(report)]
         hint = [f"'zoo bisect {shlex.quote(str(wrong[0]))}' names the first wrong node"] if wrong else []
         raise ParityError("; ".join([*faults, *hint]))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo.data.datafile import name_fault
 from zoo.errors import RunError
@@ -60,3 +60,38 @@ def listed(names: Mapping[str, object] | Sequence[str]) -> str:
 
 def _is_plain(value: object) -> bool:
     return isinstance(value, Tensor) and value.layout == torch.strided and not value.is_quantized
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Copy the tensors of a file into a module that has exactly these; tensors that it shares may be there once.
+
+    Args:
+        module: receives the weights in place.
+        path: see `read_tensor_file`.
+
+    Raises:
+        RunError: the file cannot be read, lacks a tensor, has another, or has another shape; the message names them.
+    """
+    tensors = read_tensor_file(path)
+    state = {name: value for name, value in module.state_dict().items() if isinstance(value, Tensor)}
+    tensors |= _shared(state, tensors)
+    shapes = {name: tensors[name].shape for name, own in state.items() if name in tensors}
+    faults = {
+        "lacks": [name for name in state if name not in tensors],
+        "has, and the module has not,": [name for name in tensors if name not in state],
+        "has in another shape": [
+            f"{name} {tuple(shape)} for {tuple(state[name].shape)}"
+            for name, shape in shapes.items()
+            if shape != state[name].shape
+        ],
+    }
+    if texts := [f"{what} {listed(names)}" for what, names in faults.items() if names]:
+        raise RunError(f"{path}: does not fit {type(module).__name__}: it {'; it '.join(texts)}")
+    module.load_state_dict(tensors, strict=False)  # what is not a tensor has its own value
+
+
+def _shared(state: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors that a file lacks because they are others of the module, as tied weights are."""
+    there = {(own.data_ptr(), own.shape): name for name, own in state.items() if name in tensors and own.numel()}
+    keys = {name: (own.data_ptr(), own.shape) for name, own in state.items() if name not in tensors}
+    return {name: tensors[there[key]] for name, key in keys.items() if key in there}
