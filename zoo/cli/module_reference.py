@@ -95,9 +95,11 @@ def load_reference(reference: str) -> UserModule:
         UsageError: the reference leads to no module, or the code raises an error; the message names the line.
     """
     if match := _FILE.fullmatch(reference):
-        path = Path(match[1])
-        name = ".".join(part for part in path.parts if part.isidentifier())
-        raise UsageError(f"{reference}: expected the name of a module, not of its file; write {name}:{match[2]}")
+        path, folder = Path(match[1]).absolute(), Path.cwd()
+        inside = path.is_relative_to(folder)
+        name = ".".join(path.relative_to(folder).parts) if inside else path.name
+        where = "" if inside else f" in the folder {path.parent}"
+        raise UsageError(f"{reference}: is a file, expected a module's name; write {name}:{match[2]}{where}")
     match = _REFERENCE.fullmatch(reference)
     if match is None:
         raise UsageError(f"{reference}: expected package.module:name, such as models:make_model")

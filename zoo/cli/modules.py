@@ -171,14 +171,15 @@ def _axes(fixed: Sequence[str]) -> Mapping[str, set[int]]:
 
 def _refuse_path(path: Path, exporter: Exporter) -> None:
     """Raise a `UsageError` unless a path is free, or has an earlier export of a module, which may be replaced."""
-    from zoo.run.run import Run
+    from zoo.runtime.onnx_metadata import metadata_entries
     from zoo.runtime.onnx_seal import seal_fault
+    from zoo.runtime.tensors import MODULE
 
     if path.suffix != exporter.suffix:
         raise UsageError(f"--out {path}: expected a name that ends in {exporter.suffix}")
-    if Run(path.absolute().parent.parent).spec_file.is_file():
-        raise UsageError(f"--out {path}: is in a run's folder, for the run's own files; give another folder")
-    if path.exists() and (not path.is_file() or seal_fault(path.read_bytes()) is not None):
-        raise UsageError(
-            f"--out {path}: exists, and is not an intact file of this program; move it, or give another name"
-        )
+    if path.exists():
+        content = path.read_bytes() if path.is_file() else b""
+        if seal_fault(content) is not None or MODULE not in dict(metadata_entries(content)):
+            raise UsageError(
+                f"--out {path}: has a file that is no intact export of a module; move it, or give another name"
+            )
