@@ -11,6 +11,7 @@ import pytest
 from torch import nn
 
 from tests.support.command import Outcome, assert_one_line, run_zoo
+from tests.support.user_code import user_folder
 from zoo.cli.module_reference import is_reference, load_reference, user_code
 
 CODE = """
@@ -59,20 +60,10 @@ Write = Callable[[str, str], None]
 
 
 @pytest.fixture
-def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
-    """Write a file of user code into the current folder; what is imported from there is forgotten after the test."""
-    monkeypatch.chdir(tmp_path)
-    before = set(sys.modules)
-
-    def write(name: str, code: str) -> None:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(code)
-
-    yield write
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", None) or tmp_path).startswith(str(tmp_path)):
-            del sys.modules[name]
+def write(tmp_path: Path) -> Iterator[Write]:
+    """Write a file of user code into the current folder."""
+    with user_folder(tmp_path) as folder:
+        yield folder.write
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ _weights_option = click.option(
     help="For a module: file with its state_dict(), .safetensors or .pt. Default: the weights that it is made with.",
 )
 _out_option = click.option(
-    "--out", type=OutPath(dir_okay=False), help="For a module: file to write. Default: its NAME, in this folder."
+    "--out", type=OutPath(dir_okay=False), help="For a module: file to write. Default: its name with the format's suffix, here."
 )
 _fixed_option = click.option(
     "--fixed",
