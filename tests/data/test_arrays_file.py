@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from zoo.data.arrays_file import read_arrays
 from zoo.errors import DataError
@@ -86,7 +88,7 @@ def test_a_truncated_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("values", [np.array(["a"]), np.array(["2020-01-01"], "M8[D]"), np.zeros(2, "f4,i4")])
-def test_arrays_without_numbers(values: np.ndarray, tmp_path: Path) -> None:  # type: ignore[type-arg]
+def test_arrays_without_numbers(values: NDArray[Any], tmp_path: Path) -> None:
     np.savez(tmp_path / "e.npz", x=values)
     with pytest.raises(DataError, match=r"e\.npz: x is of type .*, expected numbers or booleans$"):
         read_arrays(tmp_path / "e.npz")

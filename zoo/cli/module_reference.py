@@ -43,11 +43,6 @@ class UserModule:
     source: Any
     """What the reference names: the module, or a function or class that gives it."""
 
-    @property
-    def name(self) -> str:
-        """The last name of the reference."""
-        return self.reference.rpartition(":")[2].rpartition(".")[2]
-
     def has_random_weights(self) -> bool:
         """Return whether another call gives other weights; a function that fails when called again counts as fixed."""
         if isinstance(self.source, nn.Module):
@@ -185,11 +180,12 @@ def _attribute(module: ModuleType, names: str, reference: str) -> Any:
 def _candidates(owner: Any) -> list[str]:
     """Return the public names of what may be meant: modules, and functions and classes of the same file."""
     home = owner.__name__ if isinstance(owner, ModuleType) else getattr(owner, "__module__", None)
-    members = {name: value for name, value in vars(owner).items() if not name.startswith("_")}
+    members = getattr(owner, "__dict__", {}).items()
     return [
         name
-        for name, value in members.items()
-        if isinstance(value, nn.Module) or (callable(value) and getattr(value, "__module__", None) == home)
+        for name, value in members
+        if not name.startswith("_")
+        and (isinstance(value, nn.Module) or (callable(value) and getattr(value, "__module__", None) == home))
     ]
 
 

@@ -34,7 +34,9 @@ _weights_option = click.option(
     help="For a module: file with its state_dict(), .safetensors or .pt. Default: the weights that it is made with.",
 )
 _out_option = click.option(
-    "--out", type=OutPath(dir_okay=False), help="For a module: file to write. Default: its name with the format's suffix, here."
+    "--out",
+    type=OutPath(dir_okay=False),
+    help="For a module: file to write. Default: its name with the format's suffix, here.",
 )
 _fixed_option = click.option(
     "--fixed",
@@ -65,6 +67,11 @@ class Source:
     reference: str
     weights: Path | None
     examples: tuple[Path, ...]
+
+    @property
+    def name(self) -> str:
+        """The last name of the reference."""
+        return self.reference.rpartition(":")[2].rpartition(".")[2]
 
     def require_example(self) -> None:
         """Raise a `UsageError` without an example."""
@@ -110,7 +117,7 @@ def export_module(
     if options.lowering == "unrolled":
         raise UsageError("--lowering unrolled: is for a run; a module has free steps; choose auto, native or scan")
     axes = _axes(fixed)
-    path = out or Path(f"{source.reference.rpartition(':')[2].rpartition('.')[2]}{exporter.suffix}")
+    path = out or Path(source.name + exporter.suffix)
     _refuse_path(path, exporter)
     with user_code():
         module, examples = _load(source, proof_alone=False)
