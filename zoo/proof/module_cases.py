@@ -121,7 +121,7 @@ class CaseMaker:
         for size in dict.fromkeys(self.example[name] for name in fixed):
             group = [name for name in fixed if self.example[name] == size]
             if len(group) > 1 and self._varies(group):
-                names: dict[str | None, str | None] = {name: group[0] for name in group}
+                names: dict[str | None, str | None] = dict.fromkeys(group, group[0])
             else:
                 names = dict.fromkeys(group)
                 self.notes += [
@@ -201,8 +201,8 @@ class CaseMaker:
         for index in range(count):
             sizes = {name: column[index] for name, column in columns.items()}
             while self._work(sizes) > self._most():
-                largest = max(sizes, key=sizes.__getitem__)
-                sizes[largest] = max(1, sizes[largest] // 2)
+                widest = max(sizes, key=lambda name: sizes[name])
+                sizes[widest] = max(1, sizes[widest] // 2)
             yield sizes
 
     def _work(self, sizes: Sizes) -> int:
