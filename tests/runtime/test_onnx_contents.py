@@ -125,7 +125,8 @@ def test_metadata_are_added_without_parsing_the_rest(content: bytes) -> None:
 
 
 EXTERNAL = (
-    "keeps the weight 'w' in another file, which is not read; Recurrent Zoo writes one file, so export the run again"
+    "keeps the weight 'w' in another file, which is not read; export it into one file, as "
+    "torch.onnx.export does with external_data=False"
 )
 
 

@@ -163,7 +163,8 @@ def test_weights_in_another_file_are_never_read(link: bool, location: str, tmp_p
                 item.value = location
     rewrite(path, file)
     assert refused(path).endswith(
-        "in another file, which is not read; Recurrent Zoo writes one file, so export the run again"
+        "in another file, which is not read; export it into one file, as torch.onnx.export does with "
+        "external_data=False"
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli import output, verdict
+from zoo.cli import modules, output, verdict
 from zoo.cli.matrix import MatrixOptions, check_matrix
 from zoo.errors import UsageError
 
@@ -38,6 +38,12 @@ from zoo.errors import UsageError
     metavar="FILE",
     help="Judge any FILE by numbers alone against the model of the run TARGET; shapes between those tried stay open.",
 )
+@click.option(
+    "--against",
+    metavar="MODULE",
+    help="Prove the file TARGET, of any exporter, against a module of your own code, such as models:make_model.",
+)
+@modules.source_options
 @output.common_options
 def command(
     target: Path | None,
@@ -51,6 +57,9 @@ def command(
     overrides: tuple[str, ...],
     features: int | None,
     foreign: Path | None,
+    against: str | None,
+    examples: tuple[Path, ...],
+    weights: Path | None,
     as_json: bool,
 ) -> None:
     """Prove that an exported file computes what the model of its run computes.
@@ -72,13 +81,21 @@ def command(
     with fresh weights are exported and proven: directions, 1 and 3 layers, bias, initial states, lengths, weights,
     opsets, shapes up to batch 16 x 512 steps. The cell of a run keeps its options, and the report is written to
     RUN/onnx/matrix.json. The exit code is 4 unless at least one proof passed and none failed.
+
+    With --against, the reference is a torch.nn.Module in your own code: an instance, or a class or function that gives
+    it without arguments. The code is imported from the current folder, and that runs it. Nothing is written.
+
+    \b
+      zoo check their.onnx --against models:make_model --weights trained.pt --example example.npz
     """
+    from zoo.cli.module_reference import is_reference
     from zoo.cli.target import named_file, run_or_latest
     from zoo.jobs.check import check, check_foreign
     from zoo.jobs.exported import exported_file, exported_files
     from zoo.proof.cases import USUAL, Extent
 
     extent = Extent(seed, thorough)
+    providers = verdict.wanted(chosen, required)
     if matrix and extent != USUAL:
         raise UsageError("--matrix: has shapes of its own; leave --seed and --thorough out, or --matrix")
     given = {"--full": full, "--quick": quick, "--set": overrides, "--features": features}
@@ -89,15 +106,25 @@ def command(
         raise UsageError("--foreign: judges a file, and the matrix makes its own; leave one of them out")
     if full and quick:
         raise UsageError("--quick: contradicts --full; leave one of them out")
+    if against is not None:
+        modules.refuse(("--matrix", "--foreign"), "judges another file than --against does; leave one of them out")
+        if target is None:
+            raise UsageError("--against: needs the file to prove: zoo check FILE --against MODULE --example FILE")
+        report = modules.check_module(target, modules.Source(against, weights, examples), providers, extent)
+        verdict.show_reports([(target, report)], as_json=as_json, bisected=False)
+        return
+    modules.refuse(("--example", "--weights"), "is for a module of your own code; add --against MODULE")
+    if is_reference(target):
+        raise UsageError(f"{target}: is a module; name the file to prove, and add --against {target}")
     registry = output.usable_plugins()
     if matrix:
         options = MatrixOptions(full, quick, features, overrides)
-        check_matrix(target, registry, verdict.wanted(chosen, required), options, as_json=as_json)
+        check_matrix(target, registry, providers, options, as_json=as_json)
         return
     if foreign is not None:
         run = run_or_latest(target)
         with output.spinner(f"checking {foreign}") as progress:
-            report = check_foreign(foreign, run, registry, verdict.wanted(chosen, required), progress, extent)
+            report = check_foreign(foreign, run, registry, providers, progress, extent)
         verdict.show_reports([(foreign, report)], as_json=as_json)
         return
     if target is None or target.is_dir():
@@ -108,6 +135,6 @@ def command(
     results = []
     for file in exported:
         with output.spinner(f"checking {file.path}") as progress:
-            report = check(file, registry, verdict.wanted(chosen, required), progress, extent)
+            report = check(file, registry, providers, progress, extent)
         results.append((file.path, report))
     verdict.show_reports(results, as_json=as_json)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from zoo.cli import output, verdict
+from zoo.cli import modules, output, verdict
 from zoo.entry_points import entry_points
 from zoo.errors import PluginError, UsageError
 
@@ -21,7 +21,7 @@ PRECISIONS: dict[str | None, Precision] = {None: "float32", "fp16": "float16", "
 
 
 @click.command("export")
-@click.argument("path", metavar="[RUN]", required=False, type=click.Path(path_type=Path))
+@click.argument("path", metavar="[RUN | MODULE]", required=False, type=click.Path(path_type=Path))
 @click.option("--opset", type=int, help="ONNX opset. Default: the newest that every provider supports.")
 @click.option(
     "--lowering",
@@ -45,6 +45,7 @@ PRECISIONS: dict[str | None, Precision] = {None: "float32", "fp16": "float16", "
     type=click.Choice([name for name in PRECISIONS if name]),
     help="Write a second file with weights of this precision, and report whether it is worth it.",
 )
+@modules.export_options
 @verdict.provider_option
 @verdict.require_option
 @verdict.seed_option
@@ -59,6 +60,10 @@ def command(
     states: bool,
     streaming: bool,
     precision: str | None,
+    examples: tuple[Path, ...],
+    weights: Path | None,
+    out: Path | None,
+    fixed: tuple[str, ...],
     chosen: tuple[str, ...],
     required: tuple[str, ...],
     seed: int | None,
@@ -66,7 +71,7 @@ def command(
     as_json: bool,
     **formats: bool,
 ) -> None:
-    """Export RUN and prove the file on every available provider. Default: the latest run.
+    """Export a run or a module of your own, and prove the file on every available provider. Default: the latest run.
 
     A file that fails its proof never replaces one that passed: it is saved in rejected/, with the report of its proof.
     The file takes any batch and any number of steps; an unrolled graph takes a fixed number of steps.
@@ -75,9 +80,17 @@ def command(
     it with whole sequences. --precision adds a file with weights of lower precision: it has a budget of its own, and
     its size, latency and labels are compared with those of the float32 file.
 
+    MODULE is a torch.nn.Module in your own code, such as package.module:make_model: an instance, or a class or function
+    that gives it without arguments. The code is imported from the current folder, and that runs it. --example is
+    needed; batch and time of the file are free, whatever the sizes of the example.
+
+    \b
+      zoo export --onnx models:make_model --weights trained.pt --example example.npz
+
     'zoo check --help' explains the table.
     """
     selected = _format([name for name, given in formats.items() if given])
+    from zoo.cli.module_reference import is_reference
     from zoo.cli.target import run_or_latest
     from zoo.exporting.exporter import ExportOptions
     from zoo.jobs.export import export
@@ -85,12 +98,18 @@ def command(
 
     registry = output.usable_plugins()
     exporter = registry.exporter(selected)
+    providers, extent = verdict.wanted(chosen, required), Extent(seed, thorough)
+    options = ExportOptions(opset, lowering, target, steps, states, streaming, PRECISIONS[precision])
+    if is_reference(path):
+        modules.refuse(("--target", "--steps", "--states", "--streaming", "--precision"), modules.FOR_A_RUN)
+        source = modules.Source(str(path), weights, examples)
+        result = modules.export_module(source, exporter, out, fixed, options, providers, extent)
+        verdict.show_reports([result], as_json=as_json, bisected=False)
+        return
+    modules.refuse(("--example", "--weights", "--out", "--fixed"), modules.FOR_A_MODULE)
     run = run_or_latest(path)
     with output.spinner(f"exporting {run.path}") as progress:
-        options = ExportOptions(opset, lowering, target, steps, states, streaming, PRECISIONS[precision])
-        results = export(
-            run, registry, exporter, verdict.wanted(chosen, required), options, progress, Extent(seed, thorough)
-        )
+        results = export(run, registry, exporter, providers, options, progress, extent)
     verdict.show_reports(results, as_json=as_json)
 
 

@@ -48,12 +48,13 @@ WIDTHS = (15, 9, 9, 9, 11, 8)
 """Least width of each column in characters, the gap of two spaces included; a wider cell widens its column."""
 
 
-def show_reports(results: Sequence[tuple[Path, Mapping[str, Any]]], *, as_json: bool) -> None:
+def show_reports(results: Sequence[tuple[Path, Mapping[str, Any]]], *, as_json: bool, bisected: bool = True) -> None:
     """Print the report of each proof, and raise unless all passed.
 
     Args:
         results: path and report of each file.
         as_json: print one JSON object: the report of the first file, with those of the others under ``further``.
+        bisected: whether 'zoo bisect' can open the files, which are those of a run.
 
     Raises:
         ParityError: if a proof did not pass, with the reasons of all.
@@ -71,7 +72,7 @@ def show_reports(results: Sequence[tuple[Path, Mapping[str, Any]]], *, as_json: 
         if report["verdict"] != "passed"
     ]
     if faults:
-        wrong = [path for path, report in results if _has_wrong_output(report)]
+        wrong = [path for path, report in results if bisected and _has_wrong_output(report)]
         hint = [f"'zoo bisect {shlex.quote(str(wrong[0]))}' names the first wrong node"] if wrong else []
         raise ParityError("; ".join([*faults, *hint]))
 
@@ -91,7 +92,8 @@ def _show(report: Mapping[str, Any], path: str) -> None:
     if report.get("lowering", "auto") != "auto":
         steps = f", for exactly {report['steps']} steps" if "steps" in report else ""
         click.echo(f"lowering: {report['lowering']}{steps}")
-    click.echo(_inputs(report))
+    if report["cases"]:  # a file that cannot be loaded has none
+        click.echo(_inputs(report))
     for result in report["providers"]:
         gap = "\n" if result["outputs"] else ""
         click.echo(f"{gap}{result['name']:<15}{_coloured(result['status'])}  {_place(result)}")
@@ -99,16 +101,22 @@ def _show(report: Mapping[str, Any], path: str) -> None:
             click.echo(output.styled(line, dim=True) if number < len(HEADINGS) else line)
         for line in _observations(result):
             click.echo(f"  {line}")
-    for line in (*_against_float32(report), *_structure(report)):
+    for line in (*_against_float32(report), *_structure(report), *_notes(report)):
         click.echo(line)
 
 
 def _inputs(report: Mapping[str, Any]) -> str:
     """Return how many inputs of how many shapes were tried, and how to repeat them where the file did not pass."""
     cases = report["cases"]
-    shapes = {(case["batch"], case["time"], case.get("chunk"), *case.get("turns", ())) for case in cases}
-    largest, longest = (max((case[name] for case in cases), default=0) for name in ("batch", "time"))
-    text = f"{len(cases)} inputs of {len(shapes)} shapes, up to batch {largest} and {longest:,} steps"
+    if "sizes" in cases[0]:  # those of a module, by the name of each free size
+        shapes = {tuple(sorted(case["sizes"].items())) for case in cases}
+        most = {name: max(case["sizes"].get(name, 0) for case in cases) for name in cases[0]["sizes"]}
+        extent = "".join(f", {name} up to {size:,}" for name, size in most.items())
+    else:
+        shapes = {(case["batch"], case["time"], case.get("chunk"), *case.get("turns", ())) for case in cases}
+        largest, longest = (max(case[name] for case in cases) for name in ("batch", "time"))
+        extent = f", up to batch {largest} and {longest:,} steps"
+    text = f"{len(cases)} inputs of {len(shapes)} shapes{extent}"
     if report["verdict"] in ("passed", "unavailable") or "seed" not in report:
         return text
     return f"{text}\nrepeat with --seed {report['seed']}{' --thorough' if report['thorough'] else ''}"
@@ -169,6 +177,12 @@ def _structure(report: Mapping[str, Any]) -> Iterator[str]:
             yield f"  {difference['node']}: {difference['what']}"
     for note in structure["notes"]:
         yield f"structure: {note}"
+
+
+def _notes(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the remarks of the proof of a module, such as axes that a file fixes, in lines."""
+    for note in report.get("notes", ()):
+        yield f"note: {note}"
 
 
 def _table(outputs: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -18,11 +18,10 @@ from zoo.files import json_text, write_atomically
 from zoo.nn.model import Model
 from zoo.plugins.registry import Registry
 from zoo.run.run import Run
+from zoo.run.tensor_file import SUFFIXES, listed, read_tensor_file
 from zoo.sealed import digest, load_tensors
 
 FIELD = "training.start_from"
-SHOWN = 8
-"""Largest number of names that a message lists."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +121,8 @@ def start_from(model: Model, source: str, signature: Signature, registry: Regist
     taken = tuple(name for name in state if name not in not_taken)
     if not taken:
         raise SpecError(
-            f"{FIELD}: {source} holds no tensor with a name and shape of this model; it has {_listed(tensors)}; the "
-            f"model has {_listed(state)}"
+            f"{FIELD}: {source} holds no tensor with a name and shape of this model; it has {listed(tensors)}; the "
+            f"model has {listed(state)}"
         )
     for name in taken:
         if not bool(tensors[name].isfinite().all()):
@@ -179,39 +178,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
         if path.is_dir():
             run = Run.find(path)
             return load_tensors(run.weights_file), run.config()
-        if path.suffix == ".safetensors":
-            return load_tensors(path), None
+        if path.exists() and path.suffix not in SUFFIXES:
+            raise RunError(f"{path}: expected the folder of a run, or a .safetensors, .pt or .pth file")
+        return read_tensor_file(path), None
     except RunError as error:
         raise SpecError(f"{FIELD}: {error}") from error
-    if not path.exists():
-        raise SpecError(f"{FIELD}: {path}: does not exist")
-    if path.suffix not in (".pt", ".pth"):
-        raise SpecError(f"{FIELD}: {path}: expected the folder of a run, or a .safetensors, .pt or .pth file")
-    return _read_torch(path), None
-
-
-def _read_torch(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a file that torch.save wrote, read without running code."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many types for files that are damaged or hold other objects
-        raise SpecError(
-            f"{FIELD}: {path}: cannot be read as tensors alone ({type(error).__name__}); write it with "
-            "torch.save(model.state_dict(), path)"
-        ) from error
-    if isinstance(content, Mapping) and content and all(map(_is_plain, content.values())):
-        return {str(name): value.detach() for name, value in content.items()}
-    holds = f"the keys {_listed(content)}" if isinstance(content, Mapping) else f"a {type(content).__name__}"
-    raise SpecError(
-        f"{FIELD}: {path}: holds {holds}, expected tensors by name; write it with torch.save(model.state_dict(), path)"
-    )
-
-
-def _is_plain(value: object) -> bool:
-    return isinstance(value, Tensor) and value.layout == torch.strided and not value.is_quantized
-
-
-def _listed(names: Mapping[str, object] | Sequence[str]) -> str:
-    listed = list(map(str, names))
-    more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
-    return ", ".join(listed[:SHOWN]) + more if listed else "nothing"

@@ -91,8 +91,8 @@ def _foreign_fault(parts: list[_Part]) -> str | None:
     for part in parts:
         if part.kind == "tensor" and _is_external(part):
             return (
-                f"keeps the weight {part.text(_TENSOR_NAME)!r} in another file, which is not read; Recurrent Zoo "
-                "writes one file, so export the run again"
+                f"keeps the weight {part.text(_TENSOR_NAME)!r} in another file, which is not read; export it into "
+                "one file, as torch.onnx.export does with external_data=False"
             )
         if part.kind == "node" and (domain := part.text(_NODE_DOMAIN)) not in domains:
             return (
