@@ -163,7 +163,7 @@ def test_the_model_is_not_changed() -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     results = [state_gradients(model, classification(), sample(4, 4)).curves for _ in range(2)]
     assert results[0] == results[1]  # no dropout
-    assert [curve.state for curve in results[0]] == ["layer 1 h", "layer 2 h"]
+    assert [curve.state for curve in results[0]] == ["layer 0 h", "layer 1 h"]
     assert all(layer.fused for layer in model.layers())
     assert all(
         value.dtype == torch.float32 and torch.equal(value, before[n]) for n, value in model.state_dict().items()
@@ -183,17 +183,20 @@ class CountingCell(zoo.Cell):
         return h, (h, count + 1, other)
 
 
-def test_states_of_a_third_party_cell() -> None:
+def test_states_of_a_third_party_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     """A counter of steps has a gradient; a part that the loss does not depend on has gradients of zero."""
     model = make_model("rnn_tanh", hidden_size=4)
     model.layers()[0].cells[0] = CountingCell()
     model.layers()[0].fused = False
     curves = state_gradients(model, classification(), sample(3, 3)).curves
-    assert [curve.state for curve in curves] == ["h", "c", "state 3"]
+    assert [curve.state for curve in curves] == ["state 0", "state 1", "state 2"]
     assert min(curves[0].norms) > 0
     assert min(curves[1].norms[:-1]) > 0
     assert curves[2].norms == [0, 0, 0]
     assert np.isnan(curves[2].ratio)
+    monkeypatch.setattr(CountingCell, "state_names", ("h", "count", "other"))
+    named = state_gradients(model, classification(), sample(3, 3)).curves
+    assert [curve.state for curve in named] == ["h", "count", "other"]
 
 
 # the results of the textbooks

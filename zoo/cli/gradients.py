@@ -24,13 +24,12 @@ if TYPE_CHECKING:
 def command(paths: tuple[Path, ...], untrained: bool, out: Path | None, as_json: bool) -> None:
     """Measure how strongly the loss at the end of a sequence depends on the state at each step.
 
-    For each RUN (default: the latest) and each state tensor: the Euclidean norm of dLoss/dstate at every step, through
+    For each RUN (default: the latest) and each part of the state: the Euclidean norm of dLoss/dstate at every step, through
     all later steps, as a mean over the sample sequences of the run. For a model with an output at every step, the loss
     is that of the last step. The picture is saved in RUN/gradients.png, for several runs in ./gradients.png.
     """
     from zoo.cli.target import run_or_latest
-    from zoo.jobs.gradients import run_state_gradients
-    from zoo.plots.gradients import plot_gradients
+    from zoo.jobs.gradients import draw_gradients, run_state_gradients
 
     registry = output.usable_plugins()
     runs = list(dict.fromkeys(run_or_latest(path) for path in paths or (None,)))
@@ -41,13 +40,12 @@ def command(paths: tuple[Path, ...], untrained: bool, out: Path | None, as_json:
             progress(name)
             results[name] = run_state_gradients(run, registry, untrained=untrained)
     weights = "untrained" if untrained else "trained"
-    if out is None:
-        out = (runs[0].path if len(runs) == 1 else Path()) / f"gradients{'-untrained' if untrained else ''}.png"
-    title = f"Gradient of the loss with respect to the state at each step, {weights}"
-    plot_gradients({name: reach.curves for name, reach in results.items()}, title, out)
+    own = runs[0] if out is None and len(runs) == 1 else None
+    picture = out or (own.path if own else Path()) / f"gradients{'-untrained' if untrained else ''}.png"
+    draw_gradients(results, untrained=untrained, path=picture, run=own)
     if as_json:
         entries = [_entry(run, name, results[name]) for name, run in zip(names, runs, strict=True)]
-        output.emit({"weights": weights, "runs": entries, "picture": str(out)})
+        output.emit({"weights": weights, "runs": entries, "picture": str(picture)})
         return
     rows = [
         (name, curve.state, *(f"{value:.2e}" for value in (curve.first, curve.middle, curve.last, curve.ratio)))
@@ -55,7 +53,7 @@ def command(paths: tuple[Path, ...], untrained: bool, out: Path | None, as_json:
         for curve in gradients.curves
     ]
     show_table(("run", "state", "first step", "middle", "last step", "first/last"), rows, texts=2)
-    click.echo(f"{out}: the norm of dLoss/dstate at every step, {weights} weights", err=True)
+    click.echo(f"{picture}: the norm of dLoss/dstate at every step, {weights} weights", err=True)
 
 
 def _names(runs: list[Run]) -> list[str]:

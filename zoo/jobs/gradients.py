@@ -9,8 +9,10 @@ LSTM's cell.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -23,15 +25,15 @@ from zoo.nn.cell import Cell, State
 from zoo.nn.lengths import reverse_sequences
 from zoo.nn.model import Model
 from zoo.nn.recurrent import REVERSED
+from zoo.nn.states import state_names
 from zoo.parity import Array
 from zoo.plugins.registry import Registry
+from zoo.run.lock import locked
 from zoo.run.run import Run, first_model
 from zoo.tasks.task import Task
 
 BATCH = 32
 """Number of sequences in a batch; every state of every step stays in memory."""
-PARTS = "hc"
-"""Names of the parts of a state, in order: the hidden state h, and the cell state c of an LSTM."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class Curve:
     """
 
     state: str
-    """Name of the part: ``h``, ``c``, ``layer 2 h reverse``."""
+    """Name of the part by the cell's ``state_names``, with layer (from 0) and direction where there are several: ``h``,
+    ``layer 1 c reverse``; ``state 0`` where the cell gives no names."""
     norms: list[float]
     """Mean at each step, over the sequences that have the step; in input order, for a reverse direction too."""
     first: float
@@ -101,7 +104,7 @@ class _Direction(NamedTuple):
     """One direction of one layer."""
 
     layer: int
-    """Number of the layer, from 1."""
+    """Number of the layer, from 0."""
     reverse: bool
     cell: _RecordingCell
 
@@ -131,10 +134,13 @@ def state_gradients(model: Model, task: Task, sample: Split) -> StateGradients:
         model: the model, which is not changed.
         task: gives the loss.
         sample: sequences in the user's units, with targets. Those without any target are left out.
+
+    Raises:
+        ExportError: a cell gives another number of ``state_names`` than it has states.
     """
     exact = copy.deepcopy(model).double().eval()
     directions: list[_Direction] = []
-    for number, layer in enumerate(exact.layers(), 1):
+    for number, layer in enumerate(exact.layers()):
         layer.fused = False
         for index, reverse in enumerate(REVERSED[layer.direction]):
             layer.cells[index] = cell = _RecordingCell(layer.directed_cells[index])
@@ -165,6 +171,25 @@ def state_gradients(model: Model, task: Task, sample: Split) -> StateGradients:
     return StateGradients(curves, len(targeted), loss / len(targeted))
 
 
+def draw_gradients(results: Mapping[str, StateGradients], *, untrained: bool, path: Path, run: Run | None) -> None:
+    """Draw the curves of runs in one picture.
+
+    Args:
+        results: name of a run -> its gradients.
+        untrained: whether they are those of the initial weights.
+        path: the PNG file.
+        run: the run to lock meanwhile, whose folder gets the picture; None for a picture elsewhere.
+
+    Raises:
+        RunError: another process uses the run's folder, or the file cannot be written.
+    """
+    from zoo.plots.gradients import plot_gradients  # matplotlib is slow to import
+
+    title = f"Gradient of the loss with respect to the state at each step, {'un' if untrained else ''}trained"
+    with nullcontext() if run is None else locked(run.path, "zoo gradients"):
+        plot_gradients({name: result.curves for name, result in results.items()}, title, path)
+
+
 def _last_targets(sample: Split, *, by_step: bool) -> tuple[Split, Array]:
     """Return the sample with the last target of each sequence only, and the (sequences,) indices of those steps."""
     sample = replace(sample, naive=None).take(slice(None))
@@ -186,8 +211,9 @@ def _total_loss(model: Model, task: Task, batch: Split) -> Tensor:
 
 def _name(direction: _Direction, part: int, directions: Sequence[_Direction]) -> str:
     """Return the name of a part of a state, with layer and direction where the model has several."""
-    layers = directions[-1].layer
-    words = [PARTS[part] if part < len(PARTS) else f"state {part + 1}"]
+    cell, layers = direction.cell.inner, directions[-1].layer + 1
+    own = state_names(direction.layer, cell)[part]
+    words = [own if cell.state_names else f"state {own}"]
     if layers > 1:
         words.insert(0, f"layer {direction.layer}")
     if len(directions) > layers:
