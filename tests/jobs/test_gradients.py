@@ -21,8 +21,7 @@ from tests.support.paths import SPECS
 from tests.support.runs import build_run
 from tests.support.trainings import classification
 from zoo.jobs.build import prepare
-from zoo.jobs.gradients import Curve, StateGradients, state_gradients
-from zoo.plots.gradients import plot_gradients
+from zoo.jobs.gradients import Curve, Gradients, StateGradients, state_gradients
 from zoo.plugins.registry import load_registry
 from zoo.run.run import Run
 from zoo.spec.spec import SpecReader
@@ -237,7 +236,7 @@ def test_an_lstm_with_an_open_forget_gate_keeps_the_gradient() -> None:
 def test_gradients_of_zero_can_be_drawn(tmp_path: Path) -> None:
     zero, tiny = Curve("h", [0.0, 0.0], 0.0, 0.0, 0.0), Curve("c", [1e-300], 1e-300, 1e-300, 1e-300)
     for curves in ([zero], [zero, tiny], [tiny]):
-        plot_gradients({"a $run_": curves}, "untrained", tmp_path / "picture.png")
+        Gradients("untrained", {"a $run_": StateGradients(curves, 1, 0.0)}).draw(tmp_path / "picture.png")
         assert imread(tmp_path / "picture.png").std() > 0
 
 

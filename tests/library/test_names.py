@@ -41,7 +41,7 @@ def test_every_public_class_and_function_has_a_docstring(name: str) -> None:
 
 def test_the_methods_are_those_of_the_commands() -> None:
     assert {name for name in FUNCTIONS if name.startswith("Run.")} == {
-        f"Run.{name}" for name in ("export", "check", "predict", "compare", "bench")
+        f"Run.{name}" for name in ("export", "check", "predict", "compare", "bench", "gates", "gradients")
     }
 
 

@@ -39,8 +39,8 @@ def command(
     data-parallel.
     """
     from zoo.jobs.build import describe
-    from zoo.library.build import plan_of, train, warnings_of
     from zoo.library.activity import screen
+    from zoo.library.build import plan_of, train, warnings_of
     from zoo.library.progress import watch
     from zoo.run.start import origin_sentences
     from zoo.spec.starter import resolve

@@ -9,11 +9,11 @@ LSTM's cell.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -27,7 +27,9 @@ from zoo.nn.model import Model
 from zoo.nn.recurrent import REVERSED
 from zoo.nn.states import state_names
 from zoo.parity import Array
+from zoo.plots.picture import Picture
 from zoo.plugins.registry import Registry
+from zoo.progress import Progress, silent
 from zoo.run.lock import locked
 from zoo.run.run import Run, first_model
 from zoo.tasks.task import Task
@@ -78,6 +80,54 @@ class StateGradients:
     """Mean loss of these sequences."""
 
 
+@dataclass(frozen=True)
+class Gradients:
+    """Gradients of several runs, or of one, to be shown side by side."""
+
+    weights: Literal["trained", "untrained"]
+    """Whether they are those of the trained or of the initial weights."""
+    runs: dict[str, StateGradients]
+    """By the name of the run's folder; by its path where two runs share a name."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields as values for JSON."""
+        entries = [
+            {
+                "name": name,
+                "sequences": result.sequences,
+                "loss": result.loss,
+                "states": [curve.to_dict() for curve in result.curves],
+            }
+            for name, result in self.runs.items()
+        ]
+        return {"weights": self.weights, "runs": entries}
+
+    def picture(self, *, dpi: int = 130) -> Picture:
+        """Return the picture of all runs, which a notebook shows.
+
+        Args:
+            dpi: pixels an inch.
+        """
+        from zoo.plots.gradients import gradients_figure  # matplotlib is slow to import
+        from zoo.plots.style import rendered
+
+        curves = {name: result.curves for name, result in self.runs.items()}
+        return Picture(rendered(gradients_figure(curves, self.weights), dpi))
+
+    def draw(self, path: Path, run: Run | None = None) -> None:
+        """Write the picture of all runs to a PNG file.
+
+        Args:
+            path: the file.
+            run: the run to lock meanwhile, whose folder contains the file; None for a file elsewhere.
+
+        Raises:
+            RunError: another process uses the run's folder, or the file cannot be written.
+        """
+        with nullcontext() if run is None else locked(run.path, "zoo gradients"):
+            self.picture().save(path)
+
+
 class _RecordingCell(Cell):
     """A cell that records the states after each step of one pass."""
 
@@ -107,6 +157,31 @@ class _Direction(NamedTuple):
     """Number of the layer, from 0."""
     reverse: bool
     cell: _RecordingCell
+
+
+def run_gradients(
+    runs: Sequence[Run], registry: Registry, *, untrained: bool = False, progress: Progress = silent
+) -> Gradients:
+    """Return `state_gradients` of each run's model over the run's sample.
+
+    Args:
+        runs: finished runs; one that is given twice counts once.
+        registry: gives the runs' architectures and tasks.
+        untrained: whether to take the initial weights instead of the trained ones.
+        progress: called with the name of each run.
+
+    Raises:
+        RunError: a run is not finished, or a file is missing or was altered.
+    """
+    different = list(dict.fromkeys(runs))
+    names = [run.path.resolve().name for run in different]
+    if len(set(names)) < len(names):
+        names = [str(run.path) for run in different]
+    results = {}
+    for name, run in zip(names, different, strict=True):
+        progress(name)
+        results[name] = run_state_gradients(run, registry, untrained=untrained)
+    return Gradients("untrained" if untrained else "trained", results)
 
 
 def run_state_gradients(run: Run, registry: Registry, *, untrained: bool = False) -> StateGradients:
@@ -169,25 +244,6 @@ def state_gradients(model: Model, task: Task, sample: Split) -> StateGradients:
     names = [_name(direction, part, directions) for direction, part in parts]
     curves = [_curve(name, own, ends) for name, own in zip(names, norms, strict=True)]
     return StateGradients(curves, len(targeted), loss / len(targeted))
-
-
-def draw_gradients(results: Mapping[str, StateGradients], *, untrained: bool, path: Path, run: Run | None) -> None:
-    """Draw the curves of runs in one picture.
-
-    Args:
-        results: name of a run -> its gradients.
-        untrained: whether they are those of the initial weights.
-        path: the PNG file.
-        run: the run to lock meanwhile, whose folder gets the picture; None for a picture elsewhere.
-
-    Raises:
-        RunError: another process uses the run's folder, or the file cannot be written.
-    """
-    from zoo.plots.gradients import plot_gradients  # matplotlib is slow to import
-
-    title = f"Gradient of the loss with respect to the state at each step, {'un' if untrained else ''}trained"
-    with nullcontext() if run is None else locked(run.path, "zoo gradients"):
-        plot_gradients({name: result.curves for name, result in results.items()}, title, path)
 
 
 def _last_targets(sample: Split, *, by_step: bool) -> tuple[Split, Array]:

@@ -1,4 +1,4 @@
-"""The current step of some work: a line with a bar where it can be drawn, on a terminal or in a notebook, else lines."""
+"""The current step of some work: with a bar on a terminal and in a notebook that can draw one, elsewhere as lines."""
 
 from __future__ import annotations
 

@@ -8,13 +8,21 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import torch
+
+from zoo.data.inputs import as_steps
+from zoo.data.signature import Signature
 from zoo.errors import PluginError, UsageError
 from zoo.exporting.exporter import Exporter, ExportOptions, Lowering, Precision
 from zoo.jobs import bench as benching
 from zoo.jobs import check as checking
 from zoo.jobs import compare as comparing
 from zoo.jobs import export as exporting
+from zoo.jobs import gates as gating
+from zoo.jobs import gradients as following
 from zoo.jobs.exported import ExportedFile, exported_file, exported_files
+from zoo.jobs.gates import Gates
+from zoo.jobs.gradients import Gradients
 from zoo.jobs.predict import exported_model
 from zoo.library.activity import activity, screen
 from zoo.library.inputs import sequences
@@ -291,6 +299,52 @@ class Run:
         with activity(screen() if progress else None, still=True) as report:
             return benching.bench(self._folder, self._registry, plan, report)
 
+    def gates(self, x: Any = None, *, row: int = 0, layer: int | None = None) -> Gates:
+        """Return every gate and state of the trained model over the steps of one sequence, as ``zoo gates`` does.
+
+        Args:
+            x: the sequence or several, as for `predict`; None for those of the run's sample.
+            row: number of the sequence, from 0.
+            layer: number of the only layer to return, from 0; None for all.
+
+        Returns:
+            ``series`` with the values of each gate and state, which have the names that the cell gives; ``picture()``
+            shows them. Nothing is written.
+
+        Raises:
+            RunError: the run is not finished, or a file of it is missing or was altered.
+            DataError: the sequence does not fit the model.
+            UsageError: there is no such row or layer.
+            CellError: a cell does not keep the contract of `zoo.Cell`.
+        """
+        if x is None:
+            return gating.run_gates(self._folder, self._registry, row=row, layer=layer)
+        signature = Signature.from_dict(self.config["signature"])
+        given = sequences(x, signature)
+        gating.require_row(row, len(given), "x")
+        steps = as_steps(given[row], signature, f"x[{row}]")
+        source = given[row] if isinstance(given[row], str) else f"x[{row}]"
+        return gating.sequence_gates(self._folder, self._registry, str(source), torch.from_numpy(steps), layer)
+
+    def gradients(self, *others: Run, untrained: bool = False, progress: bool = False) -> Gradients:
+        """Return how strongly the loss depends on the state after each step, as ``zoo gradients`` does.
+
+        Args:
+            others: further finished runs, to be shown beside this one.
+            untrained: whether to take the initial weights instead of the trained ones.
+            progress: whether to show the current run.
+
+        Returns:
+            ``runs`` with the norms of each run by part of the state and by step; ``picture()`` shows them. Nothing is
+            written.
+
+        Raises:
+            RunError: a run is not finished, or a file is missing or was altered.
+        """
+        runs = [run._folder for run in (self, *others)]
+        with activity(screen() if progress else None, "following gradients") as report:
+            return following.run_gradients(runs, self._registry, untrained=untrained, progress=report)
+
     def _exporter(self, name: str | None) -> Exporter:
         """Return the exporter of a name, or the only one."""
         names = sorted(self._registry.exporters)
@@ -324,6 +378,6 @@ def _wanted(providers: Iterable[Provider], required: Iterable[Provider]) -> Prov
 
 def _extent(seed: int | None, thorough: bool) -> Extent:
     """Return how many inputs a proof draws, and from which seed."""
-    if seed is not None and not 0 <= seed < 2**64:
-        raise UsageError(f"seed: expected an integer from 0 to 2**64 - 1, got {seed}")
+    if seed is not None and not (isinstance(seed, int) and 0 <= seed < 2**64):
+        raise UsageError(f"seed: expected an integer from 0 to 2**64 - 1, got {seed!r}")
     return Extent(seed, thorough)
