@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # One thread a process: the tests run side by side, and timings stay comparable.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: install demo test lint bench book parity clean
+.PHONY: install demo test lint bench book parity docs clean
 
 install: $(VENV)/ready
 
@@ -32,6 +32,10 @@ parity: $(VENV)/ready
 
 book: $(VENV)/ready
 	$(BIN)/python -m tests.book
+
+docs: $(VENV)/ready
+	$(BIN)/python -m tests.support.api_page
+	$(BIN)/python -m tests.book.tutorial
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -68,8 +68,8 @@ def test_a_picture_elsewhere(gru: Path, bilstm: Path, tmp_path: Path) -> None:
 
 def test_errors_are_one_line(gru: Path, tmp_path: Path) -> None:
     assert_one_line(run_zoo("gates", tmp_path), 1, f"{tmp_path}: is not a run; 'zoo build SPEC' makes one")
-    assert_one_line(run_zoo("gates", gru, "--row", "999"), 2, "--row 999: expected a number from 0 to 255, since")
-    assert_one_line(run_zoo("gates", gru, "--layer", "1"), 2, f"--layer 1: expected 0, since {gru} has 1 layer")
+    assert_one_line(run_zoo("gates", gru, "--row", "999"), 2, "row 999: expected a number from 0 to 255, since")
+    assert_one_line(run_zoo("gates", gru, "--layer", "1"), 2, f"layer 1: expected 0, since {gru} has 1 layer")
     assert_one_line(run_zoo("gates", gru, "--text", "x"), 2, "--text: this model takes numbers")
     both = run_zoo("gates", gru, "--text", "x", "--input", "x.npy")
     assert_one_line(both, 2, "--input and --text: expected one sequence; leave one of them out")

@@ -28,6 +28,7 @@ from zoo.errors import ExportError, ParityError
 from zoo.jobs.bench import LONGEST_UNROLLED, LOWERINGS, Bench, Block, LeftOut, Plan, Row, bench
 from zoo.plots.latency import plot_bench
 from zoo.plugins.registry import Registry, build_registry, load_registry
+from zoo.progress import silent
 from zoo.run.run import Run
 from zoo.runtime.providers import unavailable
 from zoo.timing import WARMUP, Ratio
@@ -96,10 +97,6 @@ def mgu(tmp_path_factory: pytest.TempPathFactory, strangers: Registry) -> Path:
         outcome = run_zoo("build", folder / "mgu.yaml", "--out", folder / "run", "--device", "cpu")
     assert outcome.exit_code == 0, outcome.stderr
     return folder / "run"
-
-
-def silent(what: str, share: float) -> None:
-    pass
 
 
 def names(block: Mapping[str, Any]) -> list[str]:

@@ -199,16 +199,16 @@ def test_what_is_not_there(runs: dict[str, Run], tmp_path: Path) -> None:
         (
             {"row": 256},
             zoo.UsageError,
-            f"--row 256: expected a number from 0 to 255, since the sample of {path} has 256 sequences",
+            f"row 256: expected a number from 0 to 255, since the sample of {path} has 256 sequences",
         ),
         (
             {"row": -1},
             zoo.UsageError,
-            f"--row -1: expected a number from 0 to 255, since the sample of {path} has 256 sequences",
+            f"row -1: expected a number from 0 to 255, since the sample of {path} has 256 sequences",
         ),
-        ({"layer": -1}, zoo.UsageError, f"--layer -1: expected a number from 0 to 1, since {path} has 2 layers"),
-        ({"layer": 2}, zoo.UsageError, f"--layer 2: expected a number from 0 to 1, since {path} has 2 layers"),
-        ({"file": x, "row": 1}, zoo.UsageError, f"--row 1: expected 0, since {x} has 1 sequence"),
+        ({"layer": -1}, zoo.UsageError, f"layer -1: expected a number from 0 to 1, since {path} has 2 layers"),
+        ({"layer": 2}, zoo.UsageError, f"layer 2: expected a number from 0 to 1, since {path} has 2 layers"),
+        ({"file": x, "row": 1}, zoo.UsageError, f"row 1: expected 0, since {x} has 1 sequence"),
         ({"text": "x"}, zoo.UsageError, "--text: this model takes numbers; give a .npy or .csv file with --input"),
         ({"file": missing}, zoo.DataError, f"{missing}: there is no such file; correct the path"),
     ):

@@ -21,8 +21,7 @@ from tests.support.paths import SPECS
 from tests.support.runs import build_run
 from tests.support.trainings import classification
 from zoo.jobs.build import prepare
-from zoo.jobs.gradients import Curve, StateGradients, state_gradients
-from zoo.plots.gradients import plot_gradients
+from zoo.jobs.gradients import Curve, Gradients, StateGradients, state_gradients
 from zoo.plugins.registry import load_registry
 from zoo.run.run import Run
 from zoo.spec.spec import SpecReader
@@ -163,7 +162,7 @@ def test_the_model_is_not_changed() -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     results = [state_gradients(model, classification(), sample(4, 4)).curves for _ in range(2)]
     assert results[0] == results[1]  # no dropout
-    assert [curve.state for curve in results[0]] == ["layer 1 h", "layer 2 h"]
+    assert [curve.state for curve in results[0]] == ["layer 0 h", "layer 1 h"]
     assert all(layer.fused for layer in model.layers())
     assert all(
         value.dtype == torch.float32 and torch.equal(value, before[n]) for n, value in model.state_dict().items()
@@ -183,17 +182,20 @@ class CountingCell(zoo.Cell):
         return h, (h, count + 1, other)
 
 
-def test_states_of_a_third_party_cell() -> None:
+def test_states_of_a_third_party_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     """A counter of steps has a gradient; a part that the loss does not depend on has gradients of zero."""
     model = make_model("rnn_tanh", hidden_size=4)
     model.layers()[0].cells[0] = CountingCell()
     model.layers()[0].fused = False
     curves = state_gradients(model, classification(), sample(3, 3)).curves
-    assert [curve.state for curve in curves] == ["h", "c", "state 3"]
+    assert [curve.state for curve in curves] == ["state 0", "state 1", "state 2"]
     assert min(curves[0].norms) > 0
     assert min(curves[1].norms[:-1]) > 0
     assert curves[2].norms == [0, 0, 0]
     assert np.isnan(curves[2].ratio)
+    monkeypatch.setattr(CountingCell, "state_names", ("h", "count", "other"))
+    named = state_gradients(model, classification(), sample(3, 3)).curves
+    assert [curve.state for curve in named] == ["h", "count", "other"]
 
 
 # the results of the textbooks
@@ -234,7 +236,7 @@ def test_an_lstm_with_an_open_forget_gate_keeps_the_gradient() -> None:
 def test_gradients_of_zero_can_be_drawn(tmp_path: Path) -> None:
     zero, tiny = Curve("h", [0.0, 0.0], 0.0, 0.0, 0.0), Curve("c", [1e-300], 1e-300, 1e-300, 1e-300)
     for curves in ([zero], [zero, tiny], [tiny]):
-        plot_gradients({"a $run_": curves}, "untrained", tmp_path / "picture.png")
+        Gradients("untrained", {"a $run_": StateGradients(curves, 1, 0.0)}).draw(tmp_path / "picture.png")
         assert imread(tmp_path / "picture.png").std() > 0
 
 

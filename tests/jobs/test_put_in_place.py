@@ -320,6 +320,8 @@ def test_a_signature_beside_the_file_stays_and_is_no_exported_file(run: Path) ->
         ("bisect", "{run}"),
         ("bench", "{run}", "--provider", "cpu"),
         ("report", "{run}"),
+        ("gates", "{run}"),
+        ("gradients", "{run}"),
     ],
     ids=lambda words: "-".join(word for word in words if word.isalpha()),
 )

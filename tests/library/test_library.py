@@ -244,6 +244,50 @@ def test_the_proof_of_a_stream_follows_that_of_the_whole(run: zoo.Run) -> None:
     assert proof.require_passed() is proof
 
 
+def test_a_proof_is_repeated_with_its_seed(run: zoo.Run) -> None:
+    proof = run.check(providers=["cpu"])
+    again = run.check(providers=["cpu"], seed=proof.report["seed"])
+    assert again.report["cases"] == proof.report["cases"]
+    more = run.check(providers=["cpu"], seed=7, thorough=True)
+    assert (more.report["seed"], more.report["thorough"]) == (7, True)
+    assert len(more.report["cases"]) > len(proof.report["cases"])
+    exported = run.export(providers=["cpu"], seed=7)
+    assert (exported.report["seed"], exported.report["thorough"]) == (7, False)
+
+
+def test_gates_and_states_of_a_sequence(run: zoo.Run, tmp_path: Path) -> None:
+    """The same numbers for the sample and for its values as an array; the last state is what the head reads."""
+    gates = run.gates(row=3)
+    assert [(part.kind, part.name) for part in gates.series] == [
+        ("gate", "z"), ("gate", "r"), ("gate", "n"), ("state", "h")
+    ]  # fmt: skip
+    x = zoo.load(run.path)._folder.sample().x[3].numpy()
+    same = run.gates(x)
+    assert same.source == "x[0]"
+    for part, other in zip(gates.series, same.series, strict=True):
+        assert np.array_equal(part.values, other.values)
+    assert run.gates([x[:2], x], row=1).series[0].values.tolist() == same.series[0].values.tolist()
+    picture = gates.picture(dpi=50)
+    assert picture.png == picture._repr_png_() == picture.save(tmp_path / "gates.png").read_bytes()
+    assert len(gates.picture().png) > len(picture.png)
+    with pytest.raises(zoo.UsageError, match=r"^layer 0, reverse: has no gates or states here, which are of layer 0, "):
+        gates.picture(direction="reverse")
+    with pytest.raises(zoo.UsageError, match=r"^row 1: expected 0, since x has 1 sequence$"):
+        run.gates(x, row=1)
+    with pytest.raises(zoo.DataError, match=r"^x\[0\]: has the shape \(8, 3\), expected \(time, 8\)"):
+        run.gates(x[:, :3])
+
+
+def test_gradients_of_runs(run: zoo.Run, given: zoo.Run) -> None:
+    result = run.gradients(given)
+    assert list(result.runs) == ["gru", "sums"]
+    assert [curve.state for curve in result.runs["sums"].curves] == ["h", "c"]
+    assert result.picture(dpi=50).png[:4] == b"\x89PNG"
+    initial = run.gradients(untrained=True)
+    assert (initial.weights, list(initial.runs)) == ("untrained", ["gru"])
+    assert initial.runs["gru"].loss > result.runs["gru"].loss
+
+
 def test_a_proof_that_fails_is_an_answer() -> None:
     good, bad = zoo.Proof(Path("a"), "passed", {"reasons": []}), zoo.Proof(Path("b"), "failed", {"reasons": ["wrong"]})
     proof = zoo.Proof(good.path, good.verdict, good.report, (bad,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import subprocess
@@ -11,6 +12,16 @@ from collections.abc import Callable
 import pytest
 
 import zoo
+from tests.support.api_page import (
+    GROUPS,
+    PAGE,
+    WITH_METHODS,
+    docstring_of,
+    item_of,
+    methods,
+    public_names,
+    render,
+)
 
 FUNCTIONS: dict[str, Callable[..., object]] = {
     "build": zoo.build,
@@ -22,26 +33,45 @@ FUNCTIONS: dict[str, Callable[..., object]] = {
 }
 
 
+def documented_arguments(docstring: str) -> list[str]:
+    """The names below ``Args:``."""
+    return re.findall(r"^    (\w+):", docstring.partition("Args:\n")[2].partition("\n\n")[0], re.MULTILINE)
+
+
 @pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
 def test_every_argument_is_documented(function: Callable[..., object]) -> None:
     text = inspect.getdoc(function) or ""
-    arguments = text.partition("Args:\n")[2].partition("\n\n")[0]
-    documented = re.findall(r"^    (\w+):", arguments, re.MULTILINE)
-    assert documented == [name for name in inspect.signature(function).parameters if name != "self"]
+    assert documented_arguments(text) == [name for name in inspect.signature(function).parameters if name != "self"]
     assert "Returns:" in text or text.startswith("Return ")
     assert "Raises:" in text
 
 
-@pytest.mark.parametrize("name", zoo.__all__)
-def test_every_public_class_and_function_has_a_docstring(name: str) -> None:
-    item = getattr(zoo, name)
-    if inspect.isclass(item) or inspect.isfunction(item):
-        assert item.__doc__
+def test_the_page_has_every_public_name_in_one_group() -> None:
+    names = [name for _, group in GROUPS.values() for name in group]
+    assert sorted(names) == sorted(public_names())
+
+
+@pytest.mark.parametrize("name", sorted(public_names()))
+def test_every_public_name_is_documented(name: str) -> None:
+    """A function with each of its arguments, and its errors where it raises any itself."""
+    text, item = docstring_of(name), item_of(name)
+    assert text
+    if name in WITH_METHODS:
+        assert all(methods(name).values())
+    if inspect.isfunction(item):
+        assert documented_arguments(text) == list(inspect.signature(item).parameters)
+        raises = any(isinstance(node, ast.Raise) for node in ast.walk(ast.parse(inspect.getsource(item))))
+        assert "Raises:" in text or not raises
+
+
+def test_the_page_is_that_of_the_docstrings() -> None:
+    """``python -m tests.support.api_page`` writes it anew."""
+    assert PAGE.read_text(encoding="utf-8") == render()
 
 
 def test_the_methods_are_those_of_the_commands() -> None:
     assert {name for name in FUNCTIONS if name.startswith("Run.")} == {
-        f"Run.{name}" for name in ("export", "check", "predict", "compare", "bench")
+        f"Run.{name}" for name in ("export", "check", "predict", "compare", "bench", "gates", "gradients")
     }
 
 

@@ -11,13 +11,12 @@ import time
 from pathlib import Path
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tests.matrix.ten_cells import CELLS, SCHEMA_VERSION, prove, reports
 from tests.support.builders import ALL_KINDS
 from zoo.cli.columns import show_table
 from zoo.cli.matrix import describe
-from zoo.cli.output import console
+from zoo.cli.output import spinner
 from zoo.files import write_json
 from zoo.matrix.prove import STATUSES
 
@@ -30,12 +29,10 @@ from zoo.matrix.prove import STATUSES
 def main(cells: tuple[str, ...], full: bool, out: Path | None, jobs: int) -> None:
     os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # inherited by the worker processes
     began = time.monotonic()
-    columns = (TextColumn("models"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console(), transient=True, disable=not console().is_terminal) as progress:
-        bar = progress.add_task("", total=None)
+    with spinner("matrix") as progress:
 
         def move(done: int, total: int) -> None:
-            progress.update(bar, completed=done, total=total)
+            progress(f"{done:,} of {total:,} models", done / total)
 
         rows = prove(cells or CELLS, ["cpu"], full=full, jobs=jobs, progress=move)
     by_cell = reports(rows, full=full)

@@ -41,7 +41,7 @@ def draw(
     """Draw a picture and return its height and width in pixels."""
     steps = len(series[0].values)
     inputs = np.linspace(-1, 1, steps * features, dtype=np.float32).reshape(steps, features)
-    plot_gates(Gates("x.npy[2]", tuple(tokens), (), inputs, list(series)), series, name, folder / "picture.png")
+    plot_gates(Gates("x.npy[2]", tuple(tokens), (), inputs, list(series), name), series, folder / "picture.png")
     height, width = imread(folder / "picture.png").shape[:2]
     return height, width
 

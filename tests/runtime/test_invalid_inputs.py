@@ -17,7 +17,7 @@ from zoo.runtime import OnnxModel
 from zoo.runtime.session import OnnxSession
 from zoo.runtime.state_inputs import ALLOW
 
-IN_A_LIST = "; where x is one sequence, put it in a list: model.predict([x])"
+IN_A_LIST = "; where x is one sequence, put it in a list: [x]"
 NO_NUMBERS = "contains values of type {}, expected real numbers such as float32"
 NO_TOKENS = "contains values of type {}, expected integers, one per token"
 MASKED = "contains masked values (1), expected none; replace them with filled() or remove them"

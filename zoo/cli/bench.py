@@ -73,7 +73,6 @@ def command(
     from zoo.cli.target import run_or_latest
     from zoo.files import write_json
     from zoo.jobs.bench import Plan, bench
-    from zoo.library.progress import activity
     from zoo.plots.latency import plot_bench
     from zoo.run.lock import locked
 
@@ -88,10 +87,9 @@ def command(
         rounds=rounds,
         seconds=seconds,
     )
-    screen = output.console()
     picture, report = run.path / "bench.png", run.path / "bench.json"
     with locked(run.path, "zoo bench"):
-        with activity(screen if screen.is_terminal else None) as progress:
+        with output.spinner(f"measuring {run.path}", still=True) as progress:
             result = bench(run, registry, plan, progress)
         plot_bench(result, picture)
         write_json(report, {"schema_version": output.SCHEMA_VERSION, **result.to_dict()})

@@ -39,6 +39,7 @@ def command(
     data-parallel.
     """
     from zoo.jobs.build import describe
+    from zoo.library.activity import screen
     from zoo.library.build import plan_of, train, warnings_of
     from zoo.library.progress import watch
     from zoo.run.start import origin_sentences
@@ -64,7 +65,7 @@ def command(
 
     def listener(run: Run, target: torch.device) -> Silence:
         click.echo(f"{run.path}: {plan.model.parameter_count:,} parameters, {target.type}", err=True)
-        return watch(output.console(), plan.spec.training.epochs, plan.steps, plan.metric)
+        return watch(screen(), plan.spec.training.epochs, plan.steps, plan.metric)
 
     run, result = train(plan, registry, out, device, resume=resume, listener=listener, warn=output.warn)
     if not result:  # another process of the group writes the run

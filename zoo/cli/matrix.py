@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -70,8 +70,12 @@ def check_matrix(
     run, subject = _subject(target, registry, options)
     exporter = registry.exporter(EXPORTER)
     with nullcontext() if run is None else locked(run.path, "zoo check --matrix"):
-        with _bar(f"matrix of {subject.name}") as progress:
-            report = matrix(subject, exporter, available, progress, full=options.full, quick=options.quick)
+        with output.spinner(f"matrix of {subject.name}") as progress:
+
+            def move(done: int, total: int) -> None:
+                progress(f"{done:,} of {total:,} points", done / total)
+
+            report = matrix(subject, exporter, available, move, full=options.full, quick=options.quick)
         report["unavailable"] = missing
         if run is not None:
             write_json(run.export_folder(exporter.name) / "matrix.json", report)
@@ -142,21 +146,6 @@ def _overrides(overrides: Sequence[str]) -> dict[str, Any]:
     if varied := [field for field in ("name", "num_layers", "direction", "bias", "pooling") if field in options]:
         raise UsageError(f"--set architecture.{varied[0]}: the matrix sets this field itself; leave it out")
     return options
-
-
-@contextmanager
-def _bar(text: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar on a terminal, and nothing elsewhere; yield the function that moves it."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    screen = output.console()
-    if not screen.is_terminal:
-        yield lambda _, __: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=screen, transient=True) as progress:
-        bar = progress.add_task(text, total=None)
-        yield lambda done, total: progress.update(bar, completed=done, total=total)
 
 
 def _show(report: Mapping[str, Any]) -> None:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from zoo.progress import Progress, silent
+from zoo.progress import Progress
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from zoo.plugins.registry import Registry
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -106,13 +104,6 @@ def note(text: str) -> None:
         click.echo(text, err=True)
 
 
-def console() -> Console:
-    """Return the console on stderr, for progress."""
-    from rich.console import Console
-
-    return Console(stderr=True, highlight=False)
-
-
 def usable_plugins() -> Registry:
     """Return the registry of the usable plugins, after a warning for each plugin that is left out."""
     from zoo.plugins.registry import load_registry
@@ -123,17 +114,17 @@ def usable_plugins() -> Registry:
     return registry
 
 
-@contextmanager
-def spinner(text: str) -> Iterator[Progress]:
-    """Show on a terminal what is done now, and for long work a bar with the time left; yield the function to call.
+def spinner(text: str, *, still: bool = False) -> AbstractContextManager[Progress]:
+    """Show on a terminal the current step of some work, and for long work a bar with the time left; elsewhere nothing.
 
-    Elsewhere nothing is shown.
+    Args:
+        text: the work.
+        still: whether to draw only when a step is reported, as a measurement needs.
+
+    Returns:
+        A context with the function that receives the steps.
     """
-    screen = console()
-    if not screen.is_terminal:
-        yield silent
-        return
-    from zoo.cli.activity import Activity
+    from zoo.library.activity import activity, screen
 
-    with Activity(screen, text) as activity:
-        yield activity
+    console = screen()
+    return activity(console if console.is_terminal else None, text, still=still)

@@ -58,7 +58,11 @@ def csv_rows(path: Path, stream: Iterable[bytes]) -> Iterator[tuple[int, list[st
 
 
 def cell_number(cell: str) -> float | None:
-    """Return the number in a cell, which may be NaN or infinite; None where the cell is not a number."""
+    """Return the number in a cell, which may be NaN or infinite; None where the cell is not a number.
+
+    Args:
+        cell: the text between two separators.
+    """
     try:
         return None if "_" in cell else float(cell)  # Python reads 1_000 as a number, spreadsheets do not
     except ValueError:
@@ -66,10 +70,19 @@ def cell_number(cell: str) -> float | None:
 
 
 def not_a_number(place: str, cell: str) -> DataError:
-    """Return the error for a cell that is not a number; ``place`` is ``file:line:column``."""
+    """Return the error for a cell that is not a number.
+
+    Args:
+        place: where the cell is, ``file:line:column``.
+        cell: its text.
+    """
     return DataError(f"{place}: {show_cell(cell)} is not a number; give one with a decimal point, such as 0.5")
 
 
 def show_cell(cell: str) -> str:
-    """Return a cell as messages quote it: on one line, cut to 30 characters."""
+    """Return a cell as messages quote it: on one line, cut to 30 characters.
+
+    Args:
+        cell: its text.
+    """
     return repr(cell if len(cell) <= 30 else cell[:30] + "…")

@@ -25,6 +25,9 @@ def name_fault(path: Path) -> str | None:
 
     The file need not exist. A control character in a name would break every message about the file in two lines, and a
     NUL or a name that is too long is rejected by the system.
+
+    Args:
+        path: the path of the file.
     """
     text = str(path)
     bad = next((character for character in text if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")), None)
@@ -54,6 +57,9 @@ def _shown(name: str) -> str:
 @contextmanager
 def open_data(path: Path) -> Iterator[BinaryIO]:
     """Open a regular file for reading bytes.
+
+    Args:
+        path: the file.
 
     Raises:
         DataError: the file is missing; is a folder, a device or a pipe (reading a pipe could block for ever); has a

@@ -18,7 +18,11 @@ _WORD = re.compile(r"\w+(?:'\w+)*|[^\w\s]")
 
 
 def words(text: str) -> list[str]:
-    """Return the tokens of a text by the rule ``words``, described above."""
+    """Return the tokens of a text by the rule ``words``: in lower case, words and single signs.
+
+    Args:
+        text: any text.
+    """
     return _WORD.findall(text.lower())
 
 

@@ -22,6 +22,7 @@ from zoo.exporting.exporter import Exporter, ExportOptions, Lowering
 from zoo.nn.model import Model
 from zoo.parity import Array
 from zoo.plugins.registry import Registry
+from zoo.progress import Progress
 from zoo.proof.cases import draw_cases
 from zoo.proof.golden_oracle import golden
 from zoo.proof.prove import MODES
@@ -44,9 +45,6 @@ with the square of the steps: for an LSTM 0.2 s at 32, 11 s at 256, 160 s at 102
 REST = 0.05
 """Seconds between turns with more than one thread. After a run the threads of ONNX Runtime spin for some 25 ms, and
 those of torch for 10 ms, on cores that the next candidate needs."""
-
-Progress = Callable[[str, float], None]
-"""Called with the current step of the work, and the share of all work that is done, from 0 to 1."""
 
 
 @dataclass(frozen=True)

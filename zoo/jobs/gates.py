@@ -28,6 +28,7 @@ from zoo.nn.recurrent import REVERSED
 from zoo.nn.states import state_names
 from zoo.nn.watched import watched
 from zoo.parity import Array
+from zoo.plots.picture import Picture
 from zoo.plugins.registry import Registry
 from zoo.proof.trace import trace
 from zoo.run.lock import locked
@@ -105,6 +106,8 @@ class Gates:
     """(time, n), float32: what the first layer reads, which is the scaled or embedded input."""
     series: list[Series]
     """By layer and direction; in each the gates in the order of the cell's step, then the states."""
+    name: str = ""
+    """Name of the run; empty for a model without one."""
 
     @property
     def steps(self) -> int:
@@ -114,6 +117,7 @@ class Gates:
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as values for JSON."""
         return {
+            "name": self.name,
             "source": self.source,
             "steps": self.steps,
             "tokens": list(self.tokens),
@@ -121,6 +125,46 @@ class Gates:
             "inputs": self.inputs.tolist(),
             "series": [series.to_dict() for series in self.series],
         }
+
+    @property
+    def places(self) -> list[tuple[int, Literal["forward", "reverse"]]]:
+        """Layer and direction of each picture."""
+        return list(dict.fromkeys((part.layer, part.direction) for part in self.series))
+
+    def at(self, layer: int, direction: Literal["forward", "reverse"]) -> list[Series]:
+        """Return the gates and states of a layer and direction.
+
+        Args:
+            layer: number of the layer, from 0.
+            direction: order in which the cell reads the sequence.
+
+        Raises:
+            UsageError: there are none.
+        """
+        if (layer, direction) not in self.places:
+            places = "; ".join(f"layer {number}, {way}" for number, way in self.places)
+            raise UsageError(f"layer {layer}, {direction}: has no gates or states here, which are of {places}")
+        return [part for part in self.series if (part.layer, part.direction) == (layer, direction)]
+
+    def picture(
+        self, layer: int | None = None, direction: Literal["forward", "reverse"] | None = None, *, dpi: int = 130
+    ) -> Picture:
+        """Return the picture of a layer and direction, which a notebook shows.
+
+        Args:
+            layer: number of the layer, from 0; by default the first that is here.
+            direction: order in which the cell reads the sequence; by default the first that is here.
+            dpi: pixels an inch.
+
+        Raises:
+            UsageError: there is no such layer or direction.
+        """
+        from zoo.plots.gates import gates_figure  # matplotlib is slow to import
+        from zoo.plots.style import rendered
+
+        first, way = next((place for place in self.places if layer in (None, place[0])), self.places[0])
+        chosen = self.at(first if layer is None else layer, direction or way)
+        return Picture(rendered(gates_figure(self, chosen), dpi))
 
 
 def run_gates(
@@ -149,15 +193,32 @@ def run_gates(
         CellError: the cell breaks the contract of `zoo.Cell`.
     """
     signature = Signature.from_dict(run.config()["signature"])
+    source, x = _sequence(run, signature, file, text, row)
+    return sequence_gates(run, registry, source, x, layer)
+
+
+def sequence_gates(run: Run, registry: Registry, source: str, x: Tensor, layer: int | None = None) -> Gates:
+    """Return the gates and states of a run's trained model over the steps of a sequence.
+
+    Args:
+        run: a finished run.
+        registry: gives the run's architecture.
+        source: name of the sequence.
+        x: (time, features) numbers in the user's units, or (time,) token ids.
+        layer: number of the only layer to return, from 0; None for all.
+
+    Raises:
+        RunError, UsageError, CellError: see `run_gates`.
+    """
+    signature = Signature.from_dict(run.config()["signature"])
     _, _, model = run.load(registry)
     layers = model.layers()
     if layer is not None and not 0 <= layer < len(layers):
-        raise UsageError(f"--layer {layer}: {_expected(str(run.path), len(layers), 'layer')}")
-    source, x = _sequence(run, signature, file, text, row)
+        raise UsageError(f"layer {layer}: {_expected(str(run.path), len(layers), 'layer')}")
     tokens = tuple(signature.vocabulary[number] for number in x.tolist()) if signature.vocabulary else ()
     inputs, series = gates(model, x)
     chosen = [part for part in series if layer in (None, part.layer)]
-    return Gates(source, tokens, signature.columns, inputs, chosen)
+    return Gates(source, tokens, signature.columns, inputs, chosen, run.path.resolve().name)
 
 
 def _sequence(run: Run, signature: Signature, file: Path | None, text: str | None, row: int) -> tuple[str, Tensor]:
@@ -165,23 +226,23 @@ def _sequence(run: Run, signature: Signature, file: Path | None, text: str | Non
     if text is not None:
         if not signature.tokenizer:
             raise UsageError("--text: this model takes numbers; give a .npy or .csv file with --input")
-        _require_row(row, 1, "--text")
+        require_row(row, 1, "--text")
         return text, torch.from_numpy(text_ids(text, signature, "--text"))
     if file is not None:
         sequences = list(read_inputs(file, signature))
-        _require_row(row, len(sequences), str(file))
+        require_row(row, len(sequences), str(file))
         source, x = sequences[row]
         return source, torch.from_numpy(x)
     sample = run.sample()
-    _require_row(row, len(sample), f"the sample of {run.path}")
+    require_row(row, len(sample), f"the sample of {run.path}")
     length = sample.x.shape[1] if sample.lengths is None else int(sample.lengths[row])
     return f"sample {row}", sample.x[row, :length]
 
 
-def _require_row(row: int, count: int, source: str) -> None:
+def require_row(row: int, count: int, source: str) -> None:
     """Raise a `UsageError` unless there is a sequence with this number."""
     if not 0 <= row < count:
-        raise UsageError(f"--row {row}: {_expected(source, count, 'sequence')}")
+        raise UsageError(f"row {row}: {_expected(source, count, 'sequence')}")
 
 
 def _expected(owner: str, count: int, thing: str) -> str:
@@ -240,15 +301,13 @@ def draw_gates(run: Run, result: Gates, out: Path | None = None) -> list[Path]:
     """
     from zoo.plots.gates import plot_gates  # matplotlib is slow to import
 
-    path = out or run.path / "gates.png"
-    places = list(dict.fromkeys((part.layer, part.direction) for part in result.series))
+    path, places = out or run.path / "gates.png", result.places
     both = len({direction for _, direction in places}) > 1
     files = []
     with locked(run.path, "zoo gates") if out is None else nullcontext():
         for layer, direction in places:
             ending = f"-{layer}-{direction}" if both else f"-{layer}"
             file = path if len(places) == 1 else path.with_stem(path.stem + ending)
-            own = [part for part in result.series if (part.layer, part.direction) == (layer, direction)]
-            plot_gates(result, own, run.path.resolve().name, file)
+            plot_gates(result, result.at(layer, direction), file)
             files.append(file)
     return files

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple, cast
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -23,15 +25,17 @@ from zoo.nn.cell import Cell, State
 from zoo.nn.lengths import reverse_sequences
 from zoo.nn.model import Model
 from zoo.nn.recurrent import REVERSED
+from zoo.nn.states import state_names
 from zoo.parity import Array
+from zoo.plots.picture import Picture
 from zoo.plugins.registry import Registry
+from zoo.progress import Progress, silent
+from zoo.run.lock import locked
 from zoo.run.run import Run, first_model
 from zoo.tasks.task import Task
 
 BATCH = 32
 """Number of sequences in a batch; every state of every step stays in memory."""
-PARTS = "hc"
-"""Names of the parts of a state, in order: the hidden state h, and the cell state c of an LSTM."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,8 @@ class Curve:
     """
 
     state: str
-    """Name of the part: ``h``, ``c``, ``layer 2 h reverse``."""
+    """Name of the part by the cell's ``state_names``, with layer (from 0) and direction where there are several: ``h``,
+    ``layer 1 c reverse``; ``state 0`` where the cell gives no names."""
     norms: list[float]
     """Mean at each step, over the sequences that have the step; in input order, for a reverse direction too."""
     first: float
@@ -75,6 +80,54 @@ class StateGradients:
     """Mean loss of these sequences."""
 
 
+@dataclass(frozen=True)
+class Gradients:
+    """Gradients of several runs, or of one, to be shown side by side."""
+
+    weights: Literal["trained", "untrained"]
+    """Whether they are those of the trained or of the initial weights."""
+    runs: dict[str, StateGradients]
+    """By the name of the run's folder; by its path where two runs share a name."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields as values for JSON."""
+        entries = [
+            {
+                "name": name,
+                "sequences": result.sequences,
+                "loss": result.loss,
+                "states": [curve.to_dict() for curve in result.curves],
+            }
+            for name, result in self.runs.items()
+        ]
+        return {"weights": self.weights, "runs": entries}
+
+    def picture(self, *, dpi: int = 130) -> Picture:
+        """Return the picture of all runs, which a notebook shows.
+
+        Args:
+            dpi: pixels an inch.
+        """
+        from zoo.plots.gradients import gradients_figure  # matplotlib is slow to import
+        from zoo.plots.style import rendered
+
+        curves = {name: result.curves for name, result in self.runs.items()}
+        return Picture(rendered(gradients_figure(curves, self.weights), dpi))
+
+    def draw(self, path: Path, run: Run | None = None) -> None:
+        """Write the picture of all runs to a PNG file.
+
+        Args:
+            path: the file.
+            run: the run to lock meanwhile, whose folder contains the file; None for a file elsewhere.
+
+        Raises:
+            RunError: another process uses the run's folder, or the file cannot be written.
+        """
+        with nullcontext() if run is None else locked(run.path, "zoo gradients"):
+            self.picture().save(path)
+
+
 class _RecordingCell(Cell):
     """A cell that records the states after each step of one pass."""
 
@@ -101,9 +154,34 @@ class _Direction(NamedTuple):
     """One direction of one layer."""
 
     layer: int
-    """Number of the layer, from 1."""
+    """Number of the layer, from 0."""
     reverse: bool
     cell: _RecordingCell
+
+
+def run_gradients(
+    runs: Sequence[Run], registry: Registry, *, untrained: bool = False, progress: Progress = silent
+) -> Gradients:
+    """Return `state_gradients` of each run's model over the run's sample.
+
+    Args:
+        runs: finished runs; one that is given twice counts once.
+        registry: gives the runs' architectures and tasks.
+        untrained: whether to take the initial weights instead of the trained ones.
+        progress: called with the name of each run.
+
+    Raises:
+        RunError: a run is not finished, or a file is missing or was altered.
+    """
+    different = list(dict.fromkeys(runs))
+    names = [run.path.resolve().name for run in different]
+    if len(set(names)) < len(names):
+        names = [str(run.path) for run in different]
+    results = {}
+    for name, run in zip(names, different, strict=True):
+        progress(name)
+        results[name] = run_state_gradients(run, registry, untrained=untrained)
+    return Gradients("untrained" if untrained else "trained", results)
 
 
 def run_state_gradients(run: Run, registry: Registry, *, untrained: bool = False) -> StateGradients:
@@ -131,10 +209,13 @@ def state_gradients(model: Model, task: Task, sample: Split) -> StateGradients:
         model: the model, which is not changed.
         task: gives the loss.
         sample: sequences in the user's units, with targets. Those without any target are left out.
+
+    Raises:
+        ExportError: a cell gives another number of ``state_names`` than it has states.
     """
     exact = copy.deepcopy(model).double().eval()
     directions: list[_Direction] = []
-    for number, layer in enumerate(exact.layers(), 1):
+    for number, layer in enumerate(exact.layers()):
         layer.fused = False
         for index, reverse in enumerate(REVERSED[layer.direction]):
             layer.cells[index] = cell = _RecordingCell(layer.directed_cells[index])
@@ -186,8 +267,9 @@ def _total_loss(model: Model, task: Task, batch: Split) -> Tensor:
 
 def _name(direction: _Direction, part: int, directions: Sequence[_Direction]) -> str:
     """Return the name of a part of a state, with layer and direction where the model has several."""
-    layers = directions[-1].layer
-    words = [PARTS[part] if part < len(PARTS) else f"state {part + 1}"]
+    cell, layers = direction.cell.inner, directions[-1].layer + 1
+    own = state_names(direction.layer, cell)[part]
+    words = [own if cell.state_names else f"state {own}"]
     if layers > 1:
         words.insert(0, f"layer {direction.layer}")
     if len(directions) > layers:

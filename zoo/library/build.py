@@ -18,7 +18,8 @@ from zoo.data.dataset_checks import check_dataset
 from zoo.errors import UsageError
 from zoo.jobs.build import Plan, choose_run, pick_device, prepare
 from zoo.jobs.build import build as train_and_write
-from zoo.library.progress import Silence, screen, watch
+from zoo.library.activity import screen
+from zoo.library.progress import Silence, watch
 from zoo.library.run import Run
 from zoo.plugins.registry import Registry, load_registry
 from zoo.run import run as folder

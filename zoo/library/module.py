@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from zoo.errors import UsageError
 from zoo.exporting.exporter import Exporter, ExportOptions, Lowering
 from zoo.jobs import module as work
-from zoo.library.progress import activity, screen
+from zoo.library.activity import activity, screen
 from zoo.library.results import Proof
 from zoo.plugins.registry import load_registry
 from zoo.proof.cases import Extent

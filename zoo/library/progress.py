@@ -1,38 +1,15 @@
-"""Progress of long work: bars where they can be drawn, on a terminal or in a notebook, and lines elsewhere."""
+"""Progress of a training: a bar where it can be drawn, on a terminal or in a notebook, and lines elsewhere."""
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from importlib.util import find_spec
-from typing import Protocol, Self
+from contextlib import AbstractContextManager
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from zoo.library.activity import can_draw, print_line
 from zoo.training.progress import EpochRecord
-
-REFRESH = 0.25
-"""Seconds between two updates of a bar, at least."""
-
-
-class Report(Protocol):
-    """Receiver of the current step of some work."""
-
-    def __call__(self, text: str, share: float | None = None) -> None:
-        """Receive a few words, and the share of all work that is done, from 0 to 1, where it is known."""
-
-
-def screen() -> Console:
-    """Return the console on stderr, for progress."""
-    return Console(stderr=True, highlight=False)
-
-
-def _can_draw(console: Console) -> bool:
-    """Return whether a bar can be drawn: on a terminal, and in a notebook that has rich's widgets."""
-    return console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
 
 
 class Silence(AbstractContextManager["Silence"]):
@@ -55,11 +32,7 @@ class Lines(Silence):
         self.epochs, self.metric = epochs, metric
 
     def epoch(self, record: EpochRecord) -> None:
-        _print(describe(record, self.epochs, self.metric))
-
-
-def _print(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+        print_line(describe(record, self.epochs, self.metric))
 
 
 class Bar(Silence):
@@ -107,53 +80,6 @@ def describe(record: EpochRecord, epochs: int, metric: str) -> str:
 
 def watch(console: Console, epochs: int, steps: int, metric: str) -> Silence:
     """Return a bar if the console can draw, and lines otherwise."""
-    if _can_draw(console):
+    if can_draw(console):
         return Bar(console, epochs, steps, metric)
     return Lines(epochs, metric)
-
-
-@contextmanager
-def activity(console: Console | None) -> Iterator[Report]:
-    """Show the current step of some work: a bar, or a line for each step where no bar can be drawn.
-
-    The bar is drawn only when a step is reported. By default rich draws from a thread ten times a second, which would
-    disturb a measurement.
-
-    Args:
-        console: where to show it; None to show nothing.
-
-    Yields:
-        The function that receives the steps.
-    """
-    if console is None:
-        yield lambda _, __=None: None
-    elif not _can_draw(console):
-        shown = ""
-
-        def line(text: str, share: float | None = None) -> None:  # noqa: ARG001  (a line has no bar)
-            nonlocal shown
-            if text != shown:
-                _print(text)
-            shown = text
-
-        yield line
-    else:
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
-            yield _moving(progress)
-
-
-def _moving(progress: Progress) -> Report:
-    """Return a function that moves a new bar of ``progress``."""
-    bar, shown, drawn = progress.add_task("", total=None), "", time.monotonic()
-
-    def move(text: str, share: float | None = None) -> None:
-        nonlocal shown, drawn
-        if share is not None:
-            progress.update(bar, total=1.0, completed=share)
-        progress.update(bar, description=text)
-        if text != shown or time.monotonic() - drawn >= REFRESH:
-            progress.refresh()
-            shown, drawn = text, time.monotonic()
-
-    return move

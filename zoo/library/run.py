@@ -8,19 +8,28 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import torch
+
+from zoo.data.inputs import as_steps
+from zoo.data.signature import Signature
 from zoo.errors import PluginError, UsageError
 from zoo.exporting.exporter import Exporter, ExportOptions, Lowering, Precision
 from zoo.jobs import bench as benching
 from zoo.jobs import check as checking
 from zoo.jobs import compare as comparing
 from zoo.jobs import export as exporting
+from zoo.jobs import gates as gating
+from zoo.jobs import gradients as following
 from zoo.jobs.exported import ExportedFile, exported_file, exported_files
+from zoo.jobs.gates import Gates
+from zoo.jobs.gradients import Gradients
 from zoo.jobs.predict import exported_model
+from zoo.library.activity import activity, screen
 from zoo.library.inputs import sequences
-from zoo.library.progress import activity, screen
 from zoo.library.results import Metrics, Proof
 from zoo.nn.model import Model
 from zoo.plugins.registry import Registry, load_registry
+from zoo.proof.cases import Extent
 from zoo.proof.prove import MODES, ProviderRequest
 from zoo.run import run as folder
 from zoo.runtime import OnnxModel
@@ -117,6 +126,8 @@ class Run:
         precision: Precision = "float32",
         providers: Iterable[Provider] = (),
         require: Iterable[Provider] = (),
+        seed: int | None = None,
+        thorough: bool = False,
         progress: bool = False,
     ) -> Proof:
         """Export the model and prove the file, as ``zoo export`` does.
@@ -132,6 +143,9 @@ class Run:
             precision: ``float32``; or ``float16``, ``bfloat16`` or ``int8`` for a second file with such weights.
             providers: where to prove the file; all when empty.
             require: providers that must be able to run here.
+            seed: seed of the shapes and inputs that the proof draws, to repeat a proof: that in ``report["seed"]``. By
+                default it follows from the hash of the file.
+            thorough: whether to draw ten times as many shapes, which takes several times as long.
             progress: whether to show the current step.
 
         Returns:
@@ -149,9 +163,9 @@ class Run:
         for name, value, allowed in choices:
             _require_choice(name, value, get_args(allowed))
         options = ExportOptions(opset, lowering, target, steps, states, streaming, precision)
-        wanted, exporter = _wanted(providers, require), self._exporter(format)
+        wanted, exporter, extent = _wanted(providers, require), self._exporter(format), _extent(seed, thorough)
         with activity(screen() if progress else None) as report:
-            results = exporting.export(self._folder, self._registry, exporter, wanted, options, report)
+            results = exporting.export(self._folder, self._registry, exporter, wanted, options, report, extent)
         *others, proof = [Proof(path, content["verdict"], content) for path, content in results]
         return Proof(proof.path, proof.verdict, proof.report, tuple(others))
 
@@ -161,6 +175,8 @@ class Run:
         *,
         providers: Iterable[Provider] = (),
         require: Iterable[Provider] = (),
+        seed: int | None = None,
+        thorough: bool = False,
         progress: bool = False,
     ) -> Proof:
         """Prove the exported files again, as ``zoo check`` does, and write the report beside each.
@@ -169,6 +185,9 @@ class Run:
             path: one of the files, also one in ``rejected/``; all files when None.
             providers: where to prove; all when empty.
             require: providers that must be able to run here.
+            seed: seed of the shapes and inputs that the proof draws, to repeat a proof: that in ``report["seed"]``. By
+                default it follows from the hash of the file.
+            thorough: whether to draw ten times as many shapes, which takes several times as long.
             progress: whether to show the current step.
 
         Returns:
@@ -178,13 +197,14 @@ class Run:
         Raises:
             ProviderUnavailable: a required provider cannot run here.
             PluginError: a cell does not keep the contract of `zoo.Cell`.
+            UsageError: ``seed`` is no integer from 0 to 2**64 - 1.
             RunError: nothing was exported, ``path`` is no file of the run, or another process works on the run.
         """
-        wanted = _wanted(providers, require)
+        wanted, extent = _wanted(providers, require), _extent(seed, thorough)
         proofs = []
         with activity(screen() if progress else None) as report:
             for file in self._exported(path):
-                content = checking.check(file, self._registry, wanted, report)
+                content = checking.check(file, self._registry, wanted, report, extent)
                 proofs.append(Proof(file.path, content["verdict"], content))
         first, *others = proofs
         return Proof(first.path, first.verdict, first.report, tuple(others))
@@ -276,8 +296,54 @@ class Run:
         if min([*batches, *times, threads, rounds], default=1) < 1 or not batches:
             raise UsageError("batches, times, threads, rounds: expected positive integers, and at least one batch size")
         plan = benching.Plan(tuple(providers), tuple(lowerings), tuple(batches), tuple(times), threads, rounds, seconds)
-        with activity(screen() if progress else None) as report:
+        with activity(screen() if progress else None, still=True) as report:
             return benching.bench(self._folder, self._registry, plan, report)
+
+    def gates(self, x: Any = None, *, row: int = 0, layer: int | None = None) -> Gates:
+        """Return every gate and state of the trained model over the steps of one sequence, as ``zoo gates`` does.
+
+        Args:
+            x: the sequence or several, as for `predict`; None for those of the run's sample.
+            row: number of the sequence, from 0.
+            layer: number of the only layer to return, from 0; None for all.
+
+        Returns:
+            ``series`` with the values of each gate and state, which have the names that the cell gives; ``picture()``
+            shows them. Nothing is written.
+
+        Raises:
+            RunError: the run is not finished, or a file of it is missing or was altered.
+            DataError: the sequence does not fit the model.
+            UsageError: there is no such row or layer.
+            CellError: a cell does not keep the contract of `zoo.Cell`.
+        """
+        if x is None:
+            return gating.run_gates(self._folder, self._registry, row=row, layer=layer)
+        signature = Signature.from_dict(self.config["signature"])
+        given = sequences(x, signature)
+        gating.require_row(row, len(given), "x")
+        steps = as_steps(given[row], signature, f"x[{row}]")
+        source = given[row] if isinstance(given[row], str) else f"x[{row}]"
+        return gating.sequence_gates(self._folder, self._registry, str(source), torch.from_numpy(steps), layer)
+
+    def gradients(self, *others: Run, untrained: bool = False, progress: bool = False) -> Gradients:
+        """Return how strongly the loss depends on the state after each step, as ``zoo gradients`` does.
+
+        Args:
+            others: further finished runs, to be shown beside this one.
+            untrained: whether to take the initial weights instead of the trained ones.
+            progress: whether to show the current run.
+
+        Returns:
+            ``runs`` with the norms of each run by part of the state and by step; ``picture()`` shows them. Nothing is
+            written.
+
+        Raises:
+            RunError: a run is not finished, or a file is missing or was altered.
+        """
+        runs = [run._folder for run in (self, *others)]
+        with activity(screen() if progress else None, "following gradients") as report:
+            return following.run_gradients(runs, self._registry, untrained=untrained, progress=report)
 
     def _exporter(self, name: str | None) -> Exporter:
         """Return the exporter of a name, or the only one."""
@@ -308,3 +374,10 @@ def _wanted(providers: Iterable[Provider], required: Iterable[Provider]) -> Prov
     for name in named:
         _require_choice("providers", name, tuple(MODES))
     return ProviderRequest(named if chosen else tuple(MODES), named, needed)
+
+
+def _extent(seed: int | None, thorough: bool) -> Extent:
+    """Return how many inputs a proof draws, and from which seed."""
+    if seed is not None and not (isinstance(seed, int) and 0 <= seed < 2**64):
+        raise UsageError(f"seed: expected an integer from 0 to 2**64 - 1, got {seed!r}")
+    return Extent(seed, thorough)

@@ -20,6 +20,7 @@ from zoo.nn.lengths import at_last_step, reverse_sequences, valid_steps
 from zoo.nn.pooling import Pooling
 
 Direction = Literal["forward", "reverse", "bidirectional"]
+"""Order in which a layer reads a sequence: from the first step, from the last, or both."""
 
 REVERSED: dict[Direction, tuple[bool, ...]] = {
     "forward": (False,),

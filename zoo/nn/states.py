@@ -74,6 +74,9 @@ def state_names(layer: int, cell: Cell) -> tuple[str, ...]:
 def state_parts(layers: Sequence[Layer]) -> list[StatePart]:
     """List the state tensors of all layers with their initial values.
 
+    Args:
+        layers: layers of a stack, from the input.
+
     Raises:
         ExportError: as for `state_places`, or a cell's sequences start with different states.
     """

@@ -37,7 +37,12 @@ ROW, LOWEST, HIGHEST = 0.04, 0.75, 1.8
 """Inches: height of a unit's row in a heat map, and least and greatest height of a panel."""
 
 
-def plot_gates(result: Gates, series: Sequence[Series], run: str, path: Path) -> None:
+def plot_gates(result: Gates, series: Sequence[Series], path: Path) -> None:
+    """Draw `gates_figure` into a PNG file."""
+    save(gates_figure(result, series), path)
+
+
+def gates_figure(result: Gates, series: Sequence[Series]) -> Figure:
     """Draw the input and each gate and state against the step: heat maps of units, or lines where units are few.
 
     In a heat map white is 0, red is positive and blue is negative.
@@ -45,8 +50,6 @@ def plot_gates(result: Gates, series: Sequence[Series], run: str, path: Path) ->
     Args:
         result: gates and states of the model, with the input.
         series: those of one layer and direction.
-        run: name of the run, for the heading.
-        path: the PNG file.
     """
     panels = [] if result.tokens else [("input, as the network reads it", result.inputs, result.columns)]
     panels += [(f"{part.kind} {part.name}", part.values.astype(np.float64), ()) for part in series]
@@ -72,8 +75,8 @@ def plot_gates(result: Gates, series: Sequence[Series], run: str, path: Path) ->
     bottom.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
     if result.tokens:
         _name_steps(top, result.tokens, (width - 1.2) / result.steps)
-    figure.suptitle(_heading(result, series[0], run), size=10, parse_math=False)
-    save(figure, path)
+    figure.suptitle(_heading(result, series[0]), size=10, parse_math=False)
+    return figure
 
 
 def _height(values: Array) -> float:
@@ -81,14 +84,15 @@ def _height(values: Array) -> float:
     return LOWEST if units <= AS_LINES else min(HIGHEST, max(LOWEST, ROW * units))
 
 
-def _heading(result: Gates, series: Series, run: str) -> str:
+def _heading(result: Gates, series: Series) -> str:
     source = " ".join(result.source.split())
     if len(source) > LONGEST_SOURCE:
         source = source[: LONGEST_SOURCE - 1] + "…"
     order = (
         "from the first step to the last →" if series.direction == "forward" else "from the last step to the first ←"
     )
-    lines = [f"{run}: {source}", f"layer {series.layer}, {series.direction}; reads {order}"]
+    name = f"{result.name}: " if result.name else ""
+    lines = [f"{name}{source}", f"layer {series.layer}, {series.direction}; reads {order}"]
     if (merged := _merged(result.steps)) > 1:
         lines.append(f"a column of a heat map is the mean of {merged} steps")
     return "\n".join(lines)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from zoo.plots.style import colour, dash, mark, save
+from zoo.plots.style import colour, dash, mark
 
 if TYPE_CHECKING:
     from zoo.jobs.gradients import Curve
@@ -20,7 +19,7 @@ LOWEST = 4.0
 MARKS_ON_A_LINE = 8
 
 
-def plot_gradients(runs: Mapping[str, Sequence[Curve]], title: str, path: Path) -> None:
+def gradients_figure(runs: Mapping[str, Sequence[Curve]], weights: str) -> Figure:
     """Draw the norms of every state of every run against the step, on a logarithmic axis.
 
     Colour and mark stand for the run, dashes for the state; with a single run, colour and mark stand for the state too.
@@ -28,8 +27,7 @@ def plot_gradients(runs: Mapping[str, Sequence[Curve]], title: str, path: Path) 
 
     Args:
         runs: name of the run -> its curves.
-        title: the title of the picture.
-        path: the PNG file.
+        weights: ``trained`` or ``untrained``, for the title.
     """
     longest = max(len(curve.norms) for curves in runs.values() for curve in curves)
     count = sum(map(len, runs.values()))
@@ -55,8 +53,9 @@ def plot_gradients(runs: Mapping[str, Sequence[Curve]], title: str, path: Path) 
                 label=f"{name}  {curve.state}".replace("$", r"\$"),
             )
             shown += 1
+    title = f"Gradient of the loss with respect to the state at each step, {weights}"
     axes.set(title=title, xlabel="step t", ylabel="mean norm of dLoss / dstate$_t$", xlim=(1, max(2, longest)))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", handlelength=3.6, fontsize=9)
-    save(figure, path)
+    return figure

@@ -44,10 +44,15 @@ def shortened(label: str, most: int) -> str:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as a PNG file, atomically."""
+    write_atomically(path, rendered(figure))
+
+
+def rendered(figure: Figure, dpi: int = 130) -> bytes:
+    """Return a figure as the bytes of a PNG file, with ``dpi`` pixels an inch."""
     FigureCanvasAgg(figure)
     picture = BytesIO()
     with warnings.catch_warnings():
         # Characters that the font lacks are drawn as boxes; a warning would not help the user.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        figure.savefig(picture, format="png", dpi=130)
-    write_atomically(path, picture.getvalue())
+        figure.savefig(picture, format="png", dpi=dpi)
+    return picture.getvalue()

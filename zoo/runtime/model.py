@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data.arrays import as_array, require_finite, require_kind, to_float32, to_tokens
-from zoo.data.texts import text_ids
+from zoo.data.inputs import as_steps
 from zoo.data.tokens import UNKNOWN
 from zoo.errors import DataError, RunError
 from zoo.runtime.answers import Prediction, decode_outputs
@@ -157,7 +156,16 @@ class OnnxModel:
         self._refuse_chunks()
         if isinstance(sequences, str):
             sequences = [sequences]
-        steps = [self._steps(sequence, f"[{number}]", allow_nonfinite) for number, sequence in enumerate(sequences)]
+        steps = [
+            as_steps(
+                sequence,
+                self.signature,
+                f"{self.path.name}: sequence [{number}]",
+                allow_nonfinite=allow_nonfinite,
+                advice=ALLOW,
+            )
+            for number, sequence in enumerate(sequences)
+        ]
         predictions: dict[int, Prediction] = {}
         for numbers in self._batches(steps):
             lengths = np.array([len(steps[number]) for number in numbers])
@@ -187,28 +195,6 @@ class OnnxModel:
                 f"{self.path}: is for chunks, not for whole sequences; call stream(), or name a file that "
                 "'zoo export --onnx' made without --streaming"
             )
-
-    def _steps(self, sequence: str | NDArray[Any], number: str, allow_nonfinite: bool) -> Steps:
-        """Check a sequence and convert it to numbers or tokens."""
-        where = f"{self.path.name}: sequence {number}"
-        if isinstance(sequence, str):
-            if not self.signature.tokenizer:
-                raise DataError(f"{where}: is a text, and this model takes numbers; give an array")
-            return text_ids(sequence, self.signature, where)
-        values = as_array(sequence, where)
-        features = self.signature.features
-        expected = f"(time, {features})" if features else "(time,)"
-        axes = 2 if features else 1
-        if values.ndim != axes or (features and values.shape[1] != features) or len(values) == 0:
-            hint = "; where x is one sequence, put it in a list: model.predict([x])" if values.ndim == axes - 1 else ""
-            raise DataError(f"{where}: has the shape {values.shape}, expected {expected} with at least one step{hint}")
-        require_kind(values.dtype, where, tokens=not features)
-        if not features:
-            return to_tokens(values, len(self.signature.vocabulary), lambda at: f"{where}, step [{at[0]}]")
-        narrow = to_float32(values)
-        if not allow_nonfinite:
-            require_finite(narrow, values, lambda at: f"{where}, step [{at[0]}], feature [{at[1]}]", advice=ALLOW)
-        return narrow
 
     def _note(self, steps: Steps) -> str:
         """Return the note on the prediction for a sequence; empty if a token is in the vocabulary."""

@@ -57,6 +57,9 @@ def class_metrics(statistics: dict[str, Tensor]) -> dict[str, float]:
 
     ``loss`` is the mean cross-entropy in nats. ``macro_f1`` is the mean of 2 TP / (2 TP + FP + FN) over the classes
     that occur among the targets or the predictions.
+
+    Args:
+        statistics: sums over all batches.
     """
     confusion = statistics["confusion"]
     count, hits = confusion.sum(), confusion.diagonal()

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tests.support.models import draw, make_model
 from zoo.cli import output
-from zoo.cli.activity import Activity, time_left
+from zoo.library.activity import Activity, time_left
 from zoo.progress import silent
 from zoo.proof.cases import draw_cases
 from zoo.proof.expectations import Expectations
