@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from zoo.exporting.exporter import Exporter, ExportOptions, GraphSummary, Lowering, PredictedNode
     from zoo.exporting.module import ModuleSignature, TensorSignature
     from zoo.library.build import build
+    from zoo.library.module import export_module, prove_module
     from zoo.library.results import Metrics, Proof
     from zoo.library.run import Run, load
     from zoo.memory import require_memory
@@ -78,6 +79,7 @@ _HOME = {
     "zoo.exporting.exporter": ("ExportOptions", "Exporter", "GraphSummary", "Lowering", "PredictedNode"),
     "zoo.exporting.module": ("ModuleSignature", "TensorSignature"),
     "zoo.library.build": ("build",),
+    "zoo.library.module": ("export_module", "prove_module"),
     "zoo.library.results": ("Metrics", "Proof"),
     "zoo.library.run": ("Run", "load"),
     "zoo.memory": ("require_memory",),
@@ -172,6 +174,7 @@ __all__ = [
     "class_statistics",
     "csv_rows",
     "encode",
+    "export_module",
     "from_torch",
     "hookimpl",
     "is_of_a_cell",
@@ -180,6 +183,7 @@ __all__ = [
     "not_a_number",
     "onnx_fault",
     "open_data",
+    "prove_module",
     "raised_at",
     "read_idx",
     "replace_layers",
