@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import logging
 from collections.abc import Callable, Iterator
@@ -29,6 +30,9 @@ def export_stock(
     """
     example, other = args(3, 7), args(4, 9)
     free = pytree.tree_map(lambda value, changed: _free(value, changed, hint), example, other)
+    named = list(inspect.signature(net.forward).parameters.values())
+    if named[-1].kind is inspect.Parameter.VAR_POSITIONAL:  # whose hints are a tuple of their own
+        free = (*free[: len(named) - 1], tuple(free[len(named) - 1 :]))
     with quiet(), torch.no_grad():
         torch.onnx.export(net, example, path, dynamo=True, dynamic_shapes=free, verbose=False, external_data=False)
 
