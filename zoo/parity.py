@@ -125,6 +125,8 @@ class Expected:
     change is then many roundings of its own magnitude, although nothing was amplified."""
     padding: Array | None = None
     """(batch, time), true beyond each length; None for an output without steps and for sequences without lengths."""
+    unsettled: Array | None = None
+    """Like ``exact``, true where an integer or a boolean depends on rounded numbers, so that it is not judged."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -233,6 +235,8 @@ def compare(expected: Expected, actual: Array) -> Comparison:
         return _gate_failure(f"dtype {actual.dtype} instead of {expected.dtype}", expected)
     if expected.padding is not None and actual[expected.padding][expected.exact[expected.padding] == 0].any():
         return _gate_failure("numbers beyond the lengths of sequences, where exactly 0 is expected", expected)
+    if expected.unsettled is not None:
+        actual = np.where(expected.unsettled, expected.exact, actual)
     judged = expected.judged_steps
     exact_rows, actual_rows = _by_step(expected.exact, expected.steps), _by_step(actual, expected.steps)
     if not np.array_equal(_only_nonfinite(exact_rows[:judged]), _only_nonfinite(actual_rows[:judged]), equal_nan=True):

@@ -170,7 +170,7 @@ def _put_in_place(
     file: ExportedFile, candidate: Candidate, report: dict[str, Any], options: ExportOptions
 ) -> tuple[Path, dict[str, Any]]:
     """Write the proven file with its verdict, and its report, to the place that the verdict allows; return both."""
-    summary = _summary(report)
+    summary = proof_summary(report)
     passed, rejected = report["verdict"] == "passed", replace(file, rejected=True)
     target = file if passed else rejected
     with writing(target.path):
@@ -200,7 +200,7 @@ def _remove(rejected: ExportedFile) -> None:
         rejected.path.parent.rmdir()  # fails while it contains other files
 
 
-def _summary(report: Mapping[str, Any]) -> dict[str, Any]:
+def proof_summary(report: Mapping[str, Any]) -> dict[str, Any]:
     """Return the summary of a report that the metadata of the file contains."""
     limits = [result["judged_steps"] for result in report["providers"] if "judged_steps" in result]
     shares = [output["over_budget"] for result in report["providers"] for output in result["outputs"]]

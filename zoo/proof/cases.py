@@ -111,6 +111,12 @@ class Case:
             **drawn,
         }
 
+    @property
+    def alike(self) -> tuple[object, ...] | None:
+        """Shape, lengths and chunks; None with random states, on which an output may depend instead of the input."""
+        lengths = None if self.lengths is None else self.lengths.tobytes()
+        return None if self.states else (self.batch, self.time, self.chunk, self.turns, lengths)
+
     def repeated(self, order: Array) -> Case:
         """Return a case with these rows, by their indices; equal rows are equal in every byte."""
         lengths = None if self.lengths is None else self.lengths[order]

@@ -59,7 +59,8 @@ class DisturbedArithmetic(TorchDispatchMode):
         precision: a key of `zoo.parity.ALL_PRECISIONS`; it gives the unit roundoff and the range.
         seed: seed of the disturbances.
         draws: number of draws, concatenated along the batch; each has its own errors of the weights.
-        batch: rows of the batch, over all draws.
+        batch: rows of the batch, over all draws; None for a single draw of a computation without rows, so that every
+            array as a whole belongs to it.
         one_sided: number of draws with one-sided errors, as explained above; they are the last ones.
     """
 
@@ -99,7 +100,7 @@ class DisturbedArithmetic(TorchDispatchMode):
     ROUND = frozenset({"round.decimals", "scatter.reduce", "scatter.value_reduce"})
     """Overloads of the operations above that do round."""
 
-    def __init__(self, precision: str, seed: int, draws: int = 1, batch: int = 1, one_sided: int = 0) -> None:
+    def __init__(self, precision: str, seed: int, draws: int = 1, batch: int | None = 1, one_sided: int = 0) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.unit_roundoff = ALL_PRECISIONS[precision].unit_roundoff
         self.kept = WEIGHT_FORMATS.get(ALL_PRECISIONS[precision].weights or "")
@@ -176,6 +177,8 @@ class DisturbedArithmetic(TorchDispatchMode):
     def _by_draw(self, array: Tensor) -> Tensor | None:
         """Return a view (…, draws, rows of one draw, …); None for an array without a batch axis."""
         shape = array.shape
+        if self.batch is None:
+            return array.view(1, 1, *shape)
         if len(shape) > 2 and shape[1] == self.batch:  # (time, batch, …), as inside layers
             return array.view(shape[0], self.draws, -1, *shape[2:])
         if len(shape) > 1 and shape[0] and shape[0] % self.batch == 0:
@@ -193,7 +196,7 @@ class DisturbedArithmetic(TorchDispatchMode):
             rounded = x + self.kept.range_share * width * self._noise.uniform(x.shape)
         product: Tensor = func(*args[:left], rounded, weight, *args[left + 2 :], **kwargs)
         errors = self._errors_of(weight)
-        if len(x) % self.batch:  # the rows are not those of the batch: one draw for all of them
+        if self.batch is None or len(x) % self.batch:  # the rows are not those of the batch: one draw for all of them
             by_draw, errors = x, errors[0]
         else:
             by_draw = x.reshape(-1, self.draws, self.batch // self.draws, x.shape[1])  # (time * batch, n) in layers

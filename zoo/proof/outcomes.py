@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
-from typing import Any
+from typing import Any, Protocol
 
 from zoo.nn.readout import CLASS_OUTPUTS
 from zoo.parity import SENSITIVITY_FACTOR, Comparison, Expected, distinguishable
-from zoo.proof.cases import Case
 
 LOOK_AT_THE_CELL = "torch's own float32 error is as large: look at the cell, not at the file"
 ZERO = (
@@ -22,11 +21,34 @@ SAME = (
 )
 
 
+class ProvenCase(Protocol):
+    """What a verdict needs of one input of a proof; ``str`` describes it."""
+
+    @property
+    def time(self) -> int:
+        """Number of steps."""
+
+    @property
+    def inputs(self) -> str:
+        """Kind of the inputs, a `zoo.proof.cases.Inputs`."""
+
+    @property
+    def drawn(self) -> bool:
+        """Whether shape and inputs follow from a seed."""
+
+    @property
+    def alike(self) -> Hashable:
+        """A key that is equal for cases that differ in their input alone; None for a case that is not compared."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the case as it appears in a report."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """Comparison of one output of one case with its exact result."""
 
-    case: Case
+    case: ProvenCase
     expected: Expected
     file: Comparison
     """The output of the file."""
@@ -163,11 +185,9 @@ def _pairs_of_inputs(outcomes: Sequence[Outcome]) -> Iterator[tuple[Outcome, Out
     Cases with random states are left out, since the output may depend on the states instead. Extreme inputs are left
     out too: an output that depends on them alone depends on no input of the model's use.
     """
-    groups: dict[tuple[object, ...], list[Outcome]] = {}
+    groups: dict[Hashable, list[Outcome]] = {}
     for outcome in outcomes:
-        case = outcome.case
-        if not case.states and case.inputs != "extreme":
-            lengths = None if case.lengths is None else case.lengths.tobytes()
-            groups.setdefault((case.batch, case.time, case.chunk, case.turns, lengths), []).append(outcome)
+        if outcome.case.alike is not None and outcome.case.inputs != "extreme":
+            groups.setdefault(outcome.case.alike, []).append(outcome)
     for group in groups.values():
         yield from permutations(group, 2)

@@ -13,16 +13,16 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from zoo.data.dataset import Split
 from zoo.errors import DataError, ProviderUnavailable, RunError
 from zoo.exporting.exporter import ExportOptions
 from zoo.nn.model import Model
-from zoo.parity import Array, judge, with_weights
+from zoo.parity import Array, Expected, judge, with_weights
 from zoo.progress import Progress
 from zoo.proof.cases import SHAPES, USUAL, Case, Extent, listed_rows
 from zoo.proof.expectations import Expectations
@@ -35,7 +35,7 @@ from zoo.proof.observed import (
     repeated_case,
     repeats_fault,
 )
-from zoo.proof.outcomes import Outcome, judged_steps, overall, reason_beyond, summary
+from zoo.proof.outcomes import Outcome, ProvenCase, judged_steps, overall, reason_beyond, summary
 from zoo.runtime.golden import PRECISION
 from zoo.runtime.placement import placement_summary, require_placement
 from zoo.runtime.providers import PROVIDERS, PlacedNode, refusal_without_cpu, unavailable
@@ -115,10 +115,31 @@ class FileOutputs:
     placement: Sequence[PlacedNode]
     repeatability: Mapping[str, Any]
     """Result of `zoo.proof.observed.repeatability` for one case."""
+    copies: Sequence[Mapping[str, int]] = ()
+    """Result of `zoo.proof.observed.device_copies`; empty where nothing is counted."""
 
 
-RunFile = Callable[[Path, Mode, Sequence[Case]], FileOutputs]
+RunFile = Callable[[Path, Mode, Sequence[Any]], FileOutputs]
 """Function that runs a file on the cases; it raises `RunError` or `DataError` where it cannot."""
+
+
+class ExpectedOutputs(Protocol):
+    """Expected outputs of the cases of a proof."""
+
+    @property
+    def cases(self) -> Sequence[ProvenCase]:
+        """The inputs."""
+
+    @property
+    def torch(self) -> Sequence[Mapping[str, Array]]:
+        """torch's float32 outputs by name, for each case."""
+
+    @property
+    def states(self) -> Collection[str]:
+        """Names of the outputs that need not depend on the input."""
+
+    def at(self, precision: str) -> Sequence[Mapping[str, Expected]]:
+        """Return, for each case, what a program of a precision may give for each output."""
 
 
 def prove(
@@ -189,11 +210,19 @@ def run_whole_sequences(path: Path, mode: Mode, cases: Sequence[Case]) -> FileOu
     session = OnnxSession(path, mode.provider, strict=mode.strict)
     outputs = [session.run(case.x, case.lengths, case.states) for case in cases]
     case = repeated_case(cases)
-    return FileOutputs(outputs, session.placement(), repeatability(session, case.x, case.lengths, case.states))
+    repeats = repeatability(session, case.x, case.lengths, case.states)
+    return FileOutputs(outputs, session.placement(), repeats, copies(path, mode, cases))
+
+
+def copies(path: Path, mode: Mode, cases: Sequence[Case]) -> Sequence[Mapping[str, int]]:
+    """Count the copies between devices for the longest case; none on the CPU and where the placement is known."""
+    if mode.provider == "cpu" or not mode.strict:  # the placement is the same in every mode of a provider
+        return ()
+    return device_copies(path, mode.provider, min(cases, key=lambda case: (-case.time, case.batch)).x)
 
 
 def prove_against(
-    expectations: Expectations,
+    expectations: ExpectedOutputs,
     path: Path,
     properties: FileProperties,
     providers: Sequence[str],
@@ -266,7 +295,7 @@ class ProviderRequest(NamedTuple):
 
 
 def _prove_on(
-    mode: Mode, path: Path, run_file: RunFile, expectations: Expectations, data_steps: int | None
+    mode: Mode, path: Path, run_file: RunFile, expectations: ExpectedOutputs, data_steps: int | None
 ) -> tuple[dict[str, Any], FileOutputs | None]:
     """Run and judge all cases in one mode.
 
@@ -278,7 +307,7 @@ def _prove_on(
         return {**result, "status": "unavailable", "reason": reason}, None
     try:
         actual = run_file(path, mode, expectations.cases)
-        observations = _observations(mode, path, expectations.cases, actual)
+        observations = _observations(mode, path, actual)
     except (RunError, DataError) as error:
         return {**result, "status": "failed", "reason": str(error)}, None
     expected = expectations.at(mode.precision)
@@ -306,7 +335,7 @@ def _prove_on(
     return result, actual
 
 
-def _observations(mode: Mode, path: Path, cases: Sequence[Case], actual: FileOutputs) -> dict[str, Any]:
+def _observations(mode: Mode, path: Path, actual: FileOutputs) -> dict[str, Any]:
     """Return placement and repeatability; on another provider than the CPU also copies and a run without the CPU."""
     content = read_onnx(path)
     observations = {
@@ -314,18 +343,17 @@ def _observations(mode: Mode, path: Path, cases: Sequence[Case], actual: FileOut
         **placement_summary(content, actual.placement, mode.provider),
         "repeats": actual.repeatability,
     }
-    if mode.provider == "cpu" or not mode.strict:  # the placement is the same in every mode of a provider
+    if mode.provider == "cpu" or not mode.strict:
         return observations
-    longest = min(cases, key=lambda case: (-case.time, case.batch))
     return {
         **observations,
-        "memcpy": device_copies(path, mode.provider, longest.x),
+        **({"memcpy": actual.copies} if actual.copies else {}),
         "alone": refusal_without_cpu(content, mode.provider) or "starts",
     }
 
 
 def _compare_with_cpu(
-    modes: Sequence[Mode], runs: Sequence[tuple[dict[str, Any], FileOutputs | None]], expectations: Expectations
+    modes: Sequence[Mode], runs: Sequence[tuple[dict[str, Any], FileOutputs | None]], expectations: ExpectedOutputs
 ) -> None:
     """Add to the result of each provider but the CPU its distances in units of the budget without TF32.
 

@@ -19,7 +19,7 @@ from zoo.proof.cases import USUAL, Case, Extent, data_rows, draw_cases
 from zoo.proof.expectations import Expectations
 from zoo.proof.further import further_rows
 from zoo.proof.observed import repeatability, repeated_case
-from zoo.proof.prove import FileOutputs, FileProperties, Mode, RunFile, prove_against
+from zoo.proof.prove import FileOutputs, FileProperties, Mode, RunFile, copies, prove_against
 from zoo.proof.shapes import log_uniform
 from zoo.runtime.session import OnnxSession
 from zoo.runtime.streaming import OnnxStream
@@ -142,7 +142,8 @@ def run_in_chunks(*, by_step: bool) -> RunFile:
         session = OnnxSession(path, mode.provider, strict=mode.strict)
         stream = OnnxStream(session)
         outputs = [_run_stream(stream, case, by_step=by_step) for case in cases]
-        return FileOutputs(outputs, session.placement(), repeatability(session, repeated_case(cases).x))
+        repeats = repeatability(session, repeated_case(cases).x)
+        return FileOutputs(outputs, session.placement(), repeats, copies(path, mode, cases))
 
     return run_file
 

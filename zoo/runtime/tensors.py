@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +12,9 @@ from zoo.errors import RunError
 from zoo.runtime.onnx_contents import contents_fault
 from zoo.runtime.providers import PlacedNode, compute, placement, start
 from zoo.runtime.session import read_onnx
+
+MODULE = "module"
+"""Metadata entry with the class of the module that a file was exported from; a file of a run has none."""
 
 
 class TensorInput(NamedTuple):
@@ -53,16 +56,15 @@ class TensorSession:
         ]
         self.output_names = [output.name for output in self._session.get_outputs()]
 
-    def run(self, values: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Return each output by name.
 
         Args:
-            values: the inputs in the order of the file, none of them empty: ONNX Runtime may abort the process then.
+            feeds: every input by name, none of them empty: ONNX Runtime may abort the process then.
 
         Raises:
             RunError: if ONNX Runtime fails.
         """
-        feeds = dict(zip([each.name for each in self.inputs], values, strict=True))
         return dict(zip(self.output_names, compute(self._session, self.path, self.output_names, feeds), strict=True))
 
     def placement(self) -> list[PlacedNode]:
