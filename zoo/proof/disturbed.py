@@ -31,11 +31,15 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from zoo.parity import ALL_PRECISIONS, WEIGHT_FORMATS
+from zoo.proof.decompose import decomposition
 from zoo.proof.noise import Noise
 
 PRODUCTS = {"mm": 0, "addmm": 1}
 """Products with a weight as the right operand, as in ``x @ W``, and the argument position of their left operand.
 torch decomposes ``linear`` and ``matmul`` with a matrix into one of them."""
+
+SUMS = frozenset({"avg_pool2d", "cumprod", "cumsum", "linalg_vector_norm", "mean", "prod", "sum", "var"})
+"""Operations that combine many numbers into one; ``cumsum`` and ``cumprod`` do so along an axis."""
 
 FUNCTIONS = frozenset(
     {
@@ -67,7 +71,7 @@ class DisturbedArithmetic(TorchDispatchMode):
     # fmt: off
     MOVES = frozenset(
         {
-            "_to_copy", "_unsafe_index", "_unsafe_masked_index", "_unsafe_view", "as_strided_copy",
+            "_pack_padded_sequence", "_to_copy", "_unsafe_index", "_unsafe_masked_index", "_unsafe_view", "as_strided_copy",
             "as_strided_scatter", "block_diag", "cat", "channel_shuffle", "clone", "constant_pad_nd", "copy",
             "diag_embed", "diagonal_copy", "diagonal_scatter", "embedding", "expand_copy", "flip", "gather", "im2col",
             "index", "index_copy", "index_fill", "index_put", "index_select", "lift_fresh", "masked_fill",
@@ -75,6 +79,7 @@ class DisturbedArithmetic(TorchDispatchMode):
             "put", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "repeat", "replication_pad1d",
             "replication_pad2d", "replication_pad3d", "roll", "rot90", "scatter", "select_scatter", "slice_scatter",
             "split_with_sizes_copy", "squeeze_copy", "stack", "t_copy", "take", "transpose_copy", "tril", "triu",
+            "_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d",
             "unbind_copy", "unfold_copy", "unsafe_split", "unsafe_split_with_sizes", "unsqueeze_copy",
             "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "view_copy", "where"
         }
@@ -120,6 +125,9 @@ class DisturbedArithmetic(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        if (parts := decomposition(func)) is not None:
+            with self:
+                return parts(*args, **(kwargs or {}))
         name, exact = _kind(func)
         if self.kept is not None and name in PRODUCTS:
             result = self._product(func, args, kwargs or {}, PRODUCTS[name])
@@ -127,13 +135,27 @@ class DisturbedArithmetic(TorchDispatchMode):
             result = func(*args, **(kwargs or {}))
         if self.kept is not None and name == "embedding" and not self.kept.range_share:
             result = result + self._weight_error(result)
-        if exact or (name in WHOLE and all(map(self._holds_whole, (result, *args[:2])))):
+        adds = name == "index_put" and len(args) > 3 and args[3]  # accumulate
+        if (exact and not adds) or (name in WHOLE and all(map(self._holds_whole, (result, *args[:2])))):
             return result
-        terms = args[PRODUCTS[name]].shape[1] if name in PRODUCTS else 1
         for part in result if isinstance(result, tuple | list) else (result,):
-            if isinstance(part, Tensor) and part.dtype == torch.float64:
-                self._disturb(part, name, terms)
+            if isinstance(part, Tensor) and part.dtype == torch.float64 and part.numel():
+                self._disturb(part, name, _terms(name, args, part) if self.one_sided else 1)
+            elif isinstance(part, Tensor) and part.dtype == torch.complex128:
+                self._disturb_complex(part, name)
         return result
+
+    def _disturb_complex(self, result: Tensor, name: str) -> None:
+        """Add its errors to a complex result, in place.
+
+        Those of a Fourier transform are relative to the whole transform (Higham 2002, theorem 24.2): log2(n) roundings
+        of its root mean square.
+        """
+        parts = torch.view_as_real(result)
+        size = parts.abs()
+        if name.startswith("_fft"):
+            size = (parts * parts).mean().sqrt() * math.log2(max(2, result.shape[-1]))
+        parts += self.unit_roundoff * size * self._noise.uniform(parts.shape)
 
     def _holds_whole(self, value: Any) -> bool:
         """Whether an operand or a result consists of whole numbers that the precision represents exactly."""
@@ -219,6 +241,20 @@ class DisturbedArithmetic(TorchDispatchMode):
         size = weight.abs()
         size = size.amax(0, keepdim=True) if self.kept.range_share else size.clamp(min=self.kept.smallest)
         return self.kept.unit_roundoff * size * self._noise.uniform(weight.shape)
+
+
+def _terms(name: str, args: tuple[Any, ...], result: Tensor) -> int:
+    """Return how many terms an entry of a result has: those of its products, or of its sum."""
+    if name in PRODUCTS:
+        return int(args[PRODUCTS[name]].shape[1])
+    if name == "convolution":
+        weight, groups = args[1], args[8]
+        return int(weight.shape[0] // groups * weight[0, 0].numel() if args[6] else weight[0].numel())
+    if name in ("baddbmm", "bmm"):
+        return int(args[0 if name == "bmm" else 1].shape[2])
+    if name in SUMS and isinstance(args[0], Tensor):
+        return max(1, args[0].shape[args[1]] if name.startswith("cum") else args[0].numel() // result.numel())
+    return 1
 
 
 @cache

@@ -37,7 +37,9 @@ class Call:
         try:
             bound = inspect.signature(module.forward).bind(*args)
         except TypeError as error:
-            raise UsageError(f"{self.place}: {self.name}.forward: {error}; give one example for each argument") from error
+            raise UsageError(
+                f"{self.place}: {self.name}.forward: {error}; give one example for each argument"
+            ) from error
         parameters = list(bound.signature.parameters.values())
         leaves, self._structure = pytree.tree_flatten_with_path(args)
         self._leaves = [value for _, value in leaves]
@@ -101,9 +103,7 @@ class _Widened(TorchFunctionMode):
         if func is torch.Tensor.float:
             func = torch.Tensor.double
         args = tuple(torch.float64 if value is torch.float32 else value for value in args)
-        kwargs = {
-            name: torch.float64 if value is torch.float32 else value for name, value in (kwargs or {}).items()
-        }
+        kwargs = {name: torch.float64 if value is torch.float32 else value for name, value in (kwargs or {}).items()}
         return func(*args, **kwargs)
 
 

@@ -144,7 +144,7 @@ class CaseMaker:
 
     def case(self, inputs: Kind, sizes: Sizes, *, drawn: bool = False) -> ModuleCase | None:
         """Draw a case of these sizes; None where the module takes none."""
-        drawer = self.drawer
+        drawer, sizes = self.drawer, {name: sizes[name] for name in self.example}
         for descending in dict.fromkeys((drawer.descending, True)):
             before, drawer.descending = drawer.descending, descending
             arrays = drawer.draw(inputs, sizes)
@@ -152,7 +152,7 @@ class CaseMaker:
             if outputs is not None:
                 others = [size for name, size in sizes.items() if name != self.batch]
                 batch = 1 if self.batch is None else sizes[self.batch]
-                return ModuleCase(dict(sizes), batch, max(others, default=1), inputs, arrays, outputs, drawn)
+                return ModuleCase(sizes, batch, max(others, default=1), inputs, arrays, outputs, drawn)
             drawer.descending = before
         return None
 

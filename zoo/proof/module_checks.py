@@ -69,7 +69,9 @@ def require_provable(call: Call, module: nn.Module, arrays: list[Array]) -> nn.M
         _, error = attempt(lambda: call.outputs(wide, arrays, widen=True))
     if error is not None:
         raise call.error(
-            error, f"cannot run in float64: {_short(error)}", "keep the dtype of its arguments and parameters throughout"
+            error,
+            f"cannot run in float64: {_short(error)}",
+            "keep the dtype of its arguments and parameters throughout",
         )
     return wide
 
@@ -77,7 +79,7 @@ def require_provable(call: Call, module: nn.Module, arrays: list[Array]) -> nn.M
 def _stored(module: nn.Module) -> dict[str, bytes]:
     """Return the content of every parameter and buffer."""
     tensors = [*module.named_parameters(), *module.named_buffers()]
-    return {name: value.detach().contiguous().view(torch.uint8).numpy().tobytes() for name, value in tensors}
+    return {name: value.detach().numpy().tobytes() for name, value in tensors}
 
 
 def _equal(first: Array, second: Array) -> bool:

@@ -75,7 +75,11 @@ class Drawer:
         """Whether the module takes lengths in descending order only."""
         self._count = 0
         self._steps = {index: steps for index in range(len(arguments)) if (steps := self._steps_of(index)) is not None}
-        self._pending = {index: self.generator.permutation(_values(each)) for index, each in enumerate(arguments)}
+        self._pending = {
+            index: self.generator.permutation(_values(each))
+            for index, each in enumerate(arguments)
+            if index not in self._steps
+        }
 
     @property
     def untried(self) -> dict[str, int]:
@@ -150,7 +154,9 @@ class Drawer:
         return np.sort(lengths)[::-1] if self.descending else lengths
 
     def _mask(self, argument: Argument, kind: Kind, shape: tuple[int, ...], taken: Array) -> Array:
-        rows = [example.reshape(-1, example.shape[-1]) if example.ndim else example[None] for example in argument.examples]
+        rows = [
+            example.reshape(-1, example.shape[-1]) if example.ndim else example[None] for example in argument.examples
+        ]
         if not shape:
             return taken
         mask = taken
@@ -206,7 +212,11 @@ def _has_equal_diagonals(argument: Argument) -> bool:
     example = argument.examples[0]
     if len(argument.axes) != 2 or argument.axes[0] is None or argument.axes[0] != argument.axes[1]:
         return False
-    return len(example) > 1 and np.array_equal(example[1:, 1:], example[:-1, :-1]) and bool((example != example[0, 0]).any())
+    return (
+        len(example) > 1
+        and np.array_equal(example[1:, 1:], example[:-1, :-1])
+        and bool((example != example[0, 0]).any())
+    )
 
 
 def _with_diagonals(example: Array, shape: tuple[int, ...]) -> Array:

@@ -74,8 +74,7 @@ class ModuleExpectations:
             for own, value, disturbed in zip(moves, exact, drawn, strict=True):
                 np.maximum(own, _moves(value, disturbed), out=own)
         return {
-            name: _expected(value, own, precision)
-            for name, value, own in zip(self._names, exact, moves, strict=True)
+            name: _expected(value, own, precision) for name, value, own in zip(self._names, exact, moves, strict=True)
         }
 
     def _run(self, case: ModuleCase) -> list[Array]:

@@ -41,9 +41,7 @@ class TensorSession:
         RunError: if ONNX Runtime cannot load the file, or the file needs others.
     """
 
-    def __init__(
-        self, path: Path, provider: str = "cpu", *, strict: bool = True, content: bytes | None = None
-    ) -> None:
+    def __init__(self, path: Path, provider: str = "cpu", *, strict: bool = True, content: bytes | None = None) -> None:
         content = read_onnx(path) if content is None else content
         if fault := contents_fault(content):
             raise RunError(f"{path}: {fault}")
