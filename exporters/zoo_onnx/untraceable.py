@@ -51,9 +51,8 @@ class Traced:
             example: a sequence, one step of its projection, and the state tensors.
         """
         kind, (sequence, x, *state) = type(cell), example
-        line = str(inspect.getsourcefile(kind)), inspect.getsourcelines(kind.step)[1]
         description = f"the cell {cell.name!r} of {kind.__module__}"
-        return cls(description, line, lambda: (cell.project(sequence), cell.step(x, tuple(state))))
+        return cls(description, first_line(kind, "step"), lambda: (cell.project(sequence), cell.step(x, tuple(state))))
 
     def error(self, line: Line | None, reason: str, remedy: str) -> zoo.ExportError:
         """Return the error in one line, at the first line of the code if its own is unknown."""
@@ -66,6 +65,14 @@ class Traced:
         with torch.no_grad(), watch:
             self.run()
         return watch.line
+
+
+def first_line(kind: type, method: str) -> Line:
+    """Return the first line of a method; of a class whose source is in no file, its module."""
+    try:
+        return str(inspect.getsourcefile(kind)), inspect.getsourcelines(getattr(kind, method))[1]
+    except (OSError, TypeError):
+        return kind.__module__, 0
 
 
 def untraceable(error: Exception, traced: Traced) -> zoo.ExportError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import warnings
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -44,10 +45,12 @@ class Case:
         torch.manual_seed(0)
         options: dict[str, Any] = {"num_layers": self.layers, "bidirectional": self.bidirectional}
         options |= {"dropout": self.dropout, "batch_first": self.packing == "packed_batch_first"}
-        if self.kind in ("tanh", "relu"):
-            layer: nn.RNNBase = nn.RNN(INPUT, HIDDEN, nonlinearity=self.kind, **options)
-        else:
-            layer = (nn.LSTM if self.kind == "lstm" else nn.GRU)(INPUT, HIDDEN, **options)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "dropout option adds dropout")  # which one layer has none of
+            if self.kind in ("tanh", "relu"):
+                layer: nn.RNNBase = nn.RNN(INPUT, HIDDEN, nonlinearity=self.kind, **options)
+            else:
+                layer = (nn.LSTM if self.kind == "lstm" else nn.GRU)(INPUT, HIDDEN, **options)
         return (Plain(layer) if self.packing == "padded" else Packed(layer)).eval()
 
     def args(self, batch: int, steps: int) -> tuple[Any, ...]:

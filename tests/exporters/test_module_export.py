@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -10,8 +11,12 @@ import torch
 from torch import Tensor, nn
 
 import zoo
+from tests.cells.learned_start import LearnedStartCell
 from tests.exporters.module_nets import NETS, Attention, Towers
 from tests.exporters.modules import SHAPES, assert_agrees, export
+from tests.exporters.typed_cells import TYPED_CELLS
+from tests.support.builders import config_type, layer_type
+from tests.support.models import make_model
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -144,6 +149,35 @@ def test_a_subclass_and_a_layer_alone(tmp_path: Path) -> None:
     export(net, (torch.randn(3, 7, 6),), path)
     assert_agrees(net, path, (torch.randn(2, 9, 6),))
     assert {"l0/lstm/W"} <= {value.name for value in onnx.load(path).graph.initializer}
+
+
+class DirectedLayer(nn.Module):
+    """A `zoo.Layer` of any cell in both directions, read twice, the second time from the first one's states."""
+
+    def __init__(self, cell: type[zoo.Cell]) -> None:
+        super().__init__()
+        config = config_type(cell).model_validate({"hidden_size": 4, "direction": "bidirectional"})
+        self.layer = layer_type(cell)(3, config)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Any:
+        first = self.layer(x, lengths)
+        second = self.layer(x, None, first.states)
+        return first.outputs, first.last, second.last, second.states
+
+
+@pytest.mark.parametrize("cell", [LearnedStartCell, TYPED_CELLS["bool"]], ids=["learned_start", "flag"])
+def test_a_layer_of_any_cell(cell: type[zoo.Cell], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net, path = DirectedLayer(cell).eval(), tmp_path / "net.onnx"
+    export(net, (torch.randn(7, 3, 3), torch.tensor([2, 7, 3])), path)
+    assert_agrees(net, path, (torch.randn(9, 2, 3), torch.tensor([4, 1])))
+
+
+@pytest.mark.parametrize("pooling", ["max", "last_step"])
+def test_a_model_of_the_zoo_is_a_module(pooling: str, tmp_path: Path) -> None:
+    net, path = make_model("lstm", pooling=pooling, takes_lengths=True), tmp_path / "net.onnx"
+    export(net, (torch.randn(3, 7, 8), torch.tensor([2, 7, 3])), path)
+    assert_agrees(net, path, (torch.randn(2, 9, 8), torch.tensor([4, 1])))
 
 
 def test_the_module_is_unchanged(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,31 @@ class SizeBranch(Recurrent):
         return self.rnn(x * 2)[0]
 
 
+class Length(Recurrent):
+    def forward(self, x: Tensor) -> Any:
+        return self.rnn(x)[0].sum(1) / math.sqrt(x.size(1))  # HERE
+
+
+class KeepsState(Recurrent):
+    state: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Any:  # HERE
+        outputs, self.state = self.rnn(x, self.state)
+        return outputs
+
+
+class Counts(Recurrent):
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Any:  # HERE
+        self.count += 1
+        return self.rnn(x)[0] + self.count
+
+
 class ValueBranch(Recurrent):
     def forward(self, x: Tensor) -> Any:
         if x.sum() > 0:  # HERE
@@ -124,7 +150,8 @@ class Fails(Recurrent):
         return self.rnn(x)[0].reshape(3, 3)  # HERE
 
 
-SIZE = "Python code depends on a size .axis 1 of x.*write the step as a zoo.Cell .plugins/README.md., or fix that axis"
+DEPENDS = r"Python code depends on a size \(axis 1 of x\), so the graph would hold for some sizes only; "
+SIZE = DEPENDS + r"use nn.*write the step as a zoo.Cell \(plugins/README.md\), or fix that axis"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +163,13 @@ SIZE = "Python code depends on a size .axis 1 of x.*write the step as a zoo.Cell
         (ChunkLoop, "chunk fixes axis 1 of x at 7; use nn.LSTM"),
         (WhileLoop, SIZE),
         (LayerLoop, SIZE),
-        (SizeBranch, SIZE),
+        (SizeBranch, DEPENDS + "use torch.where, or fix that axis"),
+        (Length, DEPENDS + r"use x.size\(axis\) and operations of torch"),
+        (
+            KeepsState,
+            "its forward stores 'state' on the module, which a graph cannot keep; return the value, and take it",
+        ),
+        (Counts, "its forward stores 'count' on the module, which a graph cannot keep; return the value"),
         (ValueBranch, "Python control flow depends on the value of a tensor; use torch.where"),
         (Positions, "the layer rnn.l0 would always read 7 steps; use nn.LSTM"),
         (Random, "it draws random numbers; draw them in training only"),

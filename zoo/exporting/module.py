@@ -16,7 +16,7 @@ class TensorSignature:
     """Type of its numbers, as torch and NumPy write it: ``float32``, ``int64``, ``bool``."""
     shape: tuple[int | str, ...]
     """Sizes of the axes. A name stands for a free size; axes of one name always have one size. In an output an
-    expression of names, such as ``time//2``, may stand for a size."""
+    expression of names, such as ``(time//2)``, may stand for a size."""
 
 
 @dataclass(frozen=True)

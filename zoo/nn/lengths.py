@@ -22,4 +22,4 @@ def reverse_sequences(x: Tensor, lengths: Tensor | None) -> Tensor:
 
 def at_last_step(x: Tensor, lengths: Tensor | None) -> Tensor:
     """Select the last valid step of each sequence of x (time, batch, n), giving (batch, n)."""
-    return x[-1] if lengths is None else x[lengths - 1, torch.arange(len(lengths), device=x.device)]
+    return x[-1] if lengths is None else x[lengths - 1, torch.arange(lengths.shape[0], device=x.device)]

@@ -78,7 +78,7 @@ class Model(nn.Module):
     ) -> tuple[Tensor, list[list[State]]]:
         """Compute the scores, and the final state of each layer and direction."""
         encoded = self.encoder(x).transpose(0, 1)
-        start = None if states is None else starting_states(self.layers(), states, len(x), encoded)
+        start = None if states is None else starting_states(self.layers(), states, x.shape[0], encoded)
         outputs, last, finals = self.stack(encoded, lengths, start)
         if self.pooling is not None:
             return self.head(pool(outputs, last, self.pooling, lengths)), finals

@@ -39,4 +39,4 @@ def pool(outputs: Tensor, last: Tensor, pooling: Pooling, lengths: Tensor | None
         return outputs.mean(0) if pooling == "mean" else outputs.amax(0)
     if pooling == "mean":
         return outputs.sum(0) / lengths[:, None].to(outputs.dtype)
-    return outputs.masked_fill(~valid_steps(lengths, len(outputs)), float("-inf")).amax(0)
+    return outputs.masked_fill(~valid_steps(lengths, outputs.shape[0]), float("-inf")).amax(0)

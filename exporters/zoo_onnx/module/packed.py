@@ -14,8 +14,8 @@ from torch.nn.utils import rnn
 from torch.nn.utils.rnn import PackedSequence
 
 import zoo
+from zoo_onnx.module.lines import running_line
 from zoo_onnx.module.recording import RecordedModule, Recording
-from zoo_onnx.untraceable import LIBRARIES
 
 
 class Padded(PackedSequence):
@@ -71,7 +71,7 @@ class PackedModule(RecordedModule):
 
 def refusal(reason: str, remedy: str) -> zoo.ExportError:
     """Return the error for the running line of the user's code."""
-    line = zoo.running_line(LIBRARIES)
+    line = running_line()
     place = f"{line[0]}:{line[1]}: " if line else ""
     return zoo.ExportError(f"{place}{reason}; {remedy}")
 

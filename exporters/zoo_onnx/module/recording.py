@@ -186,14 +186,13 @@ def record_layers(module: nn.Module, recording: Recording, kind: type[RecordedMo
         if isinstance(part, RecordedModule):
             _require_float32(path, cast("nn.RNNBase", part))
             part.zoo_recording = recording
+            part.prepare()
             layers = part.zoo_stack.ordered_layers
             for inner in layers:
-                _mark(inner)
-            part.prepare()
+                _use_kernels(inner)
             part.zoo_calls = [_call_of_torch(path, index, layer) for index, layer in enumerate(layers)]
         elif isinstance(part, zoo.Layer):
             _require_float32(path, part)
-            _mark(part)
             part.__class__ = type(type(part).__name__, (RecordedLayer, type(part)), {})
             recorded = cast("RecordedLayer", part)
             recorded.zoo_recording = recording
@@ -208,9 +207,11 @@ def _call_of_torch(path: str, index: int, layer: zoo.Layer) -> Call:
     return Call(layer, zoo.state_parts([layer]), _joined(path, f"l{index}"), parameters)
 
 
-def _mark(layer: zoo.Layer) -> None:
-    layer.fused = False
-    layer.eval()
+def _use_kernels(layer: zoo.Layer) -> None:
+    """Let torch's kernels run a layer, for long examples; they need parameters, and a weight norm has none."""
+    kernels = [kernel for cell in layer.directed_cells if (kernel := cell.kernel()) is not None]
+    weights = [weight for kernel in kernels for weight in kernel.weights().values()]
+    layer.fused = all(isinstance(weight, nn.Parameter) for weight in weights)
 
 
 def _joined(path: str, name: str) -> str:

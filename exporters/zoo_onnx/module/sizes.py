@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import ast
 import linecache
-import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-import zoo
-from zoo_onnx.untraceable import LIBRARIES, Line, Traced
+from zoo_onnx.module.lines import is_users, running_line
+from zoo_onnx.untraceable import Line, Traced
 
 MULTIPLES = (2, 3, 4)
 """Multiples of the example's size at which a condition is tried."""
 LOOPS = frozenset({"__iter__", "chunk", "split", "tensor_split", "unbind"})
 """Functions of torch that give a Python list with a part for each step or row."""
-_FOREIGN = (
-    *LIBRARIES,
-    Path(torch.__file__).parent,
-    Path(zoo.__file__).parent,
-    Path(sysconfig.get_path("stdlib")),
-    Path(sysconfig.get_path("purelib")),
-)
 REMEDY = (
     "use nn.LSTM, nn.GRU or nn.RNN over all steps, write the step as a zoo.Cell (plugins/README.md), or fix that axis "
     "of the argument with 'fixed'"
 )
+
+ARITHMETIC = (
+    "use x.size(axis) and operations of torch, since len(), int(), float() and math make a size a constant, or fix "
+    "that axis of the argument with 'fixed'"
+)
+BRANCH = "use torch.where, or fix that axis of the argument with 'fixed'"
 
 
 class SizeWatch(TorchFunctionMode):
@@ -72,7 +69,7 @@ class SizeWatch(TorchFunctionMode):
         """Record the sizes that became constants since the last call."""
         if self.environment is not None and len(self.environment.replacements) > len(self.causes):
             for symbol in self.environment.replacements.keys() - self.causes.keys():
-                self.causes[symbol] = name, zoo.running_line(LIBRARIES)
+                self.causes[symbol] = name, running_line()
 
 
 def refuse_frozen_sizes(
@@ -95,9 +92,8 @@ def refuse_frozen_sizes(
                 raise traced.error(line, f"{function} fixes axis {axis} of {name} at {size}", REMEDY)
     for line, condition in _branches(watch):
         where = _places(watch, condition, arguments)
-        raise traced.error(
-            line, f"Python code depends on a size ({where}), so the graph would hold for some sizes only", REMEDY
-        )
+        reason = f"Python code depends on a size ({where}), so the graph would hold for some sizes only"
+        raise traced.error(line, reason, _remedy(*line))
 
 
 def axes_of_one_size(watch: SizeWatch) -> list[tuple[int, int]]:
@@ -157,7 +153,7 @@ def _branches(watch: SizeWatch) -> Iterator[tuple[Line, Any]]:
     for guard in [] if watch.environment is None else watch.environment.guards:
         frame = getattr(guard.sloc, "framework_loc", None)
         file = getattr(frame, "filename", None)
-        if frame is None or file is None or any(Path(file).is_relative_to(folder) for folder in _FOREIGN):
+        if frame is None or file is None or not is_users(file):
             continue
         if not guard.expr.free_symbols & symbols or _relates_two(guard.expr) or _only_checks(file, frame.lineno):
             continue
@@ -171,18 +167,31 @@ def _relates_two(condition: Any) -> bool:
 
 def _only_checks(file: str, line: int) -> bool:
     """Return whether a line of code belongs to an assertion, or to a condition under which an error is raised."""
-    lines = linecache.getlines(file)
-    try:
-        tree = ast.parse("".join(lines))
-    except SyntaxError:
-        return False
-    inside = [
-        node for node in ast.walk(tree) if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or 0)
-    ]
-    statement = max(inside, key=lambda node: node.lineno, default=None)
+    statement = _statement(file, line)
     if isinstance(statement, ast.If):
         return any(isinstance(inner, ast.Raise) for inner in statement.body)
     return isinstance(statement, ast.Assert)
+
+
+def _remedy(file: str, line: int) -> str:
+    """Return what to do about a line that depends on a size."""
+    statement = _statement(file, line)
+    if isinstance(statement, ast.If):
+        return BRANCH
+    loops = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp)
+    return REMEDY if statement is None or any(isinstance(node, loops) for node in ast.walk(statement)) else ARITHMETIC
+
+
+def _statement(file: str, line: int) -> ast.stmt | None:
+    """Return the innermost statement of a file that a line belongs to."""
+    try:
+        tree = ast.parse("".join(linecache.getlines(file)))
+    except SyntaxError:
+        return None
+    inside = [
+        node for node in ast.walk(tree) if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or 0)
+    ]
+    return max(inside, key=lambda node: node.lineno, default=None)
 
 
 def _places(watch: SizeWatch, condition: Any, arguments: Sequence[tuple[str, Any]]) -> str:

@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.utils import _pytree as pytree
 
 import zoo
+from zoo_onnx.module.effects import refuse_stored_values, stored_values
 from zoo_onnx.module.packed import PackedModule, padded_in_place_of_packed
 from zoo_onnx.module.recording import DOMAIN, Made, Recording, record_layers
 from zoo_onnx.module.sizes import (
@@ -28,7 +29,7 @@ from zoo_onnx.module.sizes import (
     refuse_frozen_sizes,
 )
 from zoo_onnx.tracing import quiet, to_onnx
-from zoo_onnx.untraceable import LIBRARIES, Traced, refuse_unsupported_nodes, untraceable
+from zoo_onnx.untraceable import LIBRARIES, Traced, first_line, refuse_unsupported_nodes, untraceable
 
 
 @dataclass(frozen=True)
@@ -107,11 +108,17 @@ def trace(module: nn.Module, args: tuple[Any, ...], opset: int, fixed: Mapping[s
     with torch.no_grad():
         copy = record_layers(module, recording, PackedModule)
     arguments, values, structure = _arguments(module, args, fixed)
-    code = Traced(f"the module {type(module).__name__}", _line_of(module), lambda: _run(copy, structure, values))
+    code = Traced(
+        f"the module {type(module).__name__}",
+        first_line(type(module), "forward"),
+        lambda: _run(copy, structure, values),
+    )
     wrapper = _Wrapper(copy, recording, structure, values, code)
     with padded_in_place_of_packed(copy, recording), quiet(), torch.no_grad():
         try:
+            before = stored_values(copy)
             _run_example(code, recording)
+            refuse_stored_values(copy, before, code)
             if 1 in recording.sizes:
                 raise zoo.UsageError(
                     "the largest length of the example is 1; give one of two or more, since torch fixes a 1"
@@ -238,14 +245,6 @@ def _refuse_sizes(
             remedy = f"give an example with two or more {what}, since torch fixes a size of 1" if size == 1 else REMEDY
             reason = f"the layer {made.call.path} would always read {size} {what}"
             raise code.error(frozen_at(wrapper.notes.watch, int(size)), reason, remedy)
-
-
-def _line_of(module: nn.Module) -> tuple[str, int]:
-    kind = type(module)
-    try:
-        return str(inspect.getsourcefile(kind)), inspect.getsourcelines(kind.forward)[1]
-    except (OSError, TypeError):  # the source is in no file
-        return kind.__module__, 0
 
 
 def _may_fold(node: ir.Node) -> bool | None:
