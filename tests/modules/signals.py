@@ -46,7 +46,7 @@ class SoundTagger(nn.Module):
 
 
 class SpeechRecogniser(nn.Module):
-    """Log probabilities of characters and a blank at each second frame, (time, batch, n), as the CTC loss takes them."""
+    """Log probabilities of characters and a blank for the CTC loss, at each second frame: (time, batch, n)."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -64,7 +64,7 @@ def _without(index: int) -> Callable[[onnx.ModelProto], None]:
 
 
 def _gates_swapped(model: onnx.ModelProto) -> None:
-    """Swap the first two gates of the recurrent weights: torch's order (input, forget) where ONNX has (input, output)."""
+    """Swap the first two gates of the recurrent weights, as where the order of torch is kept."""
     node = _recurrent(model)
     (weights,) = (item for item in model.graph.initializer if item.name == node.input[2])
     values = numpy_helper.to_array(weights).copy()
