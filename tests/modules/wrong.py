@@ -23,7 +23,8 @@ class WrongFile(NamedTuple):
     case: ModuleCase
     write: Callable[[ModuleCase, Path], None]
     """Writes the file."""
-    verdicts: tuple[str, ...] = ("failed",)
+    words: tuple[str, ...] = ("times its budget",)
+    """What the reasons contain."""
 
 
 def _mutated(change: Callable[[onnx.ModelProto], None]) -> Callable[[ModuleCase, Path], None]:
@@ -84,6 +85,8 @@ def _frozen(case: ModuleCase, path: Path) -> None:
     export_stock(case.made(), case.args, path)
 
 
+FAILS = ("works at 7",)
+
 WRONG = {
     "linear_before_reset": WrongFile("GRU with linear_before_reset flipped", CASES["session"], _mutated(_reset_after)),
     "lengths_ignored": WrongFile(
@@ -94,6 +97,6 @@ WRONG = {
     ),
     "gates_swapped": WrongFile("two gates of an LSTM swapped", CASES["amplifier"], _mutated(_gates_swapped)),
     "mask_one_too_far": WrongFile("mask reads one step of padding", CASES["masked_pooling"], _mutated(_reads_padding)),
-    "frozen_steps": WrongFile("torch.onnx: LSTM without a batch axis", CASES["one_sequence"], _frozen),
-    "frozen_attention": WrongFile("torch.onnx: attention after a GRU", CASES["self_attention"], _frozen),
+    "frozen_steps": WrongFile("torch.onnx: LSTM without a batch axis", CASES["one_sequence"], _frozen, FAILS),
+    "frozen_attention": WrongFile("torch.onnx: attention after a GRU", CASES["self_attention"], _frozen, FAILS),
 }
