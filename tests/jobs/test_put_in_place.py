@@ -26,7 +26,7 @@ from tests.support.driver import command, environment
 from tests.support.models import make_model, write
 from tests.support.runs import build_exported_run
 from zoo.jobs import exported as exported_module
-from zoo.jobs.export import _summary
+from zoo.jobs.export import proof_summary
 from zoo.jobs.exported import ExportedFile
 from zoo.proof.prove import prove
 from zoo.run.candidate import Candidate
@@ -212,7 +212,7 @@ def test_a_rejected_file_contains_its_verdict(run: Path) -> None:
 
 def test_a_file_without_judged_outputs_has_no_largest_error(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The outputs have other names than the model's. The report contains the final path of the file."""
-    assert _summary({"verdict": "failed", "providers": []})["over_budget"] is None
+    assert proof_summary({"verdict": "failed", "providers": []})["over_budget"] is None
 
     def renamed(_: OnnxExporter, path: Path) -> list[str]:
         model = onnx.load(path)

@@ -155,8 +155,8 @@ def _put_in_place(
         content = candidate.annotated(exporter, parity_entry(proof_summary(report)))
     if content is None and passed:
         raise PluginError(
-            f"{exporter.name}: annotate() changed more of {path.name} than its metadata, so it is not the file that was "
-            "proven; correct the exporter"
+            f"{exporter.name}: annotate() changed more of {path.name} than its metadata, so it is not the file that "
+            "was proven; correct the exporter"
         )
     placed = content or candidate.content
     digest = hashlib.sha256(placed).hexdigest()

@@ -71,7 +71,8 @@ class DisturbedArithmetic(TorchDispatchMode):
     # fmt: off
     MOVES = frozenset(
         {
-            "_pack_padded_sequence", "_to_copy", "_unsafe_index", "_unsafe_masked_index", "_unsafe_view", "as_strided_copy",
+            "_pack_padded_sequence", "_to_copy", "_unsafe_index", "_unsafe_masked_index", "_unsafe_view",
+            "as_strided_copy",
             "as_strided_scatter", "block_diag", "cat", "channel_shuffle", "clone", "constant_pad_nd", "copy",
             "diag_embed", "diagonal_copy", "diagonal_scatter", "embedding", "expand_copy", "flip", "gather", "im2col",
             "index", "index_copy", "index_fill", "index_put", "index_select", "lift_fresh", "masked_fill",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from zoo.proof.cases import Extent
 from zoo.proof.module_call import Call, attempt
 from zoo.proof.module_cases import CaseMaker, ModuleCase, describe, named_axes
 from zoo.proof.module_checks import require_provable
+from zoo.proof.module_inputs import LENGTHS, Argument
 from zoo.proof.module_oracle import ModuleExpectations
 from zoo.proof.observed import repeatability
 from zoo.proof.prove import FileOutputs, FileProperties, Mode, prove_against
@@ -50,6 +52,7 @@ class ModuleProof:
         if any(array.size == 0 for arrays in self._examples for array in arrays):
             raise UsageError(f"{self._call.place}: {self._call.name}: a tensor of the example is empty")
         self._wide = require_provable(self._call, self._module, self._examples[0])
+        self._cache: dict[Any, tuple[CaseMaker, ModuleExpectations]] = {}
 
     def prove(
         self,
@@ -77,9 +80,7 @@ class ModuleProof:
             nothing = ModuleExpectations(self._call, self._wide, [], [], progress)
             faults = [*file_faults, str(error)]
             return {**prove_against(nothing, path, FileProperties(), (), faults), **ends}
-        maker = CaseMaker(arguments, self._run, extent)
-        cases = list(maker.cases())
-        expectations = ModuleExpectations(self._call, self._wide, cases, outputs, progress)
+        maker, expectations = self._expected(arguments, outputs, extent, progress)
 
         def run_file(file: Path, mode: Mode, chosen: Sequence[ModuleCase]) -> FileOutputs:
             return _run_file(file, mode, chosen, [item.name for item in inputs], maker)
@@ -90,18 +91,41 @@ class ModuleProof:
             f"{name}: {count} integers between those of the example were not tried"
             for name, count in maker.drawer.untried.items()
         ]
-        fixed = [
-            f"{argument.name}: axis {axis} is fixed in the file"
-            for argument, item in zip(arguments, inputs, strict=True)
-            for axis, size in enumerate(item.shape)
-            if isinstance(size, int)
-        ]
         return {
             **report,
             **ends,
             "inputs": describe(maker.arguments),
-            "notes": [BY_NUMBERS, *maker.notes, *untried, *(fixed if not maker.example else [])],
+            "notes": [BY_NUMBERS, *maker.notes, *untried, *self._fixed(arguments)],
         }
+
+    def _expected(
+        self, arguments: Sequence[Argument], outputs: Sequence[str], extent: Extent, progress: Progress
+    ) -> tuple[CaseMaker, ModuleExpectations]:
+        """Return the cases and what is expected for each; the same for the next file with the same interface."""
+        key = extent, tuple(argument.axes for argument in arguments), tuple(outputs)
+        if key not in self._cache:
+            progress("choosing sizes")
+            maker = CaseMaker(arguments, self._run, extent)
+            cases = list(maker.cases())
+            self._cache = {key: (maker, ModuleExpectations(self._call, self._wide, cases, outputs, progress))}
+        return self._cache[key]
+
+    def _fixed(self, arguments: Sequence[Argument]) -> list[str]:
+        """Return remarks on axes that the file fixes although the module takes other sizes."""
+        axes = [
+            tuple(f"{each.name} {axis}" if name is None else None for axis, name in enumerate(each.axes))
+            for each in arguments
+        ]
+        maker = CaseMaker(
+            [replace(each, axes=free) for each, free in zip(arguments, axes, strict=True)], self._run, Extent(0)
+        )
+        return [
+            f"{each.name}: axis {axis} is fixed at {each.examples[0].shape[axis]} in the file, and the module takes "
+            "other sizes"
+            for each in maker.arguments
+            for axis, name in enumerate(each.axes)
+            if name is not None
+        ]
 
     def _interface(self, session: TensorSession) -> tuple[list[TensorInput], list[str]]:
         """Return the input of each tensor, one without a name where the file has none, and the names of the outputs.
@@ -121,8 +145,8 @@ class ModuleProof:
         assert results is not None
         if len(session.output_names) != len(results):
             raise RunError(
-                f"{session.path}: gives {len(session.output_names)} outputs, {', '.join(session.output_names)}, and the "
-                f"module returns {len(results)} tensors"
+                f"{session.path}: gives {len(session.output_names)} outputs, {', '.join(session.output_names)}, and "
+                f"the module returns {len(results)} tensors"
             )
         return inputs, session.output_names
 
@@ -159,10 +183,12 @@ def _feeds(names: Sequence[str], case: ModuleCase) -> dict[str, Array]:
 def _cause(session: TensorSession, names: Sequence[str], maker: CaseMaker, failed: ModuleCase) -> str:
     """Return which size alone makes a file fail, with its axis; empty where no single one does."""
     for name, size in failed.sizes.items():
-        case = None if size == maker.example[name] else maker.case("data", {**maker.example, name: size})
+        alone = {**maker.example, name: size}
+        tried = [] if alone == maker.example else [maker.case("data", alone) for _ in LENGTHS]
         try:
-            if case is not None:
-                session.run(_feeds(names, case))
+            for case in tried:
+                if case is not None:
+                    session.run(_feeds(names, case))
         except RunError:
             axes = [
                 f"axis {axis} of {argument.name}"

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from zoo.errors import UsageError
-from zoo.nn.cell_code import LIBRARIES, line_of, raised_at
+from zoo.nn.cell_code import line_of, raised_at
 from zoo.nn.cell_trial import in_float64
 from zoo.parity import Array
 
@@ -47,7 +47,7 @@ class Call:
         """Name of each tensor: that of its argument, with numbers or keys where it is a part of it."""
         for path, value in leaves:
             if isinstance(value, Tensor):
-                number = path[0].idx
+                number = int(_key(path[0]))
                 parameter = parameters[min(number, len(parameters) - 1)]
                 variadic = parameter.kind is inspect.Parameter.VAR_POSITIONAL
                 first = f"{parameter.name}_{number - len(parameters) + 1}" if variadic else parameter.name

@@ -117,25 +117,29 @@ class CaseMaker:
 
     def _tie(self) -> None:
         """Give sizes that vary together one name, and fix those that cannot vary; the module decides."""
-        fixed = [name for name in self.example if not self._varies([name])]
-        for size in dict.fromkeys(self.example[name] for name in fixed):
-            group = [name for name in fixed if self.example[name] == size]
-            if len(group) > 1 and self._varies(group):
-                names: dict[str | None, str | None] = {name: group[0] for name in group}
-            else:
-                names = dict.fromkeys(group)
-                self.notes += [
-                    f"{argument.name}: axis {axis} has the example's size {size} in every input, since the module "
-                    "takes no other"
-                    for argument in self.arguments
-                    for axis, name in enumerate(argument.axes)
-                    if name in group
-                ]
-            self.arguments = [
-                replace(each, axes=tuple(names.get(name, name) for name in each.axes)) for each in self.arguments
-            ]
-        if fixed:
-            self._renew()
+        alone = {name for name in self.example if self._varies([name])}
+        names: dict[str | None, str | None] = {}
+        for name in self.example:
+            if name in alone or name in names:
+                continue
+            equal = [other for other in self.example if self.example[other] == self.example[name]]
+            others = [[other] for other in equal if other != name and names.get(other, other) == other]
+            groups = [*others, [other for other in equal if other != name and other not in alone]]
+            tied = next((group for group in groups if group and self._varies([name, *group])), None)
+            names |= {name: None} if tied is None else dict.fromkeys((name, *tied), tied[0])
+        if not names:
+            return
+        self.notes += [
+            f"{argument.name}: axis {axis} has the size {self.example[name]} in every input, since the module takes "
+            "no other"
+            for argument in self.arguments
+            for axis, name in enumerate(argument.axes)
+            if name is not None and names.get(name, name) is None
+        ]
+        self.arguments = [
+            replace(each, axes=tuple(names.get(name, name) for name in each.axes)) for each in self.arguments
+        ]
+        self._renew()
 
     def _varies(self, names: Sequence[str]) -> bool:
         size = self.example[names[0]]
@@ -201,8 +205,8 @@ class CaseMaker:
         for index in range(count):
             sizes = {name: column[index] for name, column in columns.items()}
             while self._work(sizes) > self._most():
-                largest = max(sizes, key=sizes.__getitem__)
-                sizes[largest] = max(1, sizes[largest] // 2)
+                widest = max(sizes, key=lambda name: sizes[name])
+                sizes[widest] = max(1, sizes[widest] // 2)
             yield sizes
 
     def _work(self, sizes: Sizes) -> int:

@@ -21,7 +21,9 @@ RANDOM = ("bernoulli", "dropout", "exponential", "multinomial", "normal", "poiss
 class _Watch(TorchDispatchMode):
     """Recorder of the line with the first random operation."""
 
-    line: tuple[str, int] | None = None
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.line: tuple[str, int] | None = None
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from zoo.parity import Array, Expected, judge
 from zoo.runtime.session import OnnxSession
+from zoo.runtime.tensors import TensorSession
 
 if TYPE_CHECKING:
     from zoo.proof.cases import Case
@@ -28,7 +29,7 @@ COPIES = ("MemcpyFromHost", "MemcpyToHost")
 """Operators that ONNX Runtime inserts between nodes of different providers (onnxruntime, transformer_memcpy.cc)."""
 
 
-def repeatability(session: OnnxSession, *inputs: Any) -> dict[str, Any]:
+def repeatability(session: OnnxSession | TensorSession, *inputs: Any) -> dict[str, Any]:
     """Run one input ten times and report whether all outputs are bit-identical, with their largest difference."""
     first, *others = [session.run(*inputs) for _ in range(RUNS)]
     return {
