@@ -65,7 +65,3 @@ def test_a_wrong_file_does_not_pass(name: str, tmp_path: Path) -> None:
     proof = judge_wrong(WRONG[name], tmp_path / "net.onnx")
     assert proof.verdict == "failed"
     assert all(word in " ".join(proof.reasons) for word in WRONG[name].words)
-    with pytest.raises(AssertionError, match="failed"):
-        zoo.testing.assert_parity(
-            WRONG[name].case.made(), tmp_path / "net.onnx", WRONG[name].case.args(*EXAMPLE), providers=("cpu",)
-        )
