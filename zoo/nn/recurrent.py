@@ -130,6 +130,27 @@ class Layer(nn.Module):
         """Whether a torch.nn kernel computes this layer, instead of the cell's steps. The parameters are the same."""
         self._kernel: FusedKernel | None = None
 
+    @staticmethod
+    def of_cells(cells: Sequence[Cell], direction: Direction | None = None) -> Layer:
+        """Return a layer of existing cells, for use inside any module.
+
+        Args:
+            cells: one, or one for each direction, forward first.
+            direction: in which the cells read; by default forward for one cell and bidirectional for two.
+
+        Raises:
+            ValueError: the number of cells is not that of the direction.
+        """
+        layer = Layer.__new__(Layer)
+        nn.Module.__init__(layer)
+        layer.direction = direction or ("forward" if len(cells) == 1 else "bidirectional")
+        if len(cells) != len(REVERSED[layer.direction]):
+            raise ValueError(f"{len(cells)} cells; direction {layer.direction} has {len(REVERSED[layer.direction])}")
+        layer.cells = nn.ModuleList(cells)
+        layer.output_size = sum(cell.output_size for cell in cells)
+        layer.fused, layer._kernel = all(cell.kernel() is not None for cell in cells), None
+        return layer
+
     @property
     def directed_cells(self) -> list[Cell]:
         """Cells of the layer, one for each direction, forward first."""
