@@ -126,7 +126,7 @@ def test_a_module_becomes_a_proven_file(folder: UserFolder, exported: Outcome) -
     ]
     lines = exported.stdout.splitlines()
     assert lines[0] == "parity of make_tagger.onnx: passed"
-    assert re.fullmatch(r"inputs: \d+ of \d+ shapes, batch up to \d+, time up to 200", lines[1])
+    assert re.fullmatch(r"\d+ inputs of \d+ shapes, batch up to \d+, time up to 200", lines[1])
     assert "note: judged by numbers alone: sizes between those tried are not covered" in lines
     assert "\ncpu            passed  nodes: " in exported.stdout
     assert "forward runs" not in exported.stdout
