@@ -93,7 +93,8 @@ def _weight_off(graph: onnx.GraphProto) -> None:
 
 
 def _gru(graph: onnx.GraphProto) -> onnx.NodeProto:
-    return next(node for node in graph.node if node.op_type == "GRU")
+    node: onnx.NodeProto = next(node for node in graph.node if node.op_type == "GRU")
+    return node
 
 
 def _reset_flipped(graph: onnx.GraphProto) -> None:
@@ -314,7 +315,7 @@ def test_lengths_are_drawn_up_to_the_number_of_steps() -> None:
 def test_masks_keep_what_their_rows_have() -> None:
     drawer = _drawer(mask=np.array([[True, True, False], [True, False, False]]))
     for kind in ("data", "wide", "extreme"):
-        mask = drawer.draw(kind, {"batch": 50, "time": 9})[0]  # type: ignore[arg-type]
+        mask = drawer.draw(kind, {"batch": 50, "time": 9})[0]
         assert mask.any(1).all()
         assert (~mask).any(1).all()
         if kind != "data":
@@ -323,7 +324,7 @@ def test_masks_keep_what_their_rows_have() -> None:
 
 def test_numbers_that_are_never_negative_stay_so() -> None:
     drawer = _drawer(x=np.random.default_rng(0).uniform(1, 2, (3, 4)).astype(np.float32))
-    wide, extreme = (drawer.draw(kind, {"batch": 9, "time": 99})[0] for kind in ("wide", "extreme"))  # type: ignore[arg-type]
+    wide, extreme = (drawer.draw(kind, {"batch": 9, "time": 99})[0] for kind in ("wide", "extreme"))
     assert wide.min() >= 0.3
     assert 2.5 < wide.max() <= 3
     assert extreme.min() > 0

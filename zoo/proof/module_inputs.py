@@ -222,4 +222,5 @@ def _has_equal_diagonals(argument: Argument) -> bool:
 def _with_diagonals(example: Array, shape: tuple[int, ...]) -> Array:
     size = len(example)
     offsets = (np.arange(shape[1]) - np.arange(shape[0])[:, None]).clip(1 - size, size - 1)
-    return np.where(offsets >= 0, example[0, offsets.clip(0)], example[(-offsets).clip(0), 0])
+    matrix: Array = np.where(offsets >= 0, example[0, offsets.clip(0)], example[(-offsets).clip(0), 0])
+    return matrix
