@@ -130,25 +130,26 @@ def test_swapped_outputs_fail_by_their_shape(proven: Proven, tmp_path: Path) -> 
     assert "shape (3, 6, 2) instead of (2, 3, 4)" in report["reasons"][0]
 
 
-def test_a_length_that_the_file_freezes_is_named(proven: Proven, tmp_path: Path) -> None:
+def test_an_axis_that_the_file_freezes_is_named(tmp_path: Path) -> None:
     """The file declares a free time, and adds a constant of 6 steps to its output."""
-
-    def freeze(graph: onnx.GraphProto) -> None:
-        name, steps = graph.output[0].name, np.zeros((1, 6, 2), np.float32)
-        node = next(node for node in graph.node if name in node.output)
-        node.output[list(node.output).index(name)] = "free"
-        graph.initializer.append(numpy_helper.from_array(steps, "steps"))
-        graph.node.append(onnx.helper.make_node("Add", ["free", "steps"], [name]))
-
-    report = proven.altered(tmp_path / "net.onnx", freeze)
+    net, x, path = nn.RNN(FEATURES, HIDDEN, batch_first=True).eval(), torch.randn(3, 6, FEATURES), tmp_path / "net.onnx"
+    OnnxExporter().export_module(net, (x,), path, {}, zoo.ExportOptions())
+    model = onnx.load(path)
+    name, steps = model.graph.output[0].name, np.zeros((1, 6, HIDDEN), np.float32)
+    node = next(node for node in model.graph.node if name in node.output)
+    node.output[list(node.output).index(name)] = "free"
+    model.graph.initializer.append(numpy_helper.from_array(steps, "steps"))
+    model.graph.node.append(onnx.helper.make_node("Add", ["free", "steps"], [name]))
+    onnx.save(model, path)
+    report = ModuleProof(net, [(x,)]).prove(path, ("cpu",), [], silent, Extent(seed=7))
     assert report["verdict"] == "failed"
     reason = report["reasons"][0]
     assert "fails at batch 3, time 2" in reason
-    assert "because of axis 1 of x (time), which works at 6" in reason
+    assert "because of axis 1 of input (time), which works at 6" in reason
     assert len(reason) < 500
 
 
-def test_a_file_with_fixed_sizes_says_so(proven: Proven, tmp_path: Path) -> None:
+def test_a_file_with_fixed_sizes_is_noted(proven: Proven, tmp_path: Path) -> None:
     def fix(graph: onnx.GraphProto) -> None:
         graph.input[0].type.tensor_type.shape.dim[1].dim_value = 6
 

@@ -224,7 +224,7 @@ class CaseMaker:
 
 
 def _batch_of(arguments: Sequence[Argument]) -> str | None:
-    """Return the size that counts rows: one whose name says so, else the one that most tensors begin with."""
+    """Return the size that counts rows: the one named so, else the first size of most tensors."""
     names = [name for argument in arguments for name in argument.axes if name is not None]
     if by_name := next((name for name in names if "batch" in name.lower()), None):
         return by_name
