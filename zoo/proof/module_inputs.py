@@ -7,8 +7,8 @@ What an argument is follows from its examples alone:
 - integers: those of the examples, or uniform between the smallest and the largest of them, every one of these at least
   once over all inputs as far as they fit.
 - lengths: integers (batch,), up to the number of steps where the example's largest is, or in proportion to it.
-- masks, of booleans: in each row at least one true where the rows of the examples have one, and a false one by the same rule;
-  true up to some step where the rows of the examples are.
+- masks, of booleans: in each row at least one true where the rows of the examples have one, and a false one by the
+  same rule; true up to some step where the rows of the examples are.
 - matrices with equal diagonals and one size on both axes, such as a causal mask: the same diagonals.
 """
 
