@@ -351,3 +351,14 @@ def test_sizes_that_the_module_refuses_are_not_tried() -> None:
     assert {case.time % 2 for case in cases} == {0}
     assert {(3, 6), (3, 2), (1, 50), (2, 200)} <= {(case.batch, case.time) for case in cases}
     assert sum(case.drawn for case in cases) == 8
+
+
+def test_several_examples_of_other_sizes(proven: Proven) -> None:
+    """Inputs are drawn like any of them."""
+    further = (torch.full((2, 9, FEATURES), 50.0), torch.tensor([9, 1]))
+    proof = ModuleProof(proven.net, [example(), further])
+    arguments = [Argument("x", (example()[0].numpy(), further[0].numpy()), ("batch", "time", None))]
+    assert Drawer(arguments, "batch", 0).draw("wide", {"batch": 5, "time": 90})[0].max() > 90
+    assert proof.prove(proven.path, ("cpu",), [], silent, Extent(seed=7))["verdict"] == "passed"
+    with pytest.raises(UsageError, match="differ in the structure"):
+        ModuleProof(proven.net, [example(), (further,)])

@@ -76,7 +76,8 @@ class ModuleProof:
         except RunError as error:
             nothing = ModuleExpectations(self._call, self._wide, [], [], progress)
             faults = [*file_faults, str(error)]
-            return {**prove_against(nothing, path, FileProperties(), (), faults), **ends}
+            report = prove_against(nothing, path, FileProperties(), (), faults)
+            return {**report, **ends, "inputs": {}, "notes": [BY_NUMBERS]}
         maker, expectations = self._expected(arguments, outputs, extent, progress)
 
         def run_file(file: Path, mode: Mode, chosen: Sequence[ModuleCase]) -> FileOutputs:
