@@ -282,3 +282,10 @@ def test_agreement_counts_rows() -> None:
 def test_the_rule_needs_no_torch() -> None:
     code = "import sys, zoo.parity; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_integers_that_depend_on_rounding_are_not_judged() -> None:
+    exact = np.array([[1, 2, 3]])
+    expected = Expected(exact, np.zeros(1), unsettled=np.array([[False, True, False]]))
+    assert compare(expected, np.array([[1, 9, 3]])).status == "passed"
+    assert compare(expected, np.array([[1, 2, 4]])).status == "failed"

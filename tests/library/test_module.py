@@ -27,7 +27,8 @@ class Tagger(nn.Module):
         self.head = nn.Linear(4, 2)
 
     def forward(self, ids: Tensor) -> Tensor:
-        return self.head(self.rnn(self.embedding(ids))[0])
+        scores: Tensor = self.head(self.rnn(self.embedding(ids))[0])
+        return scores
 
 
 def ids() -> Tensor:

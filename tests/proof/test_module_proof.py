@@ -93,7 +93,8 @@ def _weight_off(graph: onnx.GraphProto) -> None:
 
 
 def _gru(graph: onnx.GraphProto) -> onnx.NodeProto:
-    return next(node for node in graph.node if node.op_type == "GRU")
+    node: onnx.NodeProto = next(node for node in graph.node if node.op_type == "GRU")
+    return node
 
 
 def _reset_flipped(graph: onnx.GraphProto) -> None:
@@ -129,25 +130,26 @@ def test_swapped_outputs_fail_by_their_shape(proven: Proven, tmp_path: Path) -> 
     assert "shape (3, 6, 2) instead of (2, 3, 4)" in report["reasons"][0]
 
 
-def test_a_length_that_the_file_freezes_is_named(proven: Proven, tmp_path: Path) -> None:
+def test_an_axis_that_the_file_freezes_is_named(tmp_path: Path) -> None:
     """The file declares a free time, and adds a constant of 6 steps to its output."""
-
-    def freeze(graph: onnx.GraphProto) -> None:
-        name, steps = graph.output[0].name, np.zeros((1, 6, 2), np.float32)
-        node = next(node for node in graph.node if name in node.output)
-        node.output[list(node.output).index(name)] = "free"
-        graph.initializer.append(numpy_helper.from_array(steps, "steps"))
-        graph.node.append(onnx.helper.make_node("Add", ["free", "steps"], [name]))
-
-    report = proven.altered(tmp_path / "net.onnx", freeze)
+    net, x, path = nn.RNN(FEATURES, HIDDEN, batch_first=True).eval(), torch.randn(3, 6, FEATURES), tmp_path / "net.onnx"
+    OnnxExporter().export_module(net, (x,), path, {}, zoo.ExportOptions())
+    model = onnx.load(path)
+    name, steps = model.graph.output[0].name, np.zeros((1, 6, HIDDEN), np.float32)
+    node = next(node for node in model.graph.node if name in node.output)
+    node.output[list(node.output).index(name)] = "free"
+    model.graph.initializer.append(numpy_helper.from_array(steps, "steps"))
+    model.graph.node.append(onnx.helper.make_node("Add", ["free", "steps"], [name]))
+    onnx.save(model, path)
+    report = ModuleProof(net, [(x,)]).prove(path, ("cpu",), [], silent, Extent(seed=7))
     assert report["verdict"] == "failed"
     reason = report["reasons"][0]
     assert "fails at batch 3, time 2" in reason
-    assert "because of axis 1 of x (time), which works at 6" in reason
+    assert "because of axis 1 of input (time), which works at 6" in reason
     assert len(reason) < 500
 
 
-def test_a_file_with_fixed_sizes_says_so(proven: Proven, tmp_path: Path) -> None:
+def test_a_file_with_fixed_sizes_is_noted(proven: Proven, tmp_path: Path) -> None:
     def fix(graph: onnx.GraphProto) -> None:
         graph.input[0].type.tensor_type.shape.dim[1].dim_value = 6
 
@@ -314,7 +316,7 @@ def test_lengths_are_drawn_up_to_the_number_of_steps() -> None:
 def test_masks_keep_what_their_rows_have() -> None:
     drawer = _drawer(mask=np.array([[True, True, False], [True, False, False]]))
     for kind in ("data", "wide", "extreme"):
-        mask = drawer.draw(kind, {"batch": 50, "time": 9})[0]  # type: ignore[arg-type]
+        mask = drawer.draw(kind, {"batch": 50, "time": 9})[0]
         assert mask.any(1).all()
         assert (~mask).any(1).all()
         if kind != "data":
@@ -323,7 +325,7 @@ def test_masks_keep_what_their_rows_have() -> None:
 
 def test_numbers_that_are_never_negative_stay_so() -> None:
     drawer = _drawer(x=np.random.default_rng(0).uniform(1, 2, (3, 4)).astype(np.float32))
-    wide, extreme = (drawer.draw(kind, {"batch": 9, "time": 99})[0] for kind in ("wide", "extreme"))  # type: ignore[arg-type]
+    wide, extreme = (drawer.draw(kind, {"batch": 9, "time": 99})[0] for kind in ("wide", "extreme"))
     assert wide.min() >= 0.3
     assert 2.5 < wide.max() <= 3
     assert extreme.min() > 0
@@ -349,3 +351,14 @@ def test_sizes_that_the_module_refuses_are_not_tried() -> None:
     assert {case.time % 2 for case in cases} == {0}
     assert {(3, 6), (3, 2), (1, 50), (2, 200)} <= {(case.batch, case.time) for case in cases}
     assert sum(case.drawn for case in cases) == 8
+
+
+def test_several_examples_of_other_sizes(proven: Proven) -> None:
+    """Inputs are drawn like any of them."""
+    further = (torch.full((2, 9, FEATURES), 50.0), torch.tensor([9, 1]))
+    proof = ModuleProof(proven.net, [example(), further])
+    arguments = [Argument("x", (example()[0].numpy(), further[0].numpy()), ("batch", "time", None))]
+    assert Drawer(arguments, "batch", 0).draw("wide", {"batch": 5, "time": 90})[0].max() > 90
+    assert proof.prove(proven.path, ("cpu",), [], silent, Extent(seed=7))["verdict"] == "passed"
+    with pytest.raises(UsageError, match="differ in the structure"):
+        ModuleProof(proven.net, [example(), (further,)])

@@ -31,8 +31,8 @@ def decomposition(func: Any) -> Callable[..., Any] | None:
         return None
     from torch._decomp import get_decompositions
 
-    known: Callable[..., Any] | None = get_decompositions([getattr(torch.ops.aten, name)]).get(func)
-    return known
+    parts: Callable[..., Any] | None = get_decompositions([getattr(torch.ops.aten, name)]).get(func)
+    return parts
 
 
 def _layer_norm(

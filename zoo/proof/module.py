@@ -19,7 +19,7 @@ from zoo.errors import RunError, UsageError
 from zoo.parity import Array
 from zoo.progress import Progress
 from zoo.proof.cases import Extent
-from zoo.proof.module_call import Call, attempt
+from zoo.proof.module_call import MESSAGE, Call, attempt
 from zoo.proof.module_cases import CaseMaker, ModuleCase, describe, named_axes
 from zoo.proof.module_checks import require_provable
 from zoo.proof.module_inputs import LENGTHS, Argument
@@ -29,9 +29,6 @@ from zoo.proof.prove import FileOutputs, FileProperties, Mode, prove_against
 from zoo.runtime.tensors import TensorInput, TensorSession
 
 BY_NUMBERS = "judged by numbers alone: sizes between those tried are not covered"
-
-MESSAGE = 200
-"""Most characters of a message of ONNX Runtime in a report."""
 
 
 class ModuleProof:
@@ -79,7 +76,8 @@ class ModuleProof:
         except RunError as error:
             nothing = ModuleExpectations(self._call, self._wide, [], [], progress)
             faults = [*file_faults, str(error)]
-            return {**prove_against(nothing, path, FileProperties(), (), faults), **ends}
+            report = prove_against(nothing, path, FileProperties(), (), faults)
+            return {**report, **ends, "inputs": {}, "notes": [BY_NUMBERS]}
         maker, expectations = self._expected(arguments, outputs, extent, progress)
 
         def run_file(file: Path, mode: Mode, chosen: Sequence[ModuleCase]) -> FileOutputs:

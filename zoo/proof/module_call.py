@@ -17,6 +17,9 @@ from zoo.nn.cell_code import line_of, raised_at
 from zoo.nn.cell_trial import in_float64
 from zoo.parity import Array
 
+MESSAGE = 200
+"""Most characters of another program's message in an error or a report."""
+
 
 class Call:
     """How a module is called: the structure of its arguments, and the name of each tensor in it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,14 @@ LISTED: tuple[tuple[int, int | None], ...] = ((3, None), (1, 1), (3, 2), (1, 50)
 LONGEST, FEWEST = 4, 200
 """Largest drawn size, in units of the example's; at least so many."""
 MOST_STEPS = 4000
-"""Largest drawn size, whatever the example's."""
+"""Largest drawn size, whatever the example's. Examples with more are tried once, since each step takes time."""
 WORK = 16
 """Most numbers of an input, in units of the example's; at least `FEWEST_NUMBERS`."""
 FEWEST_NUMBERS = 100_000
 OFFSETS = 8
 """Sizes beyond a chosen one that are tried where a module refuses the latter, as one that merges pairs of steps."""
+LEAST_TAKEN = 2
+"""Other sizes that a module must take where one counts as free."""
 
 Run = Callable[[Sequence[Array]], "list[Array] | None"]
 """Function that runs the module in float32; None where it raises an error."""
@@ -142,9 +145,11 @@ class CaseMaker:
         self._renew()
 
     def _varies(self, names: Sequence[str]) -> bool:
+        """Return whether the module takes other sizes; a single one may be an oversight of a fused kernel of torch."""
         size = self.example[names[0]]
         tried = (size + 1, size + 2, 2 * size, 3 * size, 4 * size)
-        return any(self.case("data", {**self.example, **dict.fromkeys(names, more)}) for more in tried)
+        taken = (self.case("data", {**self.example, **dict.fromkeys(names, more)}) for more in tried)
+        return len(list(islice((case for case in taken if case is not None), LEAST_TAKEN))) == LEAST_TAKEN
 
     def case(self, inputs: Kind, sizes: Sizes, *, drawn: bool = False) -> ModuleCase | None:
         """Draw a case of these sizes; None where the module takes none."""
@@ -165,7 +170,7 @@ class CaseMaker:
         for rows, other in LISTED:
             for sizes in self._listed(rows, other):
                 first = self.case("data", sizes)
-                second = first and self.case("wide", first.sizes)
+                second = self.case("wide", first.sizes) if first is not None and first.time <= MOST_STEPS else None
                 yield from (each for each in (first, second) if each is not None)
                 if first is not None and other is not None:
                     break
@@ -186,7 +191,8 @@ class CaseMaker:
         own = {} if self.batch is None else {self.batch: rows}
         if other is None:
             yield dict(self.example)
-            if self.batch is not None and self.example[self.batch] != rows:
+            longest = max((self.example[name] for name in others), default=1)
+            if self.batch is not None and self.example[self.batch] != rows and longest <= MOST_STEPS:
                 yield {**self.example, **own}
             return
         # Different sizes, so that a file cannot confuse them.
@@ -200,7 +206,7 @@ class CaseMaker:
         generator = self.drawer.generator
         columns: dict[str, Sequence[int]] = {}
         for name, size in self.example.items():
-            largest = LARGEST_BATCH if name == self.batch else min(max(LONGEST * size, FEWEST), max(MOST_STEPS, size))
+            largest = LARGEST_BATCH if name == self.batch else min(max(LONGEST * size, FEWEST), MOST_STEPS)
             columns[name] = [int(each) for each in log_uniform(largest, count, generator)]
         for index in range(count):
             sizes = {name: column[index] for name, column in columns.items()}
@@ -218,7 +224,7 @@ class CaseMaker:
 
 
 def _batch_of(arguments: Sequence[Argument]) -> str | None:
-    """Return the size that counts rows: one whose name says so, else the one that most tensors begin with."""
+    """Return the size that counts rows: the one named so, else the first size of most tensors."""
     names = [name for argument in arguments for name in argument.axes if name is not None]
     if by_name := next((name for name in names if "batch" in name.lower()), None):
         return by_name

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from zoo.nn.cell_code import running_line
 from zoo.nn.drop_in import with_cells
 from zoo.parity import Array
-from zoo.proof.module_call import Call, attempt, exact_arithmetic
+from zoo.proof.module_call import MESSAGE, Call, attempt, exact_arithmetic
 
 RANDOM = ("bernoulli", "dropout", "exponential", "multinomial", "normal", "poisson", "rand", "uniform")
 """Parts of the names of torch's random operations."""
@@ -90,4 +90,4 @@ def _equal(first: Array, second: Array) -> bool:
 
 
 def _short(error: BaseException | None) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:MESSAGE]}"

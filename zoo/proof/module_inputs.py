@@ -7,8 +7,8 @@ What an argument is follows from its examples alone:
 - integers: those of the examples, or uniform between the smallest and the largest of them, every one of these at least
   once over all inputs as far as they fit.
 - lengths: integers (batch,), up to the number of steps where the example's largest is, or in proportion to it.
-- masks, of booleans: in each row at least one true where the rows of the examples have one, and one false likewise;
-  true up to some step where the rows of the examples are.
+- masks, of booleans: in each row at least one true where the rows of the examples have one, and a false one by the
+  same rule; true up to some step where the rows of the examples are.
 - matrices with equal diagonals and one size on both axes, such as a causal mask: the same diagonals.
 """
 
@@ -222,4 +222,5 @@ def _has_equal_diagonals(argument: Argument) -> bool:
 def _with_diagonals(example: Array, shape: tuple[int, ...]) -> Array:
     size = len(example)
     offsets = (np.arange(shape[1]) - np.arange(shape[0])[:, None]).clip(1 - size, size - 1)
-    return np.where(offsets >= 0, example[0, offsets.clip(0)], example[(-offsets).clip(0), 0])
+    matrix: Array = np.where(offsets >= 0, example[0, offsets.clip(0)], example[(-offsets).clip(0), 0])
+    return matrix

@@ -14,7 +14,7 @@ from torch import nn
 from zoo.parity import Array, Expected, with_usual_scale
 from zoo.progress import Progress
 from zoo.proof.disturbed import DisturbedArithmetic
-from zoo.proof.module_call import Call, exact_arithmetic
+from zoo.proof.module_call import MESSAGE, Call, attempt, exact_arithmetic
 from zoo.proof.module_cases import ModuleCase
 from zoo.proof.passes import DRAWS, ONE_SIDED
 
@@ -79,7 +79,11 @@ class ModuleExpectations:
 
     def _run(self, case: ModuleCase) -> list[Array]:
         with exact_arithmetic():
-            return [value.numpy() for value in self._call.outputs(self._wide, case.arrays, widen=True)]
+            outputs, error = attempt(lambda: self._call.outputs(self._wide, case.arrays, widen=True))
+        if outputs is None:
+            text = " ".join(str(error).split())[:MESSAGE]
+            raise self._call.error(error, f"runs at {case} in float32 and fails in float64: {text}", "correct it")
+        return outputs
 
 
 def _moves(exact: Array, drawn: Array) -> Array:
