@@ -107,7 +107,7 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         outputs, _ = self.rnn(x)
         mixed, _ = self.attention(outputs, outputs, outputs, need_weights=False)
-        return self.norm(outputs + mixed)
+        return self.norm(outputs + mixed)  # type: ignore[no-any-return]
 
 
 class Highway(nn.Module):

@@ -22,7 +22,7 @@ class Amplifier(nn.Module):
 
     def forward(self, samples: Tensor) -> Tensor:
         outputs, _ = self.rnn(samples)
-        return self.head(outputs) + samples
+        return self.head(outputs) + samples  # type: ignore[no-any-return]
 
 
 class SoundTagger(nn.Module):
@@ -42,7 +42,7 @@ class SoundTagger(nn.Module):
         spectra = torch.fft.rfft(frames * self.window).abs().square()
         maps = torch.relu(self.norm(self.convolution(torch.log1p(spectra).transpose(1, 2))))
         _, final = self.rnn(maps.transpose(1, 2))
-        return self.head(final[-1]).softmax(1)
+        return self.head(final[-1]).softmax(1)  # type: ignore[no-any-return]
 
 
 class SpeechRecogniser(nn.Module):
@@ -57,7 +57,7 @@ class SpeechRecogniser(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         maps = nn.functional.hardtanh(self.convolution(frames.unsqueeze(1)), 0, 20)
         outputs, _ = self.rnn(maps.permute(2, 0, 1, 3).flatten(2))
-        return self.head(outputs).log_softmax(2)
+        return self.head(outputs).log_softmax(2)  # type: ignore[no-any-return]
 
 
 class ConvLSTMCell(zoo.Cell):

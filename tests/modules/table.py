@@ -99,7 +99,7 @@ def judge_stock(net: nn.Module, args: Arguments, path: Path) -> Stock:
     proof = zoo.prove_module(net, path, args(*EXAMPLE), providers=("cpu",))
     if proof.verdict != "passed":
         return Stock(proof.verdict, "; ".join(proof.reasons), hint, seconds)
-    fixed = declared_fixed(net, args, path)
+    fixed = declared_wrongly(net, args, path)
     return Stock("right, shape wrong" if fixed else "right", fixed, hint, seconds)
 
 
@@ -118,12 +118,15 @@ def agrees_packed(net: nn.Module, args: Arguments, path: Path) -> bool:
     return not any(disagreement(net, args, path, shape) for shape in SHAPES)
 
 
-def declared_fixed(net: nn.Module, args: Arguments, path: Path) -> str:
-    """Return where a file declares a fixed size of an output to which the module gives another; empty if nowhere."""
+def declared_wrongly(net: nn.Module, args: Arguments, path: Path) -> str:
+    """Return where a file declares another shape of an output than the module gives; empty if nowhere."""
     with torch.no_grad():
         results = [value for value in pytree.tree_leaves(net(*args(*OTHER))) if isinstance(value, torch.Tensor)]
     for value, result in zip(onnx.load(path).graph.output, results, strict=True):
-        for axis, (size, actual) in enumerate(zip(value.type.tensor_type.shape.dim, result.shape, strict=True)):
+        declared = value.type.tensor_type.shape.dim
+        if len(declared) != result.dim():
+            return f"{value.name} is declared with {len(declared)} axes and has {result.dim()}"
+        for axis, (size, actual) in enumerate(zip(declared, result.shape, strict=True)):
             if size.dim_value and size.dim_value != actual:
                 return f"axis {axis} of {value.name} is declared as {size.dim_value}"
     return ""

@@ -11,7 +11,7 @@ import torch
 import zoo
 from tests.exporters.modules import SHAPES, assert_agrees, export
 from tests.modules.catalogue import CASES
-from tests.modules.table import EXAMPLE, declared_fixed, judge_wrong, packed
+from tests.modules.table import EXAMPLE, declared_wrongly, judge_wrong, packed
 from tests.modules.wrong import WRONG
 
 
@@ -30,7 +30,7 @@ def test_a_module_passes_its_proof(name: str, tmp_path: Path) -> None:
     assert proof.path == path
     tried = {(item["batch"], item["time"]) for item in proof.report["cases"]}
     assert len(tried - {EXAMPLE}) > 5
-    assert declared_fixed(case.made(), case.args, path) == ""
+    assert declared_wrongly(case.made(), case.args, path) == ""
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.repacked])

@@ -43,7 +43,8 @@ def _mutated(change: Callable[[onnx.ModelProto], None]) -> Callable[[ModuleCase,
 
 def _recurrent(model: onnx.ModelProto) -> onnx.NodeProto:
     """Return the first recurrent node."""
-    return next(node for node in model.graph.node if node.op_type in ("LSTM", "GRU", "RNN"))
+    node: onnx.NodeProto = next(node for node in model.graph.node if node.op_type in ("LSTM", "GRU", "RNN"))
+    return node
 
 
 def _reset_after(model: onnx.ModelProto) -> None:
