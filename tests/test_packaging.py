@@ -45,7 +45,7 @@ def test_wheel_holds_typing_marker_licence_and_no_tests(wheel: zipfile.ZipFile) 
     names = wheel.namelist()
     assert "zoo/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
-    assert not any("test" in name for name in names)
+    assert not any(part == "tests" or part.startswith("test_") for name in names for part in name.split("/"))
 
 
 def test_wheel_holds_the_starter_specs_and_no_others(wheel: zipfile.ZipFile) -> None:
