@@ -45,7 +45,7 @@ REPEATS = "runs of one input differ"
 
 MUTANTS = [
     Mutant("noise of 1e-8 on the logits", "GRU, trained", noise(1e-8), refusal=REPEATS),
-    Mutant("noise of 1e-7 on the logits", "LSTM as Scan", noise(1e-7), refusal=REPEATS),
+    Mutant("noise of 3e-8 on the logits", "LSTM as Scan", noise(3e-8), refusal=REPEATS),
     Mutant("half the answer in one run of 30", "GRU", half_in_one_of(30), certain=False),
     Mutant("a logit in 1,000 dropped at random", "GRU, trained", dropped_at_random(1e-3), certain=False),
 ]
