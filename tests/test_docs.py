@@ -45,7 +45,7 @@ def test_readme_commands_run(
     for command in commands:
         outcome = run_zoo(*shlex.split(command))
         assert outcome.exit_code == 0, f"zoo {command}: {outcome.stderr}"
-    predicting, training = blocks(ROOT / "README.md", "python")
+    predicting, training, exporting = blocks(ROOT / "README.md", "python")
     exec(predicting, {})  # noqa: S102  (document of this repository)
     assert capsys.readouterr().out.strip() in {str(digit) for digit in range(10)}
     exec(training, {})  # noqa: S102  (document of this repository)
@@ -53,6 +53,8 @@ def test_readme_commands_run(
     assert result.endswith(" runs/gru/onnx/model.onnx")
     assert 0 <= float(result.split()[0]) <= 1
     assert label in ("falls", "rises")
+    exec(exporting, {})  # noqa: S102  (document of this repository)
+    assert (tmp_path / "counter.onnx").is_file()
 
 
 @pytest.mark.slow

@@ -80,5 +80,8 @@ def test_a_mask_is_found_in_lists_too() -> None:
 
 def test_the_module_of_masked_arrays_is_not_imported_without_need() -> None:
     """Its import takes a tenth of the time of all other imports."""
-    code = "import sys, zoo.runtime; zoo.runtime.model.as_array([[1.0]], ''); sys.exit('numpy.ma' in sys.modules)"
+    code = (
+        "import sys, zoo.runtime, zoo.data.arrays; zoo.data.arrays.as_array([[1.0]], ''); "
+        "sys.exit('numpy.ma' in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

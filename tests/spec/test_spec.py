@@ -139,7 +139,7 @@ EXPECTED = """\
 10:3: training.seed: must be at least 0, got -1
 11:3: training.deterministic: must be true or false, got 'no'
 12:3: training.'odd key\\n': is not a field here; fields: batch_size, clip_norm, deterministic, early_stopping, \
-epochs, metric, optimizer, precision, schedule, seed
+epochs, freeze, metric, optimizer, precision, schedule, seed, start_from
 13:1: data: must be a block of fields with a name (adding, arrays, characters, copy, csv, digits, mnist, text), \
 got 'digits'
 15:3: architecture.hidden_size: must be an integer, got '64'
