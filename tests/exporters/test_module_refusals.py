@@ -199,6 +199,65 @@ def test_a_fixed_number_of_steps(tmp_path: Path) -> None:
     assert_agrees(net, path, (torch.randn(2, 7, 3),))
 
 
+@pytest.mark.parametrize("fixed", [{"x": [0]}, {"x": [2]}, {"other": [0, 1]}])
+def test_another_fixed_axis_does_not_permit_frozen_steps(fixed: dict[str, list[int]], tmp_path: Path) -> None:
+    class Two(Positions):
+        def forward(self, x: Tensor, other: Tensor) -> Any:
+            return super().forward(x) * other.sum()
+
+    with pytest.raises(zoo.ExportError, match="the layer rnn.l0 would always read 7 steps; use nn.LSTM"):
+        export(Two().eval(), (X, torch.randn(2, 3)), tmp_path / "net.onnx", fixed=fixed)
+
+
+class OneRow(Recurrent):
+    """Its weights fix the number of sequences."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Parameter(torch.zeros(1, 4, 5))
+
+    def forward(self, x: Tensor) -> Any:
+        return self.rnn(x, self.first)[0]
+
+
+def test_fixed_steps_do_not_permit_a_frozen_batch(tmp_path: Path) -> None:
+    net, path = OneRow().eval(), tmp_path / "net.onnx"
+    with pytest.raises(zoo.ExportError, match="the layer rnn.l0 would always read 4 sequences"):
+        export(net, (X,), path, fixed={"x": [1]})
+    assert export(net, (X,), path, fixed={"x": [0]}).inputs[0].shape == (4, "time", 3)
+    with pytest.raises(zoo.ExportError, match="would always read 1 sequences; give an example with two or more"):
+        export(Checks().eval(), (X[:1],), path, fixed={"x": [1]})
+
+
+class Strided(nn.Module):
+    """A layer that reads every second step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv1d(3, 4, 2, stride=2)
+        self.rnn = nn.GRU(4, 5, batch_first=True)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.rnn(self.convolution(x.transpose(1, 2)).transpose(1, 2))[0]
+
+
+@pytest.mark.parametrize(
+    ("net", "steps", "fixed"),
+    [
+        (Positions(), 7, [1]),
+        (LayerLoop(), 5, [1]),
+        (Strided(), 8, [1]),
+        (Strided(), 6, [1, 2]),  # 3 steps are read and there are 3 features, so the features must be fixed as well
+    ],
+    ids=["positions", "loop", "strided", "as many steps as features"],
+)
+def test_sizes_that_follow_from_fixed_steps(net: nn.Module, steps: int, fixed: list[int], tmp_path: Path) -> None:
+    net, path = net.eval(), tmp_path / "net.onnx"
+    signature = export(net, (torch.randn(4, steps, 3),), path, fixed={"x": fixed})
+    assert signature.inputs[0].shape == ("batch", steps, 3)
+    assert_agrees(net, path, (torch.randn(2, steps, 3),))
+
+
 class Rounds(nn.Module):
     """A loop of a fixed number of rounds."""
 

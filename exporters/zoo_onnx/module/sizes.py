@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import linecache
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -70,6 +72,43 @@ class SizeWatch(TorchFunctionMode):
         if self.environment is not None and len(self.environment.replacements) > len(self.causes):
             for symbol in self.environment.replacements.keys() - self.causes.keys():
                 self.causes[symbol] = name, running_line()
+
+
+@dataclass(frozen=True)
+class Constants:
+    """Sizes of the arguments that are constants of a traced graph."""
+
+    fixed: frozenset[int]
+    """Sizes of the axes that the user fixed."""
+    frozen: Mapping[int, int]
+    """Sizes of other axes, each with the number of such axes in the argument that has most of them."""
+
+    @classmethod
+    def of(cls, shapes: Sequence[Sequence[int | torch.SymInt]], chosen: Sequence[Collection[int]]) -> Self:
+        """Return those of the inputs of a trace.
+
+        Args:
+            shapes: the sizes of each input, after the trace.
+            chosen: the axes of each input that the user fixed.
+        """
+        fixed, frozen = set(), Counter[int]()
+        for shape, axes in zip(shapes, chosen, strict=True):
+            numbers = {axis: int(size) for axis, size in enumerate(shape) if is_number(size)}
+            fixed |= {size for axis, size in numbers.items() if axis in axes}
+            frozen |= Counter(size for axis, size in numbers.items() if axis not in axes)
+        return cls(frozenset(fixed), frozen)
+
+    def explain(self, size: int, features: int) -> bool:
+        """Return whether an axis that the user fixed can be the reason why a layer always reads this size.
+
+        It can be if it has this size, or if no axis that was to be free has it: then the size is computed, such as the
+        steps after a strided convolution.
+
+        Args:
+            size: steps or sequences that the layer reads.
+            features: the layer's features, which weights fix, and which one axis of each argument may be.
+        """
+        return bool(self.fixed) and (size in self.fixed or self.frozen.get(size, 0) <= (size == features))
 
 
 def refuse_frozen_sizes(

@@ -21,6 +21,7 @@ from zoo_onnx.module.packed import PackedModule, padded_in_place_of_packed
 from zoo_onnx.module.recording import DOMAIN, Made, Recording, record_layers
 from zoo_onnx.module.sizes import (
     REMEDY,
+    Constants,
     SizeWatch,
     axes_of_one_size,
     conditions,
@@ -108,6 +109,7 @@ def trace(module: nn.Module, args: tuple[Any, ...], opset: int, fixed: Mapping[s
     with torch.no_grad():
         copy = record_layers(module, recording, PackedModule)
     arguments, values, structure = _arguments(module, args, fixed)
+    chosen = [argument.fixed for argument in arguments]
     code = Traced(
         f"the module {type(module).__name__}",
         first_line(type(module), "forward"),
@@ -129,7 +131,7 @@ def trace(module: nn.Module, args: tuple[Any, ...], opset: int, fixed: Mapping[s
                 for index, axis in single:
                     arguments[index] = replace(arguments[index], fixed=arguments[index].fixed | {axis})
                 program = _export(wrapper, arguments, longest)
-            _refuse_sizes(program, wrapper, arguments, code, chosen=bool(fixed))
+            _refuse_sizes(program, wrapper, arguments, chosen, code)
             onnx_program, _ = to_onnx(program, opset)
         except zoo.ZooError:
             raise
@@ -229,22 +231,33 @@ def _key(key: Any) -> str:
 
 
 def _refuse_sizes(
-    program: ExportedProgram, wrapper: _Wrapper, arguments: Sequence[Argument], code: Traced, *, chosen: bool
+    program: ExportedProgram,
+    wrapper: _Wrapper,
+    arguments: Sequence[Argument],
+    chosen: Sequence[Collection[int]],
+    code: Traced,
 ) -> None:
-    """Raise an `ExportError` if a size that must be free is not."""
+    """Raise an `ExportError` if a size that must be free is not.
+
+    Args:
+        program: the trace.
+        wrapper: what was traced.
+        arguments: the inputs.
+        chosen: the axes of each input that the user fixed.
+        code: the module.
+    """
     inputs = [node.meta["val"] for node in program.graph.nodes if node.name in program.graph_signature.user_inputs]
-    refuse_frozen_sizes(
-        wrapper.notes.watch, [(item.name, value.shape) for item, value in zip(arguments, inputs, strict=False)], code
-    )
-    if chosen:
-        return
+    shapes = [value.shape for value in inputs[: len(arguments)]]
+    watch = wrapper.notes.watch
+    refuse_frozen_sizes(watch, [(item.name, shape) for item, shape in zip(arguments, shapes, strict=True)], code)
+    constants = Constants.of(shapes, chosen)
     for made in wrapper.recording.made:
         for size, what in zip(made.sizes, ("steps", "sequences"), strict=False):
-            if not is_number(size):
+            if not is_number(size) or constants.explain(int(size), made.call.layer.directed_cells[0].input_size):
                 continue
             remedy = f"give an example with two or more {what}, since torch fixes a size of 1" if size == 1 else REMEDY
             reason = f"the layer {made.call.path} would always read {size} {what}"
-            raise code.error(frozen_at(wrapper.notes.watch, int(size)), reason, remedy)
+            raise code.error(frozen_at(watch, int(size)), reason, remedy)
 
 
 def _may_fold(node: ir.Node) -> bool | None:
