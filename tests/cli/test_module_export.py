@@ -223,8 +223,14 @@ def test_an_earlier_export_is_replaced_and_no_other_file(meter: Path, folder: Us
         Path(name).write_bytes(other)
         before = contents(folder.path)
         outcome = export(METER, "--out", name, example="x.npy")
-        assert_one_line(outcome, 2, f"--out {name}: has a file that is no intact export of a module; move it, or give")
+        assert_one_line(outcome, 2, f"{name}: is no intact export of a module, so it is not replaced; move it, or give")
         assert contents(folder.path) == before
+    Path("rejected").mkdir()
+    rejected = Path("rejected") / "new.onnx"
+    rejected.write_bytes(b"my file")
+    assert_one_line(export(METER, "--out", "new.onnx", example="x.npy"), 2, f"{rejected}: is no intact export of a mod")
+    assert rejected.read_bytes() == b"my file"
+    rejected.unlink()
     Path("again.onnx").write_bytes(content)
     outcome = export("my_nets:make_other_meter", "--out", "again.onnx", example="x.npy")
     assert outcome.exit_code == 0, outcome.stderr
@@ -238,7 +244,7 @@ def test_a_file_of_a_run_is_not_replaced(meter: Path, folder: UserFolder) -> Non
     del model.metadata_props[:]
     model.metadata_props.extend(kept)
     Path("run.onnx").write_bytes(zoo.seal_onnx(model.SerializeToString(), {}))
-    assert_one_line(export(METER, "--out", "run.onnx", example="x.npy"), 2, "--out run.onnx: has a file that is no ")
+    assert_one_line(export(METER, "--out", "run.onnx", example="x.npy"), 2, "run.onnx: is no intact export of a module")
 
 
 @pytest.mark.skipif(unavailable("cuda") is None, reason="CUDA can run here")

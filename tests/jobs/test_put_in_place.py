@@ -26,8 +26,8 @@ from tests.support.driver import command, environment
 from tests.support.models import make_model, write
 from tests.support.runs import build_exported_run
 from zoo.jobs import exported as exported_module
-from zoo.jobs.export import proof_summary
 from zoo.jobs.exported import ExportedFile
+from zoo.jobs.put_in_place import proof_summary
 from zoo.proof.prove import prove
 from zoo.run.candidate import Candidate
 from zoo.run.lock import LOCK, locked

@@ -118,6 +118,59 @@ def test_a_rejected_file_replaces_no_good_one(
     assert not proof.path.parent.exists()
 
 
+def test_a_file_of_another_origin_is_not_replaced(
+    exported: zoo.Proof, net: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither in the place of the new file nor where a rejected one would go; refused before the work starts."""
+    path = tmp_path / "net.onnx"
+    rejected = tmp_path / "rejected" / "net.onnx"
+    rejected.parent.mkdir()
+    for place in (path, rejected):
+        for content in (b"my file", altered(exported.path, tmp_path / "altered.onnx").read_bytes()):
+            place.write_bytes(content)
+            with monkeypatch.context() as patch:
+                patch.setattr("zoo.jobs.module.ModuleProof", None)
+                with pytest.raises(zoo.UsageError, match=f"^{place}: is no intact export of a module, so it is not "):
+                    zoo.export_module(net, ids(), path, providers=("cpu",), seed=3)
+            assert place.read_bytes() == content
+        place.unlink()
+
+
+def test_a_rejected_file_without_a_seal_is_replaced(
+    net: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could not be annotated; the record in its report shows its origin."""
+    from zoo.run.candidate import Candidate
+    from zoo_onnx import OnnxExporter
+
+    right = OnnxExporter.export_module
+
+    def wrong(self: OnnxExporter, module: nn.Module, args: Any, path: Path, *rest: Any) -> zoo.ModuleSignature:
+        signature = right(self, module, args, path, *rest)
+        altered(path, path)
+        return signature
+
+    path, rejected = tmp_path / "net.onnx", tmp_path / "rejected" / "net.onnx"
+    with monkeypatch.context() as patch:
+        patch.setattr(OnnxExporter, "export_module", wrong)
+        patch.setattr(Candidate, "annotated", lambda *_: None)
+        proof = zoo.export_module(net, ids(), path, providers=("cpu",))
+        assert (proof.verdict, proof.path) == ("failed", rejected)
+        assert seal_fault(rejected.read_bytes()) is not None
+        assert zoo.export_module(net, ids(), path, providers=("cpu",)).path == rejected
+    rejected.write_bytes(rejected.read_bytes()[:-1])
+    with pytest.raises(zoo.UsageError, match="is no intact export of a module"):
+        zoo.export_module(net, ids(), path, providers=("cpu",))
+
+
+@pytest.mark.parametrize("content", [b"hello", b""], ids=["text", "empty"])
+def test_a_fault_of_a_file_is_named_once(content: bytes, net: nn.Module, tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(content)
+    (reason,) = zoo.prove_module(net, path, ids(), providers=("cpu",)).reasons
+    assert reason.startswith(f"{path}: is not an ONNX file, or only a part of one")
+
+
 def test_nothing_is_half_written(net: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from zoo.proof.module import ModuleProof
 

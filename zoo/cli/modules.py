@@ -118,7 +118,9 @@ def export_module(
         raise UsageError("--lowering unrolled: is for a run; a module has free steps; choose auto, native or scan")
     axes = _axes(fixed)
     path = out or Path(source.name + exporter.suffix)
-    _refuse_path(path, exporter)
+    if path.suffix != exporter.suffix:
+        raise UsageError(f"--out {path}: expected a name that ends in {exporter.suffix}")
+    job.require_replaceable(path)
     with user_code():
         module, examples = _load(source, proof_alone=False)
         with output.spinner(f"exporting {source.reference}") as progress:
@@ -174,19 +176,3 @@ def _axes(fixed: Sequence[str]) -> Mapping[str, set[int]]:
             raise UsageError(f"--fixed {text}: expected ARGUMENT:AXIS with an axis from 0, such as x:1")
         axes.setdefault(name, set()).add(int(axis))
     return axes
-
-
-def _refuse_path(path: Path, exporter: Exporter) -> None:
-    """Raise a `UsageError` unless a path is free, or has an earlier export of a module, which may be replaced."""
-    from zoo.runtime.onnx_metadata import metadata_entries
-    from zoo.runtime.onnx_seal import seal_fault
-    from zoo.runtime.tensors import MODULE
-
-    if path.suffix != exporter.suffix:
-        raise UsageError(f"--out {path}: expected a name that ends in {exporter.suffix}")
-    if path.exists():
-        content = path.read_bytes() if path.is_file() else b""
-        if seal_fault(content) is not None or MODULE not in dict(metadata_entries(content)):
-            raise UsageError(
-                f"--out {path}: has a file that is no intact export of a module; move it, or give another name"
-            )

@@ -9,7 +9,8 @@ from pathlib import Path
 from zoo.cli import output
 from zoo.errors import RunError
 from zoo.exporting.exporter import Exporter
-from zoo.jobs.exported import REJECTED, existing_files, exported_files
+from zoo.jobs.exported import existing_files, exported_files
+from zoo.jobs.put_in_place import REJECTED
 from zoo.plugins.registry import Registry
 from zoo.run.run import Run
 

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import PluginError, UsageError
+from zoo.errors import UsageError
 from zoo.exporting.exporter import SHORT, Exporter, ExportOptions
-from zoo.files import json_safe, json_text, remove_stale, write_together
-from zoo.jobs.exported import REJECTED, ExportedFile
-from zoo.jobs.file_metadata import file_metadata, parity_entry
+from zoo.files import remove_stale
+from zoo.jobs.exported import ExportedFile
+from zoo.jobs.file_metadata import file_metadata
 from zoo.jobs.precision import Trained
+from zoo.jobs.put_in_place import REJECTED, put_in_place
 from zoo.plugins.registry import Registry
 from zoo.progress import Progress
 from zoo.proof.cases import USUAL, Extent
 from zoo.proof.prove import ProviderRequest
 from zoo.proof.streaming import refuse_unless_streamable
 from zoo.proof.trained import check_trained
-from zoo.run.candidate import Candidate, private_folder, remove_private_folders, writing
-from zoo.run.export_record import EXPORT, ExportRecord
+from zoo.run.candidate import private_folder, remove_private_folders, writing
 from zoo.run.lock import locked
 from zoo.run.model_card import write_card
 from zoo.run.run import Run
-from zoo.runtime.onnx_metadata import metadata_entries
 from zoo.versions import versions
 
 
@@ -86,8 +84,11 @@ def export(
                 with writing(file.path):
                     exporter.export(trained.model, path, metadata, own)
                 candidate, report = file.prove(path, trained, registry, wanted, progress, own, extent)
-                results.append(_put_in_place(file, candidate, report, with_opset(own, candidate.content)))
-            if report["verdict"] != "passed":
+                rejected = replace(file, rejected=True).place
+                results.append(put_in_place(file.place, rejected, candidate, report, exporter, own))
+            if report["verdict"] == "passed":
+                write_card(run)
+            else:
                 break
     return results
 
@@ -153,60 +154,3 @@ def with_steps(options: ExportOptions, longest: int) -> ExportOptions:
     if options.steps is not None and options.steps < 1:
         raise UsageError(f"--steps: expected at least 1, got {options.steps}")
     return replace(options, steps=options.steps or longest)
-
-
-def with_opset(options: ExportOptions, content: bytes) -> ExportOptions:
-    """Return the options with the opset that the exporter chose, where none was given and the file states it.
-
-    Args:
-        options: those of the export.
-        content: the bytes of the file, as the exporter wrote it just now.
-    """
-    opset = "" if options.opset is not None else dict(metadata_entries(content)).get("opset", "")
-    return replace(options, opset=int(opset)) if opset.isdecimal() else options
-
-
-def _put_in_place(
-    file: ExportedFile, candidate: Candidate, report: dict[str, Any], options: ExportOptions
-) -> tuple[Path, dict[str, Any]]:
-    """Write the proven file with its verdict, and its report, to the place that the verdict allows; return both."""
-    summary = proof_summary(report)
-    passed, rejected = report["verdict"] == "passed", replace(file, rejected=True)
-    target = file if passed else rejected
-    with writing(target.path):
-        content = candidate.annotated(file.exporter, parity_entry(summary))
-    if content is None and passed:
-        raise PluginError(
-            f"{file.exporter.name}: annotate() changed more of {file.path.name} than its metadata, so it is not the "
-            "file that was proven; correct the exporter"
-        )
-    # A rejected file may be invalid, so that it cannot be annotated; then it is kept unchanged.
-    placed = content or candidate.content
-    digest = hashlib.sha256(placed).hexdigest()
-    record = ExportRecord(options, versions(), digest, None if content is None else json_safe(summary))
-    report = {**candidate.with_path(report, target.path), EXPORT: record.to_dict()}
-    write_together({target.path: placed, target.report: json_text(report)})
-    if passed:
-        _remove(rejected)
-        write_card(file.run)
-    return target.path, report
-
-
-def _remove(rejected: ExportedFile) -> None:
-    """Remove a rejected file and its report, where they exist, and their folder once it is empty."""
-    with suppress(OSError):
-        for path in (rejected.path, rejected.report):
-            path.unlink(missing_ok=True)
-        rejected.path.parent.rmdir()  # fails while it contains other files
-
-
-def proof_summary(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the summary of a report that the metadata of the file contains."""
-    limits = [result["judged_steps"] for result in report["providers"] if "judged_steps" in result]
-    shares = [output["over_budget"] for result in report["providers"] for output in result["outputs"]]
-    return {
-        "verdict": report["verdict"],
-        "providers": {result["name"]: result["status"] for result in report["providers"]},
-        **({"judged_steps": min(limits)} if limits else {}),
-        "over_budget": max(shares, default=None),  # None where no output was judged
-    }

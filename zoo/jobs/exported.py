@@ -12,6 +12,7 @@ from typing import Any
 from zoo.errors import RunError
 from zoo.exporting.exporter import SHORT, Exporter, ExportOptions, Precision
 from zoo.jobs.precision import Trained, against_float32
+from zoo.jobs.put_in_place import REJECTED, Place
 from zoo.jobs.structure import compare_structure
 from zoo.plugins.registry import Registry
 from zoo.progress import Progress
@@ -22,9 +23,6 @@ from zoo.run.candidate import Candidate
 from zoo.run.export_record import EXPORT, ExportRecord
 from zoo.run.run import Run
 from zoo.runtime.placement import add_unpredicted
-
-REJECTED = "rejected"
-"""Name of the folder, inside the exporter's folder, for files whose proof did not pass."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,11 @@ class ExportedFile:
     def report(self) -> Path:
         """Path of the report of its proof, which need not exist."""
         return self._named("parity", ".json")
+
+    @property
+    def place(self) -> Place:
+        """Both paths."""
+        return Place(self.path, self.report)
 
     def _named(self, stem: str, suffix: str) -> Path:
         kind = ".stream" if self.streaming else f".{SHORT[self.precision]}" if self.precision in SHORT else ""

@@ -5,28 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from zoo.errors import PluginError, ProviderUnavailable
+from zoo.errors import PluginError, UsageError
 from zoo.exporting.exporter import Exporter, ExportOptions
-from zoo.files import json_safe, json_text, write_together
-from zoo.jobs.export import proof_summary, with_opset
-from zoo.jobs.exported import REJECTED
-from zoo.jobs.file_metadata import parity_entry
+from zoo.jobs.put_in_place import REJECTED, Place, put_in_place
 from zoo.plugins.registry import Registry
 from zoo.progress import Progress
 from zoo.proof.cases import Extent
 from zoo.proof.module import ModuleProof
 from zoo.proof.prove import ProviderRequest
 from zoo.run.candidate import Candidate, private_folder, writing
-from zoo.run.export_record import EXPORT, ExportRecord
+from zoo.run.export_record import ExportRecord
 from zoo.runtime.onnx_contents import contents_fault
+from zoo.runtime.onnx_metadata import metadata_entries
+from zoo.runtime.onnx_seal import seal_fault
 from zoo.runtime.placement import add_unpredicted
+from zoo.runtime.session import read_onnx
 from zoo.runtime.tensors import MODULE
 from zoo.versions import versions
 
@@ -81,6 +80,7 @@ def export_module(
     Raises:
         ExportError, UsageError, ProviderUnavailable, PluginError, RunError: see `zoo.export_module`.
     """
+    require_replaceable(path)
     proof = ModuleProof(module, examples)
     progress(f"writing {path.name}")
     with private_folder(path.parent) as folder:
@@ -97,10 +97,10 @@ def export_module(
         report = proof.prove(candidate_path, wanted.providers, faults, progress, extent)
         if any(result["provider"] != "cpu" and result["status"] != "unavailable" for result in report["providers"]):
             add_unpredicted(report, exporter.placement(candidate_path))
-        _enforce(report, wanted)
+        wanted.require_run(report)
         candidate.require_unchanged()
         report |= {"signature": asdict(signature)}
-        return _put_in_place(path, candidate, report, exporter, with_opset(options, candidate.content))
+        return put_in_place(_place(path), _rejected(path), candidate, report, exporter, options)
 
 
 def prove_file(
@@ -127,50 +127,41 @@ def prove_file(
     candidate, proof = Candidate(path), ModuleProof(module, examples)
     fault = contents_fault(candidate.content)
     report = proof.prove(path, wanted.providers, [] if fault is None else [f"{path}: {fault}"], progress, extent)
-    _enforce(report, wanted)
+    wanted.require_run(report)
     candidate.require_unchanged()
     return report
 
 
-def _enforce(report: dict[str, Any], wanted: ProviderRequest) -> None:
-    """Check that the required providers ran.
+def require_replaceable(path: Path) -> None:
+    """Check that an export may write a file, and a rejected one beside it: no file of another origin is replaced.
+
+    Args:
+        path: the file to write.
 
     Raises:
-        ProviderUnavailable: where one did not, or none did.
+        UsageError: where one of the two exists and is no export of a module, or was altered since.
     """
-    for result in report["providers"]:
-        needed = result["provider"] in wanted.required or report["verdict"] == "unavailable"
-        if needed and result["status"] == "unavailable":
-            raise ProviderUnavailable(f"{result['name']}: unavailable: {result['reason']}")
+    for place in (_place(path), _rejected(path)):
+        if place.path.exists() and not _is_export(place):
+            raise UsageError(
+                f"{place.path}: is no intact export of a module, so it is not replaced; move it, or give the new file "
+                "another name"
+            )
 
 
-def _put_in_place(
-    path: Path, candidate: Candidate, report: dict[str, Any], exporter: Exporter, options: ExportOptions
-) -> tuple[Path, dict[str, Any]]:
-    """Write the proven file with its verdict, and its report beside it; return both."""
-    rejected = path.parent / REJECTED / path.name
-    passed = report["verdict"] == "passed"
-    target = path if passed else rejected
-    with writing(target):
-        content = candidate.annotated(exporter, parity_entry(proof_summary(report)))
-    if content is None and passed:
-        raise PluginError(
-            f"{exporter.name}: annotate() changed more of {path.name} than its metadata, so it is not the file that "
-            "was proven; correct the exporter"
-        )
-    placed = content or candidate.content
-    digest = hashlib.sha256(placed).hexdigest()
-    record = ExportRecord(options, versions(), digest, None if content is None else json_safe(proof_summary(report)))
-    report = {**candidate.with_path(report, target), EXPORT: record.to_dict()}
-    write_together({target: placed, report_of(target): json_text(report)})
-    if passed:
-        with suppress(OSError):
-            for old in (rejected, report_of(rejected)):
-                old.unlink(missing_ok=True)
-            rejected.parent.rmdir()  # fails while it contains other files
-    return target, report
+def _is_export(place: Place) -> bool:
+    """Return whether a file is as an export of a module left it: sealed, or of the hash that its report records."""
+    if not place.path.is_file():
+        return False
+    content, record = read_onnx(place.path), ExportRecord.read(place.report)
+    if record is not None and record.sha256 == hashlib.sha256(content).hexdigest():
+        return True
+    return seal_fault(content) is None and MODULE in dict(metadata_entries(content))
 
 
-def report_of(path: Path) -> Path:
-    """Return the path of the report of a module's file."""
-    return path.with_suffix(".parity.json")
+def _place(path: Path) -> Place:
+    return Place(path, path.with_suffix(".parity.json"))
+
+
+def _rejected(path: Path) -> Place:
+    return _place(path.parent / REJECTED / path.name)

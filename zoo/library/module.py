@@ -58,7 +58,8 @@ def export_module(
 
     Raises:
         ExportError: a part of the module cannot be expressed; the message names the line and a remedy.
-        UsageError: an argument is invalid, or the module is in training mode, random, or has side effects.
+        UsageError: an argument is invalid, or the module is in training mode, random, or has side effects; or a file
+            that is no intact export of a module would be replaced.
         ProviderUnavailable: none of the providers can run here.
         PluginError: no plugin writes files of this suffix.
         RunError: the file cannot be written, or was changed during its proof.

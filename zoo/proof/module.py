@@ -75,7 +75,7 @@ class ModuleProof:
             arguments = named_axes(self._call.names, self._examples, inputs)
         except RunError as error:
             nothing = ModuleExpectations(self._call, self._wide, [], [], progress)
-            faults = [*file_faults, str(error)]
+            faults = list(dict.fromkeys([*file_faults, str(error)]))
             report = prove_against(nothing, path, FileProperties(), (), faults)
             return {**report, **ends, "inputs": {}, "notes": [BY_NUMBERS]}
         maker, expectations = self._expected(arguments, outputs, extent, progress)

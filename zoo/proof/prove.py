@@ -287,11 +287,19 @@ class ProviderRequest(NamedTuple):
         Raises:
             ProviderUnavailable: where a required provider is unavailable, or all of them are.
         """
+        self.require_run(report)
+        require_placement(report, self.asked)
+
+    def require_run(self, report: Mapping[str, Any]) -> None:
+        """Check that the required providers ran.
+
+        Raises:
+            ProviderUnavailable: where a required provider is unavailable, or all of them are.
+        """
         for result in report["providers"]:
             needed = result["provider"] in self.required or report["verdict"] == "unavailable"
             if needed and result["status"] == "unavailable":
                 raise ProviderUnavailable(f"{result['name']}: unavailable: {result['reason']}")
-        require_placement(report, self.asked)
 
 
 def _prove_on(
