@@ -161,6 +161,19 @@ def test_a_file_of_another_module_fails(meter: Path, folder: UserFolder) -> None
     assert contents(folder.path) == before
 
 
+@pytest.mark.parametrize("command", ["check", "bisect"])
+def test_a_command_that_needs_a_run_names_the_way_without_one(command: str, meter: Path, folder: UserFolder) -> None:
+    outcome = run_zoo(command, meter)
+    assert_one_line(outcome, 1, "meter.onnx: is not in a run's folder, but an export of the module Meter; prove it with")
+    ways = re.findall("'(zoo [^']*)'", outcome.stderr)
+    assert ways == [
+        "zoo check meter.onnx --against package.module:make_model --example example.npz",
+        "zoo check RUN --foreign meter.onnx",
+    ]
+    Path("alone.onnx").write_bytes(meter.read_bytes())
+    assert_one_line(run_zoo(command, "alone.onnx"), 1, "the proof needs the run's weights; name the run, or judge the")
+
+
 def test_weights_from_a_file(meter: Path, folder: UserFolder) -> None:
     """The class alone gives random weights, so that the file passes only with those of the export."""
     torch.save(module(METER).state_dict(), "weights.pt")

@@ -10,6 +10,7 @@ from zoo.cli import output
 from zoo.errors import RunError
 from zoo.exporting.exporter import Exporter
 from zoo.jobs.exported import existing_files, exported_files
+from zoo.jobs.module import recorded_module
 from zoo.jobs.put_in_place import REJECTED
 from zoo.plugins.registry import Registry
 from zoo.run.run import Run
@@ -67,8 +68,15 @@ def named_file(path: Path, registry: Registry) -> tuple[Run, Exporter, Path]:
     run, exporters = Run(folder.parent), [exporter() for exporter in registry.exporters.values()]
     exporter = next((exporter for exporter in exporters if exporter.name == folder.name), None)
     if exporter is None or not run.spec_file.is_file():
-        raise RunError(
-            f"{path}: is not in a run's folder, and the proof needs the run's weights; name the run, or judge the file "
-            f"with 'zoo check RUN --foreign {shlex.quote(str(path))}'"
-        )
+        raise RunError(f"{path}: is not in a run's folder{_other_ways(path)}")
     return run, exporter, path
+
+
+def _other_ways(path: Path) -> str:
+    """Return how a file without a run can be proven."""
+    name, file = recorded_module(path), shlex.quote(str(path))
+    foreign = f"'zoo check RUN --foreign {file}'"
+    if name is None:
+        return f", and the proof needs the run's weights; name the run, or judge the file with {foreign}"
+    against = f"'zoo check {file} --against package.module:make_model --example example.npz'"
+    return f", but an export of the module {name}; prove it with {against}, or against a run's model with {foreign}"

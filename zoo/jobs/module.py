@@ -159,6 +159,20 @@ def _is_export(place: Place) -> bool:
     return seal_fault(content) is None and MODULE in dict(metadata_entries(content))
 
 
+def recorded_module(path: Path) -> str | None:
+    """Return the class of the module that a file was exported from, by the report beside it; None without one.
+
+    Args:
+        path: any file.
+    """
+    report = _place(path).report
+    try:
+        name = json.loads(report.read_bytes())["module"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return name if isinstance(name, str) and ExportRecord.read(report) is not None else None
+
+
 def _place(path: Path) -> Place:
     return Place(path, path.with_suffix(".parity.json"))
 
