@@ -164,7 +164,9 @@ def test_a_file_of_another_module_fails(meter: Path, folder: UserFolder) -> None
 @pytest.mark.parametrize("command", ["check", "bisect"])
 def test_a_command_that_needs_a_run_names_the_way_without_one(command: str, meter: Path, folder: UserFolder) -> None:
     outcome = run_zoo(command, meter)
-    assert_one_line(outcome, 1, "meter.onnx: is not in a run's folder, but an export of the module Meter; prove it with")
+    assert_one_line(
+        outcome, 1, "meter.onnx: is not in a run's folder, but an export of the module Meter; prove it with"
+    )
     ways = re.findall("'(zoo [^']*)'", outcome.stderr)
     assert ways == [
         "zoo check meter.onnx --against package.module:make_model --example example.npz",
