@@ -72,8 +72,8 @@ def _reduce_precision(model: ir.Model, precision: str) -> None:
         keep_in_half(model.graph, precision)
     if (after := _size(model)) >= before:
         raise zoo.ExportError(
-            f"--precision {precision}: the graph would grow from {before:,} to {after:,} bytes, since the model is "
-            "small and the added conversions take more than the weights save; leave --precision out"
+            f"precision {precision}: the graph would grow from {before:,} to {after:,} bytes, since the model is "
+            "small and the added conversions take more than the weights save; leave precision out"
         )
 
 

@@ -57,6 +57,6 @@ def checked(opset: int | None) -> int:
         return DEFAULT
     if not OLDEST <= opset <= newest():
         raise zoo.UsageError(
-            f"--opset {opset}: must be between {OLDEST} and {newest()}, the newest that this ONNX Runtime takes"
+            f"opset {opset}: must be between {OLDEST} and {newest()}, the newest that this ONNX Runtime takes"
         )
     return opset

@@ -101,7 +101,7 @@ def operators_to_write(
 def cells_of_loops(stack: zoo.Stack, loops: list[tuple[int, int]], opset: int) -> Mapping[tuple[int, int], CellPieces]:
     """Return the nodes of cells by (layer, direction): from the equations of an operator, or traced."""
     if loops and opset < OLDEST:
-        raise zoo.UsageError(f"--opset {opset}: a cell's own step needs {OLDEST} or newer; leave --opset out")
+        raise zoo.UsageError(f"opset {opset}: a cell's own step needs {OLDEST} or newer; leave opset out")
     cells = {place: pieces for place in loops if (pieces := from_equations(stack, *place)) is not None}
     if rest := [place for place in loops if place not in cells]:
         from zoo_onnx.tracing import trace  # loads 100 MB of torch and onnxscript

@@ -103,20 +103,20 @@ def test_a_stream_that_fails_replaces_nothing(run: Path, monkeypatch: pytest.Mon
             "bilstm",
             "architecture.num_layers=1",
             "a bidirectional model reads from the end of a sequence, which a stream does not have yet; leave "
-            "--streaming out and give the file whole sequences, or pieces of the stream that overlap, or build a model "
+            "streaming out and give the file whole sequences, or pieces of the stream that overlap, or build a model "
             "with an architecture that reads forward, which changes its accuracy",
         ),
         (
             "gru",
             "architecture.direction=reverse",
-            "a reverse model reads from the end of a sequence, which a stream does not have yet; leave --streaming "
+            "a reverse model reads from the end of a sequence, which a stream does not have yet; leave streaming "
             "out and give the file whole sequences, or pieces of the stream that overlap, or build a model with "
             "architecture.direction=forward, which changes its accuracy",
         ),
         (
             "rnn",
             "architecture.pooling=mean",
-            "pooling 'mean' needs every step of a sequence, and a stream keeps none of them; leave --streaming out and "
+            "pooling 'mean' needs every step of a sequence, and a stream keeps none of them; leave streaming out and "
             "give the file whole sequences, or pieces of the stream, or build a model with architecture.pooling=last, "
             "or for a task that answers at each step",
         ),
@@ -127,7 +127,7 @@ def test_models_that_cannot_stream(architecture: str, setting: str, reason: str,
     run = build_run(tmp_path, architecture, "training.epochs=1", setting)
     before = contents(run)
     outcome = export(run)
-    assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (1, "", f"error: --streaming: {reason}\n")
+    assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (1, "", f"error: streaming: {reason}\n")
     assert contents(run) == before
 
 

@@ -307,7 +307,7 @@ def test_an_example_of_size_one(x: Tensor, what: str, tmp_path: Path) -> None:
         ),
         (nn.GRU(3, 5).eval(), (X,), {"fixed": {"y": [0]}}, "fixed: 'y' is no argument of forward; expected input"),
         (nn.GRU(3, 5).eval(), (X,), {"streaming": True}, "streaming: is for models from a spec"),
-        (nn.GRU(3, 5).eval(), (X,), {"opset": 17}, "--opset 17: a module needs 18 or newer"),
+        (nn.GRU(3, 5).eval(), (X,), {"opset": 17}, "opset 17: a module needs 18 or newer"),
     ],
 )
 def test_other_refusals(net: nn.Module, args: Any, options: dict[str, Any], error: str, tmp_path: Path) -> None:

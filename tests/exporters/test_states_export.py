@@ -305,14 +305,14 @@ def test_states_and_a_stream_of_the_same_lowering(run: Path) -> None:
         (
             ("--steps", "4"),
             2,
-            "error: --steps: only an unrolled graph takes a fixed number of steps, and the lowering is 'auto', which "
-            "takes any number; add --lowering unrolled, or leave --steps out\n",
+            "error: steps: only an unrolled graph takes a fixed number of steps, and the lowering is 'auto', which "
+            "takes any number; take the lowering unrolled, or leave steps out\n",
         ),
         (
             ("--lowering", "unrolled", "--streaming"),
             2,
-            "error: --streaming: an unrolled graph takes one fixed number of steps, and chunks have any number; use "
-            "another --lowering, or leave --streaming out\n",
+            "error: streaming: an unrolled graph takes one fixed number of steps, and chunks have any number; use "
+            "another lowering, or leave streaming out\n",
         ),
         (("--lowering", "unrolled", "--steps", "0"), 2, "0 is not in the range x>=1"),
         (("--lowering", "loop"), 2, "'loop' is not one of 'auto', 'native', 'scan', 'unrolled'"),
@@ -326,7 +326,7 @@ def test_options_that_do_not_go_together(options: tuple[str, ...], exit_code: in
 
 
 def test_an_impossible_number_of_steps_from_python() -> None:
-    with pytest.raises(zoo.UsageError, match="--steps: expected at least 1, got 0"):
+    with pytest.raises(zoo.UsageError, match="steps: expected at least 1, got 0"):
         with_steps(zoo.ExportOptions(lowering="unrolled", steps=0), 8)
 
 

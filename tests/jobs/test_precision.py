@@ -196,5 +196,5 @@ def test_no_stream_of_lower_precision(run: Path) -> None:
     outcome = run_zoo("export", run, "--onnx", "--precision", "fp16", "--streaming")
     assert outcome.exit_code == 2
     assert outcome.stderr == (
-        "error: --precision fp16: a file for chunks is written in float32 only; leave --streaming or --precision out\n"
+        "error: precision fp16: a file for chunks is written in float32 only; leave streaming or precision out\n"
     )

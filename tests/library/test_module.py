@@ -191,6 +191,8 @@ def test_errors_of_arguments(net: nn.Module, tmp_path: Path) -> None:
         zoo.export_module(net, ids(), path, providers=("tpu",))
     with pytest.raises(zoo.UsageError, match="lowering: expected one of"):
         zoo.export_module(net, ids(), path, lowering="fast")  # type: ignore[arg-type]
+    with pytest.raises(zoo.UsageError, match=r"seed: expected an integer from 0 to 2\*\*64 - 1, got -1"):
+        zoo.prove_module(net, path, ids(), seed=-1)
     with pytest.raises(zoo.UsageError, match="args: expected a tuple of arguments"):
         zoo.export_module(net, {"ids": ids()}, path)  # type: ignore[arg-type]
     with pytest.raises(zoo.UsageError, match="Tagger cannot be proven: Tagger is in training mode"):

@@ -189,7 +189,7 @@ def pair(folder: Path, *arguments: str, checkpoints: str = "never", **more: str)
     ("settings", "code", "line"),
     [
         (["--set", "training.epochs=none"], 3, "training.epochs: must be an integer"),
-        (["--out", "taken"], 2, "error: --out taken: exists already"),
+        (["--out", "taken"], 2, "error: taken: exists already"),
         (
             [
                 *("--set", "architecture={name: rnn, hidden_size: 12, nonlinearity: relu}"),
@@ -299,12 +299,12 @@ def test_fewer_gpus_than_processes_are_reported(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(os.environ, "LOCAL_WORLD_SIZE", "2")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(UsageError, match="2 processes need a GPU each and there are 1; add --device cpu"):
+    with pytest.raises(UsageError, match="2 processes need a GPU each and there are 1; take the device cpu"):
         pick_device("auto")
     assert pick_device("cpu") == torch.device("cpu")
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:99", "meta"])
 def test_an_unusable_device_is_reported(name: str) -> None:
-    with pytest.raises(UsageError, match=f"--device {name}: cannot be used here"):
+    with pytest.raises(UsageError, match=f"device {name}: cannot be used here"):
         pick_device(name)

@@ -269,7 +269,7 @@ def test_resuming_a_missing_run_is_wrong_usage(tmp_path: Path, spec: Path, monke
     for arguments, name in (((), "runs/small"), (("--out", "nothing"), "nothing")):
         outcome = run_zoo("build", spec, "--resume", *arguments)
         assert outcome.exit_code == 2
-        assert outcome.stderr == f"error: --resume: there is no run {name}; leave --resume out to start one\n"
+        assert outcome.stderr == f"error: resume: there is no run {name}; leave resume out to start one\n"
     assert not list(tmp_path.iterdir())
 
 
@@ -277,7 +277,7 @@ def test_an_existing_folder_is_wrong_usage(unbroken: Path, spec: Path) -> None:
     before = contents(unbroken)
     outcome = run_zoo("build", spec, "--out", unbroken)
     assert outcome.exit_code == 2
-    assert outcome.stderr.startswith(f"error: --out {unbroken}: exists already; add --resume")
+    assert outcome.stderr.startswith(f"error: {unbroken}: exists already; continue it with --resume (in Python re")
     assert contents(unbroken) == before
 
 

@@ -158,14 +158,14 @@ def pick_device(name: str) -> torch.device:
     rank, processes = local_rank_and_size()
     if name == "cuda" and processes > 1:
         if (gpus := torch.cuda.device_count()) < processes:
-            raise UsageError(f"--device: {processes} processes need a GPU each and there are {gpus}; add --device cpu")
+            raise UsageError(f"device: {processes} processes need a GPU each and there are {gpus}; take the device cpu")
         name = f"cuda:{rank}"
     try:
         device = torch.device(name)
         torch.ones(1, device=device).item()  # fails on a device without memory ('meta')
     except (RuntimeError, AssertionError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UsageError(f"--device {name}: cannot be used here ({reason}); try 'cpu' or 'auto'") from error
+        raise UsageError(f"device {name}: cannot be used here ({reason}); try 'cpu' or 'auto'") from error
     return device
 
 
@@ -185,13 +185,15 @@ def choose_run(spec: Spec, out: Path | None, resume: bool, folder: Path = Path("
     if resume:
         runs = runs_named(spec.name, folder) if out is None else [Run(out)]
         if not runs or not runs[-1].spec_file.is_file():
-            raise UsageError(f"--resume: there is no run {out or folder / spec.name}; leave --resume out to start one")
+            raise UsageError(f"resume: there is no run {out or folder / spec.name}; leave resume out to start one")
         _require_same_spec(spec, runs[-1])
         return runs[-1]
     if out is None:
         return next_run(spec.name, folder)
     if out.exists() and (not out.is_dir() or any(file.name != LOCK for file in out.iterdir())):
-        raise UsageError(f"--out {out}: exists already; add --resume to continue it, or choose another folder")
+        raise UsageError(
+            f"{out}: exists already; continue it with --resume (in Python resume=True), or choose another folder"
+        )
     return Run(out)
 
 
@@ -203,7 +205,7 @@ def _require_same_spec(spec: Spec, run: Run) -> None:
         if old != new:
             raise RunError(
                 f"{run.spec_file}:{number}: has {old.strip()!r} where the given spec has {new.strip()!r}, so training "
-                "cannot be resumed; give the same spec and overrides, name another run with --out, or leave --resume "
+                "cannot be resumed; give the same spec and overrides, choose another folder with out, or leave resume "
                 "out"
             )
 

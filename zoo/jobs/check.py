@@ -13,7 +13,6 @@ from zoo.plugins.registry import Registry
 from zoo.progress import Progress
 from zoo.proof.cases import USUAL, Extent
 from zoo.proof.prove import ProviderRequest, prove
-from zoo.proof.trained import check_trained
 from zoo.run.candidate import Candidate
 from zoo.run.lock import locked
 from zoo.run.model_card import write_card
@@ -48,8 +47,7 @@ def check(
             its proof, or the report cannot be written.
     """
     with locked(file.run.path, "zoo check"):
-        trained = Trained(file.run, *file.run.load(registry))
-        check_trained(file.run, trained.model)
+        trained = Trained.checked(file.run, registry)
         record = file.record()
         _, report = file.prove(file.path, trained, registry, wanted, progress, record.options, extent, record)
         write_json(file.report, report)
@@ -83,8 +81,7 @@ def check_foreign(
         ProviderUnavailable: where a required provider cannot run here.
         RunError: where the file cannot be read, or was changed during its proof.
     """
-    trained = Trained(run, *run.load(registry))
-    check_trained(run, trained.model)
+    trained = Trained.checked(run, registry)
     candidate = Candidate(path)
     fault = contents_fault(candidate.content)
     faults = [] if fault is None else [f"{path}: {fault}"]

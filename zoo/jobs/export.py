@@ -20,7 +20,6 @@ from zoo.progress import Progress
 from zoo.proof.cases import USUAL, Extent
 from zoo.proof.prove import ProviderRequest
 from zoo.proof.streaming import refuse_unless_streamable
-from zoo.proof.trained import check_trained
 from zoo.run.candidate import private_folder, remove_private_folders, writing
 from zoo.run.lock import locked
 from zoo.run.model_card import write_card
@@ -68,8 +67,7 @@ def export(
     """
     refuse_streams_of_lower_precision(options)
     with _export_lock(run, exporter):
-        trained = Trained(run, *run.load(registry))
-        check_trained(run, trained.model)
+        trained = Trained.checked(run, registry)
         sample = run.sample()
         options = with_steps(options, sample.x.shape[1])
         if options.streaming:
@@ -124,8 +122,8 @@ def refuse_streams_of_lower_precision(options: ExportOptions) -> None:
     """
     if options.streaming and options.precision != "float32":
         raise UsageError(
-            f"--precision {SHORT[options.precision]}: a file for chunks is written in float32 only; leave --streaming "
-            "or --precision out"
+            f"precision {SHORT[options.precision]}: a file for chunks is written in float32 only; leave streaming "
+            "or precision out"
         )
 
 
@@ -142,15 +140,15 @@ def with_steps(options: ExportOptions, longest: int) -> ExportOptions:
     if options.lowering != "unrolled":
         if options.steps is not None:
             raise UsageError(
-                f"--steps: only an unrolled graph takes a fixed number of steps, and the lowering is "
-                f"{options.lowering!r}, which takes any number; add --lowering unrolled, or leave --steps out"
+                "steps: only an unrolled graph takes a fixed number of steps, and the lowering is "
+                f"{options.lowering!r}, which takes any number; take the lowering unrolled, or leave steps out"
             )
         return options
     if options.streaming:
         raise UsageError(
-            "--streaming: an unrolled graph takes one fixed number of steps, and chunks have any number; use another "
-            "--lowering, or leave --streaming out"
+            "streaming: an unrolled graph takes one fixed number of steps, and chunks have any number; use another "
+            "lowering, or leave streaming out"
         )
     if options.steps is not None and options.steps < 1:
-        raise UsageError(f"--steps: expected at least 1, got {options.steps}")
+        raise UsageError(f"steps: expected at least 1, got {options.steps}")
     return replace(options, steps=options.steps or longest)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ from zoo.plugins.registry import Registry
 from zoo.progress import Progress
 from zoo.proof.cases import draw_cases
 from zoo.proof.prove import MODES
+from zoo.proof.trained import check_trained
 from zoo.run.baselines import compared_metric
 from zoo.run.run import Run
 from zoo.runtime.session import OnnxSession
@@ -62,6 +63,22 @@ class Trained:
     """The task with the signature of the data."""
     model: Model
     """The trained model, float32 on the CPU."""
+
+    @classmethod
+    def checked(cls, run: Run, registry: Registry) -> Self:
+        """Load a run, and check its trained cells; see `zoo.proof.trained`.
+
+        Args:
+            run: the run.
+            registry: gives its architecture, task and data source.
+
+        Raises:
+            RunError: where it is not finished, or its weights were altered or do not fit its spec.
+            CellError: where a cell does not keep the contract of `zoo.Cell`.
+        """
+        trained = cls(run, *run.load(registry))
+        check_trained(run, trained.model)
+        return trained
 
 
 def against_float32(

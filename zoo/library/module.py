@@ -13,10 +13,11 @@ from zoo.errors import UsageError
 from zoo.exporting.exporter import Exporter, ExportOptions, Lowering
 from zoo.jobs import module as work
 from zoo.library.activity import activity, screen
+from zoo.library.arguments import extent_of, require_choice, wanted_providers
 from zoo.library.results import Proof
 from zoo.plugins.registry import load_registry
 from zoo.proof.cases import Extent
-from zoo.proof.prove import MODES, ProviderRequest
+from zoo.proof.prove import ProviderRequest
 
 Args = Tensor | tuple[Any, ...] | list[tuple[Any, ...]]
 """Example arguments of ``forward``: a tuple, a single tensor, or a list of several examples, each a tuple."""
@@ -66,15 +67,14 @@ def export_module(
     """
     path = Path(path)
     registry = load_registry()
-    if lowering not in get_args(Lowering):
-        raise UsageError(f"lowering: expected one of {', '.join(get_args(Lowering))}, got {lowering!r}")
+    require_choice("lowering", lowering, get_args(Lowering))
+    wanted, extent = _asked(providers, seed, thorough)
     exporter: Exporter = work.exporter_of(path, registry)
     options = ExportOptions(opset=opset, lowering=lowering)
     with activity(screen() if progress else None) as report:
         placed, content = work.export_module(
-            module, _examples(args), path, exporter, options, fixed or {}, _wanted(providers), Extent(seed, thorough),
-            report,
-        )  # fmt: skip
+            module, _examples(args), path, exporter, options, fixed or {}, wanted, extent, report
+        )
     return Proof(placed, content["verdict"], content)
 
 
@@ -107,10 +107,9 @@ def prove_module(
         ProviderUnavailable: none of the providers can run here.
         RunError: the file cannot be read.
     """
+    wanted, extent = _asked(providers, seed, thorough)
     with activity(screen() if progress else None) as report:
-        content = work.prove_file(
-            module, _examples(args), Path(path), _wanted(providers), Extent(seed, thorough), report
-        )
+        content = work.prove_file(module, _examples(args), Path(path), wanted, extent, report)
     return Proof(Path(path), content["verdict"], content)
 
 
@@ -125,10 +124,7 @@ def _examples(args: Args) -> list[tuple[Any, ...]]:
     raise UsageError(f"args: expected a tuple of arguments, a tensor or a list of tuples, got a {type(args).__name__}")
 
 
-def _wanted(providers: Iterable[str]) -> ProviderRequest:
-    """Return the providers to prove on: those chosen, or all."""
-    chosen = tuple(dict.fromkeys(providers))
-    for name in chosen:
-        if name not in MODES:
-            raise UsageError(f"providers: expected one of {', '.join(MODES)}, got {name!r}")
-    return ProviderRequest(chosen or tuple(MODES), chosen, chosen)
+def _asked(providers: Iterable[str], seed: int | None, thorough: bool) -> tuple[ProviderRequest, Extent]:
+    """Return the providers to prove on, of which those that are chosen must run, and how many inputs to draw."""
+    chosen = tuple(providers)
+    return wanted_providers(chosen, chosen), extent_of(seed, thorough)

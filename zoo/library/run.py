@@ -25,12 +25,11 @@ from zoo.jobs.gates import Gates
 from zoo.jobs.gradients import Gradients
 from zoo.jobs.predict import exported_model
 from zoo.library.activity import activity, screen
+from zoo.library.arguments import extent_of, require_choice, wanted_providers
 from zoo.library.inputs import sequences
 from zoo.library.results import Metrics, Proof
 from zoo.nn.model import Model
 from zoo.plugins.registry import Registry, load_registry
-from zoo.proof.cases import Extent
-from zoo.proof.prove import MODES, ProviderRequest
 from zoo.run import run as folder
 from zoo.runtime import OnnxModel
 from zoo.runtime.answers import Prediction
@@ -161,9 +160,13 @@ class Run:
         """
         choices = (("lowering", lowering, Lowering), ("target", target, Provider), ("precision", precision, Precision))
         for name, value, allowed in choices:
-            _require_choice(name, value, get_args(allowed))
+            require_choice(name, value, get_args(allowed))
         options = ExportOptions(opset, lowering, target, steps, states, streaming, precision)
-        wanted, exporter, extent = _wanted(providers, require), self._exporter(format), _extent(seed, thorough)
+        wanted, exporter, extent = (
+            wanted_providers(providers, require),
+            self._exporter(format),
+            extent_of(seed, thorough),
+        )
         with activity(screen() if progress else None) as report:
             results = exporting.export(self._folder, self._registry, exporter, wanted, options, report, extent)
         *others, proof = [Proof(path, content["verdict"], content) for path, content in results]
@@ -200,7 +203,7 @@ class Run:
             UsageError: ``seed`` is no integer from 0 to 2**64 - 1.
             RunError: nothing was exported, ``path`` is no file of the run, or another process works on the run.
         """
-        wanted, extent = _wanted(providers, require), _extent(seed, thorough)
+        wanted, extent = wanted_providers(providers, require), extent_of(seed, thorough)
         proofs = []
         with activity(screen() if progress else None) as report:
             for file in self._exported(path):
@@ -229,7 +232,7 @@ class Run:
                 its golden output on this machine.
             ProviderUnavailable: the provider cannot run here.
         """
-        _require_choice("provider", provider, get_args(Provider))
+        require_choice("provider", provider, get_args(Provider))
         file = exported_model(self.path)
         state = (file.stat().st_mtime_ns, file.stat().st_size, provider, allow_unproven)
         if self._opened is None or self._opened[0] != state:
@@ -290,9 +293,9 @@ class Run:
             UsageError: an argument is invalid.
         """
         for provider in providers:
-            _require_choice("providers", provider, get_args(Provider))
+            require_choice("providers", provider, get_args(Provider))
         for lowering in lowerings:
-            _require_choice("lowerings", lowering, get_args(Lowering))
+            require_choice("lowerings", lowering, get_args(Lowering))
         if min([*batches, *times, threads, rounds], default=1) < 1 or not batches:
             raise UsageError("batches, times, threads, rounds: expected positive integers, and at least one batch size")
         plan = benching.Plan(tuple(providers), tuple(lowerings), tuple(batches), tuple(times), threads, rounds, seconds)
@@ -360,24 +363,3 @@ class Run:
             return exported_files(self._folder, self._registry)
         file = exported_model(Path(path))
         return [exported_file(file, self._folder, self._registry)]
-
-
-def _require_choice(name: str, value: object, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise UsageError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
-
-
-def _wanted(providers: Iterable[Provider], required: Iterable[Provider]) -> ProviderRequest:
-    """Return the providers to prove on: those chosen and those required, or all where none is chosen."""
-    chosen, needed = tuple(providers), tuple(required)
-    named = tuple(dict.fromkeys((*chosen, *needed)))
-    for name in named:
-        _require_choice("providers", name, tuple(MODES))
-    return ProviderRequest(named if chosen else tuple(MODES), named, needed)
-
-
-def _extent(seed: int | None, thorough: bool) -> Extent:
-    """Return how many inputs a proof draws, and from which seed."""
-    if seed is not None and not (isinstance(seed, int) and 0 <= seed < 2**64):
-        raise UsageError(f"seed: expected an integer from 0 to 2**64 - 1, got {seed!r}")
-    return Extent(seed, thorough)

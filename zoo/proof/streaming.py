@@ -56,7 +56,7 @@ def refuse_unless_streamable(model: Model) -> None:
     else:
         return
     raise ExportError(
-        f"--streaming: {reason}; leave --streaming out and give the file whole sequences, or {pieces}, "
+        f"streaming: {reason}; leave streaming out and give the file whole sequences, or {pieces}, "
         f"or build a model with {instead}"
     )
 

@@ -34,7 +34,7 @@ def write_module(
     """Write any module to a file; see `zoo.Exporter.export_module`."""
     opset = checked(options.opset)
     if opset < OLDEST:
-        raise zoo.UsageError(f"--opset {opset}: a module needs {OLDEST} or newer; leave --opset out")
+        raise zoo.UsageError(f"opset {opset}: a module needs {OLDEST} or newer; leave opset out")
     _refuse_options(options)
     _refuse_training(module)
     traced = trace(module, args, opset, fixed)

@@ -24,7 +24,7 @@ def keep_in_half(graph: ir.Graph, precision: str) -> None:
     """
     weights = weights_of_products(graph)
     if not weights:
-        raise zoo.ExportError(f"--precision: the graph has no weight that could be kept in {precision}; leave it out")
+        raise zoo.ExportError(f"precision: the graph has no weight that could be kept in {precision}; leave it out")
     casts = []
     for weight in weights:
         assert weight.const_value is not None
@@ -34,7 +34,7 @@ def keep_in_half(graph: ir.Graph, precision: str) -> None:
         if not np.isfinite(half.astype(np.float32)).all():
             raise zoo.ExportError(
                 f"{weight.name}: its largest number, {np.abs(full).max():.3g}, is out of the range of {precision}; "
-                "take another --precision, or train with weight decay"
+                "take another precision, or train with weight decay"
             )
         value = ir.Value(name=f"{weight.name}/float32", type=weight.type, shape=weight.shape)
         weight.replace_all_uses_with(value)

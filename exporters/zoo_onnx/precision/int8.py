@@ -49,8 +49,8 @@ def quantise(model: ir.Model) -> None:
     for node in graph:
         if node.op_type in ("RNN", "GRU"):
             raise zoo.ExportError(
-                f"--precision int8: ONNX Runtime has no {node.op_type} in 8 bits, so {node.name} would stay float32; "
-                "take --lowering scan, or leave --lowering out"
+                f"precision int8: ONNX Runtime has no {node.op_type} in 8 bits, so {node.name} would stay float32; "
+                "take the lowering scan, or leave lowering out"
             )
     _zero_beyond_lengths(graph)
     products = _Products(graph)
@@ -62,7 +62,7 @@ def quantise(model: ir.Model) -> None:
     RemoveUnusedNodesPass()(model)
     if not any(node.op_type in QUANTISED for node in ir.traversal.RecursiveGraphIterator(graph)):
         raise zoo.ExportError(
-            "--precision int8: no product of the graph has a constant weight, so nothing can be quantised; leave it out"
+            "precision int8: no product of the graph has a constant weight, so nothing can be quantised; leave it out"
         )
 
 
