@@ -150,7 +150,17 @@ def with_cells(module: nn.Module) -> nn.Module:
     Args:
         module: any module.
     """
-    result = replace_layers(module, DropIn)
+    return in_cells(module, DropIn)
+
+
+def in_cells(module: nn.Module, kind: type[DropIn]) -> nn.Module:
+    """Do as `with_cells`, with a drop-in of one's own.
+
+    Args:
+        module: any module.
+        kind: the class that computes nn.RNN, nn.LSTM and nn.GRU.
+    """
+    result = replace_layers(module, kind)
     for part in result.modules():
         if isinstance(part, Layer):
             part.fused = False

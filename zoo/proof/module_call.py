@@ -105,7 +105,8 @@ class _Widened(TorchFunctionMode):
     ) -> Any:
         if func is torch.Tensor.float:
             func = torch.Tensor.double
-        args = tuple(torch.float64 if value is torch.float32 else value for value in args)
+        if id(torch.float32) in map(id, args):  # `in` alone would compare tensors
+            args = tuple(torch.float64 if value is torch.float32 else value for value in args)
         kwargs = {name: torch.float64 if value is torch.float32 else value for name, value in (kwargs or {}).items()}
         return func(*args, **kwargs)
 
