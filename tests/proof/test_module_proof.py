@@ -19,6 +19,7 @@ from zoo.errors import UsageError
 from zoo.progress import silent
 from zoo.proof.cases import Extent
 from zoo.proof.module import BY_NUMBERS, ModuleProof
+from zoo.proof.module_call import Call
 from zoo.proof.module_cases import CaseMaker
 from zoo.proof.module_inputs import Argument, Drawer
 from zoo_onnx import OnnxExporter
@@ -362,3 +363,27 @@ def test_several_examples_of_other_sizes(proven: Proven) -> None:
     assert proof.prove(proven.path, ("cpu",), [], silent, Extent(seed=7))["verdict"] == "passed"
     with pytest.raises(UsageError, match="differ in the structure"):
         ModuleProof(proven.net, [example(), (further,)])
+
+
+class PackedStates(nn.Module):
+    """A packed LSTM whose first state is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.LSTM(3, 4)
+
+    def forward(self, x: Tensor, lengths: Tensor, h: Tensor, c: Tensor) -> Tensor:
+        packed = pack_padded_sequence(x, lengths, enforce_sorted=False)
+        return pad_packed_sequence(self.layer(packed, (h, c))[0])[0]
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 4), (1, 1, 4), (1, 2, 3)])
+def test_states_that_do_not_fit_a_packed_sequence_raise_before_the_kernel_reads_them(
+    shape: tuple[int, int, int],
+) -> None:
+    net, x, lengths = PackedStates(), torch.randn(5, 2, 3), torch.tensor([5, 2])
+    call = Call(net, (x, lengths, torch.zeros(1, 2, 4), torch.zeros(1, 2, 4)))
+    wrong = [x.numpy(), lengths.numpy(), np.zeros(shape, np.float32), np.zeros((1, 2, 4), np.float32)]
+    with pytest.raises(RuntimeError, match=r"Expected hidden\[0\] size \(1, 2, 4\)"):
+        call.outputs(net, wrong)
+    assert not net.layer._forward_pre_hooks

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
@@ -79,13 +80,36 @@ class Call:
         """
         given = iter(arrays)
         values = [_tensor(next(given), widen) if isinstance(value, Tensor) else value for value in self._leaves]
-        result = module(*pytree.tree_unflatten(values, self._structure))
+        with _checked_states(module):
+            result = module(*pytree.tree_unflatten(values, self._structure))
         return [value for value in pytree.tree_leaves(result) if isinstance(value, Tensor)]
 
     def error(self, raised: BaseException | None, reason: str, remedy: str) -> UsageError:
         """Return an error in one line: the line of the user's code that raised, the reason and a remedy."""
         line = None if raised is None else raised_at(raised)
         return UsageError(f"{'{}:{}'.format(*line) if line else self.place}: {self.name} {reason}; {remedy}")
+
+
+@contextmanager
+def _checked_states(module: nn.Module) -> Iterator[None]:
+    """Raise torch's error for states that do not fit a packed sequence, inside the block.
+
+    nn.LSTM does not check them itself (torch 2.13), and its kernel then reads outside them: the process can end with a
+    segmentation fault, and a proof tries sizes to learn which ones a module takes.
+    """
+
+    def check(layer: nn.LSTM, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        packed, states = (*args, *kwargs.values(), None)[:2]
+        if isinstance(packed, PackedSequence) and states is not None:
+            layer.check_forward_args(packed.data, states, packed.batch_sizes)
+
+    layers = [layer for layer in module.modules() if isinstance(layer, nn.LSTM)]
+    hooks = [layer.register_forward_pre_hook(check, with_kwargs=True) for layer in layers]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _tensor(array: Array, widen: bool) -> Tensor:
