@@ -204,7 +204,7 @@ DAYS = FRAME.with_columns(d=pl.Series(["2020-01-01", "2020-01-02", "2020-01-03"]
 )
 def test_formats(tmp_path: Path, name: str) -> None:
     stream = io.BytesIO()
-    writers = {".parquet": DAYS.write_parquet, ".arrow": DAYS.write_ipc, ".feather": DAYS.write_ipc}
+    writers: dict[str, Any] = {".parquet": DAYS.write_parquet, ".arrow": DAYS.write_ipc, ".feather": DAYS.write_ipc}
     writers |= {
         ".ipc": DAYS.write_ipc_stream,
         ".jsonl": DAYS.write_ndjson,

@@ -168,7 +168,8 @@ class Table:
                 if bad.any():
                     row = int(bad.arg_max() or 0)
                     raise not_a_number(self.place(row, name), self._raw(row, name))
-        if (values.max() or 0) > _LARGEST or (values.min() or 0) < -_LARGEST:  # NaN are ignored
+        ends: list[float] = [values.min() or 0.0, values.max() or 0.0]  # type: ignore[list-item]  # NaN are ignored
+        if -ends[0] > _LARGEST or ends[1] > _LARGEST:
             row = int((values.is_not_nan() & (values.abs() > _LARGEST)).arg_max() or 0)
             cell = show_cell(self._raw(row, name))
             raise DataError(f"{self.place(row, name)}: {cell} is more than float32 can hold; replace it")
