@@ -11,11 +11,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zoo.config import Config, Fraction, Size
-    from zoo.data.csvfile import MISSING_MARKS, cell_number, csv_rows, not_a_number, show_cell, text_lines
+    from zoo.data.csvfile import cell_number, text_lines
     from zoo.data.datafile import name_fault, open_data
     from zoo.data.dataset import Dataset, DataSource, Split, standardisation
     from zoo.data.idx import read_idx
     from zoo.data.signature import IGNORED, Scale, Signature
+    from zoo.data.tables.config import TableConfig
+    from zoo.data.tables.date_column import date_column
+    from zoo.data.tables.dates import DateForm
+    from zoo.data.tables.dialect import Dialect
+    from zoo.data.tables.read import read_table
+    from zoo.data.tables.table import Table
     from zoo.data.tokens import UNKNOWN, encode, vocabulary, words
     from zoo.errors import (
         DataError,
@@ -57,11 +63,17 @@ __version__ = metadata.version("recurrent-zoo")
 
 _HOME = {
     "zoo.config": ("Config", "Fraction", "Size"),
-    "zoo.data.csvfile": ("MISSING_MARKS", "cell_number", "csv_rows", "not_a_number", "show_cell", "text_lines"),
+    "zoo.data.csvfile": ("cell_number", "text_lines"),
     "zoo.data.datafile": ("name_fault", "open_data"),
     "zoo.data.dataset": ("Dataset", "DataSource", "Split", "standardisation"),
     "zoo.data.idx": ("read_idx",),
     "zoo.data.signature": ("IGNORED", "Scale", "Signature"),
+    "zoo.data.tables.config": ("TableConfig",),
+    "zoo.data.tables.date_column": ("date_column",),
+    "zoo.data.tables.dates": ("DateForm",),
+    "zoo.data.tables.dialect": ("Dialect",),
+    "zoo.data.tables.read": ("read_table",),
+    "zoo.data.tables.table": ("Table",),
     "zoo.data.tokens": ("UNKNOWN", "encode", "vocabulary", "words"),
     "zoo.errors": (
         "DataError",
@@ -110,7 +122,6 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 __all__ = [
     "CLASS_METRICS",
     "IGNORED",
-    "MISSING_MARKS",
     "UNKNOWN",
     "Answers",
     "Cell",
@@ -119,6 +130,8 @@ __all__ = [
     "DataError",
     "DataSource",
     "Dataset",
+    "DateForm",
+    "Dialect",
     "Difference",
     "Direction",
     "Dissection",
@@ -160,6 +173,8 @@ __all__ = [
     "State",
     "StatePart",
     "Statistics",
+    "Table",
+    "TableConfig",
     "Task",
     "TaskConfig",
     "TensorSignature",
@@ -172,7 +187,7 @@ __all__ = [
     "class_frequencies",
     "class_metrics",
     "class_statistics",
-    "csv_rows",
+    "date_column",
     "encode",
     "export_module",
     "from_torch",
@@ -180,18 +195,17 @@ __all__ = [
     "is_of_a_cell",
     "load",
     "name_fault",
-    "not_a_number",
     "onnx_fault",
     "open_data",
     "prove_module",
     "raised_at",
     "read_idx",
+    "read_table",
     "replace_layers",
     "require_memory",
     "reset_uniform",
     "running_line",
     "seal_onnx",
-    "show_cell",
     "standardisation",
     "state_parts",
     "step_cross_entropy",
