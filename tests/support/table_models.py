@@ -30,7 +30,7 @@ GROUPED = replace(
     input_scales=tuple(
         zoo.Scale((float(number), 0.0, 0.0, -1.0), (2.0 * 1.5**number, 1.0, 1.0, 2.0)) for number in range(STORES)
     ),
-    target_scales=tuple(zoo.Scale((-float(number), 5.0), (0.1 * 2.0**number, 100.0)) for number in range(STORES)),
+    target_scales=tuple(zoo.Scale((-float(number), 0.0), (0.1 * 2.0**number,) * 2) for number in range(STORES)),
 )
 """The same with the stores as groups, whose targets differ in scale by a factor of 2,000."""
 
