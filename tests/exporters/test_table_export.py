@@ -20,6 +20,7 @@ from tests.support.models import write
 from tests.support.table_models import GROUPED, SIGNATURE, draw_table, make_table_model
 from zoo.runtime.session import OnnxSession
 from zoo.runtime.streaming import OnnxStream
+from zoo.tasks.number_loss import RegressionConfig, make_loss
 
 X = draw_table(20, 8).numpy()
 
@@ -39,6 +40,15 @@ def test_a_table_agrees(kind: str, options: Any, model_options: Any, signature: 
     model = make_table_model(kind, signature, **model_options)
     shapes = ((1, 12), (5, 12)) if options.get("steps") else ((1, 1), (5, 12))
     assert_agrees(model, write(model, tmp_path, **options), X, shapes)
+
+
+@pytest.mark.parametrize("options", [{}, {"horizon": 2}, {"pooling": None, "takes_lengths": True}])
+@pytest.mark.parametrize("loss", [{"loss": "poisson"}, {"loss": "normal"}, {"quantiles": (0.1, 0.5, 0.9)}])
+def test_readouts_by_group_agree(loss: Any, options: Any, tmp_path: Path) -> None:
+    assert GROUPED.target_scale is not None
+    own = make_loss(RegressionConfig(**loss), GROUPED.target_scale, 1)
+    model = make_table_model("lstm", GROUPED, loss=own, **options)
+    assert_agrees(model, write(model, tmp_path), X)
 
 
 @pytest.mark.parametrize("value", [-1.0, 13.0, 1.5, 1e30, np.nan, np.inf])
