@@ -275,9 +275,9 @@ def _columns(scale: Scale, places: Sequence[int]) -> Scale:
 
 def _vectors(count: int, place: int, config: TableEncoderConfig) -> OneHot | Embedding:
     """Return the encoder of the ids of one feature."""
-    known = count - 1
-    if (config.categories or ("one_hot" if known <= USUAL_ONE_HOT else "embedding")) == "embedding":
-        return Embedding(count, config.size or min(MOST_EMBEDDED, (known + 1) // 2), 0.0)
+    names = count - 1
+    if (config.categories or ("one_hot" if names <= USUAL_ONE_HOT else "embedding")) == "embedding":
+        return Embedding(count, config.size or min(MOST_EMBEDDED, (names + 1) // 2), 0.0)
     if count > LARGEST_ONE_HOT:
         raise SpecError(
             f"encoder.categories: 'one_hot' would make {count:,} numbers of feature [{place}]; use 'embedding'"
