@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log, log2
 from typing import Any
 
@@ -14,6 +15,10 @@ from torch import Tensor, nn
 import zoo
 from zoo.plugins.registry import load_registry
 from zoo.run.baselines import naive_metrics, not_beaten
+from zoo.tasks.forecasting import Forecasting
+from zoo.tasks.number_loss import RegressionConfig
+from zoo.tasks.regression import Regression
+from zoo.tasks.step_regression import StepRegression
 from zoo.training.engine import score
 
 CLOSE = 64 * 2.0**-23
@@ -200,3 +205,68 @@ def test_scores_are_matched_with_their_rows_whatever_the_order_of_the_batches() 
 def test_data_of_another_kind_are_rejected(name: str, signature: zoo.Signature, message: str) -> None:
     with pytest.raises(zoo.SpecError, match=message):
         make(name, signature)
+
+
+GROUPS = zoo.Signature(
+    features=2,
+    categories=(("small", "large"), ()),
+    group=0,
+    targets=("u", "v"),
+    target_scale=zoo.Scale((10.0, -5.0), (2.0, 100.0)),
+    target_scales=(zoo.Scale((1.0, 0.0), (0.5, 1.0)), zoo.Scale((1000.0, 50.0), (200.0, 10.0))),
+)
+
+
+@pytest.mark.parametrize("options", [{}, {"loss": "poisson"}, {"loss": "normal"}, {"quantiles": (0.1, 0.5, 0.9)}])
+@pytest.mark.parametrize("kind", [Regression, Forecasting, StepRegression])
+def test_errors_are_in_the_units_of_each_group(kind: type[Regression], options: dict[str, Any]) -> None:
+    """The loss of a batch is the mean of the losses of its sequences, each by a task with the scale of its group."""
+    horizon, by_step, config = 3 * (kind is Forecasting), kind is StepRegression, RegressionConfig(**options)
+    grouped = kind(config, replace(GROUPS, horizon=horizon, by_step=by_step))
+    ids = [0, 1, 2, 2, 0]
+    x = torch.tensor([[[float(number), 7.0]] * 4 for number in ids])
+    target = (100 * draw(5, *([horizon] if horizon else [4] if by_step else []), 2)).abs()
+    outputs = grouped.outputs
+    scores = draw(5, *([4] if by_step else []), outputs, seed=1)
+    scales = [GROUPS.target_scale, *GROUPS.target_scales]
+    plain = zoo.Signature(features=2, targets=("u", "v"), horizon=horizon, by_step=by_step)
+    alone = [kind(config, replace(plain, target_scale=scales[number])) for number in ids]
+    rows = [slice(row, row + 1) for row in range(5)]
+    losses = [float(task.loss(scores[row], target[row])) for task, row in zip(alone, rows, strict=True)]
+    assert float(grouped.for_batch(x).loss(scores, target)) == pytest.approx(np.mean(losses), rel=CLOSE)
+    whole = grouped.for_batch(x).statistics(scores, target)
+    each = [task.statistics(scores[row], target[row]) for task, row in zip(alone, rows, strict=True)]
+    for key, value in whole.items():
+        assert float(value) == pytest.approx(sum(float(other[key]) for other in each))
+    split = zoo.Split(x, target, naive=target + 1)
+    grouped.fit(split)
+    result = naive_metrics(grouped, split, split)
+    assert result["persistence"]["mae"] == pytest.approx(1.0, rel=1e-5)
+
+
+def test_mase_is_relative_to_the_persistence_of_each_group() -> None:
+    task = make("regression", GROUPS)
+    x = torch.tensor([[[float(number), 0.0]] for number in (1, 2, 1, 2)])
+    y = torch.zeros(4, 2)
+    errors = torch.tensor([[1.0, 1.0], [100.0, 10.0]]).repeat(2, 1)
+    split = zoo.Split(x, y, naive=y + errors)
+    task.fit(split)
+    assert naive_metrics(task, split, split)["persistence"]["mase"] == pytest.approx(1.0)
+    only_small = split.take(torch.tensor([0, 2]))
+    assert naive_metrics(task, split, only_small)["persistence"]["mase"] == pytest.approx(1.0)
+    unknown = replace(only_small, x=torch.zeros_like(only_small.x))  # relative to the mean over all groups
+    pooled = np.mean([1 / 50.5, 1 / 5.5])
+    assert naive_metrics(task, split, unknown)["persistence"]["mase"] == pytest.approx(pooled)
+
+
+def test_the_mean_of_each_group_is_a_baseline() -> None:
+    """In scaled units the mean of all groups is 0, which is the mean of each group in its own units."""
+    grouped = make("regression", GROUPS)
+    ids = torch.tensor([1.0, 2.0]).repeat(20)
+    factor, offset = torch.tensor([[0.5, 1.0], [200.0, 10.0]]), torch.tensor([[1.0, 0.0], [1000.0, 50.0]])
+    deviation = draw(40, 2)
+    deviation -= deviation.mean(0)
+    y = deviation * factor.repeat(20, 1) + offset.repeat(20, 1)
+    split = zoo.Split(torch.stack([ids, ids], 1)[:, None], y)
+    mean = naive_metrics(grouped, split, split)["mean"]
+    assert mean["loss"] == pytest.approx(float(deviation.square().mean()), rel=1e-4)

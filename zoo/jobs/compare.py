@@ -10,10 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from zoo.data.signature import Signature
 from zoo.errors import UsageError
 from zoo.parity import Array
 from zoo.plugins.registry import Registry
 from zoo.proof.cases import draw_cases
+from zoo.proof.domain import Domain
 from zoo.run.baselines import compared_metric
 from zoo.run.run import Run
 from zoo.runtime.providers import PROVIDERS, unavailable
@@ -129,13 +131,16 @@ def compare(runs: Sequence[Run], registry: Registry) -> Comparison:
 
     Raises:
         RunError: where a run is not finished, or its exported file does not load.
-        UsageError: where the runs do not have the same task and the same metric.
+        UsageError: where the runs do not have the same task and the same metric, or the metric is the loss and they
+            have different losses.
     """
     reader = SpecReader.of(registry)
     members = [_Member(run, reader.read(run.spec_file).to_dict(), run.config()) for run in dict.fromkeys(runs)]
     task = _common(members, "task", lambda member: str(member.spec["task"]["name"]))
     better = registry.tasks[task].better
     metric = _common(members, "metric", lambda member: compared_metric(member.config["metric"], better))
+    if metric == "loss":
+        _common(members, "loss in task", lambda member: _loss_options(member.spec["task"]))
     grouped: dict[str, list[_Member]] = {}
     for member in members:
         grouped.setdefault(_identity(member.spec), []).append(member)
@@ -166,6 +171,11 @@ def _common(members: Sequence[_Member], what: str, of: Callable[[_Member], str])
                 f"compare runs of one {what}"
             )
     return of(first)
+
+
+def _loss_options(task: Mapping[str, Any]) -> str:
+    """Return the options of a task that its loss depends on, as text: all but the head."""
+    return json.dumps({key: value for key, value in task.items() if key != "head"})
 
 
 def _compared(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -277,5 +287,7 @@ def _latencies(exported: Sequence[_Member | None], providers: Sequence[str]) -> 
 
 def _input(member: _Member) -> Array:
     """Return one sequence of the run's sample, as long as those of its data."""
-    signature, shapes = member.config["signature"], ((1, member.config["time"]),)
-    return next(draw_cases(member.run.sample().x.numpy(), len(signature["vocabulary"]), shapes=shapes)).x
+    signature, shapes = Signature.from_dict(member.config["signature"]), ((1, member.config["time"]),)
+    categories = signature.category_counts if signature.categories else ()
+    domain = Domain(len(signature.vocabulary), categories, signature.group)
+    return next(draw_cases(member.run.sample().x.numpy(), domain, shapes=shapes)).x

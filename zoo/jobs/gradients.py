@@ -253,8 +253,13 @@ def _last_targets(sample: Split, *, by_step: bool) -> tuple[Split, Array]:
         lengths = torch.full((len(sample),), sample.x.shape[1]) if sample.lengths is None else sample.lengths
         return sample, (lengths - 1).numpy()
     steps = torch.arange(sample.y.shape[1])
-    ends = torch.where(sample.y != IGNORED, steps, -1).amax(1)
-    last = replace(sample, y=sample.y.where(steps == ends[:, None], IGNORED))
+    numbers = sample.y.is_floating_point()
+    targeted = ~sample.y.isnan().all(2) if numbers else sample.y != IGNORED
+    ends = torch.where(targeted, steps, -1).amax(1)
+    if numbers:
+        last = replace(sample, y=sample.y.where((steps == ends[:, None])[:, :, None], torch.nan))
+    else:
+        last = replace(sample, y=sample.y.where(steps == ends[:, None], IGNORED))
     # A window of a masked text may have no masked character, and so no target.
     return last.take((ends >= 0).nonzero()[:, 0]), ends[ends >= 0].numpy()
 
@@ -262,7 +267,7 @@ def _last_targets(sample: Split, *, by_step: bool) -> tuple[Split, Array]:
 def _total_loss(model: Model, task: Task, batch: Split) -> Tensor:
     """Return the sum of the sequences' losses, whose gradient for each sequence is that of its own loss."""
     x = batch.x.double() if batch.x.is_floating_point() else batch.x
-    return task.loss(model(x, batch.lengths), batch.y) * len(batch)
+    return task.for_batch(x).loss(model(x, batch.lengths), batch.y) * len(batch)
 
 
 def _name(direction: _Direction, part: int, directions: Sequence[_Direction]) -> str:

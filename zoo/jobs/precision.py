@@ -29,10 +29,11 @@ from zoo.data.dataset import Split
 from zoo.data.signature import IGNORED
 from zoo.errors import DataError, RunError, SpecError
 from zoo.nn.model import Model
-from zoo.nn.readout import RescaleReadout
+from zoo.nn.readout import scores_of
 from zoo.plugins.registry import Registry
 from zoo.progress import Progress
 from zoo.proof.cases import draw_cases
+from zoo.proof.domain import Domain
 from zoo.proof.prove import MODES
 from zoo.proof.trained import check_trained
 from zoo.run.baselines import compared_metric
@@ -123,7 +124,7 @@ def against_float32(
 
 
 def _validation(trained: Trained, registry: Registry) -> Split:
-    """Return the validation part of the run's data.
+    """Return the validation part of the run's data, for which the task has learnt from the training part.
 
     Raises:
         DataError: where the data cannot be read, or have changed.
@@ -131,6 +132,7 @@ def _validation(trained: Trained, registry: Registry) -> Split:
     dataset = registry.data[part_name(trained.spec.data)]().load(trained.spec.data)
     if dataset.signature != trained.task.signature:
         raise DataError("the data have changed since the run was built; build it again to compare predictions")
+    trained.task.fit(dataset.train)
     return dataset.validation
 
 
@@ -146,11 +148,13 @@ class _Scores:
         x = batch.x.float() if batch.x.dim() == 3 else batch.x
         lengths = None if batch.lengths is None else batch.lengths.numpy()
         outputs = self.session.run(x.numpy(), lengths)
-        readout = self.model.readout
-        if isinstance(readout, RescaleReadout):  # metrics are computed on the scaled numbers of the network
-            y = torch.from_numpy(outputs["y"])
-            return ((y - readout.offset) / readout.factor).flatten(1)
-        scores = torch.from_numpy(outputs["logits"])
+        tensors = {name: torch.from_numpy(outputs[name]) for name in self.session.result_names}
+        scores = scores_of(self.model.readout, tensors, self.model.groups(batch.x))  # metrics are computed on scores
+        if "logits" not in tensors:
+            return scores
+        if batch.y.is_floating_point():  # several labels for each sequence
+            self.labels.append((scores >= 0).flatten())
+            return scores
         best = scores.argmax(-1) if scores.shape[-1] > 1 else (scores > 0).squeeze(-1)
         self.labels.append(best[batch.y != IGNORED])
         return scores
@@ -175,7 +179,7 @@ def _latency(files: Mapping[str, Path], provider: str, trained: Trained) -> list
         return []
     time: int = fixed.pop() if fixed else trained.run.config()["time"]
     shapes, entries = [(batch, time) for batch in BATCHES], []
-    for case in draw_cases(trained.run.sample().x.numpy(), trained.model.encoder.tokens, shapes=shapes):
+    for case in draw_cases(trained.run.sample().x.numpy(), Domain.of(trained.model), shapes=shapes):
         if case.inputs != "data":
             continue
         lengths = np.full(case.batch, time) if trained.model.takes_lengths else None
