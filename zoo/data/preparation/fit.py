@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from zoo.data.preparation.columns import Columns
 from zoo.data.preparation.form import Feature, Missing
-from zoo.data.preparation.series import Series
+from zoo.data.preparation.series import OneSeries
 from zoo.errors import DataError
 
 __all__ = ["Steps", "fit_features", "is_category", "merges", "sorted_labels"]
 
-Steps = tuple[Series, range]
+Steps = tuple[OneSeries, range]
 """A series and those of its steps that belong to the training part."""
 
 RECOGNISED = 100

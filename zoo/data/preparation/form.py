@@ -46,7 +46,7 @@ class TableForm:
     features: tuple[Feature, ...]
     """The features of a step, in their order."""
     targets: tuple[str, ...] = ()
-    """The columns to predict. Where columns are known ahead, the rows after the last one with targets are the future."""
+    """The columns to predict. Where columns are known ahead, the rows after the last one with targets are future."""
     horizon: int = 0
     """Number of rows to predict after a window; 0 for the targets of its last row."""
     window: int = 0
@@ -58,7 +58,7 @@ class TableForm:
     sort: bool = False
     """Whether the rows of a series are sorted by their dates; otherwise another order is an error."""
     every: str | None = None
-    """Regular distance of the rows, see `zoo.data.preparation.timeline.parse_step`; None where they follow each other."""
+    """Regular distance of the rows, see `zoo.data.preparation.timeline.parse_step`; None where there is none."""
     missing: Missing = "refuse"
     """Treatment of missing cells and rows."""
     dialect: Dialect = Dialect()
