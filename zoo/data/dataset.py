@@ -44,8 +44,8 @@ class Split:
     """Persistence forecast, of the shape and units of y: the last value of each target that is known when the model has
     to predict. For ``forecasting``, and for ``regression`` on a time series; None where there is no such value."""
     seasonal: Tensor | None = None
-    """Seasonal persistence, like ``naive``: the value of each target one season before, or as many seasons as are needed
-    for it to be known; None where the data have no season."""
+    """Seasonal persistence, like ``naive``: the value of each target one season before, or as many seasons as it takes
+    to be known; None where the data have no season."""
 
     def __len__(self) -> int:
         return len(self.y)

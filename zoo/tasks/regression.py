@@ -65,11 +65,12 @@ class Regression(zoo.Task):
         }
 
     def baselines(self, train: zoo.Split, part: zoo.Split) -> Mapping[str, Tensor]:
-        """Return ``mean``, that of the training part, and ``persistence``, the last known value of a time series."""
+        """Return ``mean``, that of the training part, ``persistence`` and ``seasonal`` persistence of a time series."""
         mean = self._scaled(train.y.double()).mean(0)
         baselines = {"mean": mean.expand(len(part), -1)}
-        if part.naive is not None:
-            baselines["persistence"] = self._scaled(part.naive.double())
+        for name, naive in (("persistence", part.naive), ("seasonal", part.seasonal)):
+            if naive is not None:
+                baselines[name] = self._scaled(naive.double())
         return baselines
 
     def _scaled(self, target: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.preparation.columns import Columns
-from zoo.data.preparation.form import Feature, TableForm
+from zoo.data.preparation.form import Feature, Missing, TableForm
 from zoo.data.preparation.gaps import fill
 from zoo.data.preparation.series import OneSeries
 from zoo.errors import DataError
@@ -68,7 +68,7 @@ def values_of(
             return np.full(end, values[0])
         if form.missing == "mask":
             return np.where(np.isnan(values), 0.0, values)
-        rule = "refuse" if form.missing == "refuse" else "previous"
+        rule: Missing = "refuse" if form.missing == "refuse" else "previous"
         return fill(series, feature.column, values, rule, start=0.0, advice=advice)
     values = series.spread(columns.numbers(feature.column, field))[:end]
     if feature.kind == "missing":

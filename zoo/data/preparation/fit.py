@@ -12,15 +12,17 @@ from zoo.data.preparation.form import Feature, Missing
 from zoo.data.preparation.series import OneSeries
 from zoo.errors import DataError
 
-__all__ = ["Steps", "fit_features", "is_category", "merges", "sorted_labels"]
+__all__ = ["Steps", "fit_features", "is_category", "merges", "rounding", "sorted_labels"]
 
 Steps = tuple[OneSeries, range]
 """A series and those of its steps that belong to the training part."""
 
 RECOGNISED = 100
 """Largest number of different texts in a column that is a category without being declared."""
-RESOLUTION = 1e-3
-"""Largest rounding error of float32, in standard deviations of the column, that is accepted."""
+RESOLUTION = 0.01
+"""Largest rounding error of float32, in standard deviations of the column, that is accepted for a feature."""
+MERGED = 1e-4
+"""The same for a column of which float32 merges more than a tenth of the different values."""
 
 
 def is_category(columns: Columns, name: str, declared: Sequence[str]) -> bool:
@@ -85,16 +87,19 @@ def fit_features(
     return (*result, *masks)
 
 
-def merges(values: NDArray[np.float64]) -> bool:
-    """Return whether float32 rounds the values by a notable share of their deviation, as it does to seconds since 1970.
-
-    Args:
-        values: (n,) finite.
-    """
+def rounding(values: NDArray[np.float64]) -> float:
+    """Return the largest rounding error of float32 in standard deviations of the values, (n,); 0 for equal ones."""
     if not len(values) or values.min() == values.max():
+        return 0.0
+    return float(np.abs(values.astype(np.float32).astype(np.float64) - values).max() / values.std())
+
+
+def merges(values: NDArray[np.float64]) -> bool:
+    """Return whether float32 rounds the values, (n,), notably by their deviation, as it does to seconds since 1970."""
+    error = rounding(values)
+    if error <= MERGED:
         return False
-    error = np.abs(values.astype(np.float32).astype(np.float64) - values).max()
-    return bool(error > RESOLUTION * values.std())
+    return error > RESOLUTION or len(np.unique(values.astype(np.float32))) < 0.9 * len(np.unique(values))
 
 
 def sorted_labels(names: set[str]) -> tuple[str, ...]:

@@ -57,8 +57,8 @@ def _require_columns(table: Table, form: TableForm) -> None:
     names = list(dict.fromkeys([*order, *(feature.column for feature in form.features)]))
     if missing := [name for name in names if name not in table.names]:
         raise DataError(
-            f"{table.source}: has no column {missing[0]!r}, expected {', '.join(names)}, the columns that the model was "
-            "trained with"
+            f"{table.source}: has no column {missing[0]!r}, expected {', '.join(names)}, the columns that the model "
+            "was trained with"
         )
 
 

@@ -50,7 +50,8 @@ class OneSeries:
         """Return the position of each step in time, for interpolation: by its date, else by its number."""
         if self.dates is None or len(self) != len(self.rows):
             return np.arange(len(self), dtype=np.float64)
-        return (self.dates - self.dates[0]).astype(np.float64)
+        along: NDArray[np.float64] = (self.dates - self.dates[0]).astype(np.float64)
+        return along
 
     def spread(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return a column of the table (rows of the table,) over the steps (steps,), NaN where the file lacks a row."""

@@ -16,7 +16,7 @@ from torch import Tensor
 import zoo
 from zoo.data.preparation.columns import Columns
 from zoo.data.preparation.features import FILL, features, past_steps
-from zoo.data.preparation.fit import fit_features, is_category, merges, sorted_labels
+from zoo.data.preparation.fit import fit_features, is_category, rounding, sorted_labels
 from zoo.data.preparation.form import Feature, Missing, TableForm
 from zoo.data.preparation.gaps import fill
 from zoo.data.preparation.parts import Divided, Division, divide_series
@@ -46,6 +46,9 @@ def _checked_step(text: str) -> str:
 
 Size = Annotated[Annotated[int, Field(gt=0)] | Annotated[float, Field(gt=0, lt=1)], BeforeValidator(_count_or_share)]
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
+
+TARGET_ROUNDING = 0.1
+"""Largest rounding error of float32, in standard deviations, that is accepted for a target."""
 
 
 class Series(zoo.DataSource):
@@ -81,13 +84,13 @@ class Series(zoo.DataSource):
         """Columns whose cells are names, even where they are numbers. They are features, beside the inputs when these
         are left out."""
         group: str | None = None
-        """Column that names the series of each row, for many series in one file. When left out, the file is one series."""
+        """Column that names the series of each row, for many in one file. When left out, the file is one series."""
         group_feature: bool = False
         """Whether the name of the series is a feature, a category. A series that is not in the training part is an
         unknown one."""
         per: Literal["all", "group"] = "all"
-        """Whether scales are those of all series together or of each series, kept in the model by the name of the series,
-        which then is a feature; an unknown series has those of all together."""
+        """Whether scales are those of all series together or of each series, kept in the model by the name of the
+        series, which then is a feature; an unknown series has those of all together."""
         split: Literal["time", "groups"] = "time"
         """Parts: time: each series is divided in time; groups: whole series, in a fixed random order."""
         date: str | None = None
@@ -208,7 +211,7 @@ def _roles(config: Series.Config, columns: Columns, default: tuple[str, ...] | N
 
 
 def _check_names(config: Series.Config, columns: Columns, targets: Sequence[str], date: str | None) -> None:
-    """Raise a `DataError` for a column that a field names wrongly, twice, or for two purposes that exclude each other."""
+    """Raise a `DataError` for a column that a field names wrongly, twice, or for two purposes that do not agree."""
     table = columns.table
     fields = {"targets": targets, "inputs": config.inputs or (), "categories": config.categories, "known": config.known}
     for field, names in fields.items():
@@ -230,8 +233,8 @@ def _check_names(config: Series.Config, columns: Columns, targets: Sequence[str]
         )
     if config.known and config.window < config.horizon:
         raise zoo.DataError(
-            f"data.known: the window of {config.window:,} rows cannot hold what is known of {config.horizon:,} rows; set "
-            "data.window to at least data.horizon"
+            f"data.known: the window of {config.window:,} rows cannot hold what is known of {config.horizon:,} rows; "
+            "set data.window to at least data.horizon"
         )
 
 
@@ -272,7 +275,8 @@ def _dataset(
     mean = _joined(y_train).mean(0, keepdims=True)
     before = [np.concatenate([mean, one[:-1]]) for one in filled]
     starts = tuple(np.cumsum([0, *(len(one) for one in x[:-1])]).tolist())
-    rows = Rows(*(_narrow(_joined(part)) for part in (x, y, before)), starts, form.window, form.horizon, config.season)
+    whole = [_narrow(_joined(part)) for part in (x, y, before)]
+    rows = Rows(whole[0], whole[1], whole[2], starts, form.window, form.horizon, config.season)
     splits = []
     for number, part in enumerate(("train", "validation", "test")):
         last = rows.last_rows([one.parts[number] for one in divided])
@@ -322,7 +326,7 @@ def _scales(
     if not len(y):
         raise zoo.DataError(f"data.train: no training row of {source} has its targets; fill them in")
     for number, name in enumerate(form.targets):
-        if merges(y[:, number]):
+        if rounding(y[:, number]) > TARGET_ROUNDING:
             raise zoo.DataError(
                 f"{source}: the target {name!r}, from {y[:, number].min():.10g} to {y[:, number].max():.10g}, has more "
                 "digits than float32; subtract a number near its smallest value"

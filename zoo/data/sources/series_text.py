@@ -63,7 +63,7 @@ def describe(name: str, columns: Columns, form: TableForm, summary: Summary, spl
                 f"Each sequence is a window of {form.window:,} rows; its targets are those of {target_rows}.",
                 f"Features: {_listed([_feature(feature) for feature in form.features])}; "
                 f"targets: {_listed(list(form.targets))}.",
-                _left_out(form, summary),
+                _left_out(summary),
             ],
         )
     )
@@ -101,7 +101,7 @@ def _gaps(columns: Columns, form: TableForm, summary: Summary) -> str:
     return f"{filling[form.missing]} ({' and '.join(counts)})."
 
 
-def _left_out(form: TableForm, summary: Summary) -> str:
+def _left_out(summary: Summary) -> str:
     """Return which columns, series and rows are not used, and why; empty where all are."""
     parts = []
     if summary.left_out:

@@ -24,7 +24,7 @@ class Rows:
     y: Tensor
     """(rows, targets) float32, NaN where a target is missing."""
     before: Tensor
-    """(rows, targets) float32: for each row the targets of the row before, the mean of the training part without one."""
+    """(rows, targets) float32: for each row the targets of the row before, the training mean where there is none."""
     starts: tuple[int, ...]
     """First row of each series."""
     window: int
@@ -44,12 +44,13 @@ class Rows:
             last = part.stop - max(1, self.horizon) - ahead
             if part:
                 chosen.append(np.arange(start + first, start + last + 1))
-        rows = np.concatenate(chosen)
+        rows: NDArray[np.int64] = np.concatenate(chosen)
         absent = self.y.isnan().any(1).numpy()
         if not absent.any():
             return rows
         counts = np.concatenate([[0], np.cumsum(absent)])  # missing rows before each row
-        return rows[counts[rows + ahead + max(1, self.horizon)] == counts[rows + ahead]]
+        complete: NDArray[np.int64] = rows[counts[rows + ahead + max(1, self.horizon)] == counts[rows + ahead]]
+        return complete
 
 
 def windows(rows: Rows, last: NDArray[np.int64]) -> zoo.Split:
