@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Literal, cast
+from typing import ClassVar, Literal, Self, cast
 
 from torch import Tensor, nn
 
@@ -85,6 +85,14 @@ class Task(ABC):
     @abstractmethod
     def readout(self) -> nn.Module:
         """Return a module from scores to a dictionary of named outputs, in the user's units."""
+
+    def for_batch(self, x: Tensor) -> Self:  # noqa: ARG002  (the same for each batch, unless overridden)
+        """Return the task for the sequences of a batch: this one, unless its units depend on the group of a sequence.
+
+        Args:
+            x: the `Split.x` of the batch, for whose scores and targets the result is used.
+        """
+        return self
 
     @abstractmethod
     def loss(self, scores: Tensor, target: Tensor) -> Tensor:
