@@ -10,19 +10,16 @@ from numpy.typing import NDArray
 from zoo.data.preparation.columns import Columns
 from zoo.data.preparation.form import Feature, Missing
 from zoo.data.preparation.series import OneSeries
+from zoo.data.resolution import lost_resolution
 from zoo.errors import DataError
 
-__all__ = ["Steps", "fit_features", "is_category", "merges", "rounding", "sorted_labels"]
+__all__ = ["Steps", "fit_features", "is_category", "sorted_labels"]
 
 Steps = tuple[OneSeries, range]
 """A series and those of its steps that belong to the training part."""
 
 RECOGNISED = 100
 """Largest number of different texts in a column that is a category without being declared."""
-RESOLUTION = 0.01
-"""Largest rounding error of float32, in standard deviations of the column, that is accepted for a feature."""
-MERGED = 1e-4
-"""The same for a column of which float32 merges more than a tenth of the different values."""
 
 
 def is_category(columns: Columns, name: str, declared: Sequence[str]) -> bool:
@@ -79,27 +76,11 @@ def fit_features(
         present = values[~np.isnan(values)]
         gaps = missing == "mask" and len(present) < len(values)
         fill = float(present.mean()) if gaps and len(present) else 0.0
-        # The smallest value, so that the column of a clock begins at 0.
-        offset = float(present.min()) if merges(present) else 0.0
-        result.append(Feature(name, offset=offset, fill=fill if gaps else None))
+        lost = lost_resolution(present)
+        result.append(Feature(name, offset=lost.offset if lost else 0.0, fill=fill if gaps else None))
         if gaps:
             masks.append(Feature(name, "missing"))
     return (*result, *masks)
-
-
-def rounding(values: NDArray[np.float64]) -> float:
-    """Return the largest rounding error of float32 in standard deviations of the values, (n,); 0 for equal ones."""
-    if not len(values) or values.min() == values.max():
-        return 0.0
-    return float(np.abs(values.astype(np.float32).astype(np.float64) - values).max() / values.std())
-
-
-def merges(values: NDArray[np.float64]) -> bool:
-    """Return whether float32 rounds the values, (n,), notably by their deviation, as it does to seconds since 1970."""
-    error = rounding(values)
-    if error <= MERGED:
-        return False
-    return error > RESOLUTION or len(np.unique(values.astype(np.float32))) < 0.9 * len(np.unique(values))
 
 
 def sorted_labels(names: set[str]) -> tuple[str, ...]:

@@ -16,13 +16,14 @@ from torch import Tensor
 import zoo
 from zoo.data.preparation.columns import Columns
 from zoo.data.preparation.features import FILL, features, past_steps
-from zoo.data.preparation.fit import fit_features, is_category, rounding, sorted_labels
+from zoo.data.preparation.fit import fit_features, is_category, sorted_labels
 from zoo.data.preparation.form import Feature, Missing, TableForm
 from zoo.data.preparation.gaps import fill
 from zoo.data.preparation.parts import Divided, Division, divide_series
 from zoo.data.preparation.scales import Scaling, feature_scale, scale
 from zoo.data.preparation.series import find_series
 from zoo.data.preparation.timeline import parse_step
+from zoo.data.resolution import lost_resolution
 from zoo.data.sources.example_series import EXAMPLES
 from zoo.data.sources.series_text import Summary, describe
 from zoo.data.sources.windows import Rows, windows
@@ -46,9 +47,6 @@ def _checked_step(text: str) -> str:
 
 Size = Annotated[Annotated[int, Field(gt=0)] | Annotated[float, Field(gt=0, lt=1)], BeforeValidator(_count_or_share)]
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
-
-TARGET_ROUNDING = 0.1
-"""Largest rounding error of float32, in standard deviations, that is accepted for a target."""
 
 
 class Series(zoo.DataSource):
@@ -326,11 +324,9 @@ def _scales(
     if not len(y):
         raise zoo.DataError(f"data.train: no training row of {source} has its targets; fill them in")
     for number, name in enumerate(form.targets):
-        if rounding(y[:, number]) > TARGET_ROUNDING:
-            raise zoo.DataError(
-                f"{source}: the target {name!r}, from {y[:, number].min():.10g} to {y[:, number].max():.10g}, has more "
-                "digits than float32; subtract a number near its smallest value"
-            )
+        lost = lost_resolution(y[:, number])
+        if lost is not None and 2 * lost.kept < lost.different:
+            raise zoo.DataError(f"{source}: the target {name!r}: {lost}; subtract {lost.offset:.15g} from it")
     return feature_scale(form.features, x, config.input_scaling), scale(list(y.T), config.target_scaling)
 
 
