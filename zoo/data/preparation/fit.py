@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zoo.data.preparation.columns import Columns
 from zoo.data.preparation.form import Feature, Missing
