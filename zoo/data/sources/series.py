@@ -147,7 +147,7 @@ class Series(zoo.DataSource):
         sizes = (config.train, config.validation, config.test)
         divided = divide_series(series, past, Division(sizes, config.window, config.horizon, config.split))
         zoo.require_memory(
-            sum(len(part) for one in divided for part in one.parts) * _row_size(config, roles, len(divided)),
+            _size(config, roles, divided),
             "the windows with their targets",
             {"data.horizon": config.horizon, "data.train": max(len(one.parts[0]) for one in divided)},
         )
@@ -236,10 +236,12 @@ def _check_names(config: Series.Config, columns: Columns, targets: Sequence[str]
         )
 
 
-def _row_size(config: Series.Config, roles: _Roles, series: int) -> int:
-    """Return the bytes of a window: for one series the inputs are views, but baselines copy the targets."""
-    copies = config.window * len(roles.inputs) * 4 if series > 1 else 0
-    return copies + max(1, config.horizon) * len(roles.targets) * 16
+def _size(config: Series.Config, roles: _Roles, divided: Sequence[Divided]) -> int:
+    """Return the bytes of the windows, at least: of one series they are views, but baselines copy the targets."""
+    targets = sum(len(one.parts[0]) for one in divided) * config.horizon * len(roles.targets) * 16
+    if len(divided) == 1:
+        return targets
+    return targets + sum(len(part) for one in divided for part in one.parts) * config.window * len(roles.inputs) * 4
 
 
 def _features(
