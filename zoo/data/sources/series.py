@@ -173,7 +173,8 @@ def _roles(config: Series.Config, columns: Columns, default: tuple[str, ...] | N
     table = columns.table
     named = (*(config.inputs or ()), *(config.targets or ()), *config.known, *config.categories)
     if config.date is None:
-        date = zoo.date_column(table, config.date_form(), named)
+        # Without the zone: in which of two equal hours a local time is depends on the order within its series.
+        date = zoo.date_column(table, replace(config.date_form(), zone=None), named)
     elif date := config.date or None:
         table.require(date, "date")
     if config.group is not None:
