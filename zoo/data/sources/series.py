@@ -16,16 +16,15 @@ from torch import Tensor
 import zoo
 from zoo.data.preparation.columns import Columns
 from zoo.data.preparation.features import FILL, features, past_steps
-from zoo.data.preparation.fit import fit_features, is_category, sorted_labels
+from zoo.data.preparation.fit import fit_features, is_category, require_resolution, sorted_labels
 from zoo.data.preparation.form import Feature, Missing, TableForm
 from zoo.data.preparation.gaps import fill
 from zoo.data.preparation.parts import Divided, Division, divide_series
 from zoo.data.preparation.scales import Scaling, feature_scale, scale
 from zoo.data.preparation.series import find_series
+from zoo.data.preparation.summary import Summary, describe
 from zoo.data.preparation.timeline import parse_step
-from zoo.data.resolution import lost_resolution
 from zoo.data.sources.example_series import EXAMPLES
-from zoo.data.sources.series_text import Summary, describe
 from zoo.data.sources.windows import Rows, windows
 
 __all__ = ["Csv", "Series", "zoo_register_data"]
@@ -327,9 +326,7 @@ def _scales(
     if not len(y):
         raise zoo.DataError(f"data.train: no training row of {source} has its targets; fill them in")
     for number, name in enumerate(form.targets):
-        lost = lost_resolution(y[:, number])
-        if lost is not None and 2 * lost.kept < lost.different:
-            raise zoo.DataError(f"{source}: the target {name!r}: {lost}; subtract {lost.offset:.15g} from it")
+        require_resolution(y[:, number], name, source)
     return feature_scale(form.features, x, config.input_scaling), scale(list(y.T), config.target_scaling)
 
 
