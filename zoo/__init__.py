@@ -48,14 +48,31 @@ if TYPE_CHECKING:
     from zoo.nn.drop_in import DropIn, replace_layers, with_cells
     from zoo.nn.encoder import Embedding, Normaliser, OneHot, TableEncoder
     from zoo.nn.model import Model
-    from zoo.nn.readout import RescaleReadout, SigmoidReadout, SoftmaxReadout
+    from zoo.nn.readout import (
+        MultilabelReadout,
+        QuantileReadout,
+        RateReadout,
+        RescaleReadout,
+        SigmoidReadout,
+        SoftmaxReadout,
+        SpreadReadout,
+    )
     from zoo.nn.recurrent import Direction, Layer, Stack, Unrolled
     from zoo.nn.states import StatePart, state_parts
     from zoo.nn.torch_layers import from_torch, to_torch
     from zoo.plugins.hookspecs import hookimpl
     from zoo.runtime.onnx_contents import onnx_fault
     from zoo.runtime.onnx_seal import seal_onnx
-    from zoo.tasks.metrics import CLASS_METRICS, class_frequencies, class_metrics, class_statistics, step_cross_entropy
+    from zoo.tasks.metrics import (
+        CLASS_METRICS,
+        class_frequencies,
+        class_metrics,
+        class_statistics,
+        class_table,
+        confusion_table,
+        ranking_metrics,
+        step_cross_entropy,
+    )
     from zoo.tasks.task import Answers, Statistics, Task, TaskConfig
     from zoo.training.progress import EpochRecord
 
@@ -100,7 +117,15 @@ _HOME = {
     "zoo.nn.drop_in": ("DropIn", "replace_layers", "with_cells"),
     "zoo.nn.encoder": ("Embedding", "Normaliser", "OneHot", "TableEncoder"),
     "zoo.nn.model": ("Model",),
-    "zoo.nn.readout": ("RescaleReadout", "SigmoidReadout", "SoftmaxReadout"),
+    "zoo.nn.readout": (
+        "MultilabelReadout",
+        "QuantileReadout",
+        "RateReadout",
+        "RescaleReadout",
+        "SigmoidReadout",
+        "SoftmaxReadout",
+        "SpreadReadout",
+    ),
     "zoo.nn.recurrent": ("Direction", "Layer", "Stack", "Unrolled"),
     "zoo.nn.states": ("StatePart", "state_parts"),
     "zoo.nn.torch_layers": ("from_torch", "to_torch"),
@@ -112,6 +137,9 @@ _HOME = {
         "class_frequencies",
         "class_metrics",
         "class_statistics",
+        "class_table",
+        "confusion_table",
+        "ranking_metrics",
         "step_cross_entropy",
     ),
     "zoo.tasks.task": ("Answers", "Statistics", "Task", "TaskConfig"),
@@ -150,6 +178,7 @@ __all__ = [
     "Model",
     "ModelValue",
     "ModuleSignature",
+    "MultilabelReadout",
     "Normaliser",
     "OneHot",
     "Operator",
@@ -159,6 +188,8 @@ __all__ = [
     "Probe",
     "Proof",
     "ProviderUnavailable",
+    "QuantileReadout",
+    "RateReadout",
     "RescaleReadout",
     "Run",
     "RunError",
@@ -169,6 +200,7 @@ __all__ = [
     "SoftmaxReadout",
     "SpecError",
     "Split",
+    "SpreadReadout",
     "Stack",
     "State",
     "StatePart",
@@ -188,6 +220,8 @@ __all__ = [
     "class_frequencies",
     "class_metrics",
     "class_statistics",
+    "class_table",
+    "confusion_table",
     "date_column",
     "encode",
     "export_module",
@@ -200,6 +234,7 @@ __all__ = [
     "open_data",
     "prove_module",
     "raised_at",
+    "ranking_metrics",
     "read_idx",
     "read_table",
     "replace_layers",
