@@ -46,6 +46,9 @@ class Split:
     naive: Tensor | None = None
     """Persistence forecast, of the shape and units of y: the last value of each target that is known when the model has
     to predict. For ``forecasting``, and for ``regression`` on a time series; None where there is no such value."""
+    seasonal: Tensor | None = None
+    """Seasonal persistence, like ``naive``: the value of each target one season before, or as many seasons as it takes
+    to be known; None where the data have no season."""
 
     def __len__(self) -> int:
         return len(self.y)
@@ -68,7 +71,7 @@ class Split:
         return replace(taken, x=taken.x[:, :longest], y=taken.y[:, :longest] if by_step else taken.y)
 
     def _parts(self) -> tuple[Tensor | None, ...]:
-        return self.x, self.y, self.lengths, self.naive
+        return self.x, self.y, self.lengths, self.naive, self.seasonal
 
 
 @dataclass(frozen=True)

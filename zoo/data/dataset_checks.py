@@ -127,10 +127,11 @@ def _check_targets(part: Split, signature: Signature, where: str) -> None:
     expected = (count, *steps, *(() if signature.labels and not signature.multilabel else columns))
     if part.y.shape != expected:
         raise DataError(f"{where}: has the shape {tuple(part.y.shape)}, expected {expected} by the signature")
-    if part.naive is not None and part.naive.shape != expected:
-        raise DataError(
-            f"{where}: has the shape {expected}, and naive has {tuple(part.naive.shape)}, expected the same"
-        )
+    for name, naive in (("naive", part.naive), ("seasonal", part.seasonal)):
+        if naive is not None and naive.shape != expected:
+            raise DataError(
+                f"{where}: has the shape {expected}, and {name} has {tuple(naive.shape)}, expected the same"
+            )
     if signature.multilabel:
         if not part.y.is_floating_point() or not bool(((part.y == 0) | (part.y == 1)).all()):
             raise DataError(

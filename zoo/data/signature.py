@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal, Self
 
+from zoo.data.preparation.form import TableForm
+
 IGNORED = -100
 """Target of a step that has none; loss and metrics leave the step out. The default ``ignore_index`` of torch."""
 
@@ -82,6 +84,8 @@ class Signature:
     """Scale of the targets, with as many columns as ``targets``; None where the network predicts them unscaled."""
     horizon: int = 0
     """Number of future steps to forecast; 0 where the targets are not in the future."""
+    form: TableForm | None = None
+    """How the rows of a table become sequences; None where the data did not come from a table."""
     ordered: bool = False
     """Whether the sequences of each part follow each other in time, so that predictions can be drawn as a series."""
 
@@ -115,8 +119,9 @@ class Signature:
             name: _scale(values[name]) for name in ("input_scale", "target_scale") if values.get(name) is not None
         }
         scales |= {name: tuple(map(_scale, values.get(name, ()))) for name in ("input_scales", "target_scales")}
+        form = {} if values.get("form") is None else {"form": TableForm.from_dict(values["form"])}
         lists = {name: _tuples(value) for name, value in values.items() if isinstance(value, list | tuple)}
-        return cls(**{**values, **lists, **scales})
+        return cls(**{**values, **lists, **scales, **form})
 
 
 def _scale(values: Mapping[str, Any]) -> Scale:

@@ -160,20 +160,22 @@ class Regression(zoo.Task):
         return metrics
 
     def baselines(self, train: zoo.Split, part: zoo.Split) -> Mapping[str, Tensor]:
-        """Return ``mean``, that of the training part, and ``persistence``, the last known value of a time series.
+        """Return ``mean``, that of the training part, ``persistence`` and ``seasonal`` persistence of a time series.
 
         For a distribution, ``mean`` is that of the training targets (``quantiles``, where quantiles are predicted), and
-        persistence has the spread of its errors in the training part. Both are computed in scaled units: where groups
+        persistence has the spread of its errors in the training part. All are computed in scaled units: where groups
         have scales of their own, the mean and the spread are relative to those of the group.
         """
         training, own = self.for_batch(train.x), self.for_batch(part.x)
         learnt = training._scaled(train.y.double())
         scores = own._loss.constant(learnt.flatten(0, -2))
         baselines = {self._loss.constant_name: scores.expand(*part.y.shape[: learnt.dim() - 1], -1)}
-        if part.naive is not None:
-            before = learnt if train.naive is None else training._scaled(train.naive.double())
-            errors = (learnt - before).flatten(0, -2)
-            baselines["persistence"] = own._loss.around(own._scaled(part.naive.double()), errors)
+        forecasts = {"persistence": (train.naive, part.naive), "seasonal": (train.seasonal, part.seasonal)}
+        for name, (known, forecast) in forecasts.items():
+            if forecast is not None:
+                before = learnt if known is None else training._scaled(known.double())
+                errors = (learnt - before).flatten(0, -2)
+                baselines[name] = own._loss.around(own._scaled(forecast.double()), errors)
         return baselines
 
     def _standardised(self, target: Tensor) -> Tensor:

@@ -161,7 +161,7 @@ class Task(ABC):
 
         Args:
             train: the training part, from which a predictor may take frequencies and means.
-            part: the part to predict; ``naive`` is its only tensor, besides shapes, that a predictor may use.
+            part: the part to predict; a predictor may use its ``naive`` and ``seasonal``, and the shapes of the others.
 
         Returns:
             For each predictor scores of the shape of the model's, for all sequences of ``part``.
