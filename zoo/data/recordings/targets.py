@@ -1,0 +1,122 @@
+"""What a model of recordings learns: a class or numbers, for each recording, window or step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.data.csvfile import cell_number
+from zoo.data.recordings.columns import Texts
+from zoo.data.recordings.recordings import Recordings
+from zoo.data.signature import IGNORED
+from zoo.errors import DataError
+
+LabelBy = Literal["sequence", "step", "majority", "last"]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The targets of recordings."""
+
+    labels: tuple[str, ...]
+    """Names of the classes; empty for numbers."""
+    names: tuple[str, ...]
+    """Names of the numbers; empty for classes."""
+    values: NDArray[Any]
+    """Classes, int64, `IGNORED` where there is none; or numbers, float64 (..., targets), NaN where there is none. The
+    first axis counts the recordings where ``label_by`` is ``sequence``, and the steps of all of them elsewhere."""
+    label_by: LabelBy
+
+    def of_window(self, values: NDArray[Any]) -> NDArray[Any] | int | None:
+        """Return the target of a window from the values of its steps; None where it has none."""
+        present = values[values != IGNORED] if self.labels else values[~np.isnan(values).any(1)]
+        if not len(present):
+            return None
+        if self.label_by == "last":
+            last = values[-1]
+            return None if (last == IGNORED if self.labels else np.isnan(last).any()) else last
+        return int(np.bincount(present).argmax())
+
+
+def read_targets(
+    recordings: Recordings, label: str | None, targets: Sequence[str], label_by: LabelBy
+) -> tuple[Recordings, Targets]:
+    """Return the recordings that have a target, and their targets.
+
+    Args:
+        recordings: all recordings.
+        label: column of classes; None where the targets are numbers.
+        targets: columns of numbers.
+        label_by: whether the columns have a value for each recording or for each step, and how steps give the target of a
+            window.
+
+    Raises:
+        DataError: there is no such column, it varies within a recording, or all recordings have the same class.
+    """
+    columns = ("label", [label]) if label is not None else ("targets", list(targets))
+    for name in columns[1]:
+        if not recordings.find(name, columns[0]).by_step and label_by != "sequence":
+            raise DataError(
+                f"data.label_by: is {label_by!r}, and {name!r} has a value for each recording, not for each step; "
+                "leave it out"
+            )
+    if label is not None:
+        read = _classes(recordings, label, label_by)
+    else:
+        read = _numbers(recordings, targets, label_by)
+    missing = read.values == IGNORED if read.labels else np.isnan(read.values).any(1)
+    lacking = missing if label_by == "sequence" else np.logical_and.reduceat(missing, recordings.offsets[:-1])
+    if lacking.all():
+        raise DataError(f"{recordings.source}: no recording has a value of {', '.join(columns[1])}, expected one in each")
+    if not lacking.any():
+        return recordings, read
+    kept = np.flatnonzero(~lacking)
+    first = recordings.ids[int(np.argmax(lacking))]
+    note = f"{int(lacking.sum()):,} recordings left out that have no {' or '.join(columns[1])}, such as {first}"
+    if label_by != "sequence":
+        values = read.values[np.repeat(~lacking, recordings.lengths)]
+    else:
+        values = read.values[kept]
+    chosen = recordings.take(kept)
+    return replace(chosen, summary=(*chosen.summary, note)), replace(read, values=values)
+
+
+def _classes(recordings: Recordings, name: str, label_by: LabelBy) -> Targets:
+    if label_by == "sequence":
+        texts = recordings.texts(name, "label")
+    else:
+        texts = recordings.steps.texts(name)
+    counts = Counter(text for text in texts if text is not None)
+    labels = tuple(sorted(counts, key=label_order))
+    if len(labels) == 1:
+        raise DataError(f"{recordings.source}: every {name!r} is {labels[0]!r}; add recordings of another class")
+    numbers = {text: number for number, text in enumerate(labels)}
+    return Targets(labels, (), _numbered(texts, numbers), label_by)
+
+
+def _numbered(texts: Texts, numbers: dict[str, int]) -> NDArray[np.int64]:
+    return np.array([IGNORED if text is None else numbers[text] for text in texts], np.int64)
+
+
+def _numbers(recordings: Recordings, names: Sequence[str], label_by: LabelBy) -> Targets:
+    if label_by == "majority":
+        raise DataError("data.label_by: is 'majority', which numbers have none of; choose 'sequence', 'step' or 'last'")
+    if label_by == "sequence":
+        columns = [recordings.numbers(name, "targets") for name in names]
+    else:
+        columns = [recordings.steps.numbers(name) for name in names]
+    return Targets((), tuple(names), np.stack(columns, 1), label_by)
+
+
+def label_order(label: str) -> tuple[bool, float, str]:
+    """Return the sort key of a label: numbers by value, equal ones such as 1 and 01 by spelling; then words."""
+    number = cell_number(label)
+    if number is None or not isfinite(number):
+        return True, 0.0, label
+    return False, number, label
