@@ -22,6 +22,7 @@ def check_dataset(data: Dataset) -> None:
     Raises:
         DataError: a part does not fit; the message begins with the part and its field, such as ``data.train.x``.
     """
+    _check_categories(data.signature)
     for name in ("train", "validation", "test"):
         _check_part(getattr(data, name), data.signature, f"data.{name}")
 
@@ -39,8 +40,62 @@ def _check_part(part: Split, signature: Signature, where: str) -> None:
         raise DataError(f"{where}.x: has the type {part.x.dtype}, expected float32 or integers; call float()")
     elif not bool(part.x.isfinite().all()):
         raise DataError(f"{where}.x: has numbers that are not finite; replace or remove them")
+    else:
+        _check_ids(part, signature, f"{where}.x")
     _check_lengths(part, signature, where)
     _check_targets(part, signature, f"{where}.y")
+
+
+def _check_categories(signature: Signature) -> None:
+    """Check categories, groups and their scales against the number of features and targets."""
+    where, features, targets = "data.signature", signature.features, len(signature.targets)
+    if signature.categories and len(signature.categories) != features:
+        raise DataError(
+            f"{where}.categories: has {len(signature.categories)} entries, expected {features}, one for each feature "
+            "and an empty one for a number"
+        )
+    for number, names in enumerate(signature.categories):
+        if repeated := [name for place, name in enumerate(names) if name in names[:place]]:
+            raise DataError(f"{where}.categories[{number}]: has {repeated[0]!r} twice, expected different names")
+    if signature.group is None:
+        if signature.input_scales or signature.target_scales:
+            raise DataError(f"{where}.group: is None, expected the index of a feature, since groups have scales")
+        return
+    count = signature.category_counts[signature.group] - 1 if 0 <= signature.group < features else 0
+    if count < 1:
+        raise DataError(f"{where}.group: is {signature.group}, expected the index of a feature with categories")
+    for kind, columns in (("input", features), ("target", targets)):
+        field, pooled = f"{kind}_scales", f"{kind}_scale"
+        scales = getattr(signature, field)
+        if scales and len(scales) != count:
+            raise DataError(f"{where}.{field}: has {len(scales)} scales, expected {count}, one for each group")
+        if scales and getattr(signature, pooled) is None:
+            raise DataError(f"{where}.{pooled}: is None, expected the scale of unknown groups")
+        if any({len(scale.offset), len(scale.factor)} != {columns} for scale in scales):
+            raise DataError(f"{where}.{field}: has a scale without {columns} columns, expected as many in each")
+
+
+def _check_ids(part: Split, signature: Signature, where: str) -> None:
+    """Check that features with categories contain ids, and that a sequence stays in one group."""
+    steps = (part.y if part.lengths is None else part.lengths).new_ones(part.x.shape[1]).cumsum(0)
+    valid = (steps > 0 if part.lengths is None else steps <= part.lengths[:, None]).expand(part.x.shape[:2])
+    for feature, count in enumerate(signature.category_counts):
+        ids = part.x[..., feature]
+        wrong = valid & ((ids < 0) | (ids >= count) | (ids != ids.floor())) if count else valid[:0]
+        if bool(wrong.any()):
+            raise DataError(
+                f"{where}: has the value {float(ids[wrong][0]):g} in feature [{feature}], expected the id of a "
+                f"category, a whole number from 0 to {count - 1:,}"
+            )
+    if signature.group is not None:
+        ids = part.x[..., signature.group]
+        moved = valid & (ids != ids[:, :1])
+        if bool(moved.any()):
+            row = int(moved.any(1).int().argmax())
+            raise DataError(
+                f"{where}: sequence [{row}] has several groups in feature [{signature.group}], expected the same at "
+                "each step"
+            )
 
 
 def _check_range(values: Tensor, count: int, where: str, ignored: int | None = None) -> None:

@@ -30,7 +30,7 @@ class Signature:
 
     A step of the input is either a row of numbers or one token. The fields of the input:
 
-    - numbers: ``features``; optionally ``columns``, ``input_scale``, ``window``;
+    - numbers: ``features``; optionally ``columns``, ``categories``, ``input_scale``, ``window``;
     - tokens: ``vocabulary``; for text, ``tokenizer``;
     - both: ``lengths`` where sequences differ in length, ``ordered`` where they follow each other in time.
 
@@ -51,6 +51,17 @@ class Signature:
     """Names of the features, in their order; empty where they have none."""
     input_scale: Scale | None = None
     """Scale of the features, with ``features`` columns; None where the network reads them unscaled."""
+    categories: tuple[tuple[str, ...], ...] = ()
+    """For each feature the names of its categories, empty for a number; the whole is empty where all are numbers. A
+    feature with categories contains ids: k for the k-th name, counted from 1, and 0 for a value without a name, an
+    unknown category. Its place in ``input_scale`` is not used."""
+    group: int | None = None
+    """Index of the feature whose category is the group of the sequence, the same at each of its steps, where groups
+    have scales of their own; else None."""
+    input_scales: tuple[Scale, ...] = ()
+    """Scale of the features in each group, by its id less 1; ``input_scale`` is that of unknown groups."""
+    target_scales: tuple[Scale, ...] = ()
+    """Scale of the targets in each group, by its id less 1; ``target_scale`` is that of unknown groups."""
     vocabulary: tuple[str, ...] = ()
     """The tokens; the position of a token is its id."""
     tokenizer: Literal["", "words", "characters"] = ""
@@ -69,6 +80,11 @@ class Signature:
     """Number of future steps to forecast; 0 where the targets are not in the future."""
     ordered: bool = False
     """Whether the sequences of each part follow each other in time, so that predictions can be drawn as a series."""
+
+    @property
+    def category_counts(self) -> tuple[int, ...]:
+        """Number of ids of each feature, the unknown one included; 0 for a number, and empty for tokens."""
+        return tuple(len(names) and len(names) + 1 for names in self.categories or ((),) * self.features)
 
     @cached_property
     def ids(self) -> Mapping[str, int]:
@@ -91,10 +107,19 @@ class Signature:
         Raises:
             TypeError: ``values`` is not such a dictionary.
         """
-        scales = {
-            name: Scale(*(tuple(map(float, values[name][part])) for part in ("offset", "factor")))
-            for name in ("input_scale", "target_scale")
-            if values.get(name) is not None
+        scales: dict[str, Any] = {
+            name: _scale(values[name]) for name in ("input_scale", "target_scale") if values.get(name) is not None
         }
-        lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list | tuple)}
+        scales |= {name: tuple(map(_scale, values.get(name, ()))) for name in ("input_scales", "target_scales")}
+        lists = {name: _tuples(value) for name, value in values.items() if isinstance(value, list | tuple)}
         return cls(**{**values, **lists, **scales})
+
+
+def _scale(values: Mapping[str, Any]) -> Scale:
+    """Return the scale of a dictionary of its fields."""
+    return Scale(*(tuple(map(float, values[part])) for part in ("offset", "factor")))
+
+
+def _tuples(values: Any) -> Any:
+    """Return lists, at any depth, as tuples, and other values as they are."""
+    return tuple(map(_tuples, values)) if isinstance(values, list | tuple) else values
