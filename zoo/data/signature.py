@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal, Self
 
+from zoo.data.recordings.form import RecordingForm
+
 IGNORED = -100
 """Target of a step that has none; loss and metrics leave the step out. The default ``ignore_index`` of torch."""
 
@@ -62,6 +64,8 @@ class Signature:
     """Scale of the features in each group, by its id less 1; ``input_scale`` is that of unknown groups."""
     target_scales: tuple[Scale, ...] = ()
     """Scale of the targets in each group, by its id less 1; ``target_scale`` is that of unknown groups."""
+    form: RecordingForm | None = None
+    """How tables, folders and arrays become sequences, for ``zoo predict``; None where sequences are read as they are."""
     vocabulary: tuple[str, ...] = ()
     """The tokens; the position of a token is its id."""
     tokenizer: Literal["", "words", "characters"] = ""
@@ -112,7 +116,8 @@ class Signature:
         }
         scales |= {name: tuple(map(_scale, values.get(name, ()))) for name in ("input_scales", "target_scales")}
         lists = {name: _tuples(value) for name, value in values.items() if isinstance(value, list | tuple)}
-        return cls(**{**values, **lists, **scales})
+        form = {"form": RecordingForm.from_dict(values["form"])} if values.get("form") is not None else {}
+        return cls(**{**values, **lists, **scales, **form})
 
 
 def _scale(values: Mapping[str, Any]) -> Scale:

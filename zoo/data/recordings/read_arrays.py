@@ -16,7 +16,7 @@ from zoo.data.ts_file import TsFile, read_ts
 from zoo.errors import DataError
 
 Array = NDArray[Any]
-_STEPS, _ANSWERS = ("x", "data", "arr_0"), ("y", "label", "labels", "target", "targets")
+_STEPS = ("x", "data", "arr_0")
 
 
 def read_npz(path: Path, sequence: str = "") -> Recordings:

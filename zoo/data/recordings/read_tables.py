@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from zoo.data.datafile import name_fault
 from zoo.data.recordings.columns import ArrayColumns, Columns, StackedColumns
+from zoo.data.recordings.form import Reading
 from zoo.data.recordings.read_arrays import read_npy
-from zoo.data.recordings.reading import Reading
 from zoo.data.recordings.recordings import Recordings
 from zoo.data.tables.read import read_table
 from zoo.data.tables.table import Table

@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.csvfile import cell_number
-from zoo.data.recordings.columns import Texts
+from zoo.data.recordings.columns import ArrayColumns, Texts
 from zoo.data.recordings.recordings import Recordings
 from zoo.data.signature import IGNORED
 from zoo.errors import DataError
 
 LabelBy = Literal["sequence", "step", "majority", "last"]
+ANSWERS = ("y", "label", "labels", "target", "targets")
+"""Names of arrays, in lower case, that contain the targets."""
 
 
 @dataclass(frozen=True)
@@ -120,3 +122,20 @@ def label_order(label: str) -> tuple[bool, float, str]:
     if number is None or not isfinite(number):
         return True, 0.0, label
     return False, number, label
+
+
+def recognised_targets(recordings: Recordings) -> tuple[str | None, tuple[str, ...]]:
+    """Return the column of classes, or the columns of numbers, of recordings that were read from arrays.
+
+    They are recognised by the name ``y``, ``label`` or ``target``; integers, booleans and texts are classes, and
+    floating-point numbers are numbers to predict.
+    """
+    for columns in (recordings.whole, recordings.steps):
+        if not isinstance(columns, ArrayColumns):
+            continue
+        for name, values in columns.arrays.items():
+            if name.lower() in ANSWERS:
+                return (None, (name,)) if values.dtype.kind == "f" else (name, ())
+        if several := tuple(name for name in columns.names if name.rstrip("0123456789").lower() in ANSWERS):
+            return None, several
+    return None, ()
