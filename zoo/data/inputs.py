@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from zoo.data.arrays import as_array, require_finite, require_kind, to_float32, to_tokens
 from zoo.data.datafile import name_fault
+from zoo.data.recordings.inputs import recording_inputs
 from zoo.data.sequences import read_columns, read_sequences
 from zoo.data.signature import Signature
 from zoo.data.texts import read_texts, text_ids
@@ -29,7 +30,9 @@ def read_inputs(path: Path, signature: Signature) -> Iterator[tuple[str, NDArray
     """
     if fault := name_fault(path):  # before a reader is chosen by the file's suffix
         raise DataError(fault)
-    if signature.tokenizer:
+    if signature.form is not None:
+        yield from recording_inputs(path, signature.form)
+    elif signature.tokenizer:
         texts = read_texts(path, signature)
         yield from ((f"{path}:{number}", text) for number, text in enumerate(texts, 1))
     elif signature.columns and path.suffix.lower() == ".csv":

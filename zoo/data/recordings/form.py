@@ -20,8 +20,10 @@ class Reading:
     """Column, or array, with the name of the recording of each row; empty where each file is one recording."""
     order: str = ""
     """Column by which the rows of a recording are sorted; empty for the order of the file."""
+    key: str = ""
+    """Column of an index with the names of the recordings, or the paths of the files; empty where there is no index."""
     index: str = ""
-    """Name of the table in a folder with a row for each of its files; empty where there is none."""
+    """Name of an index that a folder must have, for the features that it gives; empty where it gives none."""
     dialect: Dialect = field(default_factory=Dialect)
     dates: DateForm = field(default_factory=DateForm)
 

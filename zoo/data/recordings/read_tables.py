@@ -63,7 +63,7 @@ def read_recordings_table(path: Path, reading: Reading, index: Path | None = Non
         roles=roles | {reading.sequence},
         summary=_summary([table]),
     )
-    return recordings if index is None else _with_index(recordings, index, reading.sequence, reading)
+    return recordings if index is None else _with_index(recordings, index, reading)
 
 
 def read_folder(folder: Path, reading: Reading, index: Path | None = None) -> Recordings:
@@ -71,8 +71,7 @@ def read_folder(folder: Path, reading: Reading, index: Path | None = None) -> Re
 
     Args:
         folder: the folder.
-        reading: how its tables are written. ``sequence`` is the column of the index with the paths of the files in the
-            folder; ``file`` where it is empty.
+        reading: how its tables are written, and the column of the index with the paths of the files in the folder.
         index: a table with a row for each file; None to take all files.
 
     Raises:
@@ -101,7 +100,7 @@ def read_folder(folder: Path, reading: Reading, index: Path | None = None) -> Re
         roles=first.roles,
         summary=(f"{folder.name}: {len(names):,} files{_dialects(tables)}", *files.left_out),
     )
-    return recordings if index is None else _with_index(recordings, index, reading.sequence or FILE, reading)
+    return recordings if index is None else _with_index(recordings, index, reading)
 
 
 def read_file(path: Path, reading: Reading) -> Recordings:
@@ -221,8 +220,9 @@ def _moments(table: Table, name: str, reading: Reading) -> NDArray[np.float64] |
     return numbers
 
 
-def _with_index(recordings: Recordings, path: Path, key: str, reading: Reading) -> Recordings:
+def _with_index(recordings: Recordings, path: Path, reading: Reading) -> Recordings:
     """Return the recordings that an index lists, with its columns as those of whole recordings."""
+    key = reading.key
     index = _with_rows(read_table(path, reading.dialect))
     index.require(key, "sequence")
     numbers = {name: number for number, name in enumerate(recordings.ids)}

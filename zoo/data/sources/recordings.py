@@ -19,7 +19,7 @@ from zoo.data.recordings.form import Missing, Reading, RecordingForm
 from zoo.data.recordings.parts import PARTS, divide_recordings
 from zoo.data.recordings.prepare import Part, Window, batch, cut
 from zoo.data.recordings.read import read_recordings
-from zoo.data.recordings.read_tables import FOLDER
+from zoo.data.recordings.read_tables import FILE, FOLDER
 from zoo.data.recordings.recordings import Recordings
 from zoo.data.recordings.targets import LabelBy, Targets, read_targets, recognised_targets
 from zoo.data.tables.config import TableConfig
@@ -159,7 +159,8 @@ def _require_fields(config: RecordingsSource.Config) -> None:
 
 def _read(config: RecordingsSource.Config) -> tuple[Recordings, Reading]:
     reading = Reading(
-        sequence=config.sequence or "",
+        sequence=(config.sequence or "") if config.folder is None else "",
+        key="" if config.index is None else config.sequence or FILE,
         order=config.order or "",
         index=Path(config.index or "").name if config.static else "",
         dialect=config.dialect(),
