@@ -16,7 +16,6 @@ from pydantic import Field
 
 import zoo
 from zoo.data.sources.sentiment import LABELS, sentences
-from zoo.data.sources.table_file import no_column, read_header
 
 __all__ = ["Text", "zoo_register_data"]
 
@@ -203,24 +202,15 @@ def _from_folder(folder: Path) -> _Texts:
 
 
 def _from_csv(path: Path, text: str, label: str) -> _Texts:
-    with zoo.open_data(path) as stream:
-        rows = zoo.csv_rows(path, stream)
-        names = read_header(str(path), next(rows, None))
-        for name, field_name in ((text, "text"), (label, "label")):
-            if name not in names:
-                raise no_column(str(path), name, field_name, names)
-        places = names.index(text), names.index(label)
-        texts: list[str] = []
-        labels: list[str] = []
-        for line, row in rows:
-            if len(row) != len(names):
-                raise zoo.DataError(f"{path}:{line}: columns: {len(row)}, expected {len(names)} as in the first line")
-            for place, cells in zip(places, (texts, labels), strict=True):
-                cells.append(row[place].strip())
-                if not cells[-1]:
-                    raise zoo.DataError(f"{path}:{line}:{place + 1}: {names[place]!r} is empty; fill it in")
-    if not texts:
-        raise zoo.DataError(f"{path}: has no rows below the names of its columns, expected at least one")
+    table = zoo.read_table(path)
+    columns = []
+    for name, field_name in ((text, "text"), (label, "label")):
+        table.require(name, field_name)
+        cells = [cell or "" for cell in table.texts(name)]
+        if "" in cells:
+            raise zoo.DataError(f"{table.place(cells.index(''), name)}: {name!r} is empty; fill it in")
+        columns.append(cells)
+    texts, labels = columns
     return _Texts(str(path), path.name, texts, labels)
 
 
