@@ -50,7 +50,7 @@ def describe(
     if window:
         counts = ", ".join(f"{name} {len(part):,}" for name, part in zip(PARTS, windows, strict=True))
         sentences.append(f"Longer recordings are cut into windows of {window:,} steps, one every {step:,}: {counts}")
-    return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences)
+    return " ".join(f"{sentence}." for sentence in sentences)
 
 
 def _classes(targets: Targets) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data.given import divide
 from zoo.data.recordings.columns import Texts
 from zoo.data.recordings.recordings import Recordings
 from zoo.errors import DataError
@@ -113,9 +112,8 @@ def _given(
     _require_apart(recordings, [train, validation, test], groups, by)
     own = None if classes is None else classes[train]
     if groups is None:
-        # The test share of `divide` only has to be positive: what it takes goes back to the training part.
-        pieces = _shares(recordings, len(train), own, (share, min(share, (1 - share) / 2)))
-        return [train[np.sort(np.concatenate([pieces[0], pieces[2]]))], train[pieces[1]], test]
+        pieces = _by_recording(recordings, len(train), own, (share,))
+        return [train[pieces[0]], train[pieces[1]], test]
     inner = np.unique(groups[train], return_inverse=True)[1]
     pieces = _by_group(recordings, inner, own, (share,), by)
     return [train[pieces[0]], train[pieces[1]], test]
@@ -128,24 +126,40 @@ def _drawn(
     shares: tuple[float, float],
     by: str | None,
 ) -> list[Rows]:
+    if sum(shares) >= 1:
+        raise DataError(
+            f"data.validation: the shares of validation and test are {shares[0]:g} and {shares[1]:g}, expected a sum below 1; "
+            "lower one of them"
+        )
     if groups is None:
-        return _shares(recordings, len(recordings), classes, shares)
+        return _by_recording(recordings, len(recordings), classes, shares)
     return _by_group(recordings, groups, classes, shares, by)
 
 
-def _shares(
-    recordings: Recordings, count: int, classes: NDArray[np.int64] | None, shares: tuple[float, float]
+def _by_recording(
+    recordings: Recordings, count: int, classes: NDArray[np.int64] | None, shares: Sequence[float]
 ) -> list[Rows]:
-    if sum(shares) >= 1:
-        raise DataError(f"data.validation: the shares of validation and test are {shares[0]:g} and {shares[1]:g}, expected "
-                        "a sum below 1; lower one of them")  # fmt: skip
-    try:
-        return divide(count, classes, shares, 0)
-    except DataError:
+    """Return parts of a random order: the training part first, then one for each share.
+
+    The recordings of each class stand together in that order, and a part takes every n-th, so that it gets its share of
+    each class even where recordings are few. The first of each class stays in the training part.
+    """
+    kinds = np.zeros(count, np.int64) if classes is None else classes
+    order = np.random.RandomState(0).permutation(count)  # NumPy guarantees that its stream never changes
+    order = order[np.argsort(kinds[order], kind="stable")]
+    rest = np.delete(order, np.unique(kinds[order], return_index=True)[1])
+    sizes = [max(1, round(share * count)) for share in shares]
+    if sum(sizes) > len(rest):
         raise DataError(
-            f"{recordings.source}: {count:,} recordings are too few for shares of {shares[0]:g} for validation and "
-            f"{shares[1]:g} for testing; add recordings or raise the shares"
-        ) from None
+            f"{recordings.source}: {count:,} recordings of {count - len(rest):,} classes are too few for {sum(sizes):,} outside "
+            "the training part; add recordings"
+        )
+    parts = []
+    for size in sizes:
+        places = ((np.arange(size) + 0.5) * len(rest) / size).astype(int)
+        parts.append(np.sort(rest[places]))
+        rest = np.delete(rest, places)
+    return [np.setdiff1d(np.arange(count), np.concatenate(parts)), *parts]
 
 
 def _by_group(

@@ -55,7 +55,7 @@ def read_npz(path: Path, sequence: str = "") -> Recordings:
     ids = _ids(path, sequence, whole, len(starts) - 1)
     summary = (f"{path.name}: arrays {key} {x.shape}, {', '.join([*whole, *(n for n in steps if n not in names)])}",)
     if left_out:
-        summary += (f"left out for their shapes: {', '.join(left_out)}",)
+        summary += (f"Left out for their shapes: {', '.join(left_out)}",)
     return Recordings(
         str(path),
         ids,

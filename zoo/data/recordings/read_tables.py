@@ -15,12 +15,12 @@ from zoo.data.recordings.columns import ArrayColumns, Columns, StackedColumns
 from zoo.data.recordings.form import Reading
 from zoo.data.recordings.read_arrays import read_npy
 from zoo.data.recordings.recordings import Recordings
-from zoo.data.tables.read import read_table
+from zoo.data.tables.read import SUFFIXES, read_table
 from zoo.data.tables.table import Table
 from zoo.errors import DataError
 
-TABLES = (".csv", ".tsv", ".parquet", ".arrow", ".feather", ".ipc", ".jsonl", ".ndjson")
-"""Endings of the names of tables."""
+ENDINGS = (*(ending for ending in SUFFIXES if ending != ".txt"), ".npy")
+"""Endings of the files of a folder that are recordings; text files beside them are notes more often than tables."""
 TIMES = ("date", "time", "timestamp", "datetime")
 """Names of columns, in lower case, that give the time of a row."""
 FILE, FOLDER = "file", "folder"
@@ -40,7 +40,7 @@ def read_recordings_table(path: Path, reading: Reading, index: Path | None = Non
         DataError: a table cannot be read, rows of a recording are apart or in the wrong order, or a recording of the
             index does not exist.
     """
-    table = _with_rows(read_table(path, reading.dialect))
+    table = read_table(path, reading.dialect)
     if not reading.sequence:
         rows, roles = _ordered(table, np.zeros(len(table), np.int64), reading)
         offsets = np.array([0, len(table)])
@@ -138,26 +138,26 @@ def recording_files(folder: Path, index: Path | None = None) -> Files:
     try:
         if not folder.is_dir():
             raise DataError(f"{folder}: there is no such folder; correct the path")
-        found = sorted(path for path in folder.rglob("*") if path.is_file())
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
     except OSError as error:
         raise DataError(f"{folder}: cannot be read: {error.strerror or error}") from error
-    inside = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
-    taken = [path for path in inside if path.suffix.lower() in (*TABLES, ".npy") and not _same(path, index)]
+    inside = [path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    taken = [path for path in inside if _ending(path) in ENDINGS and not _same(path, index)]
     if not taken:
-        raise DataError(f"{folder}: contains no recordings, expected files of {', '.join((*TABLES, '.npy'))}")
+        raise DataError(f"{folder}: contains no recordings, expected files of {', '.join(ENDINGS)}")
     others = [path.name for path in inside if path not in set(taken) and not _same(path, index)]
     left_out = [f"{len(others):,} files of other formats left out, such as {others[0]}"] if others else []
     return Files(taken, left_out)
 
 
+def _ending(path: Path) -> str:
+    """Return the ending of a file's name, in lower case and without .gz."""
+    name = path.name.lower().removesuffix(".gz")
+    return Path(name).suffix
+
+
 def _same(path: Path, index: Path | None) -> bool:
     return index is not None and index.exists() and path.samefile(index)
-
-
-def _with_rows(table: Table) -> Table:
-    if len(table) == 0:
-        raise DataError(f"{table.source}: has no rows below the names of its columns, expected at least one")
-    return table
 
 
 def _dialects(tables: Sequence[Recordings]) -> str:
@@ -223,7 +223,7 @@ def _moments(table: Table, name: str, reading: Reading) -> NDArray[np.float64] |
 def _with_index(recordings: Recordings, path: Path, reading: Reading) -> Recordings:
     """Return the recordings that an index lists, with its columns as those of whole recordings."""
     key = reading.key
-    index = _with_rows(read_table(path, reading.dialect))
+    index = read_table(path, reading.dialect)
     index.require(key, "sequence")
     numbers = {name: number for number, name in enumerate(recordings.ids)}
     rows: dict[int, int] = {}
@@ -237,9 +237,9 @@ def _with_index(recordings: Recordings, path: Path, reading: Reading) -> Recordi
         rows[numbers[name]] = row
     kept = np.array(sorted(rows))
     left_out = [name for number, name in enumerate(recordings.ids) if number not in rows]
-    note = [f"{len(left_out):,} recordings left out that {path.name} does not list, such as {left_out[0]}"]
+    notes = [f"{len(left_out):,} recordings left out that {path.name} does not list, such as {name}" for name in left_out[:1]]
     return replace(
         recordings.take(kept),
         whole=index.take(np.array([rows[number] for number in kept])),
-        summary=(*recordings.summary, f"{path.name}: {len(index):,} rows", *(note if left_out else ())),
+        summary=(*recordings.summary, f"{path.name}: {len(index):,} rows", *notes),
     )
