@@ -17,6 +17,7 @@ from tests.data.common import parts, rewrites_files
 from tests.data.recording_files import FORMS, labels, load, recordings, subjects, table, ts_text
 from zoo.data.inputs import read_inputs
 from zoo.data.recordings.columns import ArrayColumns
+from zoo.data.recordings.form import RecordingForm
 from zoo.data.recordings.parts import divide_recordings
 from zoo.data.recordings.recordings import Recordings
 from zoo.data.recordings.windows import window_starts
@@ -188,7 +189,7 @@ def test_a_window_has_the_label_of_most_rows_or_of_its_last(tmp_path: Path) -> N
     assert targets_of(last) == {0: 1, 3: 1, 6: 1}
     assert targets_of(load(**activity(tmp_path, "abaabba"), label_by="last", window=3)) == {0: 0, 3: 1, 4: 0}
     assert targets_of(load(**activity(tmp_path, "abaabba"), label_by="majority", window=3)) == {0: 0, 3: 1, 4: 1}
-    assert majority.signature.form is not None
+    assert isinstance(majority.signature.form, RecordingForm)
     assert not majority.signature.form.mean
     assert not majority.signature.by_step
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal, Self
 
+from zoo.data.preparation.form import TableForm
 from zoo.data.recordings.form import RecordingForm
 
 IGNORED = -100
@@ -64,8 +65,6 @@ class Signature:
     """Scale of the features in each group, by its id less 1; ``input_scale`` is that of unknown groups."""
     target_scales: tuple[Scale, ...] = ()
     """Scale of the targets in each group, by its id less 1; ``target_scale`` is that of unknown groups."""
-    form: RecordingForm | None = None
-    """How tables, folders and arrays become sequences, for ``zoo predict``; None where sequences are read as they are."""
     vocabulary: tuple[str, ...] = ()
     """The tokens; the position of a token is its id."""
     tokenizer: Literal["", "words", "characters"] = ""
@@ -82,6 +81,9 @@ class Signature:
     """Scale of the targets, with as many columns as ``targets``; None where the network predicts them unscaled."""
     horizon: int = 0
     """Number of future steps to forecast; 0 where the targets are not in the future."""
+    form: TableForm | RecordingForm | None = None
+    """How the rows of tables become sequences of series or of recordings, for ``zoo predict``; None where sequences are
+    read as they are."""
     ordered: bool = False
     """Whether the sequences of each part follow each other in time, so that predictions can be drawn as a series."""
 
@@ -115,9 +117,14 @@ class Signature:
             name: _scale(values[name]) for name in ("input_scale", "target_scale") if values.get(name) is not None
         }
         scales |= {name: tuple(map(_scale, values.get(name, ()))) for name in ("input_scales", "target_scales")}
+        form = {} if values.get("form") is None else {"form": _form(values["form"])}
         lists = {name: _tuples(value) for name, value in values.items() if isinstance(value, list | tuple)}
-        form = {"form": RecordingForm.from_dict(values["form"])} if values.get("form") is not None else {}
         return cls(**{**values, **lists, **scales, **form})
+
+
+def _form(values: Mapping[str, Any]) -> TableForm | RecordingForm:
+    """Return the form of a dictionary of its fields."""
+    return (RecordingForm if "reading" in values else TableForm).from_dict(values)
 
 
 def _scale(values: Mapping[str, Any]) -> Scale:

@@ -51,7 +51,8 @@ def predict(
         allow_unproven: whether to load a file whose proof did not pass; see `zoo.runtime.OnnxModel`.
 
     Returns:
-        The signature of the model, and a prediction for each sequence in the order of the inputs.
+        The signature of the model, and a prediction for each sequence in the order of the inputs; after them one
+        without answers for each sequence that is too short.
 
     Raises:
         DataError: where an input does not fit the model's signature.
@@ -63,8 +64,12 @@ def predict(
     signature = model.signature
     if texts and not signature.tokenizer:
         raise UsageError("--text: this model takes numbers; give a .npy or .csv file with --input")
-    sequences = [pair for path in inputs for pair in read_inputs(path, signature)]
+    notes: dict[str, str] = {}
+    sequences = [pair for path in inputs for pair in read_inputs(path, signature, notes)]
     sequences += [(text, text_ids(text, signature, f"--text {number}")) for number, text in enumerate(texts, 1)]
     predictions = model.predict([sequence for _, sequence in sequences])
-    sources = [source for source, _ in sequences]
-    return signature, [replace(answer, source=source) for answer, source in zip(predictions, sources, strict=True)]
+    answers = [
+        replace(answer, source=source, note=notes.pop(source, answer.note))
+        for answer, (source, _) in zip(predictions, sequences, strict=True)
+    ]
+    return signature, [*answers, *(Prediction(source, (), note) for source, note in notes.items())]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.inputs import as_steps
+from zoo.data.recordings.form import RecordingForm
 from zoo.data.signature import Signature
 from zoo.data.tokens import UNKNOWN
 from zoo.errors import DataError, RunError
@@ -233,7 +234,7 @@ def _answers(
     outputs: Sequence[Mapping[str, NDArray[Any]]], windows: Sequence[Window], signature: Signature
 ) -> Iterator[Answer]:
     """Yield the answers for a sequence from the outputs for its windows."""
-    if signature.form is not None and not signature.form.mean:
+    if isinstance(signature.form, RecordingForm) and not signature.form.mean:
         for rows, window in zip(outputs, windows, strict=True):
             last = window.start + len(window.steps)
             for answer in decode_outputs(rows, signature, len(window.steps)):

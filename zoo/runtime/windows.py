@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.data.recordings.form import RecordingForm
 from zoo.data.recordings.windows import window_starts
 from zoo.data.signature import Signature
 
@@ -28,7 +29,7 @@ class Window(NamedTuple):
 def cut(sequences: Sequence[NDArray[Any]], signature: Signature) -> list[Window]:
     """Return the windows over each sequence, in order; a sequence is its own window where the model knows none."""
     form = signature.form
-    window, step = (form.window, form.step) if form is not None else (0, 0)
+    window, step = (form.window, form.step) if isinstance(form, RecordingForm) else (0, 0)
     return [
         Window(number, start, steps[start : start + window] if window else steps)
         for number, steps in enumerate(sequences)

@@ -11,138 +11,150 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.data.preparation.fit import RECOGNISED, merges, sorted_labels
+from zoo.data.preparation.form import Feature, Missing
 from zoo.data.recordings.columns import Numbers
-from zoo.data.recordings.form import FeatureForm, Missing
 from zoo.data.recordings.recordings import Recordings
 from zoo.errors import DataError
 
 LARGEST = float(np.finfo(np.float32).max)
-RECOGNISED = 100
-"""Largest number of different texts in a column that is taken as a category without being declared."""
 
 
 def fit_features(
     training: Recordings, inputs: Sequence[str], declared: Sequence[str], missing: Missing
-) -> FeatureForm:
-    """Return how the columns become features, learnt from the recordings of the training part.
+) -> tuple[Feature, ...]:
+    """Return the features for columns, learnt from the recordings of the training part.
 
     Args:
         training: the recordings of the training part.
-        inputs: the columns.
+        inputs: the columns, in the order of their features.
         declared: those of them that are categories though they contain numbers, or many different texts.
         missing: treatment of missing values.
 
+    Returns:
+        A feature for each column; with the rule ``mask``, after all of them, a further one for each column of numbers
+        that has missing values in the training part.
+
     Raises:
-        DataError: a column does not exist, or contains many different texts or dates.
+        DataError: a column does not exist, contains dates or many different texts, or has no value.
     """
-    categories = tuple(_categories(training, name, name in declared) for name in inputs)
-    bare = FeatureForm(tuple(inputs), categories, missing)
-    columns = _columns(training, bare)
-    for name, values, names in zip(inputs, columns, categories, strict=True):
-        if not names:
-            _require_resolution(training, name, values)
-    if missing != "mask":
-        return bare
-    means = tuple(
-        0.0 if names or np.isnan(values).all() else float(np.nanmean(values))
-        for values, names in zip(columns, categories, strict=True)
-    )
-    masked = tuple(name for name, values in zip(inputs, columns, strict=True) if np.isnan(values).any())
-    return FeatureForm(bare.inputs, categories, missing, masked, means)
+    result, masks = [], []
+    for name in inputs:
+        if names := _categories(training, name, name in declared):
+            result.append(Feature(name, "category", names))
+            continue
+        values = _numbers(training, name)
+        present = values[np.isfinite(values) & (np.abs(values) <= LARGEST)]
+        gaps = missing == "mask" and bool(np.isnan(values).any())
+        fill = float(present.mean()) if gaps and len(present) else 0.0
+        offset = float(present.min()) if merges(present) else 0.0
+        result.append(Feature(name, offset=offset, fill=fill if gaps else None))
+        if gaps:
+            masks.append(Feature(name, "missing"))
+    return (*result, *masks)
 
 
-def features(recordings: Recordings, form: FeatureForm, advice: str) -> NDArray[np.float32]:
+def features(
+    recordings: Recordings, form: Sequence[Feature], missing: Missing, advice: str
+) -> NDArray[np.float32]:
     """Return the features of all steps, (steps, features), finite.
 
     Args:
-        recordings: any recordings that have the columns of the form.
-        form: see `fit_features`.
-        advice: what to do about a missing value that is refused, at the end of the message.
+        recordings: any recordings that have the columns of the features.
+        form: the features; see `fit_features`.
+        missing: treatment of missing values.
+        advice: what else to do about a missing value that is refused, at the end of the message.
 
     Raises:
         DataError: a column does not exist, or a value is missing and must not or cannot be filled, or is not finite.
     """
-    columns = _columns(recordings, form)
-    result = np.empty((len(recordings.steps), len(form.names)), np.float32)
-    for number, (name, values) in enumerate(zip(form.inputs, columns, strict=True)):
-        absent = np.isnan(values)
-        if name in form.masked:
-            result[:, len(form.inputs) + form.masked.index(name)] = absent
-        if absent.any():
-            values = _filled(recordings, form, number, values, advice)
+    result = np.empty((len(recordings.steps), len(form)), np.float32)
+    for number, feature in enumerate(form):
+        if feature.kind == "category":
+            values = _filled_ids(recordings, feature, missing, advice)
+        elif feature.kind == "missing":
+            values = np.isnan(_numbers(recordings, feature.column)).astype(float)
+        else:
+            values = _filled(recordings, feature, _numbers(recordings, feature.column), missing, advice) - feature.offset
         if (large := np.abs(values) > LARGEST).any():
             row = int(np.argmax(large))
-            raise DataError(
-                f"{recordings.steps.place(row, _own(recordings, name))}: {values[row]} of {name!r} is more than float32 can "
-                "hold; replace it"
-            )
+            place = _place(recordings, row, feature.column)
+            raise DataError(f"{place}: {values[row]} is more than float32 can hold; replace it")
         result[:, number] = values
     return result
 
 
-def _own(recordings: Recordings, name: str) -> str | None:
-    """Return the name of a column of steps; None for a column of whole recordings, whose cell has no step."""
-    return name if name in recordings.steps.names else None
+def _place(recordings: Recordings, row: int, name: str) -> str:
+    """Return the place of a value; of its step where the column is one of whole recordings."""
+    return recordings.steps.place(row, name if name in recordings.steps.names else None)
 
 
 def _categories(training: Recordings, name: str, declared: bool) -> tuple[str, ...]:
+    """Return the names of the categories of a column; empty for numbers."""
     columns, _ = training.find(name, "inputs")
     kind = columns.kind(name)
     if kind == "number" and not declared:
         return ()
     if kind == "date" and not declared:
         raise DataError(
-            f"{training.source}: {name!r} contains dates, which are no feature; name it in data.order, or leave it out of "
-            "data.inputs"
+            f"data.inputs: {name!r} is a column of dates, which are no feature; name columns of numbers or categories"
         )
-    names = sorted({text for text in columns.texts(name) if text is not None})
+    names = {text for text in columns.texts(name) if text is not None}
     if len(names) > RECOGNISED and not declared:
         raise DataError(
-            f"{columns.place(0, name)}: {name!r} contains {len(names):,} different texts such as {names[0][:30]!r}; leave "
-            "it out of data.inputs, or declare it in data.categories"
+            f"{training.source}: {name!r} contains {len(names):,} different texts such as {min(names)[:30]!r}; leave it out "
+            "of data.inputs, or declare it in data.categories"
         )
     if not names:
         raise DataError(f"{training.source}: {name!r} has no value in the training part; leave it out of data.inputs")
-    return tuple(names)
+    return sorted_labels(names)
 
 
-def _columns(recordings: Recordings, form: FeatureForm) -> list[Numbers]:
-    """Return each column as numbers (steps,), ids for categories, NaN where a value is missing."""
-    result = []
-    for name, names in zip(form.inputs, form.categories, strict=True):
-        columns, by_step = recordings.find(name, "inputs")
-        if names:
-            ids = {text: float(number) for number, text in enumerate(names, 1)}
-            values = np.array([np.nan if text is None else ids.get(text, 0.0) for text in columns.texts(name)], float)
-        else:
-            values = columns.numbers(name)
-        result.append(values if by_step else np.repeat(values, recordings.lengths))
-    return result
+def _numbers(recordings: Recordings, name: str) -> Numbers:
+    """Return a column as a number for each step, NaN where it is missing."""
+    columns, by_step = recordings.find(name, "inputs")
+    values = columns.numbers(name)
+    return values if by_step else np.repeat(values, recordings.lengths)
 
 
-def _filled(recordings: Recordings, form: FeatureForm, number: int, values: Numbers, advice: str) -> Numbers:
-    """Return the values of a column without NaN, by the rule of the form."""
-    name, category = form.inputs[number], bool(form.categories[number])
+def _filled_ids(recordings: Recordings, feature: Feature, missing: Missing, advice: str) -> Numbers:
+    """Return the ids of a column of categories for each step; 0 for an unknown one, and for none under a mask."""
+    columns, by_step = recordings.find(feature.column, "inputs")
+    numbers = {name: float(number) for number, name in enumerate(feature.categories, 1)}
+    texts = columns.texts(feature.column)
+    ids = np.array([np.nan if text is None else numbers.get(text, 0.0) for text in texts], float)
+    ids = ids if by_step else np.repeat(ids, recordings.lengths)
+    if missing == "mask":
+        return np.where(np.isnan(ids), 0.0, ids)
+    rule: Missing = "refuse" if missing == "refuse" else "previous"
+    return _filled(recordings, Feature(feature.column, fill=0.0), ids, rule, advice)
+
+
+def _filled(recordings: Recordings, feature: Feature, values: Numbers, missing: Missing, advice: str) -> Numbers:
+    """Return a value for each step; what is missing is never taken from another recording."""
     absent = np.isnan(values)
-    own = _own(recordings, name)
-    if form.missing == "refuse" or (form.missing == "mask" and name not in form.masked):
-        place = recordings.steps.place(int(np.argmax(absent)), own)
-        raise DataError(f"{place}: {name!r} is missing; fill it in{advice}")
-    starts = np.repeat(recordings.offsets[:-1], recordings.lengths)
-    rows = np.arange(len(values))
-    last = np.maximum.accumulate(np.where(absent, -1, rows))
-    before = np.where(last >= starts, values[last], np.nan)
-    if form.missing == "interpolate" and not category:
-        before = _interpolated(recordings, values, absent)
-    elif form.missing == "mask":
-        before = np.where(np.isnan(before), form.means[number], before)
-    if (still := np.isnan(before)).any():
-        side = "before" if form.missing == "previous" or category else "on one side of"
-        place = recordings.steps.place(int(np.argmax(still)), own)
+    if not absent.any():
+        return values
+    name, row = feature.column, int(np.argmax(absent))
+    if missing == "refuse":
+        raise DataError(f"{_place(recordings, row, name)}: {name!r} is missing; fill it in{advice}")
+    if missing == "mask" and feature.fill is None:
         raise DataError(
-            f"{place}: {name!r} is missing, and the recording has no value {side} it; fill it in, or remove the row"
+            f"{_place(recordings, row, name)}: {name!r} is missing, which it never is in the training part; fill it in"
         )
-    return before
+    if missing == "interpolate":
+        filled = _interpolated(recordings, values, absent)
+    else:
+        starts = np.repeat(recordings.offsets[:-1], recordings.lengths)
+        last = np.maximum.accumulate(np.where(absent, -1, np.arange(len(values))))
+        filled = np.where(last >= starts, values[last], np.nan if feature.fill is None else feature.fill)
+    if (still := np.isnan(filled)).any():
+        side = "on one side of it" if missing == "interpolate" else "before it"
+        raise DataError(
+            f"{_place(recordings, int(np.argmax(still)), name)}: {name!r} is missing, and no number {side} in the recording "
+            "can fill the gap; fill it in or remove the row"
+        )
+    return filled
 
 
 def _interpolated(recordings: Recordings, values: Numbers, absent: NDArray[np.bool_]) -> Numbers:
@@ -156,17 +168,3 @@ def _interpolated(recordings: Recordings, values: Numbers, absent: NDArray[np.bo
             along = np.arange(present[0], present[-1] + 1)
             result[inner] = np.interp(along, present, values[part][present])
     return result
-
-
-def _require_resolution(training: Recordings, name: str, values: Numbers) -> None:
-    """Raise a `DataError` for numbers that lie so far from 0 that float32 merges many different ones."""
-    present = values[np.isfinite(values) & (np.abs(values) <= LARGEST)]
-    if not len(present):
-        return
-    different = len(np.unique(present))
-    kept = len(np.unique(present.astype(np.float32)))
-    if 2 * kept < different:
-        raise DataError(
-            f"{training.source}: {name!r} has {different:,} different values from {present.min():.10g} to "
-            f"{present.max():.10g}, of which float32 keeps {kept:,}; subtract their start, or leave it out of data.inputs"
-        )

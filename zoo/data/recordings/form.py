@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import Any, Self
 
+from zoo.data.preparation.form import Feature, Missing
 from zoo.data.tables.dates import DateForm
 from zoo.data.tables.dialect import Dialect
-
-Missing = Literal["refuse", "previous", "interpolate", "mask"]
 
 
 @dataclass(frozen=True)
@@ -24,34 +23,10 @@ class Reading:
     """Column of an index with the names of the recordings, or the paths of the files; empty where there is no index."""
     index: str = ""
     """Name of an index that a folder must have, for the features that it gives; empty where it gives none."""
-    dialect: Dialect = field(default_factory=Dialect)
-    dates: DateForm = field(default_factory=DateForm)
-
-
-@dataclass(frozen=True)
-class FeatureForm:
-    """How columns become features; plain values that a signature keeps."""
-
-    inputs: tuple[str, ...]
-    """The columns, in the order of their features."""
-    categories: tuple[tuple[str, ...], ...]
-    """For each of the columns the names of its categories, of which the k-th has the id k + 1; empty for a number."""
-    missing: Missing
-    masked: tuple[str, ...] = ()
-    """Columns that have a further feature: 1 where the value is missing, else 0."""
-    means: tuple[float, ...] = ()
-    """For each of the columns its mean over the training part, for steps without any value before them; 0, the id of
-    an unknown value, for a category."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the features."""
-        return (*self.inputs, *(f"{name} missing" for name in self.masked))
-
-    @property
-    def feature_categories(self) -> tuple[tuple[str, ...], ...]:
-        """Categories for each feature; empty where all are numbers."""
-        return (*self.categories, *((),) * len(self.masked)) if any(self.categories) else ()
+    dialect: Dialect = Dialect()
+    """How the cells of tables are written, as far as the spec states it."""
+    dates: DateForm = DateForm()
+    """How dates are written, as far as the spec states it."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +34,32 @@ class RecordingForm:
     """How files become the sequences of a model of recordings; plain values that a signature keeps."""
 
     reading: Reading
-    features: FeatureForm
+    features: tuple[Feature, ...]
+    """The features of a step, in their order; none of them looks ahead."""
+    missing: Missing = "refuse"
+    """Treatment of missing values."""
     window: int = 0
     """Steps of a window; 0 where recordings are not cut."""
     step: int = 0
     """Distance of two windows; 0 where recordings are not cut."""
     mean: bool = True
     """Whether the answer for a recording is the mean of those for its windows, rather than an answer for each window."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The columns that are features."""
+        return tuple(dict.fromkeys(feature.column for feature in self.features))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the features."""
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def categories(self) -> tuple[tuple[str, ...], ...]:
+        """Categories of each feature, as a signature has them; empty where all are numbers."""
+        categories = tuple(feature.categories for feature in self.features)
+        return categories if any(categories) else ()
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -74,16 +68,12 @@ class RecordingForm:
         Raises:
             TypeError: ``values`` is not such a dictionary.
         """
-        reading, features = dict(values["reading"]), dict(values["features"])
+        reading = dict(values["reading"])
         dialect, dates = dict(reading.pop("dialect")), reading.pop("dates")
         if dialect.get("null_values") is not None:
             dialect["null_values"] = tuple(dialect["null_values"])
-        features["categories"] = tuple(tuple(names) for names in features["categories"])
-        features |= {name: tuple(features[name]) for name in ("inputs", "masked", "means")}
-        return cls(
-            **{
-                **values,
-                "reading": Reading(**reading, dialect=Dialect(**dialect), dates=DateForm(**dates)),
-                "features": FeatureForm(**features),
-            }
+        features = tuple(
+            Feature(**{**feature, "categories": tuple(feature["categories"])}) for feature in values["features"]
         )
+        reading = Reading(**reading, dialect=Dialect(**dialect), dates=DateForm(**dates))
+        return cls(**{**values, "reading": reading, "features": features})

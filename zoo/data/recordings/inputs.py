@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.data.preparation.predicting import AS_TRAINED
 from zoo.data.recordings.columns import ArrayColumns
 from zoo.data.recordings.features import features
 from zoo.data.recordings.form import RecordingForm
@@ -33,13 +34,13 @@ def recording_inputs(path: Path, form: RecordingForm) -> Iterator[tuple[str, NDA
     index = path / reading.index if reading.index and path.is_dir() else None
     recordings = _by_position(read_recordings(path, reading, index), form)
     columns = [*recordings.steps.names, *(() if recordings.whole is None else recordings.whole.names)]
-    if lacking := [name for name in form.features.inputs if name not in columns]:
+    if lacking := [name for name in form.inputs if name not in columns]:
         where = f"; features from an index need {reading.index} in the folder" if reading.index else ""
         raise DataError(
-            f"{recordings.source}: has no column {lacking[0]!r}, expected {', '.join(form.features.inputs)}, the columns "
+            f"{recordings.source}: has no column {lacking[0]!r}, expected {', '.join(form.inputs)}, the columns "
             f"that the model was trained with{where}; columns: {', '.join(columns[:12])}"
         )
-    values = features(recordings, form.features, ", or train the model with data.missing")
+    values = features(recordings, form.features, form.missing, AS_TRAINED)
     for name, (start, stop) in zip(recordings.ids, pairwise(recordings.offsets), strict=True):
         yield _name(path, name, len(recordings)), values[start:stop]
 
@@ -54,7 +55,7 @@ def _name(path: Path, name: str, count: int) -> str:
 
 def _by_position(recordings: Recordings, form: RecordingForm) -> Recordings:
     """Return recordings whose columns have the names of the inputs; those of plain arrays have no other ones."""
-    steps, names = recordings.steps, form.features.inputs
+    steps, names = recordings.steps, form.inputs
     bare = isinstance(steps, ArrayColumns) and steps.names == feature_names(len(steps.names))
     if not isinstance(steps, ArrayColumns) or not bare or set(names) <= set(steps.names):
         return recordings
@@ -63,10 +64,10 @@ def _by_position(recordings: Recordings, form: RecordingForm) -> Recordings:
             f"{recordings.source}: has {len(steps.names)} features, expected {len(names)}: {', '.join(names)}, the columns "
             "that the model was trained with"
         )
-    if texts := [name for name, categories in zip(names, form.features.categories, strict=True) if categories]:
+    if category := next((feature for feature in form.features if feature.categories), None):
         raise DataError(
-            f"{recordings.source}: is an array of numbers, and {texts[0]!r} has categories such as "
-            f"{form.features.categories[names.index(texts[0])][0]!r}; give a table with the columns {', '.join(names)}"
+            f"{recordings.source}: is an array of numbers, and {category.column!r} has categories such as "
+            f"{category.categories[0]!r}; give a table with the columns {', '.join(names)}"
         )
     arrays = dict(zip(names, steps.arrays.values(), strict=True))
     return replace(recordings, steps=ArrayColumns(steps.source, arrays, steps.where))

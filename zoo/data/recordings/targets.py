@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data.csvfile import cell_number
+from zoo.data.preparation.fit import sorted_labels
 from zoo.data.recordings.columns import ArrayColumns, Texts
 from zoo.data.recordings.recordings import Recordings
 from zoo.data.signature import IGNORED
@@ -95,7 +94,7 @@ def _classes(recordings: Recordings, name: str, label_by: LabelBy) -> Targets:
     else:
         texts = recordings.steps.texts(name)
     counts = Counter(text for text in texts if text is not None)
-    labels = tuple(sorted(counts, key=label_order))
+    labels = sorted_labels(set(counts))
     if len(labels) == 1:
         raise DataError(f"{recordings.source}: every {name!r} is {labels[0]!r}; add recordings of another class")
     numbers = {text: number for number, text in enumerate(labels)}
@@ -114,14 +113,6 @@ def _numbers(recordings: Recordings, names: Sequence[str], label_by: LabelBy) ->
     else:
         columns = [recordings.steps.numbers(name) for name in names]
     return Targets((), tuple(names), np.stack(columns, 1), label_by)
-
-
-def label_order(label: str) -> tuple[bool, float, str]:
-    """Return the sort key of a label: numbers by value, equal ones such as 1 and 01 by spelling; then words."""
-    number = cell_number(label)
-    if number is None or not isfinite(number):
-        return True, 0.0, label
-    return False, number, label
 
 
 def recognised_targets(recordings: Recordings) -> tuple[str | None, tuple[str, ...]]:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 import zoo
+from zoo.data.preparation.form import Missing
 from zoo.data.recordings.activities import activities
 from zoo.data.recordings.describe import describe
 from zoo.data.recordings.features import features, fit_features
-from zoo.data.recordings.form import Missing, Reading, RecordingForm
+from zoo.data.recordings.form import Reading, RecordingForm
 from zoo.data.recordings.parts import PARTS, divide_recordings
 from zoo.data.recordings.prepare import Part, Window, batch, cut
 from zoo.data.recordings.read import read_recordings
@@ -29,6 +30,8 @@ __all__ = ["RecordingsSource", "zoo_register_data"]
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Scaling = Literal["standard", "min_max", "none"]
+FILL = ", or set data.missing to 'previous', 'interpolate' or 'mask'"
+"""Advice of a message about a missing value."""
 
 
 class RecordingsSource(zoo.DataSource):
@@ -101,23 +104,26 @@ class RecordingsSource(zoo.DataSource):
             recordings, _classes(recordings, targets), (config.validation, config.test), by=config.by, part=config.part
         )
         inputs = _inputs(config, recordings, targets)
-        form = fit_features(recordings.take(parts[0]), inputs, config.categories or (), config.missing)
-        values = features(recordings, form, ", or set data.missing to 'previous', 'interpolate' or 'mask'")
+        made = fit_features(recordings.take(parts[0]), inputs, config.categories or (), config.missing)
+        values = features(recordings, made, config.missing, FILL)
         window = config.window or 0
         step = config.step or window
         windows = [cut(recordings, rows, targets, window, step) for rows in parts]
-        _require_room(config, recordings, windows, len(form.names))
+        _require_room(config, recordings, windows, len(made))
         train, validation, test = (batch(values, part, targets) for part in windows)
         lengths = any((part.lengths != train.x.shape[1]).any() for part in (train, validation, test))
         rows = np.isin(recordings.owners, parts[0])
-        number = np.array([not names for names in form.categories] + [False] * len(form.masked))
+        number = np.array([feature.kind == "number" for feature in made])
+        form = RecordingForm(
+            reading, made, config.missing, window, step, mean=config.label_by in ("sequence", "step")
+        )
         learnt = train.y.reshape(-1, len(targets.names)) if targets.names else train.y
         signature = zoo.Signature(
-            features=len(form.names),
+            features=len(made),
             columns=form.names,
             input_scale=_scale(values[rows].astype(np.float64), config.input_scaling, number),
-            categories=form.feature_categories,
-            form=RecordingForm(reading, form, window, step, config.label_by in ("sequence", "step")),
+            categories=form.categories,
+            form=form,
             lengths=lengths,
             labels=targets.labels,
             by_step=config.label_by == "step",

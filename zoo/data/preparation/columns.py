@@ -1,0 +1,61 @@
+"""Columns of a table as float64: numbers, and the ids of categories; each is read once for all series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.data.tables.table import Table
+from zoo.errors import DataError
+
+__all__ = ["Columns"]
+
+LARGEST = float(np.finfo(np.float32).max)
+
+
+class Columns:
+    """The columns of a table that a form reads."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self._numbers: dict[str, NDArray[np.float64]] = {}
+        self._ids: dict[tuple[str, tuple[str, ...]], NDArray[np.float64]] = {}
+
+    def numbers(self, name: str, field: str = "inputs") -> NDArray[np.float64]:
+        """Return a column of numbers, (rows,) float64, NaN where a cell is missing.
+
+        Args:
+            name: the column.
+            field: the field of the spec that names it, for messages.
+
+        Raises:
+            DataError: there is no such column, or a cell is not a number in the range of float32.
+        """
+        if name not in self._numbers:
+            self.table.require(name, field)
+            values = self.table.numbers(name)
+            with np.errstate(invalid="ignore"):
+                large = np.abs(values) > LARGEST
+            if large.any():
+                row = int(np.argmax(large))
+                raise DataError(
+                    f"{self.table.place(row, name)}: {values[row]:g} is more than float32 can hold; replace it"
+                )
+            self._numbers[name] = values
+        return self._numbers[name]
+
+    def ids(self, name: str, categories: Sequence[str], field: str = "inputs") -> NDArray[np.float64]:
+        """Return the ids of a column of categories, (rows,) float64: from 1, 0 for another text, NaN for no text.
+
+        Raises:
+            DataError: there is no such column.
+        """
+        key = (name, tuple(categories))
+        if key not in self._ids:
+            self.table.require(name, field)
+            numbers = {text: float(number) for number, text in enumerate(categories, 1)}
+            texts = self.table.texts(name)
+            self._ids[key] = np.array([np.nan if text is None else numbers.get(text, 0.0) for text in texts], float)
+        return self._ids[key]

@@ -1,0 +1,83 @@
+"""The features of each step of a series, by a form."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.data.preparation.columns import Columns
+from zoo.data.preparation.form import Feature, TableForm
+from zoo.data.preparation.gaps import fill
+from zoo.data.preparation.series import Series
+from zoo.errors import DataError
+
+__all__ = ["features", "past_steps", "values_of"]
+
+FILL = " or set data.missing to 'previous' or 'interpolate'"
+"""Advice of a message about a missing value, where a spec can still be changed."""
+
+
+def past_steps(columns: Columns, series: Series, form: TableForm) -> int:
+    """Return the number of steps up to the last one whose targets are all present; all where nothing is known ahead.
+
+    The steps after it are the future, of which the table contains the columns that are known ahead.
+    """
+    if not form.ahead or any(name not in columns.table.names for name in form.targets):
+        return len(series)
+    absent = np.zeros(len(series), bool)
+    for name in form.targets:
+        absent |= np.isnan(series.spread(columns.numbers(name, "targets")))
+    return len(series) - int(np.argmax(~absent[::-1])) if not absent.all() else 0
+
+
+def features(
+    columns: Columns, series: Series, form: TableForm, past: int | None = None, advice: str = FILL
+) -> NDArray[np.float64]:
+    """Return the features of the past steps, (past, features), column by column in memory (Fortran order).
+
+    A feature that looks ahead is NaN where the series ends before that row; otherwise all are finite.
+
+    Args:
+        columns: of the table.
+        series: one of its series.
+        form: the features, and the rule for gaps.
+        past: number of steps from the first; None for all. Only features that look ahead read later ones.
+        advice: what else to do about a missing value.
+
+    Raises:
+        DataError: a column does not exist, a cell is not a number, or a missing value must not or cannot be filled.
+    """
+    past = len(series) if past is None else past
+    result = np.full((past, len(form.features)), np.nan, order="F")
+    for number, feature in enumerate(form.features):
+        end = len(series) if feature.ahead else past
+        values = values_of(columns, series, form, feature, end, advice)[feature.ahead :]
+        result[: len(values), number] = values[:past]
+    return result
+
+
+def values_of(
+    columns: Columns, series: Series, form: TableForm, feature: Feature, end: int, advice: str = FILL
+) -> NDArray[np.float64]:
+    """Return a feature over the first ``end`` steps, (end,), as if it did not look ahead."""
+    field = "known" if feature.ahead else "inputs"
+    if feature.kind == "category":
+        field = "group" if feature.column == form.group else "categories"
+        values = series.spread(columns.ids(feature.column, feature.categories, field))[:end]
+        if feature.column == form.group:  # a row that the file lacks belongs to the group too
+            return np.full(end, values[0])
+        if form.missing == "mask":
+            return np.where(np.isnan(values), 0.0, values)
+        rule = "refuse" if form.missing == "refuse" else "previous"
+        return fill(series, feature.column, values, rule, start=0.0, advice=advice)
+    values = series.spread(columns.numbers(feature.column, field))[:end]
+    if feature.kind == "missing":
+        return np.isnan(values).astype(np.float64)
+    if form.missing == "mask" and feature.fill is None and np.isnan(values).any():
+        step = int(np.argmax(np.isnan(values)))
+        raise DataError(
+            f"{series.place(step, feature.column)}: {feature.column!r} is missing, which it never is in the training "
+            "part; fill it in"
+        )
+    values = fill(series, feature.column, values, form.missing, start=feature.fill, advice=advice)
+    return values - feature.offset if feature.offset else values

@@ -1,0 +1,127 @@
+"""Choice of the features of a model, from the training steps alone: categories, fills of gaps, and offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.data.preparation.columns import Columns
+from zoo.data.preparation.form import Feature, Missing
+from zoo.data.preparation.series import Series
+from zoo.errors import DataError
+
+__all__ = ["Steps", "fit_features", "is_category", "merges", "sorted_labels"]
+
+Steps = tuple[Series, range]
+"""A series and those of its steps that belong to the training part."""
+
+RECOGNISED = 100
+"""Largest number of different texts in a column that is a category without being declared."""
+RESOLUTION = 1e-3
+"""Largest rounding error of float32, in standard deviations of the column, that is accepted."""
+
+
+def is_category(columns: Columns, name: str, declared: Sequence[str]) -> bool:
+    """Return whether a column that a spec names as a feature is a category: declared, or of texts or booleans.
+
+    Raises:
+        DataError: there is no such column, or it contains dates.
+    """
+    field = "categories" if name in declared else "inputs"
+    columns.table.require(name, field)
+    if name in declared:
+        return True
+    kind = columns.table.kind(name)
+    if kind == "date":
+        raise DataError(
+            f"data.{field}: {name!r} is a column of dates, which are no feature; name columns of numbers or categories"
+        )
+    return kind in ("text", "boolean")
+
+
+def fit_features(
+    columns: Columns,
+    training: Sequence[Steps],
+    inputs: Sequence[str],
+    categories: Sequence[str],
+    missing: Missing,
+    declared: Sequence[str],
+) -> tuple[Feature, ...]:
+    """Return the features for the columns of a spec, none of which looks ahead.
+
+    Args:
+        columns: of the table.
+        training: the training steps of each series.
+        inputs: names of the columns, in the order of their features.
+        categories: those of them that are categories.
+        missing: the rule for gaps.
+        declared: those of the categories that the spec declares: they may have any number of names.
+
+    Returns:
+        A feature for each input; with the rule ``mask``, after all of them, a further one for each column of numbers
+        that has gaps in the training steps.
+
+    Raises:
+        DataError: a column of texts has too many different ones, or none in the training part.
+    """
+    result, masks = [], []
+    for name in inputs:
+        if name in categories:
+            result.append(Feature(name, "category", _names(columns, training, name, declared)))
+            continue
+        values = np.concatenate(
+            [series.spread(columns.numbers(name))[steps.start : steps.stop] for series, steps in training]
+        )
+        present = values[~np.isnan(values)]
+        gaps = missing == "mask" and len(present) < len(values)
+        fill = float(present.mean()) if gaps and len(present) else 0.0
+        # The smallest value, so that the column of a clock begins at 0.
+        offset = float(present.min()) if merges(present) else 0.0
+        result.append(Feature(name, offset=offset, fill=fill if gaps else None))
+        if gaps:
+            masks.append(Feature(name, "missing"))
+    return (*result, *masks)
+
+
+def merges(values: NDArray[np.float64]) -> bool:
+    """Return whether float32 rounds the values by a notable share of their deviation, as it does to seconds since 1970.
+
+    Args:
+        values: (n,) finite.
+    """
+    if not len(values) or values.min() == values.max():
+        return False
+    error = np.abs(values.astype(np.float32).astype(np.float64) - values).max()
+    return bool(error > RESOLUTION * values.std())
+
+
+def sorted_labels(names: set[str]) -> tuple[str, ...]:
+    """Return names in their order: numbers by size, then words."""
+
+    def key(name: str) -> tuple[bool, float, str]:
+        try:
+            return False, float(name), name
+        except ValueError:
+            return True, 0.0, name
+
+    return tuple(sorted(names, key=key))
+
+
+def _names(columns: Columns, training: Sequence[Steps], name: str, declared: Sequence[str]) -> tuple[str, ...]:
+    texts = columns.table.texts(name)
+    names: set[str] = set()
+    for series, steps in training:
+        rows = series.rows[(series.steps >= steps.start) & (series.steps < steps.stop)]
+        names.update(text for text in (texts[row] for row in rows.tolist()) if text is not None)
+    source = columns.table.source
+    if not names:
+        raise DataError(f"{source}: {name!r} has no value in the training part; leave it out of the features")
+    if len(names) > RECOGNISED and name not in declared:
+        example = min(names)[:30]
+        raise DataError(
+            f"{source}: {name!r} contains {len(names):,} different texts such as {example!r}; leave it out of "
+            "data.inputs, or declare it in data.categories"
+        )
+    return sorted_labels(names)
