@@ -37,8 +37,9 @@ def read_arrays(path: Path, *, texts: bool = False) -> dict[str, NDArray[Any]]:
             text = " ".join(str(error).split())[:200]
             if text.startswith("Object arrays"):
                 raise DataError(
-                    f"{path}: cannot be read as arrays: Python objects in it could run code when they are loaded; write "
-                    "sequences of different lengths one after the other, with the array of their lengths, by numpy.savez"
+                    f"{path}: cannot be read as arrays: Python objects in it could run code when they are loaded; "
+                    "write sequences of different lengths one after the other, with the array of their lengths, by "
+                    "numpy.savez"
                 ) from error
             raise DataError(
                 f"{path}: cannot be read as arrays: {type(error).__name__}: {text}; write numbers with numpy.savez"

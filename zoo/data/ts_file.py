@@ -2,7 +2,7 @@
 
 A header of lines that begin with ``@`` ends with ``@data``; then each line is a recording: its dimensions separated by
 colons, the values of a dimension by commas, and at the end its class or its target.
-Source: https://www.aeon-toolkit.org/en/stable/examples/datasets/load_data_from_web.html (files of timeseriesclassification.com).
+Files: https://timeseriesclassification.com.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ def _read_header(path: Path, lines: Iterator[tuple[int, str]]) -> _Header:
     for number, text in lines:
         place = f"{path}:{number}"
         if not text.startswith("@"):
-            raise DataError(f"{place}: {show_cell(text)} stands before @data, expected a line such as '@univariate true'")
+            raise DataError(
+                f"{place}: {show_cell(text)} stands before @data, expected a line such as '@univariate true'"
+            )
         tag, *values = text[1:].split()
         name = tag.lower()
         if name == "data":
@@ -117,7 +119,9 @@ def _recording(place: str, text: str, header: _Header) -> tuple[NDArray[np.float
     parts = text.split(":")
     answer = parts.pop().strip() if header.answered else ""
     if header.classes and answer not in header.classes:
-        raise DataError(f"{place}: ends with {show_cell(answer)}, expected a class of @classLabel: {_some(header.classes)}")
+        raise DataError(
+            f"{place}: ends with {show_cell(answer)}, expected a class of @classLabel: {_some(header.classes)}"
+        )
     if header.dimensions is None:
         header.dimensions = len(parts)
     if len(parts) != header.dimensions:

@@ -143,9 +143,10 @@ class OnnxModel:
     ) -> list[Prediction]:
         """Predict labels or target values for sequences of any lengths.
 
-        Sequences are batched by `BATCH`: with lengths if the model takes them, else in groups of equal length. A sequence
-        that is longer than the windows of a model of recordings is cut into such windows as in training, and its
-        probabilities or numbers are the mean of theirs; where windows have labels of their own, it has an answer for each.
+        Sequences are batched by `BATCH`: with lengths if the model takes them, else in groups of equal length. A
+        sequence that is longer than the windows of a model of recordings is cut into such windows as in training, and
+        its probabilities or numbers are the mean of theirs; where windows have labels of their own, it has an answer
+        for each.
 
         Args:
             sequences: each (time, features) numbers in the user's units, (time,) tokens, or a text if the model has a

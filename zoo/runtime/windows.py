@@ -48,7 +48,7 @@ def joined(outputs: Sequence[Outputs], windows: Sequence[Window], signature: Sig
     if len(windows) == 1:
         return outputs[0]
     if not signature.by_step:
-        return {name: np.mean([row[name] for row in outputs], axis=0, dtype=np.float64) for name in outputs[0]}
+        return {name: np.stack([row[name] for row in outputs]).mean(0, dtype=np.float64) for name in outputs[0]}
     time = max(window.start + len(window.steps) for window in windows)
     result = {}
     for name, first in outputs[0].items():

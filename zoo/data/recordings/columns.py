@@ -93,6 +93,11 @@ def number_text(value: float | bool) -> str:
     return str(int(value)) if isinstance(value, int) or value.is_integer() else repr(value)
 
 
+def feature_names(count: int) -> tuple[str, ...]:
+    """Return the names of features that have none: ``x`` for a single one, else ``x0``, ``x1`` and so on."""
+    return ("x",) if count == 1 else tuple(f"x{number}" for number in range(count))
+
+
 @dataclass(frozen=True)
 class StackedColumns:
     """The columns of several tables, one below the other; all tables must have them."""

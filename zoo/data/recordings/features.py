@@ -54,9 +54,7 @@ def fit_features(
     return (*result, *masks)
 
 
-def features(
-    recordings: Recordings, form: Sequence[Feature], missing: Missing, advice: str
-) -> NDArray[np.float32]:
+def features(recordings: Recordings, form: Sequence[Feature], missing: Missing, advice: str) -> NDArray[np.float32]:
     """Return the features of all steps, (steps, features), finite.
 
     Args:
@@ -75,7 +73,9 @@ def features(
         elif feature.kind == "missing":
             values = np.isnan(_numbers(recordings, feature.column)).astype(float)
         else:
-            values = _filled(recordings, feature, _numbers(recordings, feature.column), missing, advice) - feature.offset
+            values = (
+                _filled(recordings, feature, _numbers(recordings, feature.column), missing, advice) - feature.offset
+            )
         if (large := np.abs(values) > LARGEST).any():
             row = int(np.argmax(large))
             place = _place(recordings, row, feature.column)
@@ -102,8 +102,8 @@ def _categories(training: Recordings, name: str, declared: bool) -> tuple[str, .
     names = {text for text in columns.texts(name) if text is not None}
     if len(names) > RECOGNISED and not declared:
         raise DataError(
-            f"{training.source}: {name!r} contains {len(names):,} different texts such as {min(names)[:30]!r}; leave it out "
-            "of data.inputs, or declare it in data.categories"
+            f"{training.source}: {name!r} contains {len(names):,} different texts such as {min(names)[:30]!r}; leave "
+            "it out of data.inputs, or declare it in data.categories"
         )
     if not names:
         raise DataError(f"{training.source}: {name!r} has no value in the training part; leave it out of data.inputs")
@@ -151,8 +151,8 @@ def _filled(recordings: Recordings, feature: Feature, values: Numbers, missing: 
     if (still := np.isnan(filled)).any():
         side = "on one side of it" if missing == "interpolate" else "before it"
         raise DataError(
-            f"{_place(recordings, int(np.argmax(still)), name)}: {name!r} is missing, and no number {side} in the recording "
-            "can fill the gap; fill it in or remove the row"
+            f"{_place(recordings, int(np.argmax(still)), name)}: {name!r} is missing, and no number {side} in the "
+            "recording can fill the gap; fill it in or remove the row"
         )
     return filled
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from zoo.data.preparation.form import Feature, Missing
-from zoo.data.tables.dates import DateForm
-from zoo.data.tables.dialect import Dialect
+from zoo.data.tables.dates import RECOGNISED_FORM, DateForm
+from zoo.data.tables.dialect import RECOGNISED, Dialect
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,11 @@ class Reading:
     """Column of an index with the names of the recordings, or the paths of the files; empty where there is no index."""
     index: str = ""
     """Name of an index that a folder must have, for the features that it gives; empty where it gives none."""
-    dialect: Dialect = Dialect()
+    unnamed: int = 0
+    """Number of the features of arrays in which they have no names; 0 where they have."""
+    dialect: Dialect = RECOGNISED
     """How the cells of tables are written, as far as the spec states it."""
-    dates: DateForm = DateForm()
+    dates: DateForm = RECOGNISED_FORM
     """How dates are written, as far as the spec states it."""
 
 
@@ -43,7 +45,8 @@ class RecordingForm:
     step: int = 0
     """Distance of two windows; 0 where recordings are not cut."""
     mean: bool = True
-    """Whether the answer for a recording is the mean of those for its windows, rather than an answer for each window."""
+    """Whether the answer for a recording is the mean of those for its windows, rather than an answer for each
+    window."""
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -68,12 +71,12 @@ class RecordingForm:
         Raises:
             TypeError: ``values`` is not such a dictionary.
         """
-        reading = dict(values["reading"])
-        dialect, dates = dict(reading.pop("dialect")), reading.pop("dates")
+        fields = dict(values["reading"])
+        dialect, dates = dict(fields.pop("dialect")), fields.pop("dates")
         if dialect.get("null_values") is not None:
             dialect["null_values"] = tuple(dialect["null_values"])
         features = tuple(
             Feature(**{**feature, "categories": tuple(feature["categories"])}) for feature in values["features"]
         )
-        reading = Reading(**reading, dialect=Dialect(**dialect), dates=DateForm(**dates))
+        reading = Reading(**fields, dialect=Dialect(**dialect), dates=DateForm(**dates))
         return cls(**{**values, "reading": reading, "features": features})

@@ -11,17 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.preparation.predicting import AS_TRAINED
-from zoo.data.recordings.columns import ArrayColumns
+from zoo.data.recordings.columns import ArrayColumns, feature_names
 from zoo.data.recordings.features import features
 from zoo.data.recordings.form import RecordingForm
 from zoo.data.recordings.read import read_recordings
-from zoo.data.recordings.read_arrays import feature_names
 from zoo.data.recordings.recordings import Recordings
 from zoo.errors import DataError
 
 
 def recording_inputs(path: Path, form: RecordingForm) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Yield the features of each recording after its name: the file, with the recording's own name where it has several.
+    """Yield the features of each recording after its name: its file, with its own name where the file has several.
 
     Args:
         path: a folder, a table, a .npz, .npy or .ts file; what training takes.
@@ -54,20 +53,22 @@ def _name(path: Path, name: str, count: int) -> str:
 
 
 def _by_position(recordings: Recordings, form: RecordingForm) -> Recordings:
-    """Return recordings whose columns have the names of the inputs; those of plain arrays have no other ones."""
+    """Return recordings whose columns have the names of the inputs, which arrays without names get by position."""
     steps, names = recordings.steps, form.inputs
-    bare = isinstance(steps, ArrayColumns) and steps.names == feature_names(len(steps.names))
-    if not isinstance(steps, ArrayColumns) or not bare or set(names) <= set(steps.names):
+    if not isinstance(steps, ArrayColumns) or (count := recordings.unnamed) == 0:
         return recordings
-    if len(steps.names) != len(names):
+    expected = form.reading.unnamed or len(names)
+    if count != expected:
         raise DataError(
-            f"{recordings.source}: has {len(steps.names)} features, expected {len(names)}: {', '.join(names)}, the columns "
-            "that the model was trained with"
+            f"{recordings.source}: has {count:,} features, expected {expected:,}: those that the model was trained "
+            f"with, {', '.join(names)}"
         )
+    if form.reading.unnamed:
+        return recordings
     if category := next((feature for feature in form.features if feature.categories), None):
         raise DataError(
             f"{recordings.source}: is an array of numbers, and {category.column!r} has categories such as "
             f"{category.categories[0]!r}; give a table with the columns {', '.join(names)}"
         )
-    arrays = dict(zip(names, steps.arrays.values(), strict=True))
+    arrays = dict(zip(names, (steps.arrays[name] for name in feature_names(count)), strict=True))
     return replace(recordings, steps=ArrayColumns(steps.source, arrays, steps.where))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def divide_recordings(
 
     Args:
         recordings: all recordings.
-        classes: (recordings,) class of each, of which each part gets its share as far as the groups allow; None for none.
+        classes: (recordings,) class of each, of which each part gets its share as far as the groups allow; or None.
         shares: of the validation part and of the test part.
         by: column of groups, such as subjects, none of which may be in two parts.
         part: column with the name of the part of each recording. Where it names no recording for validation, they are
@@ -60,8 +61,8 @@ def divide_recordings(
     if classes is not None and (lacking := set(classes.tolist()) - set(classes[parts[0]].tolist())):
         row = int(np.argmax(classes == min(lacking)))
         raise DataError(
-            f"{recordings.place(row)}: the class of {recordings.ids[row]!r} is in no recording of the training part; add "
-            f"recordings of it{f' by other values of {by!r}' if by else ''}"
+            f"{recordings.place(row)}: the class of {recordings.ids[row]!r} is in no recording of the training part; "
+            f"add recordings of it{f' by other values of {by!r}' if by else ''}"
         )
     return parts
 
@@ -72,8 +73,8 @@ def _groups(recordings: Recordings, by: str) -> NDArray[np.int64]:
     if None in texts:
         row = texts.index(None)
         raise DataError(
-            f"{recordings.place(row)}: the recording {recordings.ids[row]!r} has no {by!r}; fill it in, because data.by "
-            "keeps its groups apart"
+            f"{recordings.place(row)}: the recording {recordings.ids[row]!r} has no {by!r}; fill it in, because "
+            "data.by keeps its groups apart"
         )
     numbers: NDArray[np.int64] = np.unique(np.array(texts), return_inverse=True)[1]
     return numbers
@@ -86,8 +87,8 @@ def _parts(recordings: Recordings, part: str) -> tuple[str, ...]:
         name = _SPELLINGS.get((text or "").lower())
         if name is None:
             raise DataError(
-                f"{recordings.place(row)}: the recording {recordings.ids[row]!r} has {text!r} as {part!r}, expected train, "
-                "validation or test; correct it or name another column in data.part"
+                f"{recordings.place(row)}: the recording {recordings.ids[row]!r} has {text!r} as {part!r}, expected "
+                "train, validation or test; correct it or name another column in data.part"
             )
         names.append(name)
     return tuple(names)
@@ -128,8 +129,8 @@ def _drawn(
 ) -> list[Rows]:
     if sum(shares) >= 1:
         raise DataError(
-            f"data.validation: the shares of validation and test are {shares[0]:g} and {shares[1]:g}, expected a sum below 1; "
-            "lower one of them"
+            f"data.validation: the shares of validation and test are {shares[0]:g} and {shares[1]:g}, expected a sum "
+            "below 1; lower one of them"
         )
     if groups is None:
         return _by_recording(recordings, len(recordings), classes, shares)
@@ -151,8 +152,8 @@ def _by_recording(
     sizes = [max(1, round(share * count)) for share in shares]
     if sum(sizes) > len(rest):
         raise DataError(
-            f"{recordings.source}: {count:,} recordings of {count - len(rest):,} classes are too few for {sum(sizes):,} outside "
-            "the training part; add recordings"
+            f"{recordings.source}: {count:,} recordings of {count - len(rest):,} classes are too few for "
+            f"{sum(sizes):,} outside the training part; add recordings"
         )
     parts = []
     for size in sizes:
@@ -194,14 +195,14 @@ def _by_group(
     best: tuple[float, NDArray[Any]] | None = None
     for _ in range(_DRAWS):
         order = random.permutation(count)
-        got = np.stack([table[order[start:end]].sum(0) for start, end in zip(ends, ends[1:], strict=False)])
+        got = np.stack([table[order[start:end]].sum(0) for start, end in pairwise(ends)])
         trained = 1 - got.sum(0)
         cost = float(np.abs(got - wanted).sum() + 100 * (trained < 1e-9).sum())
         if best is None or cost < best[0] - 1e-9:
             best = cost, order
     assert best is not None
     part_of = np.zeros(count, np.int64)
-    for number, (start, end) in enumerate(zip(ends, ends[1:], strict=False), 1):
+    for number, (start, end) in enumerate(pairwise(ends), 1):
         part_of[best[1][start:end]] = number
     return [np.flatnonzero(part_of[groups] == number) for number in range(len(shares) + 1)]
 
@@ -219,6 +220,6 @@ def _require_apart(
             if before != name:
                 value = recordings.texts(by or "", "by")[row]
                 raise DataError(
-                    f"{recordings.place(int(row))}: the recording {recordings.ids[row]!r} of {by} {value!r} is in the part "
-                    f"{name}, and another of the same {by} in {before}; give all of them one part"
+                    f"{recordings.place(int(row))}: the recording {recordings.ids[row]!r} of {by} {value!r} is in the "
+                    f"part {name}, and another of the same {by} in {before}; give all of them one part"
                 )

@@ -56,7 +56,7 @@ def cut(recordings: Recordings, rows: NDArray[np.int64], targets: Targets, windo
                 target = targets.values[row]
             elif targets.label_by == "step":
                 target = targets.values[first:last]
-                if targets.labels and (target == IGNORED).all():
+                if (target == IGNORED).all() if targets.labels else np.isnan(target).all():
                     continue
             else:
                 target = targets.of_window(targets.values[first:last])

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.arrays_file import read_arrays
-from zoo.data.recordings.columns import ArrayColumns, Columns
-from zoo.data.recordings.recordings import Recordings
+from zoo.data.recordings.columns import ArrayColumns, Columns, feature_names
+from zoo.data.recordings.recordings import Recordings, counted
 from zoo.data.ts_file import TsFile, read_ts
 from zoo.errors import DataError
 
@@ -22,8 +22,8 @@ _STEPS = ("x", "data", "arr_0")
 def read_npz(path: Path, sequence: str = "") -> Recordings:
     """Read a ``.npz`` file.
 
-    ``x`` (or ``X``) is (recordings, time, features), or (recordings, time) for a single feature, with the valid steps of
-    each in ``lengths``; or (steps, features) for recordings of any lengths one after the other, with ``lengths``, or
+    ``x`` (or ``X``) is (recordings, time, features), or (recordings, time) for a single feature, with the valid steps
+    of each in ``lengths``; or (steps, features) for recordings of any lengths one after the other, with ``lengths``, or
     with ``offsets``, the first step of each (and optionally the number of all steps as the last). Names of the features
     are in ``columns``. Every other array of a value for each recording, or for each step, is a column of its name.
 
@@ -38,7 +38,9 @@ def read_npz(path: Path, sequence: str = "") -> Recordings:
     lower = {name.lower(): name for name in reversed(arrays)}
     key = next((lower[name] for name in _STEPS if name in lower), None)
     if key is None:
-        raise DataError(f"{path}: has no array x, only {', '.join(arrays)}; write it with numpy.savez(path, x=..., y=...)")
+        raise DataError(
+            f"{path}: has no array x, only {', '.join(arrays)}; write it with numpy.savez(path, x=..., y=...)"
+        )
     x = arrays.pop(key)
     columns = _taken(arrays, lower, "columns")
     lengths, offsets = _taken(arrays, lower, "lengths"), _taken(arrays, lower, "offsets")
@@ -49,13 +51,13 @@ def read_npz(path: Path, sequence: str = "") -> Recordings:
     values = x.reshape(*x.shape[:2], -1)[valid] if valid is not None else x.reshape(len(x), -1)
     steps: dict[str, Array] = {name: values[:, number] for number, name in enumerate(names)}
     whole: dict[str, Array] = {}
-    left_out = []
+    left_out: list[str] = []
     for name, array in arrays.items():
-        _place_array(name, array, len(starts) - 1, valid, int(starts[-1]), steps, whole) or left_out.append(name)
+        if not _place_array(name, array, len(starts) - 1, valid, int(starts[-1]), steps, whole):
+            left_out.append(name)
     ids = _ids(path, sequence, whole, len(starts) - 1)
-    summary = (f"{path.name}: arrays {key} {x.shape}, {', '.join([*whole, *(n for n in steps if n not in names)])}",)
-    if left_out:
-        summary += (f"Left out for their shapes: {', '.join(left_out)}",)
+    others = "".join(f", {name}" for name in [*whole, *(name for name in steps if name not in names)])
+    notes = (f"Left out for their shapes: {', '.join(left_out)}",) if left_out else ()
     return Recordings(
         str(path),
         ids,
@@ -63,7 +65,7 @@ def read_npz(path: Path, sequence: str = "") -> Recordings:
         ArrayColumns(str(path), steps, where),
         ArrayColumns(str(path), whole, lambda row, name: f"{path}: {name}[{row}]") if whole else None,
         roles=frozenset(steps) - frozenset(names),
-        summary=summary,
+        summary=(f"{path.name}: arrays {key} {x.shape}{others}", *notes),
     )
 
 
@@ -71,7 +73,9 @@ def _taken(arrays: dict[str, Array], lower: Mapping[str, str], name: str) -> Arr
     return arrays.pop(lower[name]) if name in lower else None
 
 
-def _starts(path: Path, key: str, x: Array, lengths: Array | None, offsets: Array | None) -> tuple[NDArray[np.int64], bool]:
+def _starts(
+    path: Path, key: str, x: Array, lengths: Array | None, offsets: Array | None
+) -> tuple[NDArray[np.int64], bool]:
     """Return the first step of each recording with the number of all, and whether x is a padded batch."""
     if x.dtype.kind not in "biuf":
         raise DataError(f"{path}: {key} is of type {x.dtype}, expected real numbers")
@@ -88,8 +92,8 @@ def _starts(path: Path, key: str, x: Array, lengths: Array | None, offsets: Arra
         starts = starts if starts[-1] == len(x) else np.append(starts, len(x))
         if x.ndim != 2 or starts[0] != 0 or (np.diff(starts) <= 0).any():
             raise DataError(
-                f"{path}: offsets do not increase from 0 to at most {len(x):,}, the steps of {key} (steps, features); give "
-                "the first step of each recording"
+                f"{path}: offsets do not increase from 0 to at most {len(x):,}, the steps of {key} (steps, features); "
+                "give the first step of each recording"
             )
         return starts, False
     if lengths is None:
@@ -112,13 +116,10 @@ def _feature_names(path: Path, x: Array, padded: bool, columns: Array | None) ->
         return feature_names(count)
     names = tuple(map(str, columns.ravel().tolist()))
     if len(set(names)) != count or len(names) != count:
-        raise DataError(f"{path}: columns has {len(set(names))} different names, expected {count}, one for each feature")
+        raise DataError(
+            f"{path}: columns has {len(set(names))} different names, expected {count}, one for each feature"
+        )
     return names
-
-
-def feature_names(count: int) -> tuple[str, ...]:
-    """Return the names of features that have none: ``x`` for a single one, else ``x0``, ``x1`` and so on."""
-    return ("x",) if count == 1 else tuple(f"x{number}" for number in range(count))
 
 
 def _place(path: Path, starts: NDArray[np.int64]) -> Any:
@@ -150,7 +151,9 @@ def _place_array(
         steps[name] = array[valid]
     elif array.ndim == 2 and array.shape[0] in (count, total) and array.shape[1]:
         columns = whole if array.shape[0] == count else steps
-        columns |= {f"{name}{number}" if array.shape[1] > 1 else name: array[:, number] for number in range(array.shape[1])}
+        columns |= {
+            f"{name}{number}" if array.shape[1] > 1 else name: array[:, number] for number in range(array.shape[1])
+        }
     else:
         return False
     return True
@@ -223,7 +226,7 @@ def read_ts_files(path: Path, test: Path | None = None) -> Recordings:
         ArrayColumns(str(path), steps, where),
         _answers(str(path), [content for _, content in files], lines),
         parts=None if test is None else tuple(parts),
-        summary=tuple(f"{name.name}: {len(content.values):,} recordings" for name, content in files),
+        summary=tuple(f"{name.name}: {counted(content.values, 'recording')}" for name, content in files),
     )
 
 

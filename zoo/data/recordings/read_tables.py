@@ -14,7 +14,7 @@ from zoo.data.datafile import name_fault
 from zoo.data.recordings.columns import ArrayColumns, Columns, StackedColumns
 from zoo.data.recordings.form import Reading
 from zoo.data.recordings.read_arrays import read_npy
-from zoo.data.recordings.recordings import Recordings
+from zoo.data.recordings.recordings import Recordings, counted
 from zoo.data.tables.read import SUFFIXES, read_table
 from zoo.data.tables.table import Table
 from zoo.errors import DataError
@@ -98,7 +98,7 @@ def read_folder(folder: Path, reading: Reading, index: Path | None = None) -> Re
         StackedColumns(str(folder), [table.steps for table in tables], first.steps.names),
         whole,
         roles=first.roles,
-        summary=(f"{folder.name}: {len(names):,} files{_dialects(tables)}", *files.left_out),
+        summary=(f"{folder.name}: {counted(names, 'file')}{_dialects(tables)}", *files.left_out),
     )
     return recordings if index is None else _with_index(recordings, index, reading)
 
@@ -146,7 +146,7 @@ def recording_files(folder: Path, index: Path | None = None) -> Files:
     if not taken:
         raise DataError(f"{folder}: contains no recordings, expected files of {', '.join(ENDINGS)}")
     others = [path.name for path in inside if path not in set(taken) and not _same(path, index)]
-    left_out = [f"{len(others):,} files of other formats left out, such as {others[0]}"] if others else []
+    left_out = [f"{counted(others, 'file')} of other formats left out, such as {others[0]}"] if others else []
     return Files(taken, left_out)
 
 
@@ -188,7 +188,9 @@ def _ordered(table: Table, owners: NDArray[np.int64], reading: Reading) -> tuple
         rows = np.lexsort((_moments(table, reading.order, reading), owners))
         return rows, frozenset([*times, reading.order])
     if len(times) > 1:
-        raise DataError(f"{table.source}: has the columns {' and '.join(map(repr, times))}; name one of them in data.order")
+        raise DataError(
+            f"{table.source}: has the columns {' and '.join(map(repr, times))}; name one of them in data.order"
+        )
     rows = np.argsort(owners, kind="stable")
     if times:
         moments = _moments(table, times[0], reading)[rows]
@@ -196,15 +198,15 @@ def _ordered(table: Table, owners: NDArray[np.int64], reading: Reading) -> tuple
         if (early := (moments[1:] < moments[:-1]) & same).any():
             row = int(rows[int(np.argmax(early)) + 1])
             raise DataError(
-                f"{table.place(row, times[0])}: {times[0]!r} is earlier than in the row before it of the same recording; "
-                f"sort the rows, or set data.order to {times[0]!r}, by which they are then sorted"
+                f"{table.place(row, times[0])}: {times[0]!r} is earlier than in the row before it of the same "
+                f"recording; sort the rows, or set data.order to {times[0]!r}, by which they are then sorted"
             )
     elif (apart := (np.diff(owners) != 0) & (owners[1:] < np.maximum.accumulate(owners)[:-1])).any():
         row = int(np.argmax(apart)) + 1
         name = table.texts(reading.sequence)[row]
         raise DataError(
-            f"{table.place(row, reading.sequence)}: the recording {name!r} goes on after rows of another; sort the rows by "
-            f"{reading.sequence!r}, rename the second one, or name the column of the time in data.order"
+            f"{table.place(row, reading.sequence)}: the recording {name!r} goes on after rows of another; sort the "
+            f"rows by {reading.sequence!r}, rename the second one, or name the column of the time in data.order"
         )
     return rows, frozenset(times)
 
@@ -237,7 +239,10 @@ def _with_index(recordings: Recordings, path: Path, reading: Reading) -> Recordi
         rows[numbers[name]] = row
     kept = np.array(sorted(rows))
     left_out = [name for number, name in enumerate(recordings.ids) if number not in rows]
-    notes = [f"{len(left_out):,} recordings left out that {path.name} does not list, such as {name}" for name in left_out[:1]]
+    notes = [
+        f"{counted(left_out, 'recording')} left out that {path.name} does not list, such as {name}"
+        for name in left_out[:1]
+    ]
     return replace(
         recordings.take(kept),
         whole=index.take(np.array([rows[number] for number in kept])),

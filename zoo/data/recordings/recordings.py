@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import NamedTuple
@@ -9,8 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data.recordings.columns import Columns, Numbers, SelectedColumns, Texts
+from zoo.data.recordings.columns import Columns, Numbers, SelectedColumns, Texts, feature_names
 from zoo.errors import DataError
+
+
+def counted(things: Sized, noun: str) -> str:
+    """Return how many things there are, in words."""
+    return f"{len(things):,} {noun}{'s' * (len(things) != 1)}"
 
 
 class Fact(NamedTuple):
@@ -53,6 +59,12 @@ class Recordings:
     def owners(self) -> NDArray[np.int64]:
         """(steps,) the recording of each step."""
         return np.repeat(np.arange(len(self)), self.lengths)
+
+    @property
+    def unnamed(self) -> int:
+        """Number of features that arrays give without names; 0 where features have names."""
+        names = tuple(name for name in self.steps.names if name not in self.roles)
+        return len(names) if names == feature_names(len(names)) else 0
 
     def place(self, recording: int) -> str:
         """Return where a recording stands, to begin a message with."""
@@ -109,7 +121,9 @@ class Recordings:
             row = int(np.argmax(differs))
             owner = int(np.searchsorted(self.offsets, row, side="right")) - 1
             texts = self.steps.texts(name)
-            advice = "" if field not in ("label", "targets") else ", or set data.label_by to 'step', 'last' or 'majority'"
+            advice = (
+                "" if field not in ("label", "targets") else ", or set data.label_by to 'step', 'last' or 'majority'"
+            )
             raise DataError(
                 f"{self.steps.place(row, name)}: {name!r} is {texts[row]!r}, and {texts[self.offsets[owner]]!r} in the "
                 f"first step of the recording {self.ids[owner]!r}; give one value for each recording{advice}"

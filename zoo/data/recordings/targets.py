@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from zoo.data.preparation.fit import sorted_labels
 from zoo.data.recordings.columns import ArrayColumns, Texts
-from zoo.data.recordings.recordings import Recordings
+from zoo.data.recordings.recordings import Recordings, counted
 from zoo.data.signature import IGNORED
 from zoo.errors import DataError
 
 LabelBy = Literal["sequence", "step", "majority", "last"]
+LARGEST = float(np.finfo(np.float32).max)
 ANSWERS = ("y", "label", "labels", "target", "targets")
 """Names of arrays, in lower case, that contain the targets."""
 
@@ -34,15 +35,20 @@ class Targets:
     first axis counts the recordings where ``label_by`` is ``sequence``, and the steps of all of them elsewhere."""
     label_by: LabelBy
 
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """Whether there is no target, by the first axis of ``values``; a step that has some of its numbers has one."""
+        if self.labels:
+            return self.values == IGNORED
+        absent = np.isnan(self.values)
+        return absent.all(1) if self.label_by == "step" else absent.any(1)
+
     def of_window(self, values: NDArray[Any]) -> NDArray[Any] | int | None:
         """Return the target of a window from the values of its steps; None where it has none."""
-        present = values[values != IGNORED] if self.labels else values[~np.isnan(values).any(1)]
-        if not len(present):
-            return None
+        absent = values == IGNORED if self.labels else np.isnan(values).any(1)
         if self.label_by == "last":
-            last = values[-1]
-            return None if (last == IGNORED if self.labels else np.isnan(last).any()) else last
-        return int(np.bincount(present).argmax())
+            return None if absent[-1] else values[-1]
+        return None if absent.all() else int(np.bincount(values[~absent]).argmax())
 
 
 def read_targets(
@@ -54,8 +60,8 @@ def read_targets(
         recordings: all recordings.
         label: column of classes; None where the targets are numbers.
         targets: columns of numbers.
-        label_by: whether the columns have a value for each recording or for each step, and how steps give the target of a
-            window.
+        label_by: whether the columns have a value for each recording or for each step, and how steps give the target
+            of a window.
 
     Raises:
         DataError: there is no such column, it varies within a recording, or all recordings have the same class.
@@ -67,32 +73,26 @@ def read_targets(
                 f"data.label_by: is {label_by!r}, and {name!r} has a value for each recording, not for each step; "
                 "leave it out"
             )
-    if label is not None:
-        read = _classes(recordings, label, label_by)
-    else:
-        read = _numbers(recordings, targets, label_by)
-    missing = read.values == IGNORED if read.labels else np.isnan(read.values).any(1)
+    numbers = label is None
+    read = _numbers(recordings, targets, label_by) if numbers else _classes(recordings, label or "", label_by)
+    missing = read.missing
     lacking = missing if label_by == "sequence" else np.logical_and.reduceat(missing, recordings.offsets[:-1])
     if lacking.all():
-        raise DataError(f"{recordings.source}: no recording has a value of {', '.join(columns[1])}, expected one in each")
+        raise DataError(
+            f"{recordings.source}: no recording has a value of {', '.join(columns[1])}, expected one in each"
+        )
     if not lacking.any():
         return recordings, read
     kept = np.flatnonzero(~lacking)
     first = recordings.ids[int(np.argmax(lacking))]
-    note = f"{int(lacking.sum()):,} recordings left out that have no {' or '.join(columns[1])}, such as {first}"
-    if label_by != "sequence":
-        values = read.values[np.repeat(~lacking, recordings.lengths)]
-    else:
-        values = read.values[kept]
+    note = f"{counted(np.flatnonzero(lacking), 'recording')} left out that have no {' or '.join(columns[1])}, such as {first}"
+    values = read.values[kept if label_by == "sequence" else np.repeat(~lacking, recordings.lengths)]
     chosen = recordings.take(kept)
     return replace(chosen, summary=(*chosen.summary, note)), replace(read, values=values)
 
 
 def _classes(recordings: Recordings, name: str, label_by: LabelBy) -> Targets:
-    if label_by == "sequence":
-        texts = recordings.texts(name, "label")
-    else:
-        texts = recordings.steps.texts(name)
+    texts = recordings.texts(name, "label") if label_by == "sequence" else recordings.steps.texts(name)
     counts = Counter(text for text in texts if text is not None)
     labels = sorted_labels(set(counts))
     if len(labels) == 1:
@@ -112,7 +112,14 @@ def _numbers(recordings: Recordings, names: Sequence[str], label_by: LabelBy) ->
         columns = [recordings.numbers(name, "targets") for name in names]
     else:
         columns = [recordings.steps.numbers(name) for name in names]
-    return Targets((), tuple(names), np.stack(columns, 1), label_by)
+    values = np.stack(columns, 1)
+    if (large := np.abs(values) > LARGEST).any():
+        row, column = map(int, np.argwhere(large)[0])
+        place = recordings.place(row) if label_by == "sequence" else recordings.steps.place(row, names[column])
+        raise DataError(
+            f"{place}: {values[row, column]} is more than float32 can hold as {names[column]!r}; replace it"
+        )
+    return Targets((), tuple(names), values, label_by)
 
 
 def recognised_targets(recordings: Recordings) -> tuple[str | None, tuple[str, ...]]:

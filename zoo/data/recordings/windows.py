@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 def window_starts(length: int, window: int, step: int) -> NDArray[np.int64]:
     """Return the first step of each window over a sequence.
 
-    Windows begin every ``step`` steps. Where steps remain after the last of them, another one ends with the sequence, so
-    that every step is in a window. A sequence that is not longer than a window is its only one.
+    Windows begin every ``step`` steps. Where steps remain after the last of them, another one ends with the sequence,
+    so that every step is in a window. A sequence that is not longer than a window is its only one.
 
     Args:
         length: steps of the sequence.

@@ -1,8 +1,9 @@
-"""The data source ``recordings``: sequences of their own length, with a class or numbers for each of them or each step."""
+"""The data source ``recordings``: sequences of their own length, with a class or numbers for each, or for each step."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,10 +21,9 @@ from zoo.data.recordings.form import Reading, RecordingForm
 from zoo.data.recordings.parts import PARTS, divide_recordings
 from zoo.data.recordings.prepare import Part, Window, batch, cut
 from zoo.data.recordings.read import read_recordings
-from zoo.data.recordings.read_tables import FILE, FOLDER
+from zoo.data.recordings.read_tables import FILE, FOLDER, read_folder
 from zoo.data.recordings.recordings import Recordings
 from zoo.data.recordings.targets import LabelBy, Targets, read_targets, recognised_targets
-from zoo.data.tables.config import TableConfig
 
 __all__ = ["RecordingsSource", "zoo_register_data"]
 
@@ -37,16 +37,16 @@ FILL = ", or set data.missing to 'previous', 'interpolate' or 'mask'"
 class RecordingsSource(zoo.DataSource):
     """Recordings from a table, a folder, arrays or ``.ts`` files; without a file, generated ones of activities.
 
-    Parts consist of whole recordings, and with ``by`` of whole groups of them, so that no window and no subject is in two
-    parts. What is learnt of the features (categories, means, scales) is learnt from the training part.
+    Parts consist of whole recordings, and with ``by`` of whole groups of them, so that no window and no subject is in
+    two parts. What is learnt of the features (categories, means, scales) is learnt from the training part.
     """
 
     name = "recordings"
 
-    class Config(TableConfig):
+    class Config(zoo.TableConfig):
         file: str | None = None
-        """A table (CSV, TSV, Parquet, Arrow, JSON lines), a .npz file, or a .ts file; relative to the current folder. When
-        this and folder are left out, generated recordings of activities."""
+        """A table (CSV, TSV, Parquet, Arrow, JSON lines), a .npz file, or a .ts file; relative to the current folder.
+        When this and folder are left out, generated recordings of activities."""
         test_file: str | None = None
         """The second .ts file of an archive, whose recordings are the test part."""
         folder: str | None = None
@@ -57,10 +57,11 @@ class RecordingsSource(zoo.DataSource):
         """Column with the name of the recording of each row; in an index of a folder, of the files ('file' when left
         out)."""
         order: str | None = None
-        """Column by which the rows of a recording are sorted. When left out, their order in the file, which must be that of
-        a column called date, time, timestamp or datetime."""
+        """Column by which the rows of a recording are sorted. When left out, their order in the file, which must be
+        that of a column called date, time, timestamp or datetime."""
         label: str | None = None
-        """Column of classes. When this and targets are left out: y in arrays, the name of a file's own folder in folders."""
+        """Column of classes. When this and targets are left out: y in arrays, the name of a file's own folder in
+        folders."""
         targets: Names | None = None
         """Columns of numbers to predict."""
         label_by: LabelBy = "sequence"
@@ -73,9 +74,9 @@ class RecordingsSource(zoo.DataSource):
         static: Names | None = None
         """Columns of the index that are features too, the same at each step of a recording."""
         missing: Missing = "refuse"
-        """Treatment of missing values: refuse: an error; previous: the value before in the same recording; interpolate: a
-        straight line between the values before and after; mask: the value before, or the mean, and a feature 'NAME missing'
-        of 0 and 1."""
+        """Treatment of missing values: refuse: an error; previous: the value before in the same recording;
+        interpolate: a straight line between the values before and after; mask: the value before, or the mean, and a
+        feature 'NAME missing' of 0 and 1."""
         window: zoo.Size | None = None
         """Steps of the windows that longer recordings are cut into; whole recordings when left out."""
         step: zoo.Size | None = None
@@ -83,15 +84,15 @@ class RecordingsSource(zoo.DataSource):
         by: str | None = None
         """Column of groups, such as subjects, none of which is in two parts."""
         part: str | None = None
-        """Column with the name of the part of a recording: train, validation, test. Without validation, it is drawn from
-        the training part."""
+        """Column with the name of the part of a recording: train, validation, test. Without validation, it is drawn
+        from the training part."""
         validation: Share = 0.15
         """Share of the recordings, or of the groups, for validation."""
         test: Share = 0.15
         """Share of the recordings, or of the groups, for testing."""
         input_scaling: Scaling = "standard"
-        """Scale of each feature, from the training part: standard: mean 0 and standard deviation 1; min_max: from 0 to 1;
-        none: unscaled."""
+        """Scale of each feature, from the training part: standard: mean 0 and standard deviation 1; min_max: from 0 to
+        1; none: unscaled."""
         target_scaling: Scaling = "standard"
         """Scale of each target, like input_scaling."""
 
@@ -103,7 +104,7 @@ class RecordingsSource(zoo.DataSource):
         parts = divide_recordings(
             recordings, _classes(recordings, targets), (config.validation, config.test), by=config.by, part=config.part
         )
-        inputs = _inputs(config, recordings, targets)
+        inputs = _inputs(config, recordings)
         made = fit_features(recordings.take(parts[0]), inputs, config.categories or (), config.missing)
         values = features(recordings, made, config.missing, FILL)
         window = config.window or 0
@@ -114,9 +115,7 @@ class RecordingsSource(zoo.DataSource):
         lengths = any((part.lengths != train.x.shape[1]).any() for part in (train, validation, test))
         rows = np.isin(recordings.owners, parts[0])
         number = np.array([feature.kind == "number" for feature in made])
-        form = RecordingForm(
-            reading, made, config.missing, window, step, mean=config.label_by in ("sequence", "step")
-        )
+        form = RecordingForm(reading, made, config.missing, window, step, mean=config.label_by in ("sequence", "step"))
         learnt = train.y.reshape(-1, len(targets.names)) if targets.names else train.y
         signature = zoo.Signature(
             features=len(made),
@@ -133,7 +132,9 @@ class RecordingsSource(zoo.DataSource):
             else None,
         )
         return zoo.Dataset(
-            *(_split(part, lengths) for part in (train, validation, test)),
+            train=_split(train, lengths),
+            validation=_split(validation, lengths),
+            test=_split(test, lengths),
             signature=signature,
             description=describe(recordings, targets, parts, windows, by=config.by, window=window, step=step),
             repeated=_repeated(train, {"validation": validation, "test": test}),
@@ -152,11 +153,13 @@ def _require_fields(config: RecordingsSource.Config) -> None:
             raise zoo.DataError(f"data.{first}: is given without data.{second}; give both, or neither")
     if config.step is not None and config.step > (config.window or 0):
         raise zoo.DataError(
-            f"data.step: is {config.step:,}, expected at most {config.window:,}, the steps of a window, so that no step is "
-            "left out"
+            f"data.step: is {config.step:,}, expected at most {config.window:,}, the steps of a window, so that no "
+            "step is left out"
         )
     if config.index is not None and config.file is not None and config.sequence is None:
-        raise zoo.DataError("data.sequence: is required with data.index and data.file; name the column of the recordings")
+        raise zoo.DataError(
+            "data.sequence: is required with data.index and data.file; name the column of the recordings"
+        )
     if config.index is not None and config.file is None and config.folder is None:
         raise zoo.DataError("data.index: is given without data.folder or data.file; give the recordings that it lists")
     if config.label_by in ("majority", "last") and config.window is None:
@@ -164,6 +167,7 @@ def _require_fields(config: RecordingsSource.Config) -> None:
 
 
 def _read(config: RecordingsSource.Config) -> tuple[Recordings, Reading]:
+    """Return the recordings of the files, and how they were read."""
     reading = Reading(
         sequence=(config.sequence or "") if config.folder is None else "",
         key="" if config.index is None else config.sequence or FILE,
@@ -172,12 +176,15 @@ def _read(config: RecordingsSource.Config) -> tuple[Recordings, Reading]:
         dialect=config.dialect(),
         dates=config.date_form(),
     )
-    path = config.file or config.folder
-    if path is None:
-        return activities(), reading
     index = None if config.index is None else Path(config.index)
     test = None if config.test_file is None else Path(config.test_file)
-    return read_recordings(Path(path), reading, index, test), reading
+    if config.folder is not None:
+        recordings = read_folder(Path(config.folder), reading, index)
+    elif config.file is not None and Path(config.file).is_dir():
+        raise zoo.DataError(f"data.file: {config.file} is a folder; name it in data.folder")
+    else:
+        recordings = activities() if config.file is None else read_recordings(Path(config.file), reading, index, test)
+    return recordings, replace(reading, unnamed=recordings.unnamed)
 
 
 def _target_columns(config: RecordingsSource.Config, recordings: Recordings) -> tuple[str | None, Sequence[str]]:
@@ -191,8 +198,8 @@ def _target_columns(config: RecordingsSource.Config, recordings: Recordings) -> 
     label, targets = recognised_targets(recordings)
     if label is None and not targets:
         raise zoo.DataError(
-            f"data.label: is required; name the column of {recordings.source} with the classes, or the numbers to predict in "
-            "data.targets"
+            f"data.label: is required; name the column of {recordings.source} with the classes, or the numbers to "
+            "predict in data.targets"
         )
     return label, targets
 
@@ -206,9 +213,9 @@ def _classes(recordings: Recordings, targets: Targets) -> NDArray[np.int64] | No
     return np.array([np.bincount(steps[steps != zoo.IGNORED]).argmax() for steps in values])
 
 
-def _inputs(config: RecordingsSource.Config, recordings: Recordings, targets: Targets) -> tuple[str, ...]:
-    label = _target_columns(config, recordings)
-    answers = {label[0], *label[1]}
+def _inputs(config: RecordingsSource.Config, recordings: Recordings) -> tuple[str, ...]:
+    label, numbers = _target_columns(config, recordings)
+    answers = {label, *numbers}
     named = {config.sequence, config.order, config.by, config.part, *answers}
     default = tuple(name for name in recordings.steps.names if name not in named and name not in recordings.roles)
     inputs = (*(config.inputs or default), *(config.static or ()))
@@ -221,7 +228,9 @@ def _inputs(config: RecordingsSource.Config, recordings: Recordings, targets: Ta
         if name not in inputs:
             raise zoo.DataError(f"data.categories: {name!r} is no input, expected one of {', '.join(inputs)}")
     if not inputs:
-        raise zoo.DataError(f"{recordings.source}: has no column besides those that the spec names; add one as a feature")
+        raise zoo.DataError(
+            f"{recordings.source}: has no column besides those that the spec names; add one as a feature"
+        )
     return inputs
 
 
@@ -241,9 +250,7 @@ def _require_room(
     )
 
 
-def _scale(
-    values: NDArray[np.float64], scaling: Scaling, number: NDArray[np.bool_] | None = None
-) -> zoo.Scale | None:
+def _scale(values: NDArray[np.float64], scaling: Scaling, number: NDArray[np.bool_] | None = None) -> zoo.Scale | None:
     """Return the scale of values (rows, columns), by column; columns that are no numbers stay as they are."""
     if scaling == "none":
         return None
