@@ -62,7 +62,7 @@ BAD_TABLES: dict[str, tuple[str, dict[str, Any], str]] = {
     "two subjects": (
         with_line(3, "r0,s9,run,0,1"),
         {**TABLE, "by": "who"},
-        "{path}:3:2: 'who' is 's9', and 's0' in the first step of the recording 'r0'; give one value for each recording",
+        "{path}:3:2: 'who' is 's9', and 's0' in the first step of the recording 'r0'; give one value",
     ),
     "a gap": (
         with_line(6, "r1,s0,sit,1,"),
@@ -84,7 +84,7 @@ BAD_TABLES: dict[str, tuple[str, dict[str, Any], str]] = {
     "newest first": (
         of_columns("id,what,time,x", lambda n, t: f"{n},{n % 2},2020-01-0{9 - t},{n}"),
         TABLE,
-        "{path}:3:3: 'time' is earlier than in the row before it of the same recording; sort the rows, or set data.order",
+        "{path}:3:3: 'time' is earlier than in the row before it of the same recording; sort the rows, or",
     ),
     "two columns of time": (
         of_columns("id,what,date,time,x", lambda n, t: f"{n},{n % 2},2020-01-01,{t},{n}"),
@@ -352,9 +352,9 @@ def test_bad_indexes(tmp_path: Path) -> None:
     assert f"{index}:14:1: lists '011.npy' again; remove one of the rows" in error_of(lambda: load(**fields))
     index.write_text(text.replace("000.npy,run,0.0\n", ""))
     described = load(**fields).description
-    assert "1 recording left out that index.csv does not list, such as 000.npy. 11 recordings" in described
+    assert "1 recording left out that index.csv does not list. 11 recordings" in described
     index.write_text(text.replace("000.npy,run", "000.npy,"))
-    assert "1 recording left out that have no what, such as 000.npy. 11 recordings" in load(**fields).description
+    assert "1 recording left out without what, such as 000.npy. 11 recordings" in load(**fields).description
     index.write_text(text.replace("file", "path"))
     assert f"{index}: has no column 'file', which data.sequence names" in error_of(lambda: load(**fields))
     assert len(load(**fields, sequence="path").train) == 8

@@ -239,10 +239,7 @@ def _with_index(recordings: Recordings, path: Path, reading: Reading) -> Recordi
         rows[numbers[name]] = row
     kept = np.array(sorted(rows))
     left_out = [name for number, name in enumerate(recordings.ids) if number not in rows]
-    notes = [
-        f"{counted(left_out, 'recording')} left out that {path.name} does not list, such as {name}"
-        for name in left_out[:1]
-    ]
+    notes = [f"{counted(left_out, 'recording')} left out that {path.name} does not list" for _ in left_out[:1]]
     return replace(
         recordings.take(kept),
         whole=index.take(np.array([rows[number] for number in kept])),

@@ -38,10 +38,10 @@ class Targets:
     @property
     def missing(self) -> NDArray[np.bool_]:
         """Whether there is no target, by the first axis of ``values``; a step that has some of its numbers has one."""
-        if self.labels:
-            return self.values == IGNORED
-        absent = np.isnan(self.values)
-        return absent.all(1) if self.label_by == "step" else absent.any(1)
+        absent = self.values == IGNORED if self.labels else np.isnan(self.values)
+        if not self.labels:
+            absent = absent.all(1) if self.label_by == "step" else absent.any(1)
+        return np.asarray(absent, bool)
 
     def of_window(self, values: NDArray[Any]) -> NDArray[Any] | int | None:
         """Return the target of a window from the values of its steps; None where it has none."""
@@ -84,8 +84,8 @@ def read_targets(
     if not lacking.any():
         return recordings, read
     kept = np.flatnonzero(~lacking)
-    first = recordings.ids[int(np.argmax(lacking))]
-    note = f"{counted(np.flatnonzero(lacking), 'recording')} left out that have no {' or '.join(columns[1])}, such as {first}"
+    left_out = [recordings.ids[row] for row in np.flatnonzero(lacking)]
+    note = f"{counted(left_out, 'recording')} left out without {' or '.join(columns[1])}, such as {left_out[0]}"
     values = read.values[kept if label_by == "sequence" else np.repeat(~lacking, recordings.lengths)]
     chosen = recordings.take(kept)
     return replace(chosen, summary=(*chosen.summary, note)), replace(read, values=values)
