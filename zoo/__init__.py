@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from zoo.nn.cell import Cell, CellConfig, Kernel, Operator, State, reset_uniform
     from zoo.nn.cell_code import is_of_a_cell, raised_at, running_line
     from zoo.nn.drop_in import DropIn, replace_layers, with_cells
-    from zoo.nn.encoder import Embedding, Normaliser, OneHot
+    from zoo.nn.encoder import Embedding, Normaliser, OneHot, TableEncoder
     from zoo.nn.model import Model
     from zoo.nn.readout import RescaleReadout, SigmoidReadout, SoftmaxReadout
     from zoo.nn.recurrent import Direction, Layer, Stack, Unrolled
@@ -98,7 +98,7 @@ _HOME = {
     "zoo.nn.cell": ("Cell", "CellConfig", "Kernel", "Operator", "State", "reset_uniform"),
     "zoo.nn.cell_code": ("is_of_a_cell", "raised_at", "running_line"),
     "zoo.nn.drop_in": ("DropIn", "replace_layers", "with_cells"),
-    "zoo.nn.encoder": ("Embedding", "Normaliser", "OneHot"),
+    "zoo.nn.encoder": ("Embedding", "Normaliser", "OneHot", "TableEncoder"),
     "zoo.nn.model": ("Model",),
     "zoo.nn.readout": ("RescaleReadout", "SigmoidReadout", "SoftmaxReadout"),
     "zoo.nn.recurrent": ("Direction", "Layer", "Stack", "Unrolled"),
@@ -176,6 +176,7 @@ __all__ = [
     "Statistics",
     "Table",
     "TableConfig",
+    "TableEncoder",
     "Task",
     "TaskConfig",
     "TensorSignature",

@@ -15,6 +15,9 @@ import zoo
 TRACED = "traced"
 """Metadata key of the list of loops whose steps torch.onnx has traced, as JSON: the prefixes of their nodes."""
 
+EXACT = "kept in float32 in a file of any precision"
+"""Description of a weight that a file of lower precision must not store in its format."""
+
 
 class GraphBuilder:
     """Nodes and weights of a graph, in the order in which they are added.

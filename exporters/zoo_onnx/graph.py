@@ -6,7 +6,7 @@ import onnx_ir as ir
 
 import zoo
 from zoo_onnx.builder import GraphBuilder
-from zoo_onnx.encoder import encoder_input, lower_encoder
+from zoo_onnx.encoder import Encoding, encoder_input
 from zoo_onnx.lengths import Lengths
 from zoo_onnx.scores import lower_head, lower_readout
 from zoo_onnx.stack import lower_stack
@@ -27,14 +27,15 @@ def model_graph(model: zoo.Model, build: GraphBuilder, options: zoo.ExportOption
         inputs.append(ir.Value(name="lengths", type=INT64, shape=ir.Shape(["batch"])))
         lengths = Lengths(build, inputs[1], x)
     states = States(build, model.state_parts(), x, held=options.states or options.streaming)
-    encoded = lower_encoder(build, model.encoder, x)
-    time_major = build.node("Transpose", "to_time_major", [encoded], {"perm": [1, 0, 2]})
+    encoding = Encoding(build, model.encoder, x)
+    time_major = build.node("Transpose", "to_time_major", [encoding.vectors()], {"perm": [1, 0, 2]})
     features = lower_stack(build, model, time_major, lengths, states, options)
     scores, width = lower_head(build, model.head, features, by_step=model.by_step)
     if model.by_step and lengths is not None:
         scores = lengths.zero_beyond(scores, "head/within_lengths")
     shape: list[str | int] = ["batch", options.steps or "time", width] if model.by_step else ["batch", width]
-    outputs = lower_readout(build, model.readout, scores, shape, lengths if model.by_step else None)
+    group = encoding.groups if isinstance(model.readout, zoo.RescaleReadout) and model.readout.grouped else None
+    outputs = lower_readout(build, model.readout, scores, shape, lengths if model.by_step else None, group)
     graph = ir.Graph(
         [*inputs, *states.inputs],
         [*outputs, *states.outputs],

@@ -9,6 +9,7 @@ from torch import nn
 
 import zoo
 from zoo_onnx.builder import GraphBuilder, unsupported
+from zoo_onnx.encoder import by_group
 from zoo_onnx.lengths import Lengths
 
 ACTIVATIONS = {nn.ReLU: "Relu", nn.Tanh: "Tanh"}
@@ -43,7 +44,12 @@ def _lower_linear(build: GraphBuilder, linear: nn.Linear, value: ir.Value, name:
 
 
 def lower_readout(
-    build: GraphBuilder, readout: nn.Module, scores: ir.Value, shape: Sequence[str | int], lengths: Lengths | None
+    build: GraphBuilder,
+    readout: nn.Module,
+    scores: ir.Value,
+    shape: Sequence[str | int],
+    lengths: Lengths | None,
+    group: ir.Value | None,
 ) -> Sequence[ir.Value]:
     """Lower scores to the graph's outputs and return these, with names, types and shapes.
 
@@ -53,6 +59,7 @@ def lower_readout(
         scores: the output of the head.
         shape: the shape of the scores; a name is a free size.
         lengths: the lengths of the sequences if each step is scored and the model takes lengths; else None.
+        group: (batch, 1) id of the group of each sequence, for a readout with scales by group; else None.
     """
     if isinstance(readout, zoo.SoftmaxReadout):
         softmax = build.node("Softmax", "readout/softmax", [scores], {"axis": -1})
@@ -63,7 +70,7 @@ def lower_readout(
         sigmoid = build.node("Sigmoid", "readout/sigmoid", [both])
         return [_output(scores, "logits", shape), _output(sigmoid, "probabilities", [*shape[:-1], 2])]
     if isinstance(readout, zoo.RescaleReadout):
-        return [_lower_rescale(build, readout, scores, shape, lengths)]
+        return [_lower_rescale(build, readout, scores, shape, lengths, group)]
     raise unsupported("readout", readout, "a zoo.SoftmaxReadout, SigmoidReadout or RescaleReadout")
 
 
@@ -73,15 +80,20 @@ def _lower_rescale(
     scores: ir.Value,
     shape: Sequence[str | int],
     lengths: Lengths | None,
+    group: ir.Value | None,
 ) -> ir.Value:
-    factor, offset = readout.factor.numpy(), readout.offset.numpy()
     value = scores
+    if group is not None and len(shape) + bool(readout.horizon) == 2:  # y has no axis for steps
+        group = build.node("Squeeze", "group/of_sequence", [group, build.integers("group/axis", 1)])
     if readout.horizon:
-        sizes = (readout.horizon, len(factor))
+        sizes = (readout.horizon, readout.factor.shape[-1])
         value = build.node("Reshape", "readout/by_step", [value, build.integers("readout/shape", -1, *sizes)])
         shape = ["batch", *sizes]
-    scaled = build.node("Mul", "readout/scale", [value, build.weight("readout/factor", factor)])
-    numbers = build.node("Add", "readout/shift", [scaled, build.weight("readout/offset", offset)])
+    factor, offset = (
+        by_group(build, table, group, f"readout/{name}")
+        for name, table in (("factor", readout.factor), ("offset", readout.offset))
+    )
+    numbers = build.node("Add", "readout/shift", [build.node("Mul", "readout/scale", [value, factor]), offset])
     if lengths is not None:
         numbers = lengths.zero_beyond(numbers, "readout/within_lengths")
     return _output(numbers, "y", shape)

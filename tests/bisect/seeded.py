@@ -27,6 +27,7 @@ from tests.proof.mutants.weights import swap_directions, swap_layers
 from tests.support.models import draw, make_model
 from zoo.bisect import Suspect, bisect
 from zoo.proof.cases import draw_cases
+from zoo.proof.domain import Domain
 from zoo.proof.expectations import Expectations
 from zoo.runtime.session import OnnxSession
 from zoo_onnx import OnnxExporter
@@ -208,7 +209,7 @@ def prepared(name: str) -> Prepared:
     OnnxExporter().export(model, path, {}, zoo.ExportOptions(target="cuda" if name == "rnn" else "cpu"))
     tokens = model.encoder.tokens
     sample = np.random.default_rng(0).integers(tokens, size=(8, 12)) if tokens else draw(8, 12)
-    cases = list(draw_cases(sample, tokens, with_lengths=model.takes_lengths, shapes=SHAPES))
+    cases = list(draw_cases(sample, Domain(tokens), with_lengths=model.takes_lengths, shapes=SHAPES))
     return Prepared(model, path, Expectations(model, cases))
 
 

@@ -115,12 +115,13 @@ BAD: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "date twice": (
         with_line(9, "2020-01-07,8,8"),
         {},
-        "{path}:9: the date 2020-01-07 00:00:00 is not later than the date before it, 2020-01-07 00:00:00; sort the",
+        "{path}:9:1: the date 2020-01-07 00:00:00 occurs twice; remove one of the rows, or name the column that tells",
     ),
     "date too early": (
         with_line(9, "2020-01-06,8,8"),
         {},
-        "{path}:9: the date 2020-01-06 00:00:00 is not later than the date before it, 2020-01-07 00:00:00; sort the",
+        "{path}:9:1: the date 2020-01-06 00:00:00 is not later than the date before it, 2020-01-07 00:00:00; sort the "
+        "rows by date, as data.sort: true does",
     ),
     "one time zone": (
         with_line(9, "2020-01-08T00:00Z,8,8"),

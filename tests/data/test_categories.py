@@ -7,11 +7,16 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 import zoo
+from zoo.data.categories import require_ids
 from zoo.data.dataset_checks import check_dataset
+from zoo.data.inputs import as_steps
+from zoo.library.inputs import sequences
 
 SIGNATURE = zoo.Signature(
     features=2,
@@ -80,3 +85,91 @@ def test_other_ids_are_refused(ids: Any, message: str) -> None:
 def test_faulty_signatures_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(zoo.DataError, match=re.escape(message)):
         check_dataset(dataset([[1, 1]], replace(SIGNATURE, **changes)))
+
+
+class Column:
+    """A column of a data frame: an array with the dtype of its library."""
+
+    def __init__(self, values: list[Any], dtype: str) -> None:
+        self.values, self.dtype = values, dtype
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.values, object if self.dtype == "string" else dtype)
+
+
+class Frame:
+    """A data frame as libraries have it: names of columns, and a column for each."""
+
+    def __init__(self, **columns: Any) -> None:
+        self.columns, self.values = [*columns], columns
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+
+def frames() -> list[Frame]:
+    """Return 40 sequences; the last six, the test part, have a category that the others lack."""
+    return [
+        Frame(
+            load=np.array([1.0, 2.0 * number]),
+            kind=Column(["b", "a"] if number < 34 else ["new", "b"], "string"),
+            open=np.array([True, False]),
+            line=Column([7, 3], "category"),
+            note=Column(["x", None], "string"),
+        )
+        for number in range(40)
+    ]
+
+
+def test_columns_of_texts_and_booleans_become_categories() -> None:
+    data = zoo.Dataset.from_arrays(frames(), np.arange(40) % 2, seed=None)
+    check_dataset(data)
+    assert data.signature.columns == ("load", "kind", "open", "line", "note")
+    assert data.signature.categories == ((), ("a", "b"), ("False", "True"), ("3", "7"), ("x",))
+    assert data.train.x[0].tolist() == [[1, 2, 2, 2, 1], [0, 1, 1, 1, 0]]
+    assert data.test.x[-1, :, 1].tolist() == [0, 2]  # 'new' is unknown, since the training part lacks it
+    scale = data.signature.input_scale
+    assert scale is not None
+    assert (scale.offset[1:], scale.factor[1:]) == ((0.0,) * 4, (1.0,) * 4)
+    assert "5 features each, 4 of them categorical" in data.description
+    assert zoo.Dataset.from_arrays([{"a": [1.0, 2.0]}] * 40, np.arange(40) % 2).signature.categories == ()
+
+
+def test_a_column_without_a_category_in_the_training_part_is_refused() -> None:
+    tables = [{"a": [1.0], "kind": ["x" if number > 35 else None]} for number in range(40)]
+    with pytest.raises(zoo.DataError, match="x: column 'kind' has no value in the training part; leave it out"):
+        zoo.Dataset.from_arrays(tables, np.arange(40) % 2, seed=None)
+
+
+def test_a_table_to_predict_has_names_of_categories() -> None:
+    signature = zoo.Signature(features=2, columns=("kind", "load"), categories=(("a", "b"), ()))
+    table = {"load": [1.0, 2.0, 3.0], "kind": ["b", "new", None]}
+    assert np.array(sequences(table, signature)).tolist() == [[[2, 1], [0, 2], [0, 3]]]
+    with pytest.raises(zoo.DataError, match="x, column 'load': contains values of type <U1, expected real numbers"):
+        sequences({"kind": ["a"], "load": ["a"]}, signature)
+
+
+def place(index: tuple[int, ...]) -> str:
+    """Return the position of a value."""
+    return f"x{list(index)}"
+
+
+@pytest.mark.parametrize("value", [4, -1, 1.5, np.nan, np.inf])
+def test_a_user_gives_ids(value: float) -> None:
+    signature = replace(SIGNATURE, group=None, columns=("store", "load"))
+    x = np.array([[[1, 9], [3, 9]], [[0, 9], [value, 9]]], np.float32)
+    message = f"x[1, 1, 0]: has the value {value:g}, expected the id of a category of 'store', a whole number from 0"
+    with pytest.raises(zoo.DataError, match=re.escape(message)):
+        require_ids(x, signature, place)
+    valid = np.array([[True, True], [True, False]])
+    assert require_ids(x, signature, place, valid).tolist() == [[[1, 9], [3, 9]], [[0, 9], [0, 9]]]
+    assert np.array_equal(x[1, 1, 0], np.float32(value), equal_nan=True)  # the user's array stays
+
+
+def test_a_user_gives_sequences_of_one_group() -> None:
+    x = np.array([[[1, 9], [1, 9]], [[2, 9], [3, 9]]], np.float32)
+    with pytest.raises(zoo.DataError, match=re.escape("x[1, 1, 0]: has the group 3 of feature [0], expected 2 as at")):
+        require_ids(x, SIGNATURE, place)
+    with pytest.raises(zoo.DataError, match=re.escape("x, step [1], feature [0]: has the group 3 of feature [0]")):
+        as_steps(x[1], SIGNATURE, "x")
+    require_ids(x, SIGNATURE, place, np.array([[True, True], [True, False]]))

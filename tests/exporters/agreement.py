@@ -9,6 +9,7 @@ import zoo
 from tests.support.models import draw
 from zoo.parity import Array, judge
 from zoo.proof.cases import draw_cases
+from zoo.proof.domain import Domain
 from zoo.proof.oracle import Oracle
 from zoo.runtime.session import OnnxSession
 
@@ -29,7 +30,7 @@ def assert_agrees(
     """
     oracle, session = Oracle(model), OnnxSession(path, threads=1)
     data = draw(20, 8) if sample is None else sample
-    cases = list(draw_cases(data, model.encoder.tokens, with_lengths=model.takes_lengths, shapes=shapes))
+    cases = list(draw_cases(data, Domain.of(model), with_lengths=model.takes_lengths, shapes=shapes))
     assert len(cases) == 2 * len(shapes)
     for case in cases:
         actual = session.run(case.x, case.lengths)

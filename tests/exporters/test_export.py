@@ -323,7 +323,7 @@ def with_part(**parts: nn.Module) -> zoo.Model:
     [
         (
             with_part(encoder=nn.Identity()),
-            "encoder: Identity cannot be exported; use a zoo.Normaliser, Embedding or OneHot",
+            "encoder: Identity cannot be exported; use a zoo.Normaliser, Embedding, OneHot or TableEncoder",
         ),
         (with_part(head=nn.Sequential()), f"head: Sequential cannot be exported; {SUPPORTED_HEADS}"),
         (with_part(head=nn.Identity()), f"head: Identity cannot be exported; {SUPPORTED_HEADS}"),

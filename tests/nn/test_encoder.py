@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 import zoo
-from zoo.nn.encoder import EmbeddingConfig, NormaliserConfig, OneHotConfig, make_encoder
+from tests.support.table_models import GROUPED, SIGNATURE, STORES, draw_table, make_table_model
+from zoo.nn.encoder import EmbeddingConfig, NormaliserConfig, OneHotConfig, TableEncoderConfig, make_encoder
 from zoo.nn.head import HeadConfig, make_head
 
 NUMBERS = zoo.Signature(features=2, input_scale=zoo.Scale((1.0, 2.0), (4.0, 8.0)))
@@ -65,3 +66,108 @@ def test_a_head_has_the_modules_of_its_options_in_order() -> None:
     assert [type(module) for module in head] == kinds
     assert [module.out_features for module in head if isinstance(module, nn.Linear)] == [8, 6, 1]
     assert head(torch.zeros(2, 7, 4)).shape == (2, 7, 1)
+
+
+# --- categories -----------------------------------------------------------------------------------------------------
+
+
+def table_encoder(config: TableEncoderConfig | None = None, signature: zoo.Signature = SIGNATURE) -> zoo.TableEncoder:
+    encoder = make_encoder(config, signature)
+    assert isinstance(encoder, zoo.TableEncoder)
+    return encoder.eval()
+
+
+def test_numbers_are_scaled_and_categories_become_vectors() -> None:
+    encoder = table_encoder()
+    assert [type(vector) for vector in encoder.vectors] == [zoo.OneHot, zoo.Embedding]
+    assert (encoder.categories, encoder.output_size) == ((0, 4, 13, 0), 2 + 4 + 6)
+    x = torch.tensor([[[23.0, 2.0, 12.0, 1.0], [3.0, 0.0, 0.0, -1.0]]])
+    vectors = encoder(x)
+    assert vectors[0, 0, :6].tolist() == [1.0, 1.0, 0.0, 0.0, 1.0, 0.0]
+    assert vectors[0, 1, :6].tolist() == [0.0, 0.0, 1.0, 0.0, 0.0, 0.0]  # the unknown one has a place of its own
+    table = encoder.get_parameter("vectors.1.table.weight")
+    assert table.shape == (STORES + 1, 6)
+    assert torch.equal(vectors[0, :, 6:], table[[12, 0]])
+
+
+def test_the_spec_selects_the_vectors_of_categories() -> None:
+    embedded = table_encoder(TableEncoderConfig(name="table", categories="embedding", size=2))
+    assert embedded.output_size == 2 + 2 + 2
+    one_hot = table_encoder(TableEncoderConfig(name="table", categories="one_hot"))
+    assert one_hot.output_size == 2 + 4 + 13
+    many = zoo.Signature(features=1, categories=(tuple(map(str, range(400))),))
+    assert table_encoder(None, many).output_size == 50
+    assert table_encoder(None, many).numbers is None
+    assert table_encoder(None, many)(torch.tensor([[[400.0], [0.0]]])).shape == (1, 2, 50)
+
+
+def test_training_replaces_a_share_of_the_categories_by_unknown_ones() -> None:
+    encoder = table_encoder(TableEncoderConfig(name="table", unknown=0.25)).train()
+    x = torch.tensor([3.0, 2.0, 5.0, -1.0]).expand(4000, 3, 4)
+    torch.manual_seed(0)
+    vectors = encoder(x)
+    kept = vectors[..., 4] == 1
+    assert torch.equal(kept, kept[:, :1].expand(-1, 3))  # at all steps of a sequence alike
+    assert torch.equal(vectors[..., 2] == 1, ~kept)
+    assert 0.2 < 1 - float(kept[:, 0].double().mean()) < 0.3
+    unknown = (vectors[..., 6:] == encoder.get_parameter("vectors.1.table.weight")[0]).all(-1)
+    assert 0.2 < float(unknown.double().mean()) < 0.3
+    assert bool((unknown[:, 0] & kept[:, 0]).any())  # each feature by itself
+    assert bool((vectors[..., :2] == 0).all())
+    assert bool((encoder.eval()(x)[..., 4] == 1).all())
+
+
+def test_the_vector_of_unknown_categories_is_learnt() -> None:
+    model = make_table_model().train()
+    torch.manual_seed(0)
+    model(draw_table(200, 3)).square().sum().backward()
+    assert bool((model.get_parameter("encoder.vectors.1.table.weight").grad[0] != 0).all())  # type: ignore[index]
+
+
+def test_an_encoder_that_does_not_fit_the_categories_is_refused() -> None:
+    with pytest.raises(zoo.SpecError, match=r"encoder\.name: 'normaliser' does not fit, since these data have categor"):
+        make_encoder(NormaliserConfig(name="normaliser"), SIGNATURE)
+    with pytest.raises(zoo.SpecError, match=r"encoder\.name: 'table' is for numbers and these data are tokens"):
+        make_encoder(TableEncoderConfig(name="table"), WORDS)
+    with pytest.raises(zoo.SpecError, match=r"encoder\.size: is the width of embedded categories; leave it out"):
+        make_encoder(TableEncoderConfig(name="table", categories="one_hot", size=3), SIGNATURE)
+    many = zoo.Signature(features=2, categories=((), tuple(map(str, range(1024)))))
+    with pytest.raises(zoo.SpecError, match=r"'one_hot' would make 1,025 numbers of feature \[1\]; use 'embedding'"):
+        make_encoder(TableEncoderConfig(name="table", categories="one_hot"), many)
+    assert isinstance(make_encoder(TableEncoderConfig(name="table"), NUMBERS), zoo.Normaliser)
+
+
+# --- scales by group ------------------------------------------------------------------------------------------------
+
+
+def test_each_group_has_its_own_scale() -> None:
+    encoder = table_encoder(None, GROUPED)
+    x = torch.tensor([[[5.0, 1.0, 2.0, 1.0]] * 2, [[23.0, 1.0, 0.0, 1.0]] * 2])
+    vectors = encoder(x)
+    assert vectors[0, 1, :2].tolist() == pytest.approx([(5 - 1) / 3, 1.0])  # the second group
+    assert vectors[1, 1, :2].tolist() == [1.0, 1.0]  # an unknown group has the pooled scale
+
+
+@pytest.mark.parametrize("horizon", [0, 3])
+def test_a_prediction_has_the_scale_of_its_group(horizon: int) -> None:
+    model = make_table_model(signature=GROUPED, horizon=horizon)
+    x = draw_table(5, 4)
+    x[:, :, 2] = torch.tensor([0, 1, 2, 12, 0])[:, None]
+    with torch.inference_mode():
+        y, scores = model.outputs(x)["y"], model(x)
+    scores = scores.reshape(5, -1, 2)
+    rows = [GROUPED.target_scale, *GROUPED.target_scales]
+    for number, group in enumerate([0, 1, 2, 12, 0]):
+        scale = rows[group]
+        assert scale is not None
+        expected = scores[number] * torch.tensor(scale.factor) + torch.tensor(scale.offset)
+        assert torch.equal(y[number].reshape(-1, 2), expected)
+    assert isinstance(model.readout, zoo.RescaleReadout)
+    assert torch.allclose(model.readout.scores(y, model.groups(x)).reshape(5, -1, 2), scores, atol=1e-5)
+
+
+def test_a_readout_by_group_needs_an_encoder_with_a_group() -> None:
+    other = make_table_model(signature=GROUPED)
+    plain = make_table_model()
+    with pytest.raises(zoo.SpecError, match="readout: has scales by group, expected an encoder with a group"):
+        zoo.Model(plain.encoder, plain.stack, "last", plain.head, other.readout)

@@ -18,6 +18,7 @@ from tests.support.command import run_zoo
 from tests.support.models import FEATURES, draw, make_model, sequences, write
 from zoo.parity import Comparison, Expected, Status
 from zoo.proof.cases import Case, Extent, LengthsKind
+from zoo.proof.domain import Domain
 from zoo.proof.further import KINDS, further_rows
 from zoo.proof.outcomes import Outcome, judged_steps, reason_beyond, summary
 from zoo.proof.prove import FileProperties, cases_for, prove
@@ -46,7 +47,9 @@ def further(
 ) -> list[Case]:
     extent = Extent(seed, options.pop("thorough", False), options.pop("batches", ()))
     options = {"with_lengths": lengths is not None, **options}
-    return [case for rows in further_rows(sequences(x, lengths), tokens, extent, **options) for case in rows.whole()]
+    return [
+        case for rows in further_rows(sequences(x, lengths), Domain(tokens), extent, **options) for case in rows.whole()
+    ]
 
 
 def row_bytes(case: Case) -> list[bytes]:

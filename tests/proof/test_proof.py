@@ -17,6 +17,7 @@ from tests.support.builders import make_stack
 from tests.support.models import FEATURES, draw, make_model, sequences, write
 from zoo.parity import Comparison, Expected, Status, judge, with_usual_scale
 from zoo.proof.cases import SHAPES, Case, Extent, draw_cases
+from zoo.proof.domain import Domain
 from zoo.proof.expectations import Expectations
 from zoo.proof.inputs import Input
 from zoo.proof.oracle import Oracle
@@ -83,7 +84,7 @@ def test_constant_data_still_varies_in_the_wide_inputs() -> None:
 def test_the_padding_is_nan_or_tokens(tokens: int) -> None:
     """The padding is NaN, or random tokens. Lengths are mixed, and the first sequence is full."""
     sample = np.random.default_rng(0).integers(6, size=(20, 8)) if tokens else draw(20, 8)
-    cases = list(draw_cases(sample, tokens, with_lengths=True))
+    cases = list(draw_cases(sample, Domain(tokens), with_lengths=True))
     for case in cases:
         assert case.lengths is not None
         assert case.lengths[0] == case.time

@@ -127,6 +127,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
             "Embedding",
             "OneHot",
             "Normaliser",
+            "TableEncoder",
             "DropIn",
             "replace_layers",
             "is_of_a_cell",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log, log2
 from typing import Any
 
@@ -200,3 +201,53 @@ def test_scores_are_matched_with_their_rows_whatever_the_order_of_the_batches() 
 def test_data_of_another_kind_are_rejected(name: str, signature: zoo.Signature, message: str) -> None:
     with pytest.raises(zoo.SpecError, match=message):
         make(name, signature)
+
+
+GROUPS = zoo.Signature(
+    features=2,
+    categories=(("small", "large"), ()),
+    group=0,
+    targets=("u", "v"),
+    target_scale=zoo.Scale((10.0, -5.0), (2.0, 100.0)),
+    target_scales=(zoo.Scale((1.0, 0.0), (0.5, 1.0)), zoo.Scale((1000.0, 50.0), (200.0, 10.0))),
+)
+
+
+@pytest.mark.parametrize("horizon", [0, 3])
+def test_errors_are_in_the_units_of_each_group(horizon: int) -> None:
+    """The loss of a batch is the mean of the losses of its sequences, each by a task with the scale of its group."""
+    name = "forecasting" if horizon else "regression"
+    grouped = make(name, replace(GROUPS, horizon=horizon))
+    ids = [0, 1, 2, 2, 0]
+    x = torch.tensor([[[float(number), 7.0]] * 4 for number in ids])
+    target = 100 * draw(5, *([horizon] if horizon else []), 2)
+    scores = draw(5, 2 * max(1, horizon), seed=1)
+    scales = [GROUPS.target_scale, *GROUPS.target_scales]
+    alone = [
+        make(name, zoo.Signature(features=2, targets=("u", "v"), horizon=horizon, target_scale=scales[number]))
+        for number in ids
+    ]
+    rows = [slice(row, row + 1) for row in range(5)]
+    losses = [float(task.loss(scores[row], target[row])) for task, row in zip(alone, rows, strict=True)]
+    assert float(grouped.for_batch(x).loss(scores, target)) == pytest.approx(np.mean(losses), rel=CLOSE)
+    whole = grouped.for_batch(x).statistics(scores, target)
+    each = [task.statistics(scores[row], target[row]) for task, row in zip(alone, rows, strict=True)]
+    for key, value in whole.items():
+        assert float(value) == pytest.approx(sum(float(other[key]) for other in each))
+    split = zoo.Split(x, target, naive=target + 1)
+    result = naive_metrics(grouped, split, split)
+    assert result["persistence"]["mae"] == pytest.approx(1.0)
+    assert make("regression", NUMBERS).for_batch(x)._offset.dim() == 1  # type: ignore[attr-defined]
+
+
+def test_the_mean_of_each_group_is_a_baseline() -> None:
+    """In scaled units the mean of all groups is 0, which is the mean of each group in its own units."""
+    grouped = make("regression", GROUPS)
+    ids = torch.tensor([1.0, 2.0]).repeat(20)
+    factor, offset = torch.tensor([[0.5, 1.0], [200.0, 10.0]]), torch.tensor([[1.0, 0.0], [1000.0, 50.0]])
+    deviation = draw(40, 2)
+    deviation -= deviation.mean(0)
+    y = deviation * factor.repeat(20, 1) + offset.repeat(20, 1)
+    split = zoo.Split(torch.stack([ids, ids], 1)[:, None], y)
+    mean = naive_metrics(grouped, split, split)["mean"]
+    assert mean["loss"] == pytest.approx(float(deviation.square().mean()), rel=1e-4)

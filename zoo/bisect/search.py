@@ -14,8 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import numpy as np
-
 from zoo.bisect.folder import write_folder
 from zoo.bisect.inside import Inspection, Inspector, JudgedValue
 from zoo.data.dataset import Split
@@ -25,7 +23,8 @@ from zoo.exporting.exporter import Exporter, ExportOptions, Lowering, Precision
 from zoo.nn.model import Model
 from zoo.parity import WEIGHT_FORMATS, judge, with_weights
 from zoo.progress import Progress
-from zoo.proof.cases import USUAL, Case, Extent
+from zoo.proof.cases import USUAL, Case, Extent, fill_padding
+from zoo.proof.domain import Domain
 from zoo.proof.expectations import Expectations
 from zoo.proof.oracle import Oracle
 from zoo.proof.outcomes import overall
@@ -187,7 +186,7 @@ def _shrink(inspector: Inspector, inspection: Inspection, free: bool, progress: 
         free: whether the file takes any number of steps.
         progress: called with a short description of each step of the work.
     """
-    for case in _smaller(inspection, free):
+    for case in _smaller(inspection, free, Domain.of(inspector.oracle.model)):
         progress(f"trying {case}")
         smaller = inspector.inspect(case)
         if smaller.bad is not None and inspection.bad is not None and smaller.bad.probe == inspection.bad.probe:
@@ -195,7 +194,7 @@ def _shrink(inspector: Inspector, inspection: Inspection, free: bool, progress: 
     return inspection
 
 
-def _smaller(inspection: Inspection, free: bool) -> Iterator[Case]:
+def _smaller(inspection: Inspection, free: bool, domain: Domain) -> Iterator[Case]:
     """Yield one sequence with fewer steps, the fewest first; then that sequence; then the batch with fewer steps."""
     case, error = inspection.case, inspection.bad.first_error if inspection.bad else None
     lengths = [2**power * part // 2 for power in range(1, 12) for part in (2, 3)] if free else []
@@ -206,7 +205,7 @@ def _smaller(inspection: Inspection, free: bool) -> Iterator[Case]:
         for steps in fewer:
             yield _cut(whole, slice(None), steps)
             if whole.lengths is not None and steps > 1:  # with a step of padding, which a fault may need
-                yield _padded(_cut(whole, slice(None), steps))
+                yield _padded(_cut(whole, slice(None), steps), domain)
         if whole is not case:
             yield whole
 
@@ -219,13 +218,12 @@ def _cut(case: Case, rows: slice, steps: int) -> Case:
     return replace(case, batch=len(x), time=x.shape[1], x=x, lengths=lengths, states=states)
 
 
-def _padded(case: Case) -> Case:
+def _padded(case: Case, domain: Domain) -> Case:
     """Return a case with lengths that leave at least the last step of every sequence to the padding."""
     assert case.lengths is not None
-    x = case.x.copy()
-    if x.dtype.kind == "f":
-        x[:, -1] = np.nan
-    return replace(case, x=x, lengths=case.lengths.clip(max=case.time - 1))
+    x, lengths = case.x.copy(), case.lengths.clip(max=case.time - 1)
+    fill_padding(x, lengths, domain)
+    return replace(case, x=x, lengths=lengths)
 
 
 def _causes(

@@ -43,6 +43,9 @@ class Split:
     naive: Tensor | None = None
     """Persistence forecast, of the shape and units of y: the last value of each target that is known when the model has
     to predict. For ``forecasting``, and for ``regression`` on a time series; None where there is no such value."""
+    seasonal: Tensor | None = None
+    """Seasonal persistence, like ``naive``: the value of each target one season before, or as many seasons as it takes
+    to be known; None where the data have no season."""
 
     def __len__(self) -> int:
         return len(self.y)
@@ -65,7 +68,7 @@ class Split:
         return replace(taken, x=taken.x[:, :longest], y=taken.y[:, :longest] if by_step else taken.y)
 
     def _parts(self) -> tuple[Tensor | None, ...]:
-        return self.x, self.y, self.lengths, self.naive
+        return self.x, self.y, self.lengths, self.naive, self.seasonal
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,8 @@ class Dataset:
         Args:
             x: numbers (sequences, time, features); or a list with an array (time, features) for each sequence, whose
                 lengths may differ, or with a table for each sequence: a data frame, a structured array or a dictionary
-                of columns, whose names become those of the features.
+                of columns, whose names become those of the features. A column of texts or booleans, or of a data
+                frame's type for categories, has categories: those in the training part, others are unknown ones.
             y: the targets, whose dtype and shape decide which task fits. Integers, booleans and texts are labels:
                 (sequences,) for ``classification``; (sequences, time), or a list of arrays (time,), for ``tagging``.
                 Floating-point numbers are (sequences,) or (sequences, targets) for ``regression``, and (sequences,
@@ -127,6 +131,7 @@ class Dataset:
         sequences = read_sequences(x)
         targets = read_targets(y, sequences)
         rows = divide(len(sequences.x), targets.classes, (validation, test), seed)
+        sequences = sequences.with_categories_of(rows[0])
         signature = replace(describe(sequences, targets, rows[0]), ordered=seed is None)
         lengths = torch.from_numpy(sequences.lengths) if signature.lengths else None
         whole = Split(torch.from_numpy(sequences.x), torch.from_numpy(targets.y), lengths)

@@ -129,10 +129,11 @@ def _check_targets(part: Split, signature: Signature, where: str) -> None:
         expected = (count, *horizon, len(signature.targets))
     if part.y.shape != expected:
         raise DataError(f"{where}: has the shape {tuple(part.y.shape)}, expected {expected} by the signature")
-    if part.naive is not None and part.naive.shape != expected:
-        raise DataError(
-            f"{where}: has the shape {expected}, and naive has {tuple(part.naive.shape)}, expected the same"
-        )
+    for name, naive in (("naive", part.naive), ("seasonal", part.seasonal)):
+        if naive is not None and naive.shape != expected:
+            raise DataError(
+                f"{where}: has the shape {expected}, and {name} has {tuple(naive.shape)}, expected the same"
+            )
     if signature.labels:
         _check_range(part.y, len(signature.labels), where, IGNORED if signature.by_step else None)
     elif not part.y.is_floating_point() or not bool(part.y.isfinite().all()):

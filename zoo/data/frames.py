@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.arrays import as_array, require_finite, require_kind, to_float32
+from zoo.data.categories import category_ids, category_names, is_categorical, names_of
 from zoo.errors import DataError
 
 
@@ -34,17 +35,25 @@ def column_names(table: Any) -> dict[str, Any] | None:
     return {str(key): key for key in keys} or None
 
 
-def read_table(table: Any, columns: Sequence[str], where: str, window: int = 0) -> NDArray[np.float32]:
-    """Return columns of a table as numbers; other columns are ignored.
+def read_table(
+    table: Any,
+    columns: Sequence[str],
+    where: str,
+    window: int = 0,
+    categories: Sequence[Sequence[str]] = (),
+) -> NDArray[np.float32]:
+    """Return columns of a table as numbers, or as ids of categories; other columns are ignored.
 
     Args:
         table: an object for which `column_names` returns names.
         columns: names of the columns to read, in the order of the result.
         where: begins the message of an error.
         window: number of rows to read, from the end; 0 for all.
+        categories: for each column the names of its categories, see `zoo.Signature.categories`; empty where all are
+            numbers.
 
     Returns:
-        (rows, columns), finite.
+        (rows, columns), finite. The id of a category is 0 where the value is missing or has none of the names.
 
     Raises:
         DataError: a column is missing or is no column of finite numbers, or there are too few rows.
@@ -53,8 +62,10 @@ def read_table(table: Any, columns: Sequence[str], where: str, window: int = 0) 
     if missing := [name for name in columns if name not in keys]:
         raise DataError(f"{where}: has no column {missing[0]!r}, expected {', '.join(columns)}; got {', '.join(keys)}")
     arrays = []
-    for name in columns:
+    for name, names in zip(columns, categories or ((),) * len(columns), strict=True):
         values = as_array(table[keys[name]], f"{where}, column {name!r}")
+        if names:
+            values = category_ids(names_of(values), names)
         require_kind(values.dtype, f"{where}, column {name!r}")
         if values.ndim != 1 or len(values) < max(1, window):
             expected = f"at least {window} rows, the window of the model" if window else "a number for each step"
@@ -67,3 +78,22 @@ def read_table(table: Any, columns: Sequence[str], where: str, window: int = 0) 
     narrow = to_float32(values)
     require_finite(narrow, values, lambda at: f"{where}, column {columns[at[1]]!r}, row [{at[0]}]")
     return narrow
+
+
+def table_categories(tables: Sequence[Any], columns: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Return for each column the names of its categories in all tables; empty for a column of numbers.
+
+    A column has categories where, in some table, its values are texts or booleans or its dtype is one of categories.
+
+    Args:
+        tables: objects for which `column_names` returns names.
+        columns: names of the columns.
+    """
+    result: list[tuple[str, ...]] = []
+    for name in columns:
+        given = [table[keys[name]] for table in tables if name in (keys := column_names(table) or {})]
+        arrays = [np.asarray(column) for column in given]
+        categorical = any(map(is_categorical, given, arrays))
+        names = [name for values in arrays for name in names_of(values)] if categorical else []
+        result.append(category_names(names))
+    return tuple(result)

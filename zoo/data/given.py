@@ -5,7 +5,7 @@ Needs NumPy only; `zoo.Dataset.from_arrays` makes tensors of the result.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.arrays import as_array, require_finite, require_kind, to_float32
-from zoo.data.frames import column_names, read_table
+from zoo.data.frames import column_names, read_table, table_categories
+from zoo.data.resolution import lost_resolution
 from zoo.data.signature import IGNORED, Scale, Signature
 from zoo.errors import DataError
 
@@ -30,11 +31,41 @@ class Sequences:
     """(sequences,) valid steps of each sequence."""
     columns: tuple[str, ...]
     """Names of the features; empty where they have none."""
+    categories: tuple[tuple[str, ...], ...] = ()
+    """Names of the categories of each feature; see `zoo.Signature.categories`."""
+    lost: tuple[str, ...] = ()
+    """Sentences on features whose different values are equal in float32."""
 
     @property
     def vary(self) -> bool:
         """Whether the sequences differ in length."""
         return bool((self.lengths != self.x.shape[1]).any())
+
+    def with_categories_of(self, rows: Array) -> Sequences:
+        """Return the sequences with the categories of some of them alone: others become unknown.
+
+        Args:
+            rows: the rows of the training part.
+
+        Raises:
+            DataError: these rows have no category of a feature.
+        """
+        if not self.categories:
+            return self
+        x, categories = self.x.copy(), list(self.categories)
+        for feature, names in enumerate(self.categories):
+            if not names:
+                continue
+            present = np.isin(np.arange(1, len(names) + 1), self.x[rows][..., feature])
+            if not present.any():
+                raise DataError(
+                    f"x: column {self.columns[feature]!r} has no value in the training part; leave it out, or give "
+                    "more sequences"
+                )
+            ids = np.concatenate([[0], np.where(present, np.cumsum(present), 0)])
+            x[..., feature] = ids[x[..., feature].astype(np.int64)]
+            categories[feature] = tuple(name for name, given in zip(names, present, strict=True) if given)
+        return replace(self, x=x, categories=tuple(categories))
 
 
 @dataclass(frozen=True)
@@ -72,7 +103,9 @@ def read_sequences(x: Any) -> Sequences:
         raise DataError("x: contains no sequence, expected at least three")
     names = column_names(rows[0]) if listed else None
     columns = tuple(names or ())
-    steps = [_steps(row, columns, f"x[{number}]") for number, row in enumerate(rows)]
+    categories = table_categories(rows, columns) if columns else ()
+    categories = categories if any(categories) else ()
+    steps = [_steps(row, columns, f"x[{number}]", categories) for number, row in enumerate(rows)]
     features = steps[0].shape[1]
     for number, values in enumerate(steps):
         if values.shape[1] != features:
@@ -81,13 +114,37 @@ def read_sequences(x: Any) -> Sequences:
     batch = np.zeros((len(steps), int(lengths.max()), features), np.float32)
     for row, values in zip(batch, steps, strict=True):
         row[: len(values)] = values
-    return Sequences(batch, lengths, columns)
+    return Sequences(batch, lengths, columns, categories, tuple(_lost(rows, columns, categories, features)))
 
 
-def _steps(sequence: Any, columns: tuple[str, ...], where: str) -> NDArray[np.float32]:
+def _lost(
+    rows: Sequence[Any], columns: tuple[str, ...], categories: tuple[tuple[str, ...], ...], features: int
+) -> Iterator[str]:
+    """Yield a sentence on each feature whose different values are equal in float32."""
+    for feature in range(features):
+        if categories and categories[feature]:
+            continue
+        keys = [column_names(row) or {} for row in rows] if columns else []
+        values = (
+            [np.asarray(row[key[columns[feature]]]) for row, key in zip(rows, keys, strict=True)]
+            if columns
+            else [np.asarray(row)[:, feature] for row in rows]
+        )
+        if (
+            values[0].dtype.itemsize > 2
+            and values[0].dtype != np.float32
+            and (lost := lost_resolution(np.concatenate(values)))
+        ):
+            name = repr(columns[feature]) if columns else f"feature [{feature}]"
+            yield f"{name}: {lost}; subtract {lost.offset:.17g} before."
+
+
+def _steps(
+    sequence: Any, columns: tuple[str, ...], where: str, categories: tuple[tuple[str, ...], ...]
+) -> NDArray[np.float32]:
     """Return one sequence (time, features)."""
     if columns:
-        return read_table(sequence, columns, where)
+        return read_table(sequence, columns, where, categories=categories)
     values = as_array(sequence, where)
     require_kind(values.dtype, where)
     if values.ndim != 2 or 0 in values.shape:
@@ -214,11 +271,13 @@ def describe(x: Sequences, y: Targets, rows: Array) -> Signature:
         rows: the rows of the training part.
     """
     steps = x.x[rows][np.arange(x.x.shape[1]) < x.lengths[rows][:, None]]
+    steps[:, [place for place, names in enumerate(x.categories) if names]] = 0  # ids have no scale
     numbers = y.signature.targets
     return replace(
         y.signature,
         features=x.x.shape[2],
         columns=x.columns,
+        categories=x.categories,
         input_scale=_scale(steps),
         lengths=x.vary,
         target_scale=_scale(y.y[rows].reshape(-1, len(numbers))) if numbers else None,
@@ -246,4 +305,9 @@ def in_words(x: Sequences, seed: int | None, stratified: bool) -> str:
     steps = f"{x.lengths.min():,} to {time:,}" if x.vary else f"{time:,}"
     how = "in their order" if seed is None else f"drawn with seed {seed}{', stratified by label' if stratified else ''}"
     plural = "" if features == 1 else "s"
-    return f"{count:,} sequences of {steps} steps with {features:,} feature{plural} each; the parts are {how}."
+    categorical = sum(map(bool, x.categories))
+    kinds = f", {categorical:,} of them categorical" if categorical else ""
+    sentence = (
+        f"{count:,} sequences of {steps} steps with {features:,} feature{plural} each{kinds}; the parts are {how}."
+    )
+    return " ".join([sentence, *x.lost])

@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from zoo.data.arrays import as_array, require_finite, require_kind, to_float32, to_tokens
+from zoo.data.categories import require_ids
 from zoo.data.datafile import name_fault
 from zoo.data.preparation.predicting import last_windows
 from zoo.data.recordings.form import RecordingForm
@@ -87,7 +88,11 @@ def as_steps(
     require_kind(values.dtype, where, tokens=not features)
     if not features:
         return to_tokens(values, len(signature.vocabulary), lambda at: f"{where}, step [{at[0]}]")
+
+    def place(at: tuple[int, ...]) -> str:
+        return f"{where}, step [{at[0]}], feature [{at[1]}]"
+
     narrow = to_float32(values)
     if not allow_nonfinite:
-        require_finite(narrow, values, lambda at: f"{where}, step [{at[0]}], feature [{at[1]}]", advice=advice)
-    return narrow
+        require_finite(narrow, values, place, advice=advice)
+    return require_ids(narrow, signature, place)

@@ -24,6 +24,7 @@ from zoo.parity import Array
 from zoo.plugins.registry import Registry
 from zoo.progress import Progress
 from zoo.proof.cases import draw_cases
+from zoo.proof.domain import Domain
 from zoo.proof.golden_oracle import golden
 from zoo.proof.prove import MODES
 from zoo.run.run import Run
@@ -312,7 +313,7 @@ def _run_torch(model: Model, x: Array, lengths: Array | None) -> dict[str, Array
 
 def _inputs(model: Model, sample: Split, batch: int, steps: int) -> tuple[Array, Array | None]:
     """Return sequences from the run's sample, all of full length, and their lengths if the model takes lengths."""
-    case = next(draw_cases(sample.x.numpy(), model.encoder.tokens, shapes=((batch, steps),)))
+    case = next(draw_cases(sample.x.numpy(), Domain.of(model), shapes=((batch, steps),)))
     return case.x, np.full(batch, steps) if model.takes_lengths else None
 
 

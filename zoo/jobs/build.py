@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from zoo.data.dataset import Dataset, Split
-from zoo.errors import RunError, TrainingError, UsageError
+from zoo.errors import RunError, SpecError, TrainingError, UsageError
 from zoo.files import json_safe, remove_stale, unwritable, write_atomically
 from zoo.jobs.pictures import draw_pictures
 from zoo.memory import require_memory
@@ -25,7 +25,7 @@ from zoo.run.lock import LOCK, locked
 from zoo.run.model_card import write_card
 from zoo.run.run import Run, first_model, next_run, runs_named
 from zoo.run.start import Start, start_from
-from zoo.spec.spec import Spec, part_name
+from zoo.spec.spec import Spec, SpecReader, part_name
 from zoo.tasks.task import Task
 from zoo.training.distributed import Group, local_rank_and_size
 from zoo.training.engine import Engine, Listener, chosen_metric, evaluate, steps_in_epoch
@@ -197,8 +197,11 @@ def choose_run(spec: Spec, out: Path | None, resume: bool, folder: Path = Path("
 
 def _require_same_spec(spec: Spec, run: Run) -> None:
     """Raise a `RunError` that names the first line in which the run's spec differs from ``spec``."""
-    before = run.spec_file.read_text(encoding="utf-8", errors="replace").splitlines()
-    lines = zip_longest(before, spec.to_yaml().splitlines(), fillvalue="nothing")
+    try:  # with the defaults of fields that the run's version did not have
+        before = SpecReader(type(spec), {}).read(run.spec_file).to_yaml()
+    except (SpecError, UsageError):
+        before = run.spec_file.read_text(encoding="utf-8", errors="replace")
+    lines = zip_longest(before.splitlines(), spec.to_yaml().splitlines(), fillvalue="nothing")
     for number, (old, new) in enumerate(lines, 1):
         if old != new:
             raise RunError(

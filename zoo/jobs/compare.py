@@ -10,10 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from zoo.data.signature import Signature
 from zoo.errors import UsageError
 from zoo.parity import Array
 from zoo.plugins.registry import Registry
 from zoo.proof.cases import draw_cases
+from zoo.proof.domain import Domain
 from zoo.run.baselines import compared_metric
 from zoo.run.run import Run
 from zoo.runtime.providers import PROVIDERS, unavailable
@@ -277,5 +279,7 @@ def _latencies(exported: Sequence[_Member | None], providers: Sequence[str]) -> 
 
 def _input(member: _Member) -> Array:
     """Return one sequence of the run's sample, as long as those of its data."""
-    signature, shapes = member.config["signature"], ((1, member.config["time"]),)
-    return next(draw_cases(member.run.sample().x.numpy(), len(signature["vocabulary"]), shapes=shapes)).x
+    signature, shapes = Signature.from_dict(member.config["signature"]), ((1, member.config["time"]),)
+    categories = signature.category_counts if signature.categories else ()
+    domain = Domain(len(signature.vocabulary), categories, signature.group)
+    return next(draw_cases(member.run.sample().x.numpy(), domain, shapes=shapes)).x

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from zoo.data.dataset import Split
+from zoo.data.signature import Signature
 from zoo.exporting.dissection import Difference
 from zoo.exporting.exporter import ExportOptions
 from zoo.files import json_safe
@@ -24,6 +25,7 @@ from zoo.proof.golden_oracle import golden
 from zoo.proof.prove import LOWERING, STEPS
 from zoo.runtime.golden import PRECISION, Golden
 from zoo.runtime.onnx_seal import SEAL
+from zoo.spec.spec import Spec
 
 SPREAD = 2.0
 """Factor by which a golden sensitivity may differ. It is the largest move over ten draws, and another machine or
@@ -61,6 +63,29 @@ def file_metadata(
 def parity_entry(summary: Mapping[str, Any]) -> dict[str, str]:
     """Return the metadata entry with the summary of a proof, which a file gets after its proof."""
     return {"parity": json.dumps(json_safe(dict(summary)))}
+
+
+def completed(entries: Sequence[tuple[str, str]], spec: Spec) -> list[tuple[str, str]]:
+    """Return a file's metadata in which spec and signature have the defaults of fields that its version did not have.
+
+    Args:
+        entries: name and text of each.
+        spec: any spec of the installed plugins.
+    """
+    complete: dict[str, Callable[[Any], Any]] = {
+        "spec": lambda value: type(spec).model_validate_json(json.dumps(value)).to_dict(),
+        "signature": lambda value: Signature.from_dict(value).to_dict(),
+    }
+    return [(name, _completed(text, complete[name]) if name in complete else text) for name, text in entries]
+
+
+def _completed(text: str, complete: Callable[[Any], Any]) -> str:
+    try:
+        value = json.loads(text)
+        full = json.dumps(complete(value))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return text  # it is compared as it is
+    return text if json.loads(full) == value else full
 
 
 def metadata_differences(entries: Sequence[tuple[str, str]], expected: Mapping[str, str]) -> Iterator[Difference]:

@@ -262,7 +262,7 @@ def _last_targets(sample: Split, *, by_step: bool) -> tuple[Split, Array]:
 def _total_loss(model: Model, task: Task, batch: Split) -> Tensor:
     """Return the sum of the sequences' losses, whose gradient for each sequence is that of its own loss."""
     x = batch.x.double() if batch.x.is_floating_point() else batch.x
-    return task.loss(model(x, batch.lengths), batch.y) * len(batch)
+    return task.for_batch(x).loss(model(x, batch.lengths), batch.y) * len(batch)
 
 
 def _name(direction: _Direction, part: int, directions: Sequence[_Direction]) -> str:

@@ -33,6 +33,7 @@ from zoo.nn.readout import RescaleReadout
 from zoo.plugins.registry import Registry
 from zoo.progress import Progress
 from zoo.proof.cases import draw_cases
+from zoo.proof.domain import Domain
 from zoo.proof.prove import MODES
 from zoo.run.baselines import compared_metric
 from zoo.run.run import Run
@@ -131,8 +132,7 @@ class _Scores:
         outputs = self.session.run(x.numpy(), lengths)
         readout = self.model.readout
         if isinstance(readout, RescaleReadout):  # metrics are computed on the scaled numbers of the network
-            y = torch.from_numpy(outputs["y"])
-            return ((y - readout.offset) / readout.factor).flatten(1)
+            return readout.scores(torch.from_numpy(outputs["y"]), self.model.groups(batch.x))
         scores = torch.from_numpy(outputs["logits"])
         best = scores.argmax(-1) if scores.shape[-1] > 1 else (scores > 0).squeeze(-1)
         self.labels.append(best[batch.y != IGNORED])
@@ -158,7 +158,7 @@ def _latency(files: Mapping[str, Path], provider: str, trained: Trained) -> list
         return []
     time: int = fixed.pop() if fixed else trained.run.config()["time"]
     shapes, entries = [(batch, time) for batch in BATCHES], []
-    for case in draw_cases(trained.run.sample().x.numpy(), trained.model.encoder.tokens, shapes=shapes):
+    for case in draw_cases(trained.run.sample().x.numpy(), Domain.of(trained.model), shapes=shapes):
         if case.inputs != "data":
             continue
         lengths = np.full(case.batch, time) if trained.model.takes_lengths else None

@@ -19,7 +19,7 @@ from zoo.data.dataset import Split
 from zoo.errors import ExportError
 from zoo.exporting.dissection import Difference
 from zoo.exporting.exporter import Exporter
-from zoo.jobs.file_metadata import file_metadata, metadata_differences, parity_entry
+from zoo.jobs.file_metadata import completed, file_metadata, metadata_differences, parity_entry
 from zoo.jobs.precision import Trained
 from zoo.progress import Progress
 from zoo.run.candidate import Candidate
@@ -110,7 +110,7 @@ def compare_structure(
         except ExportError as error:
             return Structure(compared=False, altered=altered, obstacle=f"not compared with a fresh export: {error}")
         actual, expected = (metadata_entries(content) for content in (candidate.content, fresh.read_bytes()))
-        in_metadata = list(metadata_differences(actual, dict(expected)))
+        in_metadata = list(metadata_differences(completed(actual, trained.spec), dict(expected)))
     if differences is None:
         reason = f"the exporter {exporter.name!r} cannot compare the structure of a file with that of a fresh export"
         return Structure(compared=False, differences=in_metadata, notes=[f"{reason}; {BY_NUMBERS}"], altered=altered)

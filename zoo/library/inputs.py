@@ -49,4 +49,4 @@ def _sequence(value: Any, signature: Signature, where: str) -> Sequence:
         return as_array(value, where)
     if not signature.features:
         raise DataError(f"{where}: is a table, and this model takes tokens; give a text or an array of token ids")
-    return read_table(value, signature.columns or tuple(names), where, signature.window)
+    return read_table(value, signature.columns or tuple(names), where, signature.window, signature.categories)

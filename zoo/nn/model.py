@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from zoo.errors import SpecError
 from zoo.nn.cell import State
+from zoo.nn.encoder import TableEncoder, group_ids
 from zoo.nn.lengths import valid_steps
 from zoo.nn.pooling import Pooling, pool
 from zoo.nn.readout import RescaleReadout
@@ -35,7 +36,8 @@ class Model(nn.Module):
         takes_lengths: whether sequences differ in length, so that an exported graph has an input for the lengths.
 
     Raises:
-        SpecError: each step is scored and the readout has a horizon.
+        SpecError: each step is scored and the readout has a horizon, or the readout has scales by group and the encoder
+            reads no group.
     """
 
     def __init__(
@@ -54,6 +56,8 @@ class Model(nn.Module):
                 f"readout: a horizon of {readout.horizon} steps after each step, expected none where each step is "
                 "scored; give a pooling such as 'last', or a RescaleReadout without a horizon"
             )
+        if isinstance(readout, RescaleReadout) and readout.grouped and getattr(encoder, "group", None) is None:
+            raise SpecError("readout: has scales by group, expected an encoder with a group, a zoo.TableEncoder")
         self.encoder = encoder
         self.stack = stack
         self.pooling: Pooling | None = pooling
@@ -104,7 +108,8 @@ class Model(nn.Module):
             DataError: ``states`` has a name that is not the name of a state.
         """
         scores, finals = self._run(x, lengths, states)
-        named: dict[str, Tensor] = self.readout(scores)
+        group = self.groups(x)
+        named: dict[str, Tensor] = self.readout(scores) if group is None else self.readout(scores, group)
         if self.by_step and lengths is not None and isinstance(self.readout, RescaleReadout):
             # A score of 0 becomes a nonzero value in the user's units, which would look like a prediction.
             named = {name: _zero_beyond(value, lengths) for name, value in named.items()}
@@ -113,6 +118,14 @@ class Model(nn.Module):
         return named | {
             place.next_name: finals[place.layer][place.direction][place.index] for place in self.state_places()
         }
+
+    def groups(self, x: Tensor) -> Tensor | None:
+        """Return the id of the group of each sequence of x, (batch,), where the readout has scales by group."""
+        if isinstance(self.readout, RescaleReadout) and self.readout.grouped:
+            assert isinstance(self.encoder, TableEncoder)
+            assert self.encoder.group is not None
+            return group_ids(x, self.encoder.group)
+        return None
 
     def state_places(self) -> list[StatePlace]:
         """List the state tensors of all layers.

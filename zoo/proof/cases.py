@@ -13,6 +13,7 @@ import torch
 
 from zoo.nn.model import Model
 from zoo.parity import Array
+from zoo.proof.domain import NUMBERS, Domain
 from zoo.proof.shapes import different_rows
 
 SHAPES: tuple[tuple[int, int], ...] = ((1, 1), (1, 7), (3, 28), (5, 50), (2, 200), (64, 28))
@@ -22,10 +23,11 @@ Inputs = Literal["data", "wide", "extreme", "vocabulary"]
 """Kind of the numbers or tokens of a case.
 
 - ``data``: sequences of the data.
-- ``wide``: uniform over three times the data's range; tokens uniform over the vocabulary.
-- ``extreme``: numbers up to ten times the data's largest magnitude. Such a case may fail a file; where no verdict on it
-  is possible, it is left out, since it is far outside the use of the model.
-- ``vocabulary``: sequences in which, over all such cases, every token stands at least once.
+- ``wide``: uniform over three times the data's range; tokens and ids of categories uniform over all of them.
+- ``extreme``: numbers, not ids of categories, up to ten times the data's largest magnitude. Such a case may fail a
+  file; where no verdict on it is possible, it is left out, since it is far outside the use of the model.
+- ``vocabulary``: sequences in which, over all such cases, every token, or every id of every feature, stands at least
+  once.
 """
 LengthsKind = Literal["none", "equal", "mixed", "unsorted", "short", "ones"]
 """Kind of lengths in a batch.
@@ -74,7 +76,7 @@ class Case:
     lengths: Array | None = None
     """(batch,) int64; None where the model takes no lengths.
 
-    The padding is NaN, so that an output that depends on it is NaN too. The padding of tokens is random tokens.
+    The padding is NaN, so that an output that depends on it is NaN too. That of tokens and of categories is random ids.
     """
     states: Mapping[str, Array] | None = None
     """Initial states by name, (batch, n); empty for the model's own initial states; None where the file takes none."""
@@ -139,20 +141,20 @@ class Rows(NamedTuple):
 
 def draw_cases(
     sample: Array,
-    tokens: int = 0,
+    domain: Domain = NUMBERS,
     *,
     with_lengths: bool = False,
     shapes: Sequence[tuple[int, int]] = SHAPES,
     least: int = 1,
 ) -> Iterator[Case]:
     """Yield the cases of `listed_rows`, whole."""
-    for rows in listed_rows(sample, tokens, with_lengths=with_lengths, shapes=shapes, least=least):
+    for rows in listed_rows(sample, domain, with_lengths=with_lengths, shapes=shapes, least=least):
         yield from rows.whole()
 
 
 def listed_rows(
     sample: Array,
-    tokens: int = 0,
+    domain: Domain = NUMBERS,
     *,
     with_lengths: bool = False,
     shapes: Sequence[tuple[int, int]] = SHAPES,
@@ -160,12 +162,12 @@ def listed_rows(
 ) -> Iterator[Rows]:
     """Draw two cases for each shape: sequences from the data, and uniform noise over three times the data's range.
 
-    Tokens have no range; the second case draws them uniformly from the whole vocabulary. The rows of a large batch
+    Tokens and categories have no range; the second case draws them uniformly from all. The rows of a large batch
     repeat a few, see `zoo.proof.shapes.different_rows`, and batches of the same time share them.
 
     Args:
         sample: (sequences, time, features) numbers from the data, or (sequences, time) tokens.
-        tokens: size of the vocabulary; 0 where the model takes numbers.
+        domain: the domain of the input.
         with_lengths: whether the model takes lengths. They are drawn from 1 to the full time; the first is full.
         shapes: (batch, time) of the inputs.
         least: fewest different rows of a batch that has so many; 2 with lengths.
@@ -175,14 +177,13 @@ def listed_rows(
     for batch, steps in shapes:
         rows = different_rows(batch, steps, least=max(least, 2 if with_lengths else 1))
         if steps not in drawn or len(drawn[steps][0]) < rows:
-            own = data_rows(sample, rows, steps, generator)
-            wide = wide_rows(sample, tokens, rows, steps, generator)
+            own = data_rows(sample, domain, rows, steps, generator)
+            wide = wide_rows(sample, domain, rows, steps, generator)
             lengths = generator.integers(1, steps + 1, size=rows) if with_lengths else None
             if lengths is not None:
                 lengths[0] = steps
-                if not tokens:
-                    fill_padding(own, lengths)
-                    fill_padding(wide, lengths)
+                fill_padding(own, lengths, domain)
+                fill_padding(wide, lengths, domain)
             drawn[steps] = own, wide, lengths
         order = np.concatenate([np.arange(rows), generator.integers(rows, size=batch - rows)])
         own, wide, lengths = drawn[steps]
@@ -190,22 +191,27 @@ def listed_rows(
         yield Rows(Case(rows, steps, "wide", wide[:rows], None if lengths is None else lengths[:rows]), order)
 
 
-def data_rows(sample: Array, rows: int, steps: int, generator: np.random.Generator) -> Array:
+def data_rows(sample: Array, domain: Domain, rows: int, steps: int, generator: np.random.Generator) -> Array:
     """Draw sequences of the data, (rows, steps, ...); longer ones are several, one after the other."""
     pieces = -(-steps // sample.shape[1])
     chosen = generator.integers(len(sample), size=(rows, pieces))
     own = sample[chosen].reshape(rows, -1, *sample.shape[2:])[:, :steps]
-    return np.ascontiguousarray(own, np.float32 if sample.ndim == 3 else None)
+    own = np.ascontiguousarray(own, np.float32 if sample.ndim == 3 else None)
+    domain.settle(own)
+    return own
 
 
-def wide_rows(sample: Array, tokens: int, rows: int, steps: int, generator: np.random.Generator) -> Array:
-    """Draw uniform noise over three times the data's range, (rows, steps, ...), or tokens of the whole vocabulary."""
+def wide_rows(sample: Array, domain: Domain, rows: int, steps: int, generator: np.random.Generator) -> Array:
+    """Draw uniform noise over three times the data's range, (rows, steps, ...), or any tokens and ids of categories."""
     shape = (rows, steps, *sample.shape[2:])
-    if tokens:
-        return generator.integers(tokens, size=shape)
-    low, high = float(sample.min()), float(sample.max())
+    if domain.tokens:
+        return generator.integers(domain.tokens, size=shape)
+    numbers = domain.numbers(sample) if domain.has_numbers else np.zeros(1)
+    low, high = float(numbers.min()), float(numbers.max())
     spread = (high - low) or 1.0
-    return generator.uniform(low - spread, high + spread, shape).astype(np.float32)
+    wide = generator.uniform(low - spread, high + spread, shape).astype(np.float32)
+    domain.draw_ids(wide, generator)
+    return wide
 
 
 def draw_lengths(
@@ -238,9 +244,11 @@ def are_possible(kind: LengthsKind, batch: int, steps: int) -> bool:
     return kind in ("none", "equal") or (steps > 1 and (batch > 1 or kind in ("short", "ones")))
 
 
-def fill_padding(x: Array, lengths: Array) -> None:
-    """Write NaN beyond each length of x (batch, time, features), in place."""
-    x[np.arange(x.shape[1]) >= lengths[:, None]] = np.nan
+def fill_padding(x: Array, lengths: Array, domain: Domain = NUMBERS) -> None:
+    """Write NaN beyond each length into the features of x that are numbers, in place; tokens and ids stay."""
+    if domain.has_numbers:
+        beyond = (np.arange(x.shape[1]) >= lengths[:, None])[..., None]
+        domain.set_numbers(x, np.where(beyond, np.float32(np.nan), domain.numbers(x)))
 
 
 def with_states(model: Model, cases: Sequence[Case]) -> Iterator[Case]:

@@ -1,4 +1,4 @@
-"""Cases beside the listed ones: the data's own lengths and batches, drawn shapes, extremes, and every token."""
+"""Cases beside the listed ones: the data's own lengths and batches, drawn shapes, extremes, every token or category."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from zoo.proof.cases import (
     fill_padding,
     wide_rows,
 )
+from zoo.proof.domain import Domain
 from zoo.proof.shapes import LARGEST_BATCH, MOST_ROWS, OwnLengths, Shape, different_rows, drawn_shapes, own_shapes
 from zoo.runtime.model import BATCH
 
@@ -30,30 +31,33 @@ DRAWN_ROWS = 4
 EXTREME = 10
 """Largest magnitude of extreme inputs, in units of the data's."""
 VOCABULARY_STEPS = 4
-"""Steps of the sequences that contain every token: few, since the effect of a token on the outputs fades."""
+"""Steps of the sequences that contain every token or id: few, since the effect of one on the outputs fades."""
+GROUP_BATCHES = 16
+"""Fewest batches of the sequences that contain every group: the budget of a batch follows from its largest output, so
+that groups of similar scale share a batch."""
 KINDS: tuple[LengthsKind, ...] = ("equal", "short", "unsorted", "mixed", "ones")
 """Kinds of lengths at the drawn shapes."""
 
 
 def further_rows(
-    sample: Split, tokens: int, extent: Extent, *, with_lengths: bool, steps: int | None = None
+    sample: Split, domain: Domain, extent: Extent, *, with_lengths: bool, steps: int | None = None
 ) -> Iterator[Rows]:
     """Draw the cases beside the listed ones.
 
     Args:
         sample: sequences from the data.
-        tokens: size of the vocabulary; 0 where the model takes numbers.
+        domain: the domain of the input.
         extent: what is drawn; without a seed that of 0.
         with_lengths: whether the file takes lengths.
         steps: the number of steps of every case, where the file takes no other.
     """
-    drawer = _Drawer(sample, tokens, extent.seed or 0, with_lengths=with_lengths)
+    drawer = _Drawer(sample, domain, extent.seed or 0, with_lengths=with_lengths)
     lengths = OwnLengths.of(sample) if steps is None else OwnLengths(steps, steps, steps)
     batches = tuple(dict.fromkeys((1, *extent.batches, BATCH)))
     yield from drawer.own(own_shapes(lengths, batches))
     shapes = drawn_shapes(lengths.longest, drawer.generator, thorough=extent.thorough)
     yield from drawer.drawn([(batch, time if steps is None else steps) for batch, time in shapes])
-    if tokens:
+    if domain.tokens or domain.categories:
         yield from drawer.vocabulary(VOCABULARY_STEPS if steps is None else steps)
 
 
@@ -62,13 +66,13 @@ class _Drawer:
 
     Args:
         sample: sequences from the data.
-        tokens: size of the vocabulary; 0 where the model takes numbers.
+        domain: the domain of the input.
         seed: seed of everything that is drawn.
         with_lengths: whether the file takes lengths.
     """
 
-    def __init__(self, sample: Split, tokens: int, seed: int, *, with_lengths: bool) -> None:
-        self.x, self.tokens, self.with_lengths = sample.x.numpy(), tokens, with_lengths
+    def __init__(self, sample: Split, domain: Domain, seed: int, *, with_lengths: bool) -> None:
+        self.x, self.domain, self.with_lengths = sample.x.numpy(), domain, with_lengths
         self.lengths = None if sample.lengths is None else sample.lengths.numpy()
         self.generator = np.random.default_rng(seed)
 
@@ -90,7 +94,8 @@ class _Drawer:
         chosen = self.generator.permutation(len(self.x))[:rows]
         pieces = -(-time // self.x.shape[1])
         x = np.concatenate([self.x[chosen]] * pieces, 1)[:, :time]
-        x = np.ascontiguousarray(x, None if self.tokens else np.float32)
+        x = np.ascontiguousarray(x, None if self.domain.tokens else np.float32)
+        self.domain.settle(x)
         lengths = None
         if self.with_lengths:
             full = np.full(len(self.x), time) if self.lengths is None else self.lengths
@@ -99,7 +104,7 @@ class _Drawer:
 
     def drawn(self, shapes: list[Shape]) -> Iterator[Rows]:
         """Yield a case for each shape; the kinds of inputs take turns, and so do those of lengths."""
-        inputs: tuple[Inputs, ...] = ("data", "wide") if self.tokens else ("data", "wide", "extreme")
+        inputs: tuple[Inputs, ...] = ("data", "wide", "extreme") if self.domain.has_numbers else ("data", "wide")
         used: Counter[LengthsKind] = Counter()
         for number, (batch, time) in enumerate(shapes):
             rows, kind = different_rows(batch, time, DRAWN_ROWS, least=2 if self.with_lengths else 1), None
@@ -112,16 +117,18 @@ class _Drawer:
 
     def _inputs(self, inputs: Inputs, rows: int, time: int) -> Array:
         if inputs == "wide":
-            return wide_rows(self.x, self.tokens, rows, time, self.generator)
-        x = data_rows(self.x, rows, time, self.generator)
-        return self._extreme(x) if inputs == "extreme" else x
+            return wide_rows(self.x, self.domain, rows, time, self.generator)
+        x = data_rows(self.x, self.domain, rows, time, self.generator)
+        if inputs == "extreme":
+            self.domain.set_numbers(x, self._extreme(self.domain.numbers(x)))
+        return x
 
     def _extreme(self, x: Array) -> Array:
         """Replace half of the numbers by ones of one to ten times the data's largest magnitude, of either sign.
 
         Each row has the largest itself at one place.
         """
-        largest = EXTREME * (float(np.abs(self.x).max()) or 1.0)
+        largest = EXTREME * (float(np.abs(self.domain.numbers(self.x)).max()) or 1.0)
         signs = self.generator.choice([-1.0, 1.0], size=x.shape)
         far = signs * largest * EXTREME ** self.generator.uniform(-1, 0, x.shape)
         x = np.where(self.generator.random(x.shape) < 0.5, far, x)
@@ -143,18 +150,26 @@ class _Drawer:
         return order
 
     def vocabulary(self, time: int) -> Iterator[Rows]:
-        """Yield cases in which every token stands at least once, without repeated rows."""
-        rows = -(-self.tokens // time)
-        missing = self.generator.integers(self.tokens, size=rows * time - self.tokens)
-        x = self.generator.permutation(np.concatenate([np.arange(self.tokens), missing])).reshape(rows, time)
-        for start in range(0, rows, LARGEST_BATCH):
-            part = np.ascontiguousarray(x[start : start + LARGEST_BATCH])
+        """Yield cases in which every token, or every id of every feature, stands at least once.
+
+        No row is repeated.
+        """
+        rows, tokens = self.domain.rows_of_every_id(time), self.domain.tokens
+        if tokens:
+            missing = self.generator.integers(tokens, size=rows * time - tokens)
+            x = self.generator.permutation(np.concatenate([np.arange(tokens), missing])).reshape(rows, time)
+        else:
+            x = data_rows(self.x, self.domain, rows, time, self.generator)
+            self.domain.every_id(x, self.generator)
+        size = LARGEST_BATCH if self.domain.group is None else min(LARGEST_BATCH, -(-rows // GROUP_BATCHES))
+        for start in range(0, rows, size):
+            part = np.ascontiguousarray(x[start : start + size])
             lengths = np.full(len(part), time) if self.with_lengths else None
             kind: LengthsKind | None = "equal" if self.with_lengths else None
             yield Rows(self._case("vocabulary", part, lengths, kind), np.arange(len(part)))
 
     def _case(self, inputs: Inputs, x: Array, lengths: Array | None, kind: LengthsKind | None) -> Case:
-        if lengths is not None and not self.tokens:
+        if lengths is not None and self.domain.has_numbers:
             x = x.copy()
-            fill_padding(x, lengths)
+            fill_padding(x, lengths, self.domain)
         return replace(Case(len(x), x.shape[1], inputs, x, lengths), kind=kind, drawn=True)

@@ -6,6 +6,7 @@ import numpy as np
 
 from zoo.data.dataset import Split
 from zoo.nn.model import Model
+from zoo.proof.domain import Domain
 from zoo.proof.oracle import Oracle
 from zoo.runtime.golden import Golden, golden_precision
 
@@ -26,5 +27,6 @@ def golden(model: Model, sample: Split, steps: int | None = None, kept: str = "f
     x = sample.x[:SEQUENCES].numpy()
     width = steps or min(x.shape[1], LONGEST)
     x = np.ascontiguousarray(np.concatenate([x] * -(-width // x.shape[1]), 1)[:, :width])
+    Domain.of(model).settle(x)
     lengths = None if sample.lengths is None else np.minimum(sample.lengths[:SEQUENCES].numpy(), width)
     return Golden(x, lengths, Oracle(model).expect(x, golden_precision(kept), lengths))

@@ -25,6 +25,7 @@ from zoo.nn.model import Model
 from zoo.parity import Array, Expected, judge, with_weights
 from zoo.progress import Progress
 from zoo.proof.cases import SHAPES, USUAL, Case, Extent, listed_rows
+from zoo.proof.domain import Domain
 from zoo.proof.expectations import Expectations
 from zoo.proof.further import further_rows
 from zoo.proof.observed import (
@@ -195,12 +196,12 @@ def cases_for(
         extent: what is drawn beside the listed shapes.
     """
     with_lengths = model.takes_lengths if with_lengths is None else with_lengths
-    own, tokens, steps = sample.x.shape[1], model.encoder.tokens, properties.steps
+    own, domain, steps = sample.x.shape[1], Domain.of(model), properties.steps
     shapes = SHAPES if own in [time for _, time in SHAPES] else (*SHAPES, (3, own))
     if steps is not None:
         shapes = tuple(dict.fromkeys((batch, steps) for batch, _ in SHAPES))
-    listed = listed_rows(sample.x.numpy(), tokens, with_lengths=with_lengths, shapes=shapes)
-    further = further_rows(sample, tokens, extent, with_lengths=with_lengths, steps=steps)
+    listed = listed_rows(sample.x.numpy(), domain, with_lengths=with_lengths, shapes=shapes)
+    further = further_rows(sample, domain, extent, with_lengths=with_lengths, steps=steps)
     stateful = model if properties.states else None
     return [case for rows in (*listed, *further) for case in rows.whole(stateful)]
 

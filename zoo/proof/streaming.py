@@ -16,6 +16,7 @@ from zoo.nn.model import Model
 from zoo.parity import Array
 from zoo.progress import Progress
 from zoo.proof.cases import USUAL, Case, Extent, data_rows, draw_cases
+from zoo.proof.domain import Domain
 from zoo.proof.expectations import Expectations
 from zoo.proof.further import further_rows
 from zoo.proof.observed import repeatability, repeated_case
@@ -96,9 +97,9 @@ def chunk_cases(model: Model, sample: Split, extent: Extent = USUAL) -> list[Cas
         sample: sequences from the data, in the user's units; their lengths are not used.
         extent: what is drawn beside the listed shapes.
     """
-    sample, tokens, own = replace(sample, lengths=None), model.encoder.tokens, sample.x.shape[1]
+    sample, domain, own = replace(sample, lengths=None), Domain.of(model), sample.x.shape[1]
     shapes = SHAPES if own == STEPS else (*SHAPES, (3, own))
-    listed = list(draw_cases(sample.x.numpy(), tokens, shapes=shapes, least=2))  # rows may be confused
+    listed = list(draw_cases(sample.x.numpy(), domain, shapes=shapes, least=2))  # rows may be confused
     cases = [replace(case, chunk=chunk) for case in listed for chunk in _sizes(case.time, CHUNKS)]
     further = (*SMALL_CHUNKS, own)
     cases += [
@@ -111,7 +112,7 @@ def chunk_cases(model: Model, sample: Split, extent: Extent = USUAL) -> list[Cas
     generator = np.random.default_rng([extent.seed or 0, 1])
     return [
         *cases,
-        *(_in_drawn_chunks(case, generator) for case in _further_streams(sample, tokens, extent, generator)),
+        *(_in_drawn_chunks(case, generator) for case in _further_streams(sample, domain, extent, generator)),
     ]
 
 
@@ -120,13 +121,13 @@ def _sizes(time: int, chunks: Sequence[int]) -> list[int]:
     return list(dict.fromkeys(min(chunk, time) for chunk in chunks))
 
 
-def _further_streams(sample: Split, tokens: int, extent: Extent, generator: np.random.Generator) -> Iterator[Case]:
+def _further_streams(sample: Split, domain: Domain, extent: Extent, generator: np.random.Generator) -> Iterator[Case]:
     """Yield the cases beside the listed ones, and now and then a stream of more than `STEPS` steps."""
-    for rows in further_rows(sample, tokens, extent, with_lengths=False):
+    for rows in further_rows(sample, domain, extent, with_lengths=False):
         yield from rows.whole()
     if extent.thorough or not generator.integers(LONG):
         time = STEPS + log_uniform(STEPS, 1, generator).item()
-        yield Case(1, time, "data", data_rows(sample.x.numpy(), 1, time, generator), drawn=True)
+        yield Case(1, time, "data", data_rows(sample.x.numpy(), domain, 1, time, generator), drawn=True)
 
 
 def _in_drawn_chunks(case: Case, generator: np.random.Generator) -> Case:

@@ -155,10 +155,13 @@ def _scales(model: Model) -> dict[str, str]:
 def _other_meanings(model: Model, there: Signature, here: Signature) -> dict[str, str]:
     """Return the names of tensors that mean something else in a run with the signature ``there``, with the reason."""
     excluded: dict[str, str] = {}
-    if (there.vocabulary, there.columns) != (here.vocabulary, here.columns):
+    same = (there.vocabulary, there.columns, there.categories) == (here.vocabulary, here.columns, here.categories)
+    if not same:
         what = "tokens" if here.vocabulary or there.vocabulary else "columns"
-        reader = model.encoder if list(model.encoder.parameters()) else model.layers()[0]
-        excluded |= dict.fromkeys(_names(model, reader), f"reads other {what} there")
+        readers = [model.encoder] if list(model.encoder.parameters()) else []
+        readers += [] if model.encoder.tokens and readers else [model.layers()[0]]
+        for reader in readers:
+            excluded |= dict.fromkeys(_names(model, reader), f"reads other {what} there")
     if (there.labels, there.targets, there.horizon) != (here.labels, here.targets, here.horizon):
         excluded |= dict.fromkeys(_names(model, model.head), "predicts something else there")
     return excluded

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.arrays import as_array, require_finite, require_kind, to_float32, to_tokens
+from zoo.data.categories import require_ids
 from zoo.data.datafile import name_fault
 from zoo.data.signature import Signature
 from zoo.errors import DataError, RunError
@@ -57,15 +58,17 @@ class StepsInput:
     """Number of steps where it is fixed, else None."""
     tokens: int = 0
     """Size of the vocabulary; 0 where steps are numbers, or the file does not state it."""
+    signature: Signature | None = None
+    """The signature in the file, for the ids of categories; None where the file has none."""
 
     @classmethod
-    def of(cls, session: Any, path: Path, tokens: int) -> Self:
+    def of(cls, session: Any, path: Path, signature: Signature | None) -> Self:
         """Read the input from an ONNX Runtime session.
 
         Args:
             session: ONNX Runtime's session.
             path: path of the file, for errors.
-            tokens: size of the vocabulary; 0 where it is unknown.
+            signature: the signature in the file; None where it has none.
 
         Raises:
             RunError: if the file has no such input.
@@ -74,9 +77,9 @@ class StepsInput:
         shape = [] if x is None else x.shape
         steps = shape[1] if len(shape) > 1 and isinstance(shape[1], int) else None
         if len(shape) == 2 and x.type == "tensor(int64)":
-            return cls(path.name, 0, steps, tokens)
+            return cls(path.name, 0, steps, len(signature.vocabulary) if signature else 0)
         if len(shape) == 3 and isinstance(shape[2], int):
-            return cls(path.name, shape[2], steps)
+            return cls(path.name, shape[2], steps, signature=signature)
         raise RunError(
             f"{path}: does not take an input {INPUT!r} of (batch, time, features) numbers or (batch, time) tokens, "
             "so Recurrent Zoo did not write it; name a file that 'zoo export --onnx' made"
@@ -87,7 +90,8 @@ class StepsInput:
     ) -> NDArray[np.float32] | NDArray[np.int64]:
         """Check the values of x and convert them to float32, or to int64 where steps are tokens.
 
-        ONNX Runtime would accept the token -1 as the last one of the vocabulary.
+        ONNX Runtime would accept the token -1 as the last one of the vocabulary. A feature with categories must contain
+        ids, whether numbers that are not finite are accepted or not; beyond a length what is no id becomes 0.
 
         Args:
             x: (batch, time, features) numbers or (batch, time) tokens, of a shape that `require_shape` accepts.
@@ -104,7 +108,7 @@ class StepsInput:
         narrow = to_float32(x)
         if not allow_nonfinite:
             require_finite(narrow, x, self._place, valid=valid, advice=ALLOW)
-        return narrow
+        return narrow if self.signature is None else require_ids(narrow, self.signature, self._place, valid)
 
     def _place(self, index: tuple[int, ...]) -> str:
         names = ("sequence", "step", "feature")
@@ -168,7 +172,7 @@ class OnnxSession:
         self.path = path
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.signature = _read_signature(self.metadata)
-        self.input = StepsInput.of(self._session, path, len(self.signature.vocabulary) if self.signature else 0)
+        self.input = StepsInput.of(self._session, path, self.signature)
         self.output_names = [output.name for output in self._session.get_outputs()]
         self.states = read_states(self.metadata, path)
         next_states = {state.next_name for state in self.states}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Literal, cast
+from typing import ClassVar, Literal, Self, cast
 
 from torch import Tensor, nn
 
@@ -86,6 +86,14 @@ class Task(ABC):
     def readout(self) -> nn.Module:
         """Return a module from scores to a dictionary of named outputs, in the user's units."""
 
+    def for_batch(self, x: Tensor) -> Self:  # noqa: ARG002  (the same for each batch, unless overridden)
+        """Return the task for the sequences of a batch: this one, unless its units depend on the group of a sequence.
+
+        Args:
+            x: the `Split.x` of the batch, for whose scores and targets the result is used.
+        """
+        return self
+
     @abstractmethod
     def loss(self, scores: Tensor, target: Tensor) -> Tensor:
         """Return the training loss of a batch: the mean over its sequences, so that parts of a batch can be combined.
@@ -111,7 +119,7 @@ class Task(ABC):
 
         Args:
             train: the training part, from which a predictor may take frequencies and means.
-            part: the part to predict; ``naive`` is its only tensor, besides shapes, that a predictor may use.
+            part: the part to predict; a predictor may use its ``naive`` and ``seasonal``, and the shapes of the others.
 
         Returns:
             For each predictor scores of the shape of the model's, for all sequences of ``part``.

@@ -98,7 +98,7 @@ def score(
     """
     total: Statistics = {}
     for batch, rows in evaluation_batches(split, EVALUATION_BATCH):
-        for name, value in task.statistics(scores(batch, rows), batch.y).items():
+        for name, value in task.for_batch(batch.x).statistics(scores(batch, rows), batch.y).items():
             total[name] = total[name] + value if name in total else value
     return task.metrics(total), total
 
@@ -213,7 +213,7 @@ class Engine:
         _seed(self.model.device, f"{self.config.seed} {done} {self.group.rank}")
         device, batch = self.model.device.type, self.train_split.take(rows)
         with torch.autocast(device, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
-            loss = self.task.loss(wrapped(batch.x, batch.lengths), batch.y) * weight
+            loss = self.task.for_batch(batch.x).loss(wrapped(batch.x, batch.lengths), batch.y) * weight
         self.optimizer.zero_grad()
         loss.backward()
         if self.config.clip_norm is not None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
+from zoo_onnx.builder import EXACT
+
 MOVES = frozenset({"Concat", "Flatten", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"})
 """Operators that rearrange numbers without arithmetic."""
 WEIGHT_INPUTS = {"MatMul": (1,), "Gemm": (1,), "RNN": (1, 2), "LSTM": (1, 2), "GRU": (1, 2), "Gather": (0,)}
@@ -13,7 +15,10 @@ WEIGHT_INPUTS = {"MatMul": (1,), "Gemm": (1,), "RNN": (1, 2), "LSTM": (1, 2), "G
 
 
 def weights_of_products(graph: ir.Graph) -> list[ir.Value]:
-    """Return the float32 constants of two axes or more that products and look-ups read, directly or rearranged."""
+    """Return the float32 constants of two axes or more that products and look-ups read, directly or rearranged.
+
+    The scales of groups are excluded, as scales are anywhere.
+    """
     weights: dict[ir.Value, None] = {}
     for node in ir.traversal.RecursiveGraphIterator(graph):
         for index in WEIGHT_INPUTS.get(node.op_type, ()):
@@ -28,4 +33,4 @@ def _sources(value: ir.Value | None) -> Iterator[ir.Value]:
         for source in node.inputs:
             yield from _sources(source)
     elif value is not None and value.dtype == ir.DataType.FLOAT and value.const_value is not None:
-        yield from [value] if value.const_value.shape.rank() > 1 else []
+        yield from [value] if value.const_value.shape.rank() > 1 and value.const_value.doc_string != EXACT else []

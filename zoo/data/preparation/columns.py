@@ -8,11 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.tables.table import Table
-from zoo.errors import DataError
 
 __all__ = ["Columns"]
-
-LARGEST = float(np.finfo(np.float32).max)
 
 
 class Columns:
@@ -35,15 +32,7 @@ class Columns:
         """
         if name not in self._numbers:
             self.table.require(name, field)
-            values = self.table.numbers(name)
-            with np.errstate(invalid="ignore"):
-                large = np.abs(values) > LARGEST
-            if large.any():
-                row = int(np.argmax(large))
-                raise DataError(
-                    f"{self.table.place(row, name)}: {values[row]:g} is more than float32 can hold; replace it"
-                )
-            self._numbers[name] = values
+            self._numbers[name] = self.table.numbers(name)
         return self._numbers[name]
 
     def ids(self, name: str, categories: Sequence[str], field: str = "inputs") -> NDArray[np.float64]:

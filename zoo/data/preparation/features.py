@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.preparation.columns import Columns
-from zoo.data.preparation.form import Feature, TableForm
+from zoo.data.preparation.form import Feature, Missing, TableForm
 from zoo.data.preparation.gaps import fill
-from zoo.data.preparation.series import Series
+from zoo.data.preparation.series import OneSeries
 from zoo.errors import DataError
 
 __all__ = ["features", "past_steps", "values_of"]
@@ -17,7 +17,7 @@ FILL = " or set data.missing to 'previous' or 'interpolate'"
 """Advice of a message about a missing value, where a spec can still be changed."""
 
 
-def past_steps(columns: Columns, series: Series, form: TableForm) -> int:
+def past_steps(columns: Columns, series: OneSeries, form: TableForm) -> int:
     """Return the number of steps up to the last one whose targets are all present; all where nothing is known ahead.
 
     The steps after it are the future, of which the table contains the columns that are known ahead.
@@ -31,7 +31,7 @@ def past_steps(columns: Columns, series: Series, form: TableForm) -> int:
 
 
 def features(
-    columns: Columns, series: Series, form: TableForm, past: int | None = None, advice: str = FILL
+    columns: Columns, series: OneSeries, form: TableForm, past: int | None = None, advice: str = FILL
 ) -> NDArray[np.float64]:
     """Return the features of the past steps, (past, features), column by column in memory (Fortran order).
 
@@ -57,7 +57,7 @@ def features(
 
 
 def values_of(
-    columns: Columns, series: Series, form: TableForm, feature: Feature, end: int, advice: str = FILL
+    columns: Columns, series: OneSeries, form: TableForm, feature: Feature, end: int, advice: str = FILL
 ) -> NDArray[np.float64]:
     """Return a feature over the first ``end`` steps, (end,), as if it did not look ahead."""
     field = "known" if feature.ahead else "inputs"
@@ -68,7 +68,7 @@ def values_of(
             return np.full(end, values[0])
         if form.missing == "mask":
             return np.where(np.isnan(values), 0.0, values)
-        rule = "refuse" if form.missing == "refuse" else "previous"
+        rule: Missing = "refuse" if form.missing == "refuse" else "previous"
         return fill(series, feature.column, values, rule, start=0.0, advice=advice)
     values = series.spread(columns.numbers(feature.column, field))[:end]
     if feature.kind == "missing":

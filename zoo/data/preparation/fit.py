@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zoo.data.preparation.columns import Columns
 from zoo.data.preparation.form import Feature, Missing
-from zoo.data.preparation.series import Series
+from zoo.data.preparation.series import OneSeries
+from zoo.data.resolution import lost_resolution
 from zoo.errors import DataError
 
-__all__ = ["Steps", "fit_features", "is_category", "merges", "sorted_labels"]
+__all__ = ["Steps", "fit_features", "is_category", "sorted_labels"]
 
-Steps = tuple[Series, range]
+Steps = tuple[OneSeries, range]
 """A series and those of its steps that belong to the training part."""
 
 RECOGNISED = 100
 """Largest number of different texts in a column that is a category without being declared."""
-RESOLUTION = 1e-3
-"""Largest rounding error of float32, in standard deviations of the column, that is accepted."""
 
 
 def is_category(columns: Columns, name: str, declared: Sequence[str]) -> bool:
@@ -77,24 +75,11 @@ def fit_features(
         present = values[~np.isnan(values)]
         gaps = missing == "mask" and len(present) < len(values)
         fill = float(present.mean()) if gaps and len(present) else 0.0
-        # The smallest value, so that the column of a clock begins at 0.
-        offset = float(present.min()) if merges(present) else 0.0
-        result.append(Feature(name, offset=offset, fill=fill if gaps else None))
+        lost = lost_resolution(present)
+        result.append(Feature(name, offset=lost.offset if lost else 0.0, fill=fill if gaps else None))
         if gaps:
             masks.append(Feature(name, "missing"))
     return (*result, *masks)
-
-
-def merges(values: NDArray[np.float64]) -> bool:
-    """Return whether float32 rounds the values by a notable share of their deviation, as it does to seconds since 1970.
-
-    Args:
-        values: (n,) finite.
-    """
-    if not len(values) or values.min() == values.max():
-        return False
-    error = np.abs(values.astype(np.float32).astype(np.float64) - values).max()
-    return bool(error > RESOLUTION * values.std())
 
 
 def sorted_labels(names: set[str]) -> tuple[str, ...]:

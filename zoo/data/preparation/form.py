@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from zoo.data.tables.dates import DateForm
-from zoo.data.tables.dialect import Dialect
+from zoo.data.tables.dates import RECOGNISED_FORM, DateForm
+from zoo.data.tables.dialect import RECOGNISED, Dialect
 
 Missing = Literal["refuse", "previous", "interpolate", "mask"]
 """Treatment of a missing cell: an error; the value before it; a straight line to the value after it; or the value
@@ -46,7 +46,7 @@ class TableForm:
     features: tuple[Feature, ...]
     """The features of a step, in their order."""
     targets: tuple[str, ...] = ()
-    """The columns to predict. Where columns are known ahead, the rows after the last one with targets are the future."""
+    """The columns to predict. Where columns are known ahead, the rows after the last one with targets are future."""
     horizon: int = 0
     """Number of rows to predict after a window; 0 for the targets of its last row."""
     window: int = 0
@@ -58,12 +58,12 @@ class TableForm:
     sort: bool = False
     """Whether the rows of a series are sorted by their dates; otherwise another order is an error."""
     every: str | None = None
-    """Regular distance of the rows, see `zoo.data.preparation.timeline.parse_step`; None where they follow each other."""
+    """Regular distance of the rows, see `zoo.data.preparation.timeline.parse_step`; None where there is none."""
     missing: Missing = "refuse"
     """Treatment of missing cells and rows."""
-    dialect: Dialect = Dialect()
+    dialect: Dialect = RECOGNISED
     """How the cells of the file are written, as far as the spec states it."""
-    dates: DateForm = DateForm()
+    dates: DateForm = RECOGNISED_FORM
     """How the dates are written, as far as the spec states it."""
 
     @property

@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.preparation.form import Missing
-from zoo.data.preparation.series import Series
+from zoo.data.preparation.series import OneSeries
 from zoo.errors import DataError
 
 __all__ = ["fill"]
 
 
 def fill(
-    series: Series,
+    series: OneSeries,
     column: str,
     values: NDArray[np.float64],
     missing: Missing,
@@ -50,17 +50,15 @@ def fill(
     return filled
 
 
-def _missing_error(series: Series, column: str, step: int, advice: str) -> DataError:
+def _missing_error(series: OneSeries, column: str, step: int, advice: str) -> DataError:
     if series.has(step):
         return DataError(f"{series.place(step, column)}: {column!r} is missing; fill it in{advice}")
     following = int(np.searchsorted(series.steps, step))
     count = int(series.steps[following]) - step
-    return DataError(
-        f"{series.place(step)}: rows missing before this row by data.every: {count:,}; add them{advice}"
-    )
+    return DataError(f"{series.place(step)}: rows missing before this row by data.every: {count:,}; add them{advice}")
 
 
-def _require_ends(series: Series, column: str, present: NDArray[np.bool_], missing: Missing) -> None:
+def _require_ends(series: OneSeries, column: str, present: NDArray[np.bool_], missing: Missing) -> None:
     """Raise a `DataError` for values that begin with a gap or, for interpolation, end with one."""
     ends = {"before": 0, "after": len(present) - 1} if missing == "interpolate" else {"before": 0}
     for side, step in ends.items():

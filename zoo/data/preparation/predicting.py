@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from zoo.data.preparation.columns import Columns
 from zoo.data.preparation.features import features, past_steps
 from zoo.data.preparation.form import TableForm
-from zoo.data.preparation.series import Series, find_series
+from zoo.data.preparation.series import OneSeries, find_series
 from zoo.data.tables.table import Table
 from zoo.errors import DataError
 
@@ -43,6 +43,7 @@ def last_windows(table: Table, form: TableForm) -> list[Window]:
     Raises:
         DataError: the table does not fit the form, or each of its series is too short.
     """
+    _require_columns(table, form)
     columns = Columns(table)
     windows = [_last_window(columns, series, form) for series in find_series(table, form)]
     if all(window.x is None for window in windows):
@@ -50,7 +51,18 @@ def last_windows(table: Table, form: TableForm) -> list[Window]:
     return windows
 
 
-def _last_window(columns: Columns, series: Series, form: TableForm) -> Window:
+def _require_columns(table: Table, form: TableForm) -> None:
+    """Raise a `DataError` for a column of the training data that the table lacks; the targets may be absent."""
+    order = [name for name in (form.date, form.group) if name is not None]
+    names = list(dict.fromkeys([*order, *(feature.column for feature in form.features)]))
+    if missing := [name for name in names if name not in table.names]:
+        raise DataError(
+            f"{table.source}: has no column {missing[0]!r}, expected {', '.join(names)}, the columns that the model "
+            "was trained with"
+        )
+
+
+def _last_window(columns: Columns, series: OneSeries, form: TableForm) -> Window:
     source = f"{columns.table.source}[{series.name}]" if form.group else columns.table.source
     past, note = past_steps(columns, series, form), ""
     future = len(series) - past

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +13,11 @@ from zoo.data.preparation.timeline import Dates, MisplacedRowError, parse_step
 from zoo.data.tables.table import Table
 from zoo.errors import DataError
 
-__all__ = ["Series", "find_series"]
+__all__ = ["OneSeries", "find_series"]
 
 
 @dataclass(frozen=True)
-class Series:
+class OneSeries:
     """Rows of a table that follow each other in time, as steps of which the table may lack some."""
 
     name: str
@@ -49,7 +50,8 @@ class Series:
         """Return the position of each step in time, for interpolation: by its date, else by its number."""
         if self.dates is None or len(self) != len(self.rows):
             return np.arange(len(self), dtype=np.float64)
-        return (self.dates - self.dates[0]).astype(np.float64)
+        along: NDArray[np.float64] = (self.dates - self.dates[0]).astype(np.float64)
+        return along
 
     def spread(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return a column of the table (rows of the table,) over the steps (steps,), NaN where the file lacks a row."""
@@ -58,7 +60,7 @@ class Series:
         return result
 
 
-def find_series(table: Table, form: TableForm) -> list[Series]:
+def find_series(table: Table, form: TableForm) -> list[OneSeries]:
     """Return the series of a table, in the order of their first rows.
 
     Args:
@@ -70,11 +72,21 @@ def find_series(table: Table, form: TableForm) -> list[Series]:
     """
     if len(table) == 0:
         raise DataError(f"{table.source}: has no rows below the names of its columns, expected at least one")
-    dates = None
+    groups, dates = _groups(table, form.group), None
     if form.date is not None:
         table.require(form.date, "date")
-        dates = table.dates(form.date, form.dates)
-    return [_series(table, form, name, rows, dates) for name, rows in _groups(table, form.group)]
+        dates = _dates(table, form, form.date, groups)
+    return [_series(table, form, name, rows, dates) for name, rows in groups]
+
+
+def _dates(table: Table, form: TableForm, date: str, groups: Sequence[tuple[str, NDArray[np.int64]]]) -> Dates:
+    """Return the date of each row of the table."""
+    if form.dates.zone is None or len(groups) == 1:
+        return table.dates(date, form.dates)
+    dates = np.empty(len(table), "datetime64[us]")
+    for _, rows in groups:  # the order of the rows of a series shows which of two equal hours a local time is in
+        dates[rows] = table.take(rows).dates(date, form.dates)
+    return dates
 
 
 def _groups(table: Table, group: str | None) -> list[tuple[str, NDArray[np.int64]]]:
@@ -93,20 +105,20 @@ def _groups(table: Table, group: str | None) -> list[tuple[str, NDArray[np.int64
     return list(zip(numbers, np.split(order, ends[:-1]), strict=True))
 
 
-def _series(table: Table, form: TableForm, name: str, rows: NDArray[np.int64], dates: Dates | None) -> Series:
+def _series(table: Table, form: TableForm, name: str, rows: NDArray[np.int64], dates: Dates | None) -> OneSeries:
     if dates is None:
         for field in ("sort", "every"):
             if getattr(form, field):
                 raise DataError(
                     f"{table.source}: has no dates such as 2020-12-31, which data.{field} needs; set data.date"
                 )
-        return Series(name, rows, np.arange(len(rows)), None, table)
+        return OneSeries(name, rows, np.arange(len(rows)), None, table)
     own = dates[rows]
     if form.sort:
         order = np.argsort(own, kind="stable")
         rows, own = rows[order], own[order]
     _require_increasing(table, form, name, rows, own)
-    series = Series(name, rows, np.arange(len(rows)), own, table)
+    series = OneSeries(name, rows, np.arange(len(rows)), own, table)
     if form.every is None:
         return series
     try:
@@ -119,7 +131,7 @@ def _series(table: Table, form: TableForm, name: str, rows: NDArray[np.int64], d
             f"{series.where}: by data.every {count - len(rows):,} rows are missing between the {len(rows):,} of the "
             "file; set data.every to the distance of the rows, or leave it out"
         )
-    return Series(name, rows, steps, own, table)
+    return OneSeries(name, rows, steps, own, table)
 
 
 def _require_increasing(table: Table, form: TableForm, name: str, rows: NDArray[np.int64], dates: Dates) -> None:

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data.preparation.fit import RECOGNISED, merges, sorted_labels
+from zoo.data.preparation.fit import RECOGNISED, sorted_labels
 from zoo.data.preparation.form import Feature, Missing
 from zoo.data.recordings.columns import Numbers
 from zoo.data.recordings.recordings import Recordings
+from zoo.data.resolution import lost_resolution
 from zoo.errors import DataError
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -44,11 +45,11 @@ def fit_features(
             result.append(Feature(name, "category", names))
             continue
         values = _numbers(training, name)
-        present = values[np.isfinite(values) & (np.abs(values) <= LARGEST)]
+        present = values[np.isfinite(values)]
         gaps = missing == "mask" and bool(np.isnan(values).any())
         fill = float(present.mean()) if gaps and len(present) else 0.0
-        offset = float(present.min()) if merges(present) else 0.0
-        result.append(Feature(name, offset=offset, fill=fill if gaps else None))
+        lost = lost_resolution(present)
+        result.append(Feature(name, offset=lost.offset if lost else 0.0, fill=fill if gaps else None))
         if gaps:
             masks.append(Feature(name, "missing"))
     return (*result, *masks)

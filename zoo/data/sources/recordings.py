@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from pydantic import Field
 
 import zoo
 from zoo.data.preparation.form import Missing
+from zoo.data.preparation.scales import Scaling, feature_scale, scale
 from zoo.data.recordings.activities import activities
 from zoo.data.recordings.describe import describe
 from zoo.data.recordings.features import features, fit_features
@@ -29,7 +30,6 @@ __all__ = ["RecordingsSource", "zoo_register_data"]
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
-Scaling = Literal["standard", "min_max", "none"]
 FILL = ", or set data.missing to 'previous', 'interpolate' or 'mask'"
 """Advice of a message about a missing value."""
 
@@ -113,23 +113,19 @@ class RecordingsSource(zoo.DataSource):
         _require_room(config, recordings, windows, len(made))
         train, validation, test = (batch(values, part, targets) for part in windows)
         lengths = any((part.lengths != train.x.shape[1]).any() for part in (train, validation, test))
-        rows = np.isin(recordings.owners, parts[0])
-        number = np.array([feature.kind == "number" for feature in made])
         form = RecordingForm(reading, made, config.missing, window, step, mean=config.label_by in ("sequence", "step"))
-        learnt = train.y.reshape(-1, len(targets.names)) if targets.names else train.y
+        steps = values[np.isin(recordings.owners, parts[0])].astype(np.float64)
         signature = zoo.Signature(
             features=len(made),
             columns=form.names,
-            input_scale=_scale(values[rows].astype(np.float64), config.input_scaling, number),
+            input_scale=feature_scale(made, steps, config.input_scaling),
             categories=form.categories,
             form=form,
             lengths=lengths,
             labels=targets.labels,
             by_step=config.label_by == "step",
             targets=targets.names,
-            target_scale=_scale(learnt[~np.isnan(learnt).any(1)].astype(np.float64), config.target_scaling)
-            if targets.names
-            else None,
+            target_scale=_target_scale(train, targets, config.target_scaling) if targets.names else None,
         )
         return zoo.Dataset(
             train=_split(train, lengths),
@@ -250,17 +246,13 @@ def _require_room(
     )
 
 
-def _scale(values: NDArray[np.float64], scaling: Scaling, number: NDArray[np.bool_] | None = None) -> zoo.Scale | None:
-    """Return the scale of values (rows, columns), by column; columns that are no numbers stay as they are."""
-    if scaling == "none":
-        return None
-    low, high = values.min(0), values.max(0)
-    offset, factor = (values.mean(0), values.std(0)) if scaling == "standard" else (low, high - low)
-    # The model keeps scales as float32, in which the factor of a nearly constant column may be 0.
-    constant = (low == high) | (factor.astype(np.float32) == 0)
-    plain = np.zeros(len(low), bool) if number is None else ~number
-    offset = np.where(plain, 0.0, np.where(low == high, low, offset))
-    return zoo.Scale(tuple(offset.tolist()), tuple(np.where(constant | plain, 1.0, factor).tolist()))
+def _target_scale(train: Part, targets: Targets, scaling: Scaling) -> zoo.Scale | None:
+    """Return the scale of the targets of the training part, of which steps without a target do not count."""
+    columns = [column[~np.isnan(column)] for column in train.y.reshape(-1, len(targets.names)).astype(np.float64).T]
+    for name, column in zip(targets.names, columns, strict=True):
+        if not len(column):
+            raise zoo.DataError(f"data.targets: {name!r} has no value in the training part; add recordings that have")
+    return scale(columns, scaling)
 
 
 def _split(part: Part, lengths: bool) -> zoo.Split:

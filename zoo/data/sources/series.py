@@ -1,9 +1,9 @@
-"""The data source ``csv``: windows over a time series from a table."""
+"""The data source ``series``: windows over one or many time series from a table; ``csv`` is its former name."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,11 +14,21 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from torch import Tensor
 
 import zoo
-from zoo.data.sources.gaps import Missing, without_gaps
-from zoo.data.sources.table_file import Series, prices, read_series
-from zoo.data.sources.timeline import parse_step
+from zoo.data.preparation.columns import Columns
+from zoo.data.preparation.features import FILL, features, past_steps
+from zoo.data.preparation.fit import fit_features, is_category, sorted_labels
+from zoo.data.preparation.form import Feature, Missing, TableForm
+from zoo.data.preparation.gaps import fill
+from zoo.data.preparation.parts import Divided, Division, divide_series
+from zoo.data.preparation.scales import Scaling, feature_scale, scale
+from zoo.data.preparation.series import find_series
+from zoo.data.preparation.timeline import parse_step
+from zoo.data.resolution import lost_resolution
+from zoo.data.sources.example_series import EXAMPLES
+from zoo.data.sources.series_text import Summary, describe
+from zoo.data.sources.windows import Rows, windows
 
-__all__ = ["Csv", "zoo_register_data"]
+__all__ = ["Csv", "Series", "zoo_register_data"]
 
 
 def _count_or_share(value: object) -> object:
@@ -35,110 +45,155 @@ def _checked_step(text: str) -> str:
     return text
 
 
-Rows = Annotated[Annotated[int, Field(gt=0)] | Annotated[float, Field(gt=0, lt=1)], BeforeValidator(_count_or_share)]
+Size = Annotated[Annotated[int, Field(gt=0)] | Annotated[float, Field(gt=0, lt=1)], BeforeValidator(_count_or_share)]
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
-Scaling = Literal["standard", "min_max", "none"]
 
 
-class Csv(zoo.DataSource):
-    """Windows over the rows of a CSV file whose first line names the columns; without a file, daily share prices.
+class Series(zoo.DataSource):
+    """Windows over the rows of a table: one time series, or with ``group`` many; without a file, an example.
 
-    The target rows of a window belong to one part only. The windows of the training part lie in it entirely; those of
-    the other parts may begin in the rows of the part before, which are known when the model has to predict.
+    The target rows of a window belong to one part only, and a window lies in one series. The windows of the training
+    part lie in it entirely; those of the other parts may begin in the rows of the part before, which are known when the
+    model has to predict.
 
     ``naive`` is persistence: the last known value of each target. For a forecast it is that of the window's last row;
     with a horizon of 0 it is that of the row before, and the mean over the training rows where there is no row before.
     """
 
-    name = "csv"
+    name = "series"
 
-    class Config(zoo.Config):
+    class Config(zoo.TableConfig):
         file: str | None = None
-        """A CSV file in UTF-8, rows in the order of time; relative to the current folder. When left out, the daily
-        prices of Google's shares from 2004 to 2008 that come with matplotlib."""
+        """A table: CSV, TSV, Parquet, Arrow or JSON lines, rows in the order of time; relative to the current folder.
+        When left out, the example."""
+        example: Literal["prices", "stores"] = "prices"
+        """Data to use without a file: prices: the daily prices of Google's shares from 2004 to 2008 that come with
+        matplotlib; stores: generated daily sales of 12 stores, for group: store."""
         inputs: Names | None = None
-        """Names of the columns that are the features of a step. When left out, every column of numbers; with a horizon
-        of 0 without the targets, which the model would otherwise only copy."""
+        """Names of the columns that are the features of a step: numbers, or texts and booleans as categories. When left
+        out, every column of numbers; with a horizon of 0 without the targets, which the model would otherwise only
+        copy."""
         targets: Names | None = None
-        """Names of the columns to predict. Required with a file; 'close' without."""
+        """Names of the columns to predict. Required with a file; 'close' or 'sales' in the examples."""
+        known: tuple[str, ...] = ()
+        """Columns that are known for the whole horizon when the model predicts, such as holidays: they are features of
+        the past and of the future. Requires a window of at least the horizon."""
+        categories: tuple[str, ...] = ()
+        """Columns whose cells are names, even where they are numbers. They are features, beside the inputs when these
+        are left out."""
+        group: str | None = None
+        """Column that names the series of each row, for many in one file. When left out, the file is one series."""
+        group_feature: bool = False
+        """Whether the name of the series is a feature, a category. A series that is not in the training part is an
+        unknown one."""
+        per: Literal["all", "group"] = "all"
+        """Whether scales are those of all series together or of each series, kept in the model by the name of the
+        series, which then is a feature; an unknown series has those of all together."""
+        split: Literal["time", "groups"] = "time"
+        """Parts: time: each series is divided in time; groups: whole series, in a fixed random order."""
         date: str | None = None
-        """Name of the column of dates, such as 2020-12-31 or 2020-12-31 13:00. When left out, a column with the name
-        date, time, timestamp or datetime whose first cell is such a date."""
+        """Name of the column of dates; empty for none. When left out, a column with the name date, time, timestamp or
+        datetime."""
+        sort: bool = False
+        """Whether to sort the rows of each series by date. When left out, rows in another order are an error."""
         every: Annotated[str, AfterValidator(_checked_step)] | None = None
         """Regular distance of the rows: a count and ms, s, min, h, d, w or business day, such as 15min. A row that the
         file lacks by this distance counts as missing. When left out, the rows of the file follow each other."""
         missing: Missing = "refuse"
-        """Treatment of missing cells and rows: refuse: an error; previous: the number before; interpolate: a straight
-        line between the numbers before and after, which uses a value from after the gap."""
+        """Treatment of missing cells and rows: refuse: an error; previous: the value before; interpolate: a straight
+        line between the numbers before and after, which uses a value from after the gap; mask: the number before, and a
+        further feature that is 1 there; windows whose targets are missing are then left out."""
         window: zoo.Size = 20
         """Rows of a sequence."""
         horizon: Annotated[int, Field(ge=0)] = 1
         """Number of rows after the window to forecast; 0 to predict the targets of the window's last row."""
-        train: Rows = 0.7
-        """Rows for training, from the beginning: a count, or a share of all rows."""
-        validation: Rows = 0.15
-        """Rows for validation, after the training rows: a count, or a share of all rows."""
-        test: Rows = 0.15
-        """Rows for testing, after the validation rows: a count, or a share of all rows. The rest is not used."""
+        season: zoo.Size | None = None
+        """Rows of a season, such as 7 for days of the week: the values of the last season become a further baseline."""
+        train: Size = 0.7
+        """Rows of each series for training, from the beginning, or series: a count, or a share of all."""
+        validation: Size = 0.15
+        """Rows for validation, after the training rows, or series: a count, or a share of all."""
+        test: Size = 0.15
+        """Rows for testing, after the validation rows, or series: a count, or a share of all. The rest is not used."""
         input_scaling: Scaling = "standard"
         """Scale of each input column, from the training rows: standard: mean 0 and standard deviation 1; min_max: from
-        0 to 1; none: unscaled."""
+        0 to 1; none: unscaled. Categories are not scaled."""
         target_scaling: Scaling = "standard"
         """Scale of each target column, like input_scaling."""
 
     def load(self, config: zoo.Config) -> zoo.Dataset:
-        assert isinstance(config, Csv.Config)
-        named = (*(config.inputs or ()), *(config.targets or ()))
-        table = prices(config.date) if config.file is None else read_series(Path(config.file), config.date, named)
-        targets = _targets(config, table)
-        target_columns = table.chosen(targets, "targets")
-        inputs = _inputs(config, table, targets)
-        columns = [*table.chosen(inputs, "inputs"), *target_columns]
-        step = None if config.every is None else parse_step(config.every)
-        values = without_gaps(table, columns, step, config.missing)
-        parts = _parts(config, len(values), table.source)
+        assert isinstance(config, Series.Config)
+        make, target, _ = EXAMPLES[config.example]
+        table = make() if config.file is None else zoo.read_table(Path(config.file), config.dialect())
+        columns = Columns(table)
+        roles = _roles(config, columns, (target,) if config.file is None else None)
+        draft = TableForm(
+            features=tuple(Feature(name, ahead=config.horizon) for name in config.known),
+            targets=roles.targets,
+            horizon=config.horizon,
+            window=config.window,
+            group=config.group,
+            date=roles.date,
+            sort=config.sort,
+            every=config.every,
+            missing=config.missing,
+            dialect=config.dialect(),
+            dates=config.date_form(),
+        )
+        series = find_series(table, draft)
+        for name in (*roles.targets, *(name for name in roles.inputs if name not in roles.categories)):
+            columns.numbers(name, "targets" if name in roles.targets else "inputs")
+        past = [past_steps(columns, one, draft) for one in series]
+        sizes = (config.train, config.validation, config.test)
+        divided = divide_series(series, past, Division(sizes, config.window, config.horizon, config.split))
         zoo.require_memory(
-            len(parts[0]) * config.horizon * len(targets) * 16,  # windows are views, but baselines copy the targets
-            "the targets of all windows",
-            {"data.horizon": config.horizon, "data.train": len(parts[0])},
+            sum(len(part) for one in divided for part in one.parts) * _row_size(config, roles, len(divided)),
+            "the windows with their targets",
+            {"data.horizon": config.horizon, "data.train": max(len(one.parts[0]) for one in divided)},
         )
-        x, y = values[:, : len(inputs)], values[:, len(inputs) :]
-        training = slice(len(parts[0]))
-        x_scale = _scale(x[training], config.input_scaling)
-        y_scale = _scale(y[training], config.target_scaling)
-        before = np.concatenate([y[training].mean(0, keepdims=True), y[:-1]])  # the targets of the row before each row
-        rows = _narrow(x), _narrow(y), _narrow(before)
-        train, validation, test = (_windows(*rows, part, config.window, config.horizon) for part in parts)
-        return zoo.Dataset(
-            train=train,
-            validation=validation,
-            test=test,
-            signature=zoo.Signature(
-                features=len(inputs),
-                window=config.window,
-                columns=inputs,
-                input_scale=x_scale,
-                targets=targets,
-                target_scale=y_scale,
-                horizon=config.horizon,
-                ordered=True,
-            ),
-            description=_description(config, table, parts),
-        )
+        form = replace(draft, features=_features(config, columns, roles, divided))
+        return _dataset(config, columns, form, divided, Summary(series, past, divided, roles.left_out))
 
 
-def _targets(config: Csv.Config, table: Series) -> tuple[str, ...]:
-    if config.targets is not None:
-        return config.targets
-    if config.file is None:
-        return ("close",)
-    names = ", ".join(map(repr, table.numeric[:12]))
-    raise zoo.DataError(f"data.targets: is required with data.file; name columns of {table.source} such as {names}")
+@dataclass(frozen=True)
+class _Roles:
+    """What the columns of a table are for."""
+
+    date: str | None
+    targets: tuple[str, ...]
+    inputs: tuple[str, ...]
+    """Columns of the features, the group not among them."""
+    categories: tuple[str, ...]
+    """Those of the inputs that are categories."""
+    left_out: dict[str, str]
+    """The other columns, each with the reason."""
 
 
-def _inputs(config: Csv.Config, table: Series, targets: Sequence[str]) -> tuple[str, ...]:
+def _roles(config: Series.Config, columns: Columns, default: tuple[str, ...] | None) -> _Roles:
+    table = columns.table
+    named = (*(config.inputs or ()), *(config.targets or ()), *config.known, *config.categories)
+    if config.date is None:
+        date = zoo.date_column(table, config.date_form(), named)
+    elif date := config.date or None:
+        table.require(date, "date")
+    if config.group is not None:
+        table.require(config.group, "group")
+    for field in ("group_feature", "per", "split"):
+        if config.group is None and getattr(config, field) not in (False, "all", "time"):
+            raise zoo.DataError(f"data.{field}: needs the name of each row's series; set data.group")
+    kinds = {name: table.kind(name) for name in table.names if name and name not in (date, config.group)}
+    numeric = tuple(name for name, kind in kinds.items() if kind == "number")
+    targets = config.targets or default
+    if targets is None:
+        names = ", ".join(map(repr, numeric[:12]))
+        raise zoo.DataError(f"data.targets: is required with data.file; name columns of {table.source} such as {names}")
+    _check_names(config, columns, targets, date)
     excluded = () if config.horizon else targets
-    inputs = config.inputs or tuple(name for name in table.numeric if name not in excluded)
+    declared = (*config.categories, *config.known)
+    inputs = config.inputs or tuple(
+        name for name in kinds if name not in excluded and (name in numeric or name in declared)
+    )
+    inputs = tuple(dict.fromkeys((*inputs, *declared)))
     for name in excluded:
         if name in inputs:
             raise zoo.DataError(
@@ -146,92 +201,184 @@ def _inputs(config: Csv.Config, table: Series, targets: Sequence[str]) -> tuple[
             )
     if not inputs:
         raise zoo.DataError(f"{table.source}: has no column of numbers besides the targets; add one to predict from")
-    return inputs
+    used = {*inputs, *targets}
+    reasons = {"number": "not in data.inputs", "date": "dates"}
+    left_out = {name: reasons.get(kind, kind) for name, kind in kinds.items() if name not in used}
+    categories = tuple(name for name in inputs if is_category(columns, name, config.categories))
+    return _Roles(date, targets, inputs, categories, left_out)
 
 
-def _parts(config: Csv.Config, rows: int, source: str) -> list[range]:
-    """Return the rows of each part.
-
-    Raises:
-        DataError: the parts exceed the rows, or a part has too few rows for one window.
-    """
-    sizes = {"train": config.train, "validation": config.validation, "test": config.test}
-    ends = [0]
-    end = 0.0
-    for size in sizes.values():
-        # Ends are rounded rather than sizes, so that shares that add up to 1 leave no row out. The margin of 1e-9 rows
-        # is far above the rounding error of the sum.
-        end += size if isinstance(size, int) else size * rows
-        ends.append(int(end + 1e-9))
-    lengths = {name: stop - start for name, (start, stop) in zip(sizes, pairwise(ends), strict=True)}
-    counts = ", ".join(f"{name} {length:,}" for name, length in lengths.items())
-    if ends[-1] > rows:
-        raise zoo.DataError(f"data.train: the parts exceed the {rows:,} rows of {source}: {counts}; lower one of them")
-    least = max(1, config.horizon)
-    if lengths["train"] < config.window + config.horizon or min(lengths.values()) < least:
+def _check_names(config: Series.Config, columns: Columns, targets: Sequence[str], date: str | None) -> None:
+    """Raise a `DataError` for a column that a field names wrongly, twice, or for two purposes that do not agree."""
+    table = columns.table
+    fields = {"targets": targets, "inputs": config.inputs or (), "categories": config.categories, "known": config.known}
+    for field, names in fields.items():
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise zoo.DataError(f"data.{field}: names the column {name!r} twice; remove one of them")
+            if name == date and (field != "inputs" or table.kind(name) != "number"):
+                raise zoo.DataError(f"data.{field}: {name!r} is the column of dates; name columns of numbers")
+            if name == config.group:
+                raise zoo.DataError(
+                    f"data.{field}: {name!r} is the column of data.group; to make it a feature set data.group_feature"
+                )
+            table.require(name, field)
+            if field in ("categories", "known") and name in targets:
+                raise zoo.DataError(f"data.{field}: {name!r} is a target, a number that is not known ahead; remove it")
+    if config.known and not config.horizon:
         raise zoo.DataError(
-            f"data.window: too few of the {rows:,} rows of {source} for a window in each part: {counts}, "
-            f"expected at least {config.window + config.horizon:,} for train (window {config.window:,}, horizon "
-            f"{config.horizon:,}) and {least:,} for each other part; lower data.window or data.horizon"
+            "data.known: needs rows to forecast, and data.horizon is 0; name the columns in data.inputs"
         )
-    return [range(*part) for part in pairwise(ends)]
+    if config.known and config.window < config.horizon:
+        raise zoo.DataError(
+            f"data.known: the window of {config.window:,} rows cannot hold what is known of {config.horizon:,} rows; "
+            "set data.window to at least data.horizon"
+        )
 
 
-def _scale(values: NDArray[np.float64], scaling: Scaling) -> zoo.Scale | None:
-    """Return the scale of values (rows, columns), by column; a constant column becomes 0 and has a factor of 1."""
-    if scaling == "none":
-        return None
-    low, high = values.min(0), values.max(0)
-    offset, factor = (values.mean(0), values.std(0)) if scaling == "standard" else (low, high - low)
-    # The model keeps scales as float32, in which the factor of a nearly constant column may be 0.
-    constant = (low == high) | (factor.astype(np.float32) == 0)
-    return zoo.Scale(
-        tuple(np.where(low == high, low, offset).tolist()), tuple(np.where(constant, 1.0, factor).tolist())
+def _row_size(config: Series.Config, roles: _Roles, series: int) -> int:
+    """Return the bytes of a window: for one series the inputs are views, but baselines copy the targets."""
+    copies = config.window * len(roles.inputs) * 4 if series > 1 else 0
+    return copies + max(1, config.horizon) * len(roles.targets) * 16
+
+
+def _features(
+    config: Series.Config, columns: Columns, roles: _Roles, divided: Sequence[Divided]
+) -> tuple[Feature, ...]:
+    training = [(one.series, one.parts[0]) for one in divided if one.parts[0]]
+    own = fit_features(columns, training, roles.inputs, roles.categories, config.missing, config.categories)
+    known = tuple(
+        replace(feature, ahead=config.horizon)
+        for feature in own
+        if feature.column in config.known and feature.kind != "missing"
     )
+    if not (config.group_feature or config.per == "group"):
+        return (*own, *known)
+    names = sorted_labels({one.series.name for one in divided if one.parts[0]})
+    assert config.group is not None
+    return (*own, *known, Feature(config.group, "category", names))
+
+
+def _dataset(
+    config: Series.Config, columns: Columns, form: TableForm, divided: Sequence[Divided], summary: Summary
+) -> zoo.Dataset:
+    """Return the windows of all series with their signature."""
+    x = [features(columns, one.series, form, one.past) for one in divided]
+    y = [_targets(columns, one, form, form.missing) for one in divided]
+    filled = y if form.missing != "mask" else [_targets(columns, one, form, "previous") for one in divided]
+    trained = [number for number, one in enumerate(divided) if one.parts[0]]
+    x_train = [x[number][_slice(divided[number].parts[0])] for number in trained]
+    y_train = [_present(y[number][_slice(divided[number].parts[0])]) for number in trained]
+    x_scale, y_scale = _scales(config, form, _joined(x_train), _joined(y_train), summary)
+    mean = _joined(y_train).mean(0, keepdims=True)
+    before = [np.concatenate([mean, one[:-1]]) for one in filled]
+    starts = tuple(np.cumsum([0, *(len(one) for one in x[:-1])]).tolist())
+    whole = [_narrow(_joined(part)) for part in (x, y, before)]
+    rows = Rows(whole[0], whole[1], whole[2], starts, form.window, form.horizon, config.season)
+    splits = []
+    for number, part in enumerate(("train", "validation", "test")):
+        last = rows.last_rows([one.parts[number] for one in divided])
+        if not len(last):
+            raise zoo.DataError(
+                f"data.{part}: every window of {columns.table.source} in this part has a missing target; fill them in, "
+                "or choose another rule than data.missing: mask"
+            )
+        splits.append(windows(rows, last))
+    signature = zoo.Signature(
+        features=len(form.features),
+        window=form.window,
+        columns=form.names,
+        categories=form.categories,
+        input_scale=x_scale,
+        targets=form.targets,
+        target_scale=y_scale,
+        horizon=form.horizon,
+        ordered=len(divided) == 1,
+        form=form,
+    )
+    if config.per == "group":
+        signature = _with_group_scales(
+            config, signature, form, [divided[number] for number in trained], x_train, y_train
+        )
+    train, validation, test = splits
+    own = EXAMPLES[config.example][2] if config.file is None else Path(config.file).name
+    return zoo.Dataset(train, validation, test, signature, describe(own, columns, form, summary, config.split))
+
+
+def _targets(columns: Columns, one: Divided, form: TableForm, missing: Missing) -> NDArray[np.float64]:
+    """Return the targets of a series, (rows, targets), without gaps unless the rule is ``mask``."""
+    result = np.empty((one.past, len(form.targets)), order="F")
+    for number, name in enumerate(form.targets):
+        values = one.series.spread(columns.numbers(name, "targets"))[: one.past]
+        if missing != "mask":
+            start = float(np.nanmean(values)) if form.missing == "mask" and not np.isnan(values).all() else None
+            values = fill(one.series, name, values, missing, start=start, advice=FILL)
+        result[:, number] = values
+    return result
+
+
+def _scales(
+    config: Series.Config, form: TableForm, x: NDArray[np.float64], y: NDArray[np.float64], summary: Summary
+) -> tuple[zoo.Scale | None, zoo.Scale | None]:
+    source = summary.series[0].table.source
+    if not len(y):
+        raise zoo.DataError(f"data.train: no training row of {source} has its targets; fill them in")
+    for number, name in enumerate(form.targets):
+        lost = lost_resolution(y[:, number])
+        if lost is not None and 2 * lost.kept < lost.different:
+            raise zoo.DataError(f"{source}: the target {name!r}: {lost}; subtract {lost.offset:.15g} from it")
+    return feature_scale(form.features, x, config.input_scaling), scale(list(y.T), config.target_scaling)
+
+
+def _with_group_scales(
+    config: Series.Config,
+    signature: zoo.Signature,
+    form: TableForm,
+    trained: Sequence[Divided],
+    x_train: Sequence[NDArray[np.float64]],
+    y_train: Sequence[NDArray[np.float64]],
+) -> zoo.Signature:
+    """Return the signature with a scale for each series of the training part, in the order of the ids."""
+    group = len(form.features) - 1
+    places = {one.series.name: number for number, one in enumerate(trained)}
+    order = [places[name] for name in form.features[group].categories]
+    inputs = [feature_scale(form.features, x_train[place], config.input_scaling) for place in order]
+    pooled = _joined(y_train)
+    targets = [
+        scale(list((y_train[place] if len(y_train[place]) else pooled).T), config.target_scaling) for place in order
+    ]
+    input_scales = tuple(one for one in inputs if one is not None)
+    target_scales = tuple(one for one in targets if one is not None)
+    scaled = bool(input_scales or target_scales)
+    return replace(signature, group=group if scaled else None, input_scales=input_scales, target_scales=target_scales)
+
+
+def _slice(part: range) -> slice:
+    return slice(part.start, part.stop)
+
+
+def _present(y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rows whose targets are all present."""
+    absent = np.isnan(y).any(1)
+    return y[~absent] if absent.any() else y
+
+
+def _joined(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return the rows of all series, column by column in memory (Fortran order), as sums over one series are made."""
+    return parts[0] if len(parts) == 1 else np.asfortranarray(np.concatenate(parts))
 
 
 def _narrow(values: NDArray[np.float64]) -> Tensor:
     return torch.from_numpy(values.astype(np.float32, order="C"))
 
 
-def _windows(x: Tensor, y: Tensor, before: Tensor, part: range, window: int, horizon: int) -> zoo.Split:
-    """Return every window whose target rows lie in ``part``, as views of the rows.
+class Csv(Series):
+    """The source ``series`` under its former name, for specs and runs that have it."""
 
-    Args:
-        x: (rows, features).
-        y: (rows, targets).
-        before: (rows, targets): for each row the targets of the row before.
-        part: the rows of the part.
-        window: rows of a window.
-        horizon: target rows after the window; 0 for the window's last row.
-    """
-    ahead = min(1, horizon)  # rows from the last of a window to its first target
-    first = max(part.start - ahead, window - 1)  # last row of the first window
-    last = part.stop - max(1, horizon) - ahead  # last row of the last window
-    target_rows = slice(first + ahead, last + ahead + 1)  # first target row of each window
-    sequences = x.unfold(0, window, 1).transpose(1, 2)[first - window + 1 : last - window + 2]
-    if not horizon:
-        return zoo.Split(sequences, y[target_rows], naive=before[target_rows])
-    future = y.unfold(0, horizon, 1).transpose(1, 2)[target_rows]
-    return zoo.Split(sequences, future, naive=before[target_rows].unsqueeze(1).expand(-1, horizon, -1))
-
-
-def _description(config: Csv.Config, table: Series, parts: Sequence[range]) -> str:
-    own = "Daily prices of Google's shares (matplotlib's sample data)"
-    name = own if config.file is None else Path(config.file).name
-    ends = [] if table.dates is None else [str(date.item()).removesuffix(" 00:00:00") for date in table.dates[[0, -1]]]
-    when = f" from {ends[0]} to {ends[1]}" if ends else ""
-    filling = {"refuse": "", "previous": " Gaps hold the number before.", "interpolate": " Gaps are interpolated."}
-    train, validation, test = map(len, parts)
-    target_rows = f"the rows after it (horizon {config.horizon:,})" if config.horizon else "its last row"
-    return (
-        f"{name}{when}, in the order of time: {train:,} rows for training, {validation:,} for validation, {test:,} for "
-        f"testing.{filling[config.missing]} Each sequence is a window of {config.window:,} rows; its targets are those "
-        f"of {target_rows}."
-    )
+    name = "csv"
 
 
 @zoo.hookimpl
 def zoo_register_data() -> list[type[zoo.DataSource]]:
-    """Register `Csv` as the data source ``csv``."""
-    return [Csv]
+    """Register `Series` as the data source ``series``, and under its former name ``csv``."""
+    return [Series, Csv]
