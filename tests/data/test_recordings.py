@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import zoo
@@ -106,6 +106,7 @@ def bare(count: int, groups: list[int] | None = None) -> Recordings:
     return Recordings("x", tuple(map(str, range(count))), np.arange(count + 1), steps, whole)
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 9), min_size=10, max_size=60), st.integers(1, 4), st.floats(0.05, 0.4))
 def test_parts_of_groups(groups: list[int], kinds: int, share: float) -> None:
     classes = np.array([(number + group) % kinds for number, group in enumerate(groups)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def signature(*, mean: bool = True, by_step: bool = False) -> zoo.Signature:
 
 def windowed(folder: Path, *, mean: bool = True, by_step: bool = False) -> tuple[OnnxModel, OnnxModel]:
     """Return a model twice, without and with windows."""
-    pooling = {"pooling": None} if by_step else {}
+    pooling: dict[str, Any] = {"pooling": None} if by_step else {}
     (folder / "plain").mkdir()
     _, plain = numbers(folder / "plain", **pooling)
     model = make_model("lstm", **pooling)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.data.recordings.features import missing_counts
+from zoo.data.recordings.form import RecordingForm
 from zoo.data.recordings.parts import PARTS
 from zoo.data.recordings.prepare import Window
 from zoo.data.recordings.recordings import Recordings
@@ -20,23 +22,21 @@ _LISTED = 12
 def describe(
     recordings: Recordings,
     targets: Targets,
+    form: RecordingForm,
     parts: Sequence[NDArray[np.int64]],
     windows: Sequence[Sequence[Window]],
     *,
     by: str | None,
-    window: int,
-    step: int,
 ) -> str:
     """Return files, what was left out, lengths, classes, parts and windows as sentences.
 
     Args:
         recordings: those with a target.
         targets: their targets.
+        form: how they became features and windows.
         parts: the recordings of each part.
         windows: the windows of each part.
         by: column of groups; None where there are none.
-        window: steps of a window; 0 for whole recordings.
-        step: distance of two windows.
     """
     lengths = recordings.lengths
     low, median, high = lengths.min(), int(np.median(lengths)), lengths.max()
@@ -46,11 +46,27 @@ def describe(
         sentences.append(_classes(targets))
     else:
         sentences.append(f"To predict: {', '.join(targets.names)}")
+    sentences += _features(recordings, form)
     sentences.append(_parts(recordings, parts, by))
-    if window:
+    if form.window:
         counts = ", ".join(f"{name} {len(part):,}" for name, part in zip(PARTS, windows, strict=True))
-        sentences.append(f"Longer recordings are cut into windows of {window:,} steps, one every {step:,}: {counts}")
+        sentences.append(
+            f"Longer recordings are cut into windows of {form.window:,} steps, one every {form.step:,}: {counts}"
+        )
     return " ".join(f"{sentence}." for sentence in sentences)
+
+
+def _features(recordings: Recordings, form: RecordingForm) -> list[str]:
+    """Return the categories and the missing values of the features in sentences."""
+    categories = [
+        f"{feature.column} ({', '.join(feature.categories[:_LISTED])}{', ...' * (len(feature.categories) > _LISTED)})"
+        for feature in form.features
+        if feature.categories
+    ]
+    counts = {} if form.missing == "refuse" else missing_counts(recordings, form.features)
+    missing = [f"{name} {count:,}" for name, count in counts.items()]
+    sentences = [f"Categories: {', '.join(categories)}"] if categories else []
+    return sentences + ([f"Missing values ({form.missing}): {', '.join(missing)}"] if missing else [])
 
 
 def _classes(targets: Targets) -> str:

@@ -85,6 +85,18 @@ def features(recordings: Recordings, form: Sequence[Feature], missing: Missing, 
     return result
 
 
+def missing_counts(recordings: Recordings, form: Sequence[Feature]) -> dict[str, int]:
+    """Return the number of missing values of each column that has some."""
+    counts = {}
+    for name in dict.fromkeys(feature.column for feature in form):
+        columns, _ = recordings.find(name, "inputs")
+        category = any(feature.categories for feature in form if feature.column == name)
+        absent = columns.texts(name).count(None) if category else int(np.isnan(columns.numbers(name)).sum())
+        if absent:
+            counts[name] = absent
+    return counts
+
+
 def _place(recordings: Recordings, row: int, name: str) -> str:
     """Return the place of a value; of its step where the column is one of whole recordings."""
     return recordings.steps.place(row, name if name in recordings.steps.names else None)

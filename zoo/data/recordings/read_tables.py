@@ -163,7 +163,8 @@ def _same(path: Path, index: Path | None) -> bool:
 def _dialects(tables: Sequence[Recordings]) -> str:
     """Return how the tables were understood, the most frequent way first; empty for arrays."""
     counts = Counter(sentence.partition(": ")[2].partition(";")[0] for table in tables for sentence in table.summary)
-    return "".join(f", {count:,} {text}" for text, count in counts.most_common(3) if text)
+    numbers = len(counts) > 1
+    return "".join(f", {f'{count:,} of them ' * numbers}{text}" for text, count in counts.most_common(3) if text)
 
 
 def _summary(tables: Sequence[Table]) -> tuple[str, ...]:

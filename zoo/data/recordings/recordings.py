@@ -101,7 +101,8 @@ class Recordings:
         texts = columns.texts(name)
         if not by_step:
             return texts
-        codes = np.unique(["" if text is None else f"={text}" for text in texts], return_inverse=True)[1]
+        numbers: dict[str | None, int] = {}
+        codes = np.array([numbers.setdefault(text, len(numbers)) for text in texts])
         self._require_constant(codes, name, field)
         return [texts[start] for start in self.offsets[:-1]]
 

@@ -132,7 +132,7 @@ class RecordingsSource(zoo.DataSource):
             validation=_split(validation, lengths),
             test=_split(test, lengths),
             signature=signature,
-            description=describe(recordings, targets, parts, windows, by=config.by, window=window, step=step),
+            description=describe(recordings, targets, form, parts, windows, by=config.by),
             repeated=_repeated(train, {"validation": validation, "test": test}),
         )
 
