@@ -87,7 +87,8 @@ def write_folders(folder: Path, values: Sequence[Values]) -> dict[str, Any]:
     for number, (steps, label) in enumerate(zip(values, labels(len(values)), strict=True)):
         (folder / "all" / label).mkdir(parents=True, exist_ok=True)
         rows = [",".join(map(str, step)) for step in steps]
-        (folder / "all" / label / f"{number:03}.csv").write_text("\n".join(["x0,x1", *rows, ""]))
+        names = ",".join(f"x{feature}" for feature in range(steps.shape[1]))
+        (folder / "all" / label / f"{number:03}.csv").write_text("\n".join([names, *rows, ""]))
     return {"folder": str(folder / "all")}
 
 

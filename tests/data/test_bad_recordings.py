@@ -94,7 +94,9 @@ BAD_TABLES: dict[str, tuple[str, dict[str, Any], str]] = {
     "a date that is none": (
         of_columns("id,what,date,x", lambda n, t: f"{n},{n % 2},soon,{n}"),
         TABLE,
-        "{path}:2:3: 'soon' is not a date",
+        "{path}:2:3: 'soon' is not a date; give one such as 2020-12-31 or 2020-12-31 13:00:00, or set data.date_format"
+        "; "
+        "where 'date' is a feature, name it in data.inputs",
     ),
     "a gap in the order": (
         of_columns("id,what,tick,x", lambda n, t: f"{n},{n % 2},{t if n else ''},{n}"),

@@ -303,6 +303,20 @@ def test_order_sorts_the_rows(tmp_path: Path) -> None:
     assert read_back(dataset) == {n: (label, values[n].tolist()) for n, label in enumerate(labels())}
 
 
+def test_a_column_of_the_time_is_no_feature_unless_it_is_named(tmp_path: Path) -> None:
+    rows = [f"r{n},{what},{when},{n}" for n, what in enumerate(labels()) for when in ("0.5", "1.5", "1.5")]
+    (tmp_path / "all.csv").write_text("\n".join(["id,what,time,x", *rows, ""]))
+    fields = {"file": str(tmp_path / "all.csv"), "sequence": "id", "label": "what"}
+    assert load(**fields).signature.columns == ("x",)
+    dataset = load(**fields, inputs=("time", "x"))
+    assert dataset.signature.columns == ("time", "x")
+    assert dataset.train.x[0, :, 0].tolist() == [0.5, 1.5, 1.5]
+    (tmp_path / "all.csv").write_text("\n".join(["id,what,time,x", *rows, ""]).replace("1.5", "noon"))
+    dataset = load(**fields, inputs=("time", "x"), categories=("time",))
+    assert dataset.signature.categories == (("0.5", "noon"), ())
+    assert len(list(read_inputs(tmp_path / "all.csv", dataset.signature))) == 12
+
+
 @rewrites_files
 @given(st.integers(8, 20), st.integers(1, 3))
 def test_repeated_sequences_are_counted(tmp_path: Path, count: int, time: int) -> None:

@@ -23,6 +23,8 @@ class Reading:
     """Column of an index with the names of the recordings, or the paths of the files; empty where there is no index."""
     index: str = ""
     """Name of an index that a folder must have, for the features that it gives; empty where it gives none."""
+    features: tuple[str, ...] = ()
+    """Columns that are features, though they are called date or time."""
     unnamed: int = 0
     """Number of the features of arrays in which they have no names; 0 where they have."""
     dialect: Dialect = RECOGNISED
@@ -75,6 +77,7 @@ class RecordingForm:
         dialect, dates = dict(fields.pop("dialect")), fields.pop("dates")
         if dialect.get("null_values") is not None:
             dialect["null_values"] = tuple(dialect["null_values"])
+        fields["features"] = tuple(fields["features"])
         features = tuple(
             Feature(**{**feature, "categories": tuple(feature["categories"])}) for feature in values["features"]
         )

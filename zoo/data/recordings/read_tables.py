@@ -15,14 +15,13 @@ from zoo.data.recordings.columns import ArrayColumns, Columns, StackedColumns
 from zoo.data.recordings.form import Reading
 from zoo.data.recordings.read_arrays import read_npy
 from zoo.data.recordings.recordings import Recordings, counted
+from zoo.data.tables.date_column import DATE_NAMES
 from zoo.data.tables.read import SUFFIXES, read_table
 from zoo.data.tables.table import Table
 from zoo.errors import DataError
 
 ENDINGS = (*(ending for ending in SUFFIXES if ending != ".txt"), ".npy")
 """Endings of the files of a folder that are recordings; text files beside them are notes more often than tables."""
-TIMES = ("date", "time", "timestamp", "datetime")
-"""Names of columns, in lower case, that give the time of a row."""
 FILE, FOLDER = "file", "folder"
 """Columns of a folder: the path of a file in it, and the name of the folder that the file is in."""
 
@@ -183,7 +182,7 @@ def _require_same(columns: Columns, first: Columns) -> None:
 
 def _ordered(table: Table, owners: NDArray[np.int64], reading: Reading) -> tuple[NDArray[np.int64], frozenset[str]]:
     """Return the rows of a table, those of a recording together and in order, and the columns that order them."""
-    times = [name for name in table.names if name.lower() in TIMES]
+    times = [name for name in table.names if name.lower() in DATE_NAMES and name not in reading.features]
     if reading.order:
         table.require(reading.order, "order")
         rows = np.lexsort((_moments(table, reading.order, reading), owners))
@@ -215,7 +214,10 @@ def _ordered(table: Table, owners: NDArray[np.int64], reading: Reading) -> tuple
 def _moments(table: Table, name: str, reading: Reading) -> NDArray[np.float64] | NDArray[np.int64]:
     """Return a column as numbers that increase with time; a `DataError` names a missing cell."""
     if table.kind(name) != "number":
-        return table.dates(name, reading.dates).astype(np.int64)
+        try:
+            return table.dates(name, reading.dates).astype(np.int64)
+        except DataError as error:
+            raise DataError(f"{error}; where {name!r} is a feature, name it in data.inputs") from None
     numbers = table.numbers(name)
     if np.isnan(numbers).any():
         place = table.place(int(np.argmax(np.isnan(numbers))), name)

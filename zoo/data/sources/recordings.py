@@ -25,6 +25,7 @@ from zoo.data.recordings.read import read_recordings
 from zoo.data.recordings.read_tables import FILE, FOLDER, read_folder
 from zoo.data.recordings.recordings import Recordings
 from zoo.data.recordings.targets import LabelBy, Targets, read_targets, recognised_targets
+from zoo.data.tables.date_column import DATE_NAMES
 
 __all__ = ["RecordingsSource", "zoo_register_data"]
 
@@ -169,6 +170,7 @@ def _read(config: RecordingsSource.Config) -> tuple[Recordings, Reading]:
         key="" if config.index is None else config.sequence or FILE,
         order=config.order or "",
         index=Path(config.index or "").name if config.static else "",
+        features=tuple(name for name in config.inputs or () if name.lower() in DATE_NAMES),
         dialect=config.dialect(),
         dates=config.date_form(),
     )
