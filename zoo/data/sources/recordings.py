@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated
 
@@ -267,7 +268,7 @@ def _repeated(train: Part, others: dict[str, Part]) -> dict[str, int]:
     """Count the sequences of other parts that the training part contains too."""
 
     def keys(part: Part) -> list[bytes]:
-        return [row[:length].tobytes() for row, length in zip(part.x, part.lengths, strict=True)]
+        return [blake2b(row[:length].tobytes()).digest() for row, length in zip(part.x, part.lengths, strict=True)]
 
     learnt = set(keys(train))
     return {name: sum(key in learnt for key in keys(part)) for name, part in others.items()}
