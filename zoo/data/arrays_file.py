@@ -15,11 +15,12 @@ KINDS = "biufc"
 """Kinds of NumPy dtypes (``dtype.kind``) that are accepted: booleans and numbers."""
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+def read_arrays(path: Path, *, texts: bool = False) -> dict[str, NDArray[Any]]:
     """Read all arrays of a file, each with its own dtype; pickled objects in it are refused, not loaded.
 
     Args:
         path: a file of ``numpy.savez`` or ``numpy.save``.
+        texts: whether arrays of texts, dtype ``U``, are accepted too.
 
     Returns:
         Contiguous arrays by name, in the order of the file. Those that were saved without a name, as the array of a
@@ -34,17 +35,24 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
             arrays = {"arr_0": content} if isinstance(content, np.ndarray) else dict(content.items())
         except Exception as error:  # NumPy, zipfile and zlib raise many types for damaged files
             text = " ".join(str(error).split())[:200]
+            if text.startswith("Object arrays"):
+                raise DataError(
+                    f"{path}: cannot be read as arrays: Python objects in it could run code when they are loaded; "
+                    "write sequences of different lengths one after the other, with the array of their lengths, by "
+                    "numpy.savez"
+                ) from error
             raise DataError(
                 f"{path}: cannot be read as arrays: {type(error).__name__}: {text}; write numbers with numpy.savez"
             ) from error
     if not arrays:
         raise DataError(f"{path}: contains no array; write it with numpy.savez(path, x=..., lengths=...)")
-    return {name: _plain(values, f"{path}: {name}") for name, values in arrays.items()}
+    kinds = KINDS + "U" if texts else KINDS
+    return {name: _plain(values, f"{path}: {name}", kinds) for name, values in arrays.items()}
 
 
-def _plain(values: Any, where: str) -> NDArray[Any]:
+def _plain(values: Any, where: str, kinds: str) -> NDArray[Any]:
     """Return an array in this machine's byte order; where it is not numbers, raise a `DataError`."""
-    if not isinstance(values, np.ndarray) or values.dtype.kind not in KINDS:
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in kinds:
         kind = values.dtype if isinstance(values, np.ndarray) else "no array"
         raise DataError(f"{where} is of type {kind}, expected numbers or booleans")
     return np.array(values, values.dtype.newbyteorder("="), order="C")

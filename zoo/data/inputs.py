@@ -12,6 +12,8 @@ from zoo.data.arrays import as_array, require_finite, require_kind, to_float32, 
 from zoo.data.categories import require_ids
 from zoo.data.datafile import name_fault
 from zoo.data.preparation.predicting import last_windows
+from zoo.data.recordings.form import RecordingForm
+from zoo.data.recordings.inputs import recording_inputs
 from zoo.data.sequences import read_columns, read_sequences
 from zoo.data.signature import Signature
 from zoo.data.tables.read import read_table
@@ -38,7 +40,9 @@ def read_inputs(
     """
     if fault := name_fault(path):  # before a reader is chosen by the file's suffix
         raise DataError(fault)
-    if signature.tokenizer:
+    if isinstance(signature.form, RecordingForm):
+        yield from recording_inputs(path, signature.form)
+    elif signature.tokenizer:
         texts = read_texts(path, signature)
         yield from ((f"{path}:{number}", text) for number, text in enumerate(texts, 1))
     elif signature.form is not None and path.suffix.lower() not in ARRAY_ENDINGS:

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Literal, Self
 
 from zoo.data.preparation.form import TableForm
+from zoo.data.recordings.form import RecordingForm
 
 IGNORED = -100
 """Target of a step that has none; loss and metrics leave the step out. The default ``ignore_index`` of torch."""
@@ -84,8 +85,9 @@ class Signature:
     """Scale of the targets, with as many columns as ``targets``; None where the network predicts them unscaled."""
     horizon: int = 0
     """Number of future steps to forecast; 0 where the targets are not in the future."""
-    form: TableForm | None = None
-    """How the rows of a table become sequences; None where the data did not come from a table."""
+    form: TableForm | RecordingForm | None = None
+    """How the rows of tables become sequences of series or of recordings, for ``zoo predict``; None where sequences are
+    read as they are."""
     ordered: bool = False
     """Whether the sequences of each part follow each other in time, so that predictions can be drawn as a series."""
 
@@ -119,9 +121,14 @@ class Signature:
             name: _scale(values[name]) for name in ("input_scale", "target_scale") if values.get(name) is not None
         }
         scales |= {name: tuple(map(_scale, values.get(name, ()))) for name in ("input_scales", "target_scales")}
-        form = {} if values.get("form") is None else {"form": TableForm.from_dict(values["form"])}
+        form = {} if values.get("form") is None else {"form": _form(values["form"])}
         lists = {name: _tuples(value) for name, value in values.items() if isinstance(value, list | tuple)}
         return cls(**{**values, **lists, **scales, **form})
+
+
+def _form(values: Mapping[str, Any]) -> TableForm | RecordingForm:
+    """Return the form of a dictionary of its fields."""
+    return (RecordingForm if "reading" in values else TableForm).from_dict(values)
 
 
 def _scale(values: Mapping[str, Any]) -> Scale:

@@ -21,7 +21,8 @@ class Answer:
     """Prediction for one sequence or for one step: a class, or the values of the targets."""
 
     step: int | None
-    """Step of the sequence, or step of the horizon in a forecast, from 1; None for the whole sequence."""
+    """Step of the sequence, or step of the horizon in a forecast, from 1; the last step of a window where each window
+    has an answer of its own; None for the whole sequence."""
     label: str | None = None
     """Most probable class; None where the model predicts values or several labels."""
     probabilities: Mapping[str, float] = field(default_factory=dict)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.inputs import as_steps
+from zoo.data.recordings.form import RecordingForm
+from zoo.data.signature import Signature
 from zoo.data.tokens import UNKNOWN
 from zoo.errors import DataError, RunError
-from zoo.runtime.answers import Prediction, decode_outputs
+from zoo.runtime.answers import Answer, Prediction, decode_outputs
 from zoo.runtime.file_hash import hash_fault
 from zoo.runtime.golden import Golden
 from zoo.runtime.onnx_contents import onnx_fault
@@ -20,6 +24,7 @@ from zoo.runtime.proof_verdict import proof_fault
 from zoo.runtime.session import OnnxSession, read_onnx
 from zoo.runtime.state_inputs import ALLOW
 from zoo.runtime.streaming import CHUNKS, CHUNKS_KEY, OnnxStream
+from zoo.runtime.windows import Window, cut, joined
 
 BATCH = 64
 """Maximum number of sequences in one batch of `OnnxModel.predict`."""
@@ -138,7 +143,10 @@ class OnnxModel:
     ) -> list[Prediction]:
         """Predict labels or target values for sequences of any lengths.
 
-        Sequences are batched by `BATCH`: with lengths if the model takes them, else in groups of equal length.
+        Sequences are batched by `BATCH`: with lengths if the model takes them, else in groups of equal length. A
+        sequence that is longer than the windows of a model of recordings is cut into such windows as in training, and
+        its probabilities or numbers are the mean of theirs; where windows have labels of their own, it has an answer
+        for each.
 
         Args:
             sequences: each (time, features) numbers in the user's units, (time,) tokens, or a text if the model has a
@@ -166,17 +174,27 @@ class OnnxModel:
             )
             for number, sequence in enumerate(sequences)
         ]
-        predictions: dict[int, Prediction] = {}
-        for numbers in self._batches(steps):
-            lengths = np.array([len(steps[number]) for number in numbers])
+        windows = cut(steps, self.signature)
+        outputs = self._outputs([window.steps for window in windows])
+        predictions = []
+        for number, group in groupby(range(len(windows)), lambda place: windows[place].sequence):
+            places = list(group)
+            own = [windows[place] for place in places]
+            answers = tuple(_answers([outputs[place] for place in places], own, self.signature))
+            predictions.append(Prediction(f"[{number}]", answers, self._note(steps[number])))
+        return predictions
+
+    def _outputs(self, sequences: Sequence[Steps]) -> list[Mapping[str, NDArray[Any]]]:
+        """Return the outputs for each sequence by name, without those of states."""
+        rows: dict[int, Mapping[str, NDArray[Any]]] = {}
+        for numbers in self._batches(sequences):
+            lengths = np.array([len(sequences[number]) for number in numbers])
             width = (self._session.input.steps or 0) if self.takes_lengths else 0
-            x = _padded([steps[number] for number in numbers], width)
+            x = _padded([sequences[number] for number in numbers], width)
             outputs = self._session.run(x, lengths if self.takes_lengths else None)
             for row, number in enumerate(numbers):
-                rows = {name: value[row] for name, value in outputs.items()}
-                answers = tuple(decode_outputs(rows, self.signature, int(lengths[row])))
-                predictions[number] = Prediction(f"[{number}]", answers, self._note(steps[number]))
-        return [predictions[number] for number in range(len(steps))]
+                rows[number] = {name: outputs[name][row] for name in self._session.result_names}
+        return [rows[number] for number in range(len(sequences))]
 
     def stream(self) -> OnnxStream:
         """Create a stream, which processes sequences chunk by chunk and keeps their states.
@@ -211,6 +229,20 @@ class OnnxModel:
             groups.setdefault(0 if self.takes_lengths else len(sequence), []).append(number)
         for numbers in groups.values():
             yield from (numbers[start : start + BATCH] for start in range(0, len(numbers), BATCH))
+
+
+def _answers(
+    outputs: Sequence[Mapping[str, NDArray[Any]]], windows: Sequence[Window], signature: Signature
+) -> Iterator[Answer]:
+    """Yield the answers for a sequence from the outputs for its windows."""
+    if isinstance(signature.form, RecordingForm) and not signature.form.mean:
+        for rows, window in zip(outputs, windows, strict=True):
+            last = window.start + len(window.steps)
+            for answer in decode_outputs(rows, signature, len(window.steps)):
+                yield replace(answer, step=last)
+        return
+    length = max(window.start + len(window.steps) for window in windows)
+    yield from decode_outputs(joined(outputs, windows, signature), signature, length)
 
 
 def _padded(sequences: Sequence[Steps], width: int) -> NDArray[Any]:

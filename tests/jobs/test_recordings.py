@@ -1,0 +1,37 @@
+"""`zoo.jobs.predict` for recordings: the forms of training, each answer named after its recording."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.data.recording_files import FORMS, load, recordings
+from tests.support.files import LABELS, write_verified
+from tests.support.models import FEATURES, make_model
+from zoo.jobs.predict import predict
+
+
+@pytest.mark.parametrize("form", ["table", "npz", "folders", "ts"])
+def test_recordings_are_predicted_as_they_were_read(form: str, tmp_path: Path) -> None:
+    values = recordings(features=FEATURES)
+    fields = {**FORMS[form](tmp_path, values), "window": 3}
+    fields.pop("inputs", None)
+    if form == "table":
+        fields["by"] = "who"
+    signature = replace(load(**fields).signature, labels=LABELS)
+    file = write_verified(make_model("lstm"), tmp_path, signature)
+    path = Path(fields["file"] if "file" in fields else fields["folder"])
+    _, predictions = predict(file, [path])
+    names = {
+        "table": [f"{path}[r{number}]" for number in range(12)],
+        "npz": [f"{path}[{number}]" for number in range(12)],
+        "folders": [str(name) for name in sorted(path.rglob("*.csv"))],
+        "ts": [f"{path}:{number}" for number in range(9, 21)],
+    }
+    assert [prediction.source for prediction in predictions] == names[form]
+    np.save(tmp_path / "0.npy", values[0])
+    _, (single,) = predict(file, [tmp_path / "0.npy"])
+    assert single == replace(predictions[0], source=str(tmp_path / "0.npy"))
