@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import log, pi
 from typing import Any
 
@@ -157,7 +158,7 @@ TARGET = draw(20, 2, seed=2) * torch.tensor([2.0, 100.0]) + torch.tensor([10.0, 
     ("options", "function"),
     [
         ({"loss": "mae"}, nn.functional.l1_loss),
-        ({"loss": "huber", "delta": 0.5}, lambda *pair: nn.functional.huber_loss(*pair, delta=0.5)),
+        ({"loss": "huber", "delta": 0.5}, partial(nn.functional.huber_loss, delta=0.5)),
     ],
 )
 def test_point_losses_are_those_of_torch(options: dict[str, Any], function: Any) -> None:
