@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from zoo.data.dataset import Dataset, DataSource, Split, standardisation
     from zoo.data.idx import read_idx
     from zoo.data.signature import IGNORED, Scale, Signature
+    from zoo.data.tables.config import TableConfig
+    from zoo.data.tables.dates import DateForm
+    from zoo.data.tables.dialect import Dialect
+    from zoo.data.tables.read import read_table
+    from zoo.data.tables.table import Table
     from zoo.data.tokens import UNKNOWN, encode, vocabulary, words
     from zoo.errors import (
         DataError,
@@ -62,6 +67,11 @@ _HOME = {
     "zoo.data.dataset": ("Dataset", "DataSource", "Split", "standardisation"),
     "zoo.data.idx": ("read_idx",),
     "zoo.data.signature": ("IGNORED", "Scale", "Signature"),
+    "zoo.data.tables.config": ("TableConfig",),
+    "zoo.data.tables.dates": ("DateForm",),
+    "zoo.data.tables.dialect": ("Dialect",),
+    "zoo.data.tables.read": ("read_table",),
+    "zoo.data.tables.table": ("Table",),
     "zoo.data.tokens": ("UNKNOWN", "encode", "vocabulary", "words"),
     "zoo.errors": (
         "DataError",
@@ -119,6 +129,8 @@ __all__ = [
     "DataError",
     "DataSource",
     "Dataset",
+    "DateForm",
+    "Dialect",
     "Difference",
     "Direction",
     "Dissection",
@@ -160,6 +172,8 @@ __all__ = [
     "State",
     "StatePart",
     "Statistics",
+    "Table",
+    "TableConfig",
     "Task",
     "TaskConfig",
     "TensorSignature",
@@ -186,6 +200,7 @@ __all__ = [
     "prove_module",
     "raised_at",
     "read_idx",
+    "read_table",
     "replace_layers",
     "require_memory",
     "reset_uniform",

@@ -1,0 +1,35 @@
+"""The fields of a spec that describe how a table is written."""
+
+from __future__ import annotations
+
+from zoo.config import Config
+from zoo.data.tables.dates import DateForm
+from zoo.data.tables.dialect import Dialect
+
+
+class TableConfig(Config):
+    """Fields that every data source with a table has."""
+
+    separator: str | None = None
+    """Character between two cells of a CSV file. When left out, it is recognised: a comma, a semicolon, a tab or |."""
+    decimal: str | None = None
+    """Decimal mark of numbers, a point or a comma. When left out, it is recognised."""
+    thousands: str | None = None
+    """Mark between groups of three digits; empty for none. When left out, it is recognised."""
+    encoding: str | None = None
+    """Encoding of a CSV file, such as cp1252. When left out, UTF-8, or UTF-16 where the file begins with its mark."""
+    null_values: tuple[str, ...] | None = None
+    """Cells that stand for a missing value, beside empty ones. When left out: NA, n/a, NaN, None, null, nil, #N/A in
+    columns of numbers and dates, and in columns of text none."""
+    date_format: str | None = None
+    """Form of the dates in the terms of strptime, such as %d.%m.%Y %H:%M. When left out, it is recognised."""
+    zone: str | None = None
+    """Time zone of dates that are local times, such as Europe/Berlin."""
+
+    def dialect(self) -> Dialect:
+        """Return how the cells of the file are written."""
+        return Dialect(self.separator, self.decimal, self.thousands, self.encoding, self.null_values)
+
+    def date_form(self) -> DateForm:
+        """Return how its dates are written."""
+        return DateForm(self.date_format, self.zone)
