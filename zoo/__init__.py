@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from zoo.data.datafile import name_fault, open_data
     from zoo.data.dataset import Dataset, DataSource, Split, standardisation
     from zoo.data.idx import read_idx
-    from zoo.data.signature import IGNORED, Scale, Signature
+    from zoo.data.signature import IGNORED, Scale, Signature, TextForm
+    from zoo.data.subwords import Subwords
     from zoo.data.tables.config import TableConfig
     from zoo.data.tables.dates import DateForm
     from zoo.data.tables.dialect import Dialect
     from zoo.data.tables.read import read_table
     from zoo.data.tables.table import Table
-    from zoo.data.tokens import UNKNOWN, encode, vocabulary, words
+    from zoo.data.tokens import TOKENIZERS, UNKNOWN, encode, vocabulary, words
     from zoo.errors import (
         DataError,
         ExportError,
@@ -66,13 +67,14 @@ _HOME = {
     "zoo.data.datafile": ("name_fault", "open_data"),
     "zoo.data.dataset": ("Dataset", "DataSource", "Split", "standardisation"),
     "zoo.data.idx": ("read_idx",),
-    "zoo.data.signature": ("IGNORED", "Scale", "Signature"),
+    "zoo.data.signature": ("IGNORED", "Scale", "Signature", "TextForm"),
+    "zoo.data.subwords": ("Subwords",),
     "zoo.data.tables.config": ("TableConfig",),
     "zoo.data.tables.dates": ("DateForm",),
     "zoo.data.tables.dialect": ("Dialect",),
     "zoo.data.tables.read": ("read_table",),
     "zoo.data.tables.table": ("Table",),
-    "zoo.data.tokens": ("UNKNOWN", "encode", "vocabulary", "words"),
+    "zoo.data.tokens": ("TOKENIZERS", "UNKNOWN", "encode", "vocabulary", "words"),
     "zoo.errors": (
         "DataError",
         "ExportError",
@@ -121,6 +123,7 @@ __all__ = [
     "CLASS_METRICS",
     "IGNORED",
     "MISSING_MARKS",
+    "TOKENIZERS",
     "UNKNOWN",
     "Answers",
     "Cell",
@@ -172,11 +175,13 @@ __all__ = [
     "State",
     "StatePart",
     "Statistics",
+    "Subwords",
     "Table",
     "TableConfig",
     "Task",
     "TaskConfig",
     "TensorSignature",
+    "TextForm",
     "TrainingError",
     "Unrolled",
     "UsageError",

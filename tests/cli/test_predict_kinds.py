@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.command import run_zoo
 from tests.support.paths import ROOT
-from zoo.data.texts import text_ids
+from zoo.data.text_ids import text_ids
 from zoo.parity import compare
 from zoo.plugins.registry import load_registry
 from zoo.proof.oracle import Oracle

@@ -1,4 +1,4 @@
-"""A user's sequences, from a file or from memory, of the kind that the model's signature has. Needs no torch."""
+"""A user's sequences from a file, of the kind that the model's signature has. Needs no torch."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from zoo.data.arrays import as_array, require_finite, require_kind, to_float32, to_tokens
 from zoo.data.datafile import name_fault
 from zoo.data.sequences import read_columns, read_sequences
 from zoo.data.signature import Signature
-from zoo.data.texts import read_texts, text_ids
+from zoo.data.texts import read_texts
 from zoo.errors import DataError
 
 
@@ -21,7 +20,8 @@ def read_inputs(path: Path, signature: Signature) -> Iterator[tuple[str, NDArray
 
     Args:
         path: a .npy file with (time, features) or (sequences, time, features) numbers, a .csv file with one sequence
-            and a step per row, both in the units of the training data; or a .txt file with one text per line.
+            and a step per row, both in the units of the training data; for a model of texts, a .txt file or the
+            standard input, ``-``, with one text per line, or a table with the column of the training.
         signature: of the model. A sequence is (time, features) numbers, float32, or (time,) token ids, int64.
 
     Raises:
@@ -30,46 +30,10 @@ def read_inputs(path: Path, signature: Signature) -> Iterator[tuple[str, NDArray
     if fault := name_fault(path):  # before a reader is chosen by the file's suffix
         raise DataError(fault)
     if signature.tokenizer:
-        texts = read_texts(path, signature)
-        yield from ((f"{path}:{number}", text) for number, text in enumerate(texts, 1))
+        yield from read_texts(path, signature)
     elif signature.columns and path.suffix.lower() == ".csv":
         yield str(path), read_columns(path, signature.columns, signature.window)
     else:
         sequences = read_sequences(path, signature.features)
         names = [f"{path}[{number}]" for number in range(len(sequences))] if len(sequences) > 1 else [str(path)]
         yield from zip(names, sequences, strict=True)
-
-
-def as_steps(
-    sequence: str | NDArray[Any], signature: Signature, where: str, *, allow_nonfinite: bool = False, advice: str = ""
-) -> NDArray[Any]:
-    """Return a sequence in memory as (time, features) numbers, float32, or (time,) token ids, int64.
-
-    Args:
-        sequence: an array, nested lists of numbers, or a text.
-        signature: of the model.
-        where: name of the sequence, which begins the message of an error.
-        allow_nonfinite: whether NaN and infinities are accepted.
-        advice: what to do about such a value, at the end of the message.
-
-    Raises:
-        DataError: the sequence does not fit the signature.
-    """
-    if isinstance(sequence, str):
-        if not signature.tokenizer:
-            raise DataError(f"{where}: is a text, and this model takes numbers; give an array")
-        return text_ids(sequence, signature, where)
-    values = as_array(sequence, where)
-    features = signature.features
-    expected = f"(time, {features})" if features else "(time,)"
-    axes = 2 if features else 1
-    if values.ndim != axes or (features and values.shape[1] != features) or len(values) == 0:
-        hint = "; where x is one sequence, put it in a list: [x]" if values.ndim == axes - 1 else ""
-        raise DataError(f"{where}: has the shape {values.shape}, expected {expected} with at least one step{hint}")
-    require_kind(values.dtype, where, tokens=not features)
-    if not features:
-        return to_tokens(values, len(signature.vocabulary), lambda at: f"{where}, step [{at[0]}]")
-    narrow = to_float32(values)
-    if not allow_nonfinite:
-        require_finite(narrow, values, lambda at: f"{where}, step [{at[0]}], feature [{at[1]}]", advice=advice)
-    return narrow

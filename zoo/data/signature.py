@@ -6,9 +6,11 @@ A run and an exported file keep the signature, so that both can be used without 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Self
+
+from zoo.data.tables.dialect import Dialect
 
 IGNORED = -100
 """Target of a step that has none; loss and metrics leave the step out. The default ``ignore_index`` of torch."""
@@ -25,13 +27,23 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class TextForm:
+    """Where a table has its texts, and how it is written."""
+
+    column: str = "text"
+    """Name of the column."""
+    dialect: Dialect = field(default_factory=Dialect)
+    """What the spec sets of it."""
+
+
+@dataclass(frozen=True)
 class Signature:
     """Shape and meaning of the inputs and targets of a data set.
 
     A step of the input is either a row of numbers or one token. The fields of the input:
 
     - numbers: ``features``; optionally ``columns``, ``input_scale``, ``window``;
-    - tokens: ``vocabulary``; for text, ``tokenizer``;
+    - tokens: ``vocabulary``; for text, ``tokenizer`` and optionally ``subwords`` and ``text``;
     - both: ``lengths`` where sequences differ in length, ``ordered`` where they follow each other in time.
 
     The fields of the target decide which task fits:
@@ -53,8 +65,12 @@ class Signature:
     """Scale of the features, with ``features`` columns; None where the network reads them unscaled."""
     vocabulary: tuple[str, ...] = ()
     """The tokens; the position of a token is its id."""
-    tokenizer: Literal["", "words", "characters"] = ""
+    tokenizer: Literal["", "words", "words2", "subwords", "characters"] = ""
     """Rule that splits a text into tokens, see `zoo.data.tokens`; empty where the input is not text."""
+    subwords: str = ""
+    """JSON of the tokeniser ``subwords``; empty for the others."""
+    text: TextForm | None = None
+    """Place of the texts in a table; None where the input is not labelled texts."""
     lengths: bool = False
     """Whether sequences differ in length: each `zoo.Split` has ``lengths``, and the exported file takes them."""
     labels: tuple[str, ...] = ()
@@ -97,4 +113,13 @@ class Signature:
             if values.get(name) is not None
         }
         lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list | tuple)}
-        return cls(**{**values, **lists, **scales})
+        texts = {} if values.get("text") is None else {"text": _text_form(values["text"])}
+        return cls(**{**values, **lists, **scales, **texts})
+
+
+def _text_form(values: Mapping[str, Any]) -> TextForm:
+    """Return the `TextForm` of its dictionary."""
+    dialect: dict[str, Any] = dict(values["dialect"])
+    if isinstance(marks := dialect["null_values"], list):
+        dialect["null_values"] = tuple(marks)
+    return TextForm(values["column"], Dialect(**dialect))

@@ -7,7 +7,7 @@
 3. White space, control characters and the zero-width space separate tokens.
 4. A word is a run of letters, digits and underscores, each with its combining marks and joiners. Inside a word stand a
    single apostrophe between two letters or digits, and a single full stop or comma between two digits: ``l'été``,
-   ``1,200.50``, ``v1.2``. The apostrophes ``’ ‘ ʼ ＇`` become ``'`` there.
+   ``1,200.50``, ``v1.2``. The typographic apostrophes (U+2018, U+2019, U+02BC, U+FF07) become ``'`` there.
 5. A letter of a script that has no spaces between words is a token of its own, with its marks: Chinese characters,
    Japanese kana, Thai, Lao, Khmer and Burmese. Korean words have spaces and stay whole.
 6. Every other character is a token of its own, with its marks, skin tones and tags. Signs that a zero-width joiner

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from zoo.data.inputs import as_steps
+from zoo.data.steps import as_steps
 from zoo.data.signature import Signature
 from zoo.errors import PluginError, UsageError
 from zoo.exporting.exporter import Exporter, ExportOptions, Lowering, Precision

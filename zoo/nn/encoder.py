@@ -114,7 +114,7 @@ EncoderConfig = Annotated[NormaliserConfig | OneHotConfig | EmbeddingConfig, Fie
 def make_encoder(config: EncoderConfig | None, signature: Signature) -> Encoder:
     """Create the encoder that a spec names, or the default for the data.
 
-    By default numbers are normalised, characters become one-hot vectors, and words are embedded.
+    By default numbers are normalised, characters become one-hot vectors, and words and subwords are embedded.
 
     Args:
         config: the spec's ``encoder``; None for the default.
@@ -132,7 +132,7 @@ def make_encoder(config: EncoderConfig | None, signature: Signature) -> Encoder:
     if isinstance(config, NormaliserConfig):
         raise SpecError("encoder.name: 'normaliser' is for numbers and these data are tokens; use 'embedding'")
     if config is None:
-        words = signature.tokenizer == "words" or tokens > LARGEST_ONE_HOT
+        words = signature.tokenizer not in ("", "characters") or tokens > LARGEST_ONE_HOT
         config = EmbeddingConfig(name="embedding") if words else OneHotConfig(name="one_hot")
     if isinstance(config, EmbeddingConfig):
         return Embedding(tokens, config.size, config.dropout)
