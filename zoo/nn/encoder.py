@@ -106,6 +106,9 @@ class EmbeddingConfig(Config):
     """Width of a token's vector."""
     dropout: Fraction = 0.0
     """Share of the vectors' values that training sets to zero."""
+    vectors: str | None = None
+    """A file with vectors to start from, in the text form of word2vec or GloVe, relative to the current folder. Its
+    vectors have 'size' numbers. Tokens without one get initial values as without a file."""
 
 
 EncoderConfig = Annotated[NormaliserConfig | OneHotConfig | EmbeddingConfig, Field(discriminator="name")]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -38,6 +38,8 @@ class Text(zoo.DataSource):
     name = "text"
 
     class Config(zoo.Config):
+        earlier: ClassVar[Mapping[str, Any]] = {"tokenizer": "words"}
+
         files: dict[str, str] | None = None
         """For each label a file in UTF-8 with one text per line; relative to the current folder."""
         folder: str | None = None
