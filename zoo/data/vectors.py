@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import codecs
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,21 +39,16 @@ def read_vectors(path: Path, ids: Mapping[str, int], size: int) -> tuple[NDArray
     wanted = {word.encode(errors="surrogatepass"): number for word, number in ids.items()}
     vectors: dict[int, NDArray[np.float32]] = {}
     with open_data(path) as stream:
-        number = 0
-        while line := stream.readline(LONGEST):
-            number += 1
-            line = line.rstrip(b" \r\n")
+        for number, line in _filled_lines(stream):
+            place = f"{path}:{number}"
             if number == 1:
-                if _is_header(line, size, f"{path}:1"):
+                if _is_header(line, size, place):
                     continue
-                _check_first(line, size, f"{path}:1")
-            spaces = line.count(b" ")
-            end = line.find(b" ") if spaces == size else len(_word(line, size, f"{path}:{number}"))
+                _check_first(line, size, place)
+            end = line.find(b" ") if line.count(b" ") == size else len(_word(line, size, place))
             token = wanted.get(line[:end])
             if token is not None and token not in vectors:
-                vectors[token] = _numbers(line[end + 1 :], f"{path}:{number}")
-        if number == 0:
-            raise DataError(f"{path}: is empty, expected a word and its {size:,} numbers on each line")
+                vectors[token] = _numbers(line[end + 1 :], place)
     if not vectors:
         raise DataError(
             f"{path}: has vectors for none of the {len(ids):,} tokens of the vocabulary; give vectors of words in the "
@@ -59,6 +56,17 @@ def read_vectors(path: Path, ids: Mapping[str, int], size: int) -> tuple[NDArray
         )
     found = np.array(sorted(vectors), np.int64)
     return found, np.stack([vectors[token] for token in found.tolist()])
+
+
+def _filled_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines that are not empty, without their ends, by their numbers from 1."""
+    number = 0
+    while line := stream.readline(LONGEST):
+        number += 1
+        if number == 1:
+            line = line.removeprefix(codecs.BOM_UTF8)
+        if line := line.rstrip(b" \r\n"):
+            yield number, line
 
 
 def _is_header(line: bytes, size: int, place: str) -> bool:
