@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from zoo.data.signature import IGNORED, Scale, Signature, TextForm
     from zoo.data.subwords import Subwords
     from zoo.data.tables.config import TableConfig
+    from zoo.data.tables.date_column import date_column
     from zoo.data.tables.dates import DateForm
     from zoo.data.tables.dialect import Dialect
     from zoo.data.tables.read import read_table
@@ -70,6 +71,7 @@ _HOME = {
     "zoo.data.signature": ("IGNORED", "Scale", "Signature", "TextForm"),
     "zoo.data.subwords": ("Subwords",),
     "zoo.data.tables.config": ("TableConfig",),
+    "zoo.data.tables.date_column": ("date_column",),
     "zoo.data.tables.dates": ("DateForm",),
     "zoo.data.tables.dialect": ("Dialect",),
     "zoo.data.tables.read": ("read_table",),
@@ -192,6 +194,7 @@ __all__ = [
     "class_metrics",
     "class_statistics",
     "csv_rows",
+    "date_column",
     "encode",
     "export_module",
     "from_torch",

@@ -38,10 +38,10 @@ BAD: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "empty line": (GOOD.replace("\n2020-01-03", "\n\n2020-01-03"), {}, "{path}:4: is an empty line between rows"),
     "row too short": (with_line(5, "2020-01-04,4"), {}, "{path}:5: columns: 2, expected 3 as in the first line"),
     "row too long": (with_line(5, "2020-01-04,4,4,4"), {}, "{path}:5: columns: 4, expected 3 as in the first line"),
-    "semicolons": (
-        GOOD.replace(",", ";"),
+    "an unusual separator": (
+        GOOD.replace(",", "~"),
         {},
-        "{path}: has no column 'b', which data.targets names; columns: 'date;a;b'",
+        "{path}: has no column 'b', which data.targets names; columns: 'date~a~b'",
     ),
     "no targets": (
         GOOD,
@@ -125,7 +125,7 @@ BAD: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "one time zone": (
         with_line(9, "2020-01-08T00:00Z,8,8"),
         {},
-        "{path}:9: dates with and without a time zone are mixed; use one form",
+        "{path}:9:1: '2020-01-08T00:00Z' has a time zone, and the first date has none; use one form",
     ),
     "every without dates": (
         GOOD.replace("date", "c"),

@@ -262,9 +262,13 @@ def test_dates_are_recognised(tmp_path: Path, name: str) -> None:
     assert dataset.signature.columns == ("x",)
 
 
-def test_a_column_of_numbers_with_the_name_time_is_no_date(tmp_path: Path) -> None:
-    text = "time,x\n" + "".join(f"{20200101 - i},{i}\n" for i in range(20))
-    assert load_text(tmp_path, text, targets=("x",), window=2).signature.columns == ("time", "x")
+def test_a_column_with_the_name_time_is_a_feature_only_where_it_is_named_as_one(tmp_path: Path) -> None:
+    text = "time,x\n" + "".join(f"{i}.5,{i}\n" for i in range(20))
+    names = ("time", "x")
+    assert load_text(tmp_path, text, targets=("x",), inputs=names, window=2).signature.columns == names
+    message = error_of(lambda: load_text(tmp_path, text, targets=("x",), window=2))
+    assert message.startswith(f"{tmp_path / 'x.csv'}:2:1: '0.5' is not a date; give one such as 2020-12-31 or ")
+    assert message.endswith("or set data.date_format; where 'time' is a feature, name it as one")
 
 
 def test_dates_with_time_zones_are_compared_as_moments(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def text_lines(path: Path, stream: Iterable[bytes]) -> Iterator[str]:
             raise DataError(f"{path}:{number}: is not UTF-8 text; give a text file saved as UTF-8") from error
 
 
-def csv_rows(path: Path, stream: Iterable[bytes]) -> Iterator[tuple[int, list[str]]]:
+def csv_rows(path: Path, stream: Iterable[bytes], separator: str = ",") -> Iterator[tuple[int, list[str]]]:
     """Yield the rows of a CSV file as (line number, cells); empty lines are allowed at the end only.
 
     The number is that of the row's last line, counted from 1.
@@ -38,11 +38,12 @@ def csv_rows(path: Path, stream: Iterable[bytes]) -> Iterator[tuple[int, list[st
     Args:
         path: the file, for messages.
         stream: its lines as bytes, such as the stream that `open_data` opens.
+        separator: the character between two cells.
 
     Raises:
         DataError: the file is not CSV in UTF-8, or has an empty line between rows.
     """
-    reader = csv.reader(text_lines(path, stream), strict=True)
+    reader = csv.reader(text_lines(path, stream), delimiter=separator, strict=True)
     empty = None
     try:
         for row in reader:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import zoo
-from zoo.data.sources.table_file import Column, Table
+from zoo.data.sources.table_file import Column, Series
 from zoo.data.sources.timeline import MisplacedRowError, Step
 
 __all__ = ["Missing", "without_gaps"]
@@ -17,7 +17,7 @@ __all__ = ["Missing", "without_gaps"]
 Missing = Literal["refuse", "previous", "interpolate"]
 
 
-def without_gaps(table: Table, columns: Sequence[Column], step: Step | None, missing: Missing) -> NDArray[np.float64]:
+def without_gaps(table: Series, columns: Sequence[Column], step: Step | None, missing: Missing) -> NDArray[np.float64]:
     """Return the columns with a number in each cell and, where a step is given, a row at each step.
 
     Args:
@@ -57,7 +57,7 @@ def without_gaps(table: Table, columns: Sequence[Column], step: Step | None, mis
     return values
 
 
-def _slots(table: Table, step: Step | None) -> NDArray[np.int64]:
+def _slots(table: Series, step: Step | None) -> NDArray[np.int64]:
     """Return for each row of the table its index in the filled series, int64 (rows,)."""
     if step is None:
         return np.arange(len(table))
@@ -70,7 +70,7 @@ def _slots(table: Table, step: Step | None) -> NDArray[np.int64]:
         raise zoo.DataError(f"{table.place(error.row)}: {date} {error}; correct the date or data.every") from error
 
 
-def _missing_error(table: Table, slots: NDArray[np.int64], row: int, column: Column) -> zoo.DataError:
+def _missing_error(table: Series, slots: NDArray[np.int64], row: int, column: Column) -> zoo.DataError:
     """Return the error for a cell of the filled series that has no number; ``row`` counts from 0 in that series."""
     hint = "or set data.missing to 'previous' or 'interpolate'"
     following = int(np.searchsorted(slots, row))
@@ -81,7 +81,7 @@ def _missing_error(table: Table, slots: NDArray[np.int64], row: int, column: Col
     return zoo.DataError(f"{place}: rows missing before this row by data.every: {count:,}; add them {hint}")
 
 
-def _refuse_ends(table: Table, column: Column, present: NDArray[np.bool_], missing: Missing) -> None:
+def _refuse_ends(table: Series, column: Column, present: NDArray[np.bool_], missing: Missing) -> None:
     """Raise a `DataError` for a column that begins with a gap or, for interpolation, ends with one."""
     ends = {"before": 0, "after": len(present) - 1} if missing == "interpolate" else {"before": 0}
     for side, row in ends.items():

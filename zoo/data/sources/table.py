@@ -15,7 +15,7 @@ from torch import Tensor
 
 import zoo
 from zoo.data.sources.gaps import Missing, without_gaps
-from zoo.data.sources.table_file import Table, prices, read_table
+from zoo.data.sources.table_file import Series, prices, read_series
 from zoo.data.sources.timeline import parse_step
 
 __all__ = ["Csv", "zoo_register_data"]
@@ -88,7 +88,8 @@ class Csv(zoo.DataSource):
 
     def load(self, config: zoo.Config) -> zoo.Dataset:
         assert isinstance(config, Csv.Config)
-        table = prices(config.date) if config.file is None else read_table(Path(config.file), config.date)
+        named = (*(config.inputs or ()), *(config.targets or ()))
+        table = prices(config.date) if config.file is None else read_series(Path(config.file), config.date, named)
         targets = _targets(config, table)
         target_columns = table.chosen(targets, "targets")
         inputs = _inputs(config, table, targets)
@@ -126,7 +127,7 @@ class Csv(zoo.DataSource):
         )
 
 
-def _targets(config: Csv.Config, table: Table) -> tuple[str, ...]:
+def _targets(config: Csv.Config, table: Series) -> tuple[str, ...]:
     if config.targets is not None:
         return config.targets
     if config.file is None:
@@ -135,7 +136,7 @@ def _targets(config: Csv.Config, table: Table) -> tuple[str, ...]:
     raise zoo.DataError(f"data.targets: is required with data.file; name columns of {table.source} such as {names}")
 
 
-def _inputs(config: Csv.Config, table: Table, targets: Sequence[str]) -> tuple[str, ...]:
+def _inputs(config: Csv.Config, table: Series, targets: Sequence[str]) -> tuple[str, ...]:
     excluded = () if config.horizon else targets
     inputs = config.inputs or tuple(name for name in table.numeric if name not in excluded)
     for name in excluded:
@@ -215,7 +216,7 @@ def _windows(x: Tensor, y: Tensor, before: Tensor, part: range, window: int, hor
     return zoo.Split(sequences, future, naive=before[target_rows].unsqueeze(1).expand(-1, horizon, -1))
 
 
-def _description(config: Csv.Config, table: Table, parts: Sequence[range]) -> str:
+def _description(config: Csv.Config, table: Series, parts: Sequence[range]) -> str:
     own = "Daily prices of Google's shares (matplotlib's sample data)"
     name = own if config.file is None else Path(config.file).name
     ends = [] if table.dates is None else [str(date.item()).removesuffix(" 00:00:00") for date in table.dates[[0, -1]]]

@@ -121,7 +121,5 @@ def from_table(path: Path, form: zoo.TextForm, label: str) -> Texts:
                 f"{table.place(cells.index(''), name)}: {name!r} is empty; fill it in or remove the row"
             )
         columns.append(cells)
-    if len(table) == 0:
-        raise zoo.DataError(f"{path}: has no rows below the names of its columns, expected at least one")
     texts, labels = columns
     return Texts(str(path), f"{path.name} ({table.summary})", texts, labels, lambda row: table.place(row, form.column))

@@ -19,3 +19,7 @@ class Dialect:
     """Name of the encoding as Python knows it, such as ``cp1252``."""
     null_values: tuple[str, ...] | None = None
     """Cells that stand for a missing value, beside empty ones."""
+
+
+RECOGNISED = Dialect()
+"""Everything is to be recognised."""

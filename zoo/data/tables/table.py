@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.csvfile import MISSING_MARKS, not_a_number, show_cell
-from zoo.data.tables.dates import DateForm
-from zoo.data.tables.dialect import Dialect
+from zoo.data.tables.dates import ADVICE, RECOGNISED_FORM, CellFault, DateForm, read_dates
+from zoo.data.tables.dialect import RECOGNISED, Dialect
+from zoo.data.tables.numerals import PLAIN, Marks, Numerals, first_unsafe, to_numbers
 from zoo.errors import DataError
 
 if TYPE_CHECKING:
@@ -20,87 +22,245 @@ if TYPE_CHECKING:
 
 Kind = Literal["number", "text", "boolean", "date"]
 
+_LARGEST = float(np.finfo(np.float32).max)
 _LISTED = 12
 """Largest number of column names that a message lists."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the rows of a table come from."""
+
+    name: str
+    """The file as messages name it."""
+    form: str
+    """How the file is written, such as ``separated by commas``; without decimal marks."""
+    lines: NDArray[np.int64]
+    """The line of each row, counted from 1; its number, counted from 0, where the format has no lines."""
+    has_lines: bool = True
+    """Whether the format has lines."""
+    has_cells: bool = True
+    """Whether a line has cells that can be counted, as in CSV."""
+    dialect: Dialect = RECOGNISED
+    commas: bool = True
+    """Whether a cell may contain a comma."""
 
 
 class Table:
     """Named columns of a file, rows in the order of the file."""
 
-    def __init__(
-        self, source: str, frame: pl.DataFrame, lines: NDArray[np.int64], summary: str, dialect: Dialect = Dialect()
-    ) -> None:
-        self.source = source
-        self.names: tuple[str, ...] = tuple(frame.columns)
-        self.summary = summary
+    def __init__(self, source: Source, names: Sequence[str], frame: pl.DataFrame, whole: Table | None = None) -> None:
+        """Make a table of a polars frame.
+
+        Args:
+            source: where the rows come from.
+            names: names of the columns; several may be empty, and no table is asked for these.
+            frame: the columns; texts where the format has no types.
+            whole: the table of which this one has some rows, and which decides how numbers are written.
+        """
+        self.source = source.name
+        self.names: tuple[str, ...] = tuple(names)
+        self._origin = source
         self._frame = frame
-        self._lines = lines
-        self._dialect = dialect
+        self._whole = whole or self
+
+    @classmethod
+    def of_columns(cls, source: str, columns: Mapping[str, NDArray[Any]], form: str = "arrays") -> Table:
+        """Return the table of arrays in memory, each with a value for each row.
+
+        Args:
+            source: what messages call the table.
+            columns: numbers, texts, booleans or datetime64, (rows,), by name.
+            form: the beginning of the summary.
+        """
+        import polars as pl
+
+        frame = pl.DataFrame(dict(columns))
+        return cls(Source(source, form, np.arange(frame.height), has_lines=False, has_cells=False), [*columns], frame)
 
     def __len__(self) -> int:
         return self._frame.height
 
+    @property
+    def summary(self) -> str:
+        """How the file is written and how many rows it has."""
+        parts = [self._origin.form]
+        marks = [marks for index in self._texts if (marks := self._marks(index)) and marks != PLAIN]
+        if any(mark.decimal == "," for mark in marks):
+            parts.append("decimal comma")
+        elif marks:
+            parts.append("digits in groups of three")
+        return f"{', '.join(parts)}; {len(self):,} row{'s' * (len(self) != 1)}"
+
     def place(self, row: int, name: str | None = None) -> str:
-        """Return ``file:line`` of a row, counted from 0, or ``file:line:column`` of a cell."""
-        column = "" if name is None else f":{self.names.index(name) + 1}"
-        return f"{self.source}:{self._lines[row]}{column}"
+        """Return ``file:line`` of a row, counted from 0, or ``file:line:column`` of a cell.
+
+        Where a format has no lines, the place is ``file[row]``; where it has no numbers of columns, their name.
+        """
+        line = int(self._origin.lines[row])
+        place = f"{self.source}:{line}" if self._origin.has_lines else f"{self.source}[{line}]"
+        if name is None:
+            return place
+        return f"{place}:{self._at(name) + 1 if self._origin.has_cells else name}"
 
     def take(self, rows: NDArray[np.int64]) -> Table:
         """Return the table of some rows, by their numbers from 0; each keeps its place in the file."""
-        return Table(self.source, self._frame[rows], self._lines[rows], self.summary, self._dialect)
+        return Table(replace(self._origin, lines=self._origin.lines[rows]), self.names, self._frame[rows], self._whole)
 
     def require(self, name: str, field: str) -> None:
         """Raise a `DataError` where the column does not exist that ``data.<field>`` names."""
-        if name not in self.names:
+        if not name or name not in self.names:
             raise no_column(self.source, name, field, self.names)
 
     def kind(self, name: str) -> Kind:
-        """Return what most cells of a column are."""
-        cells = [cell for cell in self.texts(name) if cell is not None and cell.lower() not in MISSING_MARKS]
-        numbers = self._frame[name].cast(float, strict=False).is_not_null().sum()
-        if cells and 2 * numbers >= len(cells):
-            return "number"
-        if cells and all(cell.lower() in ("true", "false") for cell in cells):
+        """Return what a column contains: numbers where at least half of its cells are some, and some cell is present.
+
+        Booleans are true and false in any case. Dates are of the type of dates, or texts that are recognised without
+        being called dates: those that begin with a year, a month and a day.
+        """
+        import polars as pl
+
+        cells = self._cells(name)
+        if cells.dtype == pl.Boolean:
             return "boolean"
-        try:
-            self.dates(name, DateForm())
-        except DataError:
+        if isinstance(cells.dtype, pl.Date | pl.Datetime):
+            return "date"
+        if cells.dtype.is_numeric():
+            return "number" if (~self._missing(cells)).any() else "text"
+        if cells.dtype != pl.String:
             return "text"
-        return "date"
+        present = cells.filter(~self._missing(cells))
+        marks = self._marks(self._at(name)) or Marks(",", ".")
+        if len(present) and 2 * to_numbers(present, marks).count() >= len(present):
+            return "number"
+        if len(present) and present.str.to_lowercase().is_in(["true", "false"]).all():
+            return "boolean"
+        if len(present) and present.str.contains(r"^\d{4}-\d\d-\d\d").all():
+            return "date"
+        return "text"
 
     def numbers(self, name: str) -> NDArray[np.float64]:
         """Return a column as float64 (rows,), NaN where a cell is missing.
 
         Raises:
-            DataError: a cell is not a number.
+            DataError: a cell is neither missing nor a number that float32 can hold.
         """
-        values = np.full(len(self), np.nan)
-        for row, cell in enumerate(self.texts(name)):
-            if cell is not None and cell.lower() not in MISSING_MARKS:
-                try:
-                    values[row] = float(cell)
-                except ValueError:
-                    raise not_a_number(self.place(row, name), cell) from None
-        return values
+        import polars as pl
+
+        cells = self._cells(name)
+        if cells.dtype.is_numeric():
+            values = cells.cast(pl.Float64)
+        elif cells.dtype != pl.String:
+            raise DataError(f"{self.place(0, name)}: contains {cells.dtype}, expected numbers; name another column")
+        else:
+            marks = self._marks(self._at(name))
+            if marks is None:
+                row = first_unsafe(cells)
+                plain = str(cells[row])
+                less, more = (plain.replace(",", mark).replace(".", mark) for mark in (".", ""))
+                raise DataError(
+                    f"{self.place(row, name)}: {show_cell(plain)} may be {less} or {more}; set data.decimal to '.' or "
+                    "to ','"
+                )
+            values = to_numbers(cells, marks)
+            absent = values.is_null()
+            if absent.any():
+                bad = absent & ~self._missing(cells)
+                if bad.any():
+                    row = int(bad.arg_max() or 0)
+                    raise not_a_number(self.place(row, name), self._raw(row, name))
+        large = (values.abs() > _LARGEST).fill_null(False) & values.is_not_nan().fill_null(False)
+        if large.any():
+            row = int(large.arg_max() or 0)
+            cell = show_cell(self._raw(row, name))
+            raise DataError(f"{self.place(row, name)}: {cell} is more than float32 can hold; replace it")
+        array: NDArray[np.float64] = values.fill_null(float("nan")).to_numpy()
+        return array
 
     def texts(self, name: str) -> list[str | None]:
-        """Return a column as texts without surrounding white space, None where a cell is missing."""
-        return [cell.strip() or None for cell in self._frame[name].to_list()]
+        """Return a column as texts without surrounding white space, None where a cell is missing.
 
-    def dates(self, name: str, form: DateForm = DateForm()) -> NDArray[np.datetime64]:
-        """Return a column as datetime64[us] (rows,), in UTC where the dates have a zone.
+        Missing are empty cells and those of `Dialect.null_values`; NA or none are words. Booleans are true and false.
+        """
+        import polars as pl
+
+        texts = self._plain(name, "texts").cast(pl.String)
+        empty = ["", *(self._origin.dialect.null_values or ())]
+        return texts.set(texts.is_in(empty).fill_null(False), None).to_list()
+
+    def dates(self, name: str, form: DateForm = RECOGNISED_FORM) -> NDArray[np.datetime64]:
+        """Return a column as datetime64[us] (rows,), in UTC where its cells have an offset or a zone is stated.
+
+        Args:
+            name: name of the column.
+            form: how the dates are written.
 
         Raises:
-            DataError: a cell is not a date.
+            DataError: a cell is missing or no date, may be two dates, or does not exist in the zone.
         """
-        moments = []
-        for row, cell in enumerate(self.texts(name)):
-            try:
-                moment = datetime.fromisoformat(cell or "")
-            except ValueError:
-                raise DataError(f"{self.place(row, name)}: {show_cell(cell or '')} is not a date") from None
-            moments.append(moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment)
-        return np.array(moments, "datetime64[us]")
+        cells = self._plain(name, "dates")
+        missing = self._missing(cells)
+        if missing.any():
+            row = int(missing.arg_max() or 0)
+            raise DataError(f"{self.place(row, name)}: {show_cell(self._raw(row, name))} is not a date; {ADVICE}")
+        try:
+            dates: NDArray[np.datetime64] = read_dates(cells, form).to_numpy().astype("datetime64[us]")
+        except CellFault as fault:
+            cell = show_cell(self._raw(fault.row, name))
+            raise DataError(f"{self.place(fault.row, name)}: {cell} {fault}") from None
+        return dates
+
+    def _at(self, name: str) -> int:
+        return self.names.index(name)
+
+    def _raw(self, row: int, name: str) -> str:
+        """Return a cell as the file has it."""
+        cell = self._frame[row, self._at(name)]
+        return "" if cell is None else str(cell)
+
+    def _cells(self, name: str) -> pl.Series:
+        """Return a column, texts without surrounding white space."""
+        import polars as pl
+
+        cells = self._frame.to_series(self._at(name))
+        if isinstance(cells.dtype, pl.Categorical | pl.Enum):
+            cells = cells.cast(pl.String)
+        return cells.str.strip_chars() if cells.dtype == pl.String else cells
+
+    def _plain(self, name: str, expected: str) -> pl.Series:
+        """Return a column as `_cells` does, or raise a `DataError` where it contains lists, objects or bytes."""
+        import polars as pl
+
+        cells = self._cells(name)
+        if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Object):
+            raise DataError(f"{self.place(0, name)}: contains {cells.dtype}, expected {expected}; name another column")
+        return cells
+
+    def _missing(self, cells: pl.Series) -> pl.Series:
+        """Return which cells stand for a missing number or date."""
+        import polars as pl
+
+        if cells.dtype != pl.String:
+            return cells.is_null() | (cells.is_nan() if cells.dtype.is_float() else False)
+        stated = self._origin.dialect.null_values
+        if stated is not None:
+            return cells.is_null() | cells.is_in(["", *stated])
+        return cells.is_null() | ((cells.str.len_bytes() <= 4) & cells.str.to_lowercase().is_in(list(MISSING_MARKS)))
+
+    @cached_property
+    def _texts(self) -> dict[int, pl.Series]:
+        """The columns of text, by their number."""
+        import polars as pl
+
+        columns = enumerate(self._frame.get_columns())
+        return {index: column for index, column in columns if column.dtype == pl.String}
+
+    @cached_property
+    def _numerals(self) -> Numerals:
+        return Numerals(self._texts if self._origin.commas else {}, self._origin.dialect)
+
+    def _marks(self, index: int) -> Marks | None:
+        return self._whole._numerals.marks(index, self._whole._frame.to_series(index))
 
 
 def no_column(source: str, name: str, field_name: str, names: Sequence[str]) -> DataError:

@@ -1,0 +1,167 @@
+"""CSV files to tables: polars reads them; where it cannot, the rows are read again so that the error names the line."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.data.csvfile import MISSING_MARKS, cell_number, csv_rows
+from zoo.data.tables.dialect import Dialect
+from zoo.data.tables.separators import recognise_separator, separator_name
+from zoo.data.tables.table import Source, Table
+from zoo.errors import DataError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_HEAD = 2**16
+"""Bytes at the beginning of a file from which the separator is recognised."""
+_BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+
+def read_csv(source: str, data: bytes, dialect: Dialect) -> Table:
+    """Return the table of a CSV file whose first row names the columns.
+
+    Args:
+        source: the file as messages name it.
+        data: its content.
+        dialect: how it is written.
+
+    Raises:
+        DataError: the content is not such a table; the message names the position as file:line:column.
+    """
+    data, encoding = _as_utf8(source, data, dialect.encoding)
+    head = data[:_HEAD] if len(data) <= _HEAD else data[: data.rfind(b"\n", 0, _HEAD) + 1]
+    separator = dialect.separator or recognise_separator(source, head.decode(errors="replace"))
+    header, frame, lines = _fast(data, separator) or _exact(source, data, separator)
+    names = header_names(source, header)
+    if not frame.height:
+        raise DataError(f"{source}: has no rows below the names of its columns, expected at least one")
+    form = f"separated by {separator_name(separator)}" + (f", encoded as {encoding}" if encoding else "")
+    commas = separator != "," or b'"' in data
+    return Table(Source(source, form, lines, dialect=dialect, commas=commas), names, frame)
+
+
+def header_names(source: str, header: tuple[int, list[str]] | None) -> list[str]:
+    """Return the names of the columns.
+
+    Args:
+        source: the file as messages name it.
+        header: (line number, cells) of the first row; None for an empty file.
+
+    Raises:
+        DataError: the file is empty, or the row contains no names or the same name twice.
+    """
+    if header is None:
+        raise DataError(f"{source}: is empty, expected a line with the names of the columns and rows below it")
+    line, cells = header
+    names = [cell.strip() for cell in cells]
+    if all(map(_is_value, names)):
+        raise DataError(f"{source}:{line}: contains no names of columns; add them as the first line")
+    before: set[str] = set()
+    for index, name in enumerate(names):
+        if name and name in before:  # several columns may be without a name: a spec cannot refer to them
+            raise DataError(f"{source}:{line}:{index + 1}: names a second column {name!r}; rename one of them")
+        before.add(name)
+    return names
+
+
+def _is_value(cell: str) -> bool:
+    """Return whether a cell is a number, a date or a mark for a missing one rather than a name."""
+    number = cell_number(cell) is not None or re.fullmatch(r"[\d.,:/+-]+([T ][\d.,:+-]+Z?)?", cell)
+    return cell.lower() in MISSING_MARKS or bool(number)
+
+
+def _as_utf8(source: str, data: bytes, stated: str | None) -> tuple[bytes, str]:
+    """Return the content in UTF-8 without its mark, and the name of another encoding that it had."""
+    found = next((name for mark, name in _BOMS.items() if data.startswith(mark)), "")
+    encoding = stated or found or "utf-8"
+    try:
+        name = codecs.lookup(encoding).name
+        if name != "utf-8" or found == "utf-8-sig":
+            text = data.decode("utf-8-sig" if name == "utf-8" else encoding)
+            data = text.encode()
+    except LookupError:
+        raise DataError(
+            f"data.encoding: {encoding!r} is no encoding that Python knows; give one such as cp1252"
+        ) from None
+    except UnicodeError as error:
+        at = f":{data.count(10, 0, error.start) + 1}" if isinstance(error, UnicodeDecodeError) else ""
+        raise DataError(f"{source}{at}: is not text in {encoding}; correct data.encoding or the file") from None
+    return data, "" if name.startswith("utf-8") else encoding.upper()
+
+
+def _fast(data: bytes, separator: str) -> tuple[tuple[int, list[str]], pl.DataFrame, NDArray[np.int64]] | None:
+    """Return the header, the cells and the line of each row by polars.
+
+    None is returned where polars fails or may read differently from the csv module: with rows too short, which it
+    fills, with empty lines, quotes or carriage returns inside of cells, and with NUL.
+    """
+    import polars as pl
+
+    mark = separator.encode()
+    end = len(data)
+    while end and data[end - 1] in b"\r\n":  # empty lines at the end are allowed
+        end -= 1
+    if not end or len(mark) != 1 or b"\0" in data or data.count(b"\r") != data.count(b"\r\n"):
+        return None
+    content = data if len(data) - end <= 2 else data[:end]
+    try:
+        frame = pl.read_csv(
+            content, has_header=False, infer_schema=False, separator=separator, empty_string_is_null=False
+        )
+    except (pl.exceptions.PolarsError, OSError):
+        return None
+    marks, breaks = content.count(mark), None
+    if b'"' in data:
+        texts = pl.all()
+        inside, breaks_inside, quotes = (
+            frame.select(texts.str.count_matches(character, literal=True)) for character in (separator, "\n", '"')
+        )
+        if quotes.sum().sum_horizontal().item():
+            return None
+        marks -= int(inside.sum().sum_horizontal().item())
+        breaks = breaks_inside.sum_horizontal().cast(pl.Int64)
+    if marks != (frame.width - 1) * frame.height or (frame.width == 1 and (frame.to_series() == "").any()):
+        return None
+    ones = np.ones(frame.height, np.int64)
+    lines = np.cumsum(ones if breaks is None else ones + breaks.to_numpy())
+    return (int(lines[0]), [str(cell) for cell in frame.row(0)]), frame[1:], lines[1:]
+
+
+def _exact(
+    source: str, data: bytes, separator: str
+) -> tuple[tuple[int, list[str]] | None, pl.DataFrame, NDArray[np.int64]]:
+    """Return the header, the cells and the line of each row by the csv module, or raise the error of a line."""
+    import polars as pl
+
+    if b"\0" in data:
+        line = data.count(b"\n", 0, data.index(b"\0")) + 1
+        raise DataError(f"{source}:{line}: contains a NUL byte; for UTF-16 text set data.encoding, such as utf-16-le")
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{source}:{line}: is not UTF-8 text; give a text file saved as UTF-8, or set data.encoding, such as cp1252"
+        ) from None
+    rows = csv_rows(Path(source), io.BytesIO(data), separator)
+    header = next(rows, None)
+    if header is None:
+        return None, pl.DataFrame(), np.zeros(0, np.int64)
+    width = len(header[1])
+    cells: list[str] = []
+    lines: list[int] = []
+    for line, row in rows:
+        if len(row) != width:
+            raise DataError(f"{source}:{line}: columns: {len(row)}, expected {width} as in the first line")
+        cells.extend(row)
+        lines.append(line)
+    columns = {str(index): pl.Series(cells[index::width], dtype=pl.String) for index in range(width)}
+    return header, pl.DataFrame(columns), np.array(lines, np.int64)
