@@ -1,5 +1,7 @@
 """The tokeniser words2, by examples of the rules and by properties of any text."""
 
+# ruff: noqa: RUF001
+
 from __future__ import annotations
 
 import unicodedata
@@ -32,7 +34,10 @@ EXAMPLES = {
     "Thai": ("กำลัง", "ก ำ ลั ง"),
     "emoji": ("👍👍 ok🎉", "👍 👍 ok 🎉"),
     "skin tones": ("👍🏽👋🏿 🏽", "👍🏽 👋🏿 🏽"),
-    "families and professions": ("👨\u200d👩\u200d👧\u200d👦👩🏽\u200d⚕\ufe0f", "👨\u200d👩\u200d👧\u200d👦 👩🏽\u200d⚕"),
+    "families and professions": (
+        "👨\u200d👩\u200d👧\u200d👦👩🏽\u200d⚕\ufe0f",
+        "👨\u200d👩\u200d👧\u200d👦 👩🏽\u200d⚕",
+    ),
     "flags": ("🇩🇪🇫🇷 🏳\ufe0f\u200d🌈", "🇩🇪 🇫🇷 🏳\u200d🌈"),
     "flags by tags": (
         "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",

@@ -223,13 +223,13 @@ def _summary(config: Text.Config, texts: Texts, tokens: _Tokens, parts: Sequence
     unused = len(lengths) - train - validation - test
     return "".join(
         (
-            f"{texts.description}: {len(lengths):,} texts of {len(labels)} labels ({shown}{more}), ",
-            f"{median(lengths):,.0f} {unit} long in the median, {max(lengths):,} at most. ",
-            f"{cut:,} of them are cut after {config.max_length:,} {unit}. " if cut else "",
+            f"{texts.description}: {len(lengths):,} texts of {len(labels)} labels ({shown}{more}). ",
+            f"Length in {unit}: median {median(lengths):,.0f}, longest {max(lengths):,}",
+            f"; {cut:,} texts are cut after {config.max_length:,}. " if cut else ". ",
             f"A fixed random split, stratified by label, into {train:,} for training, {validation:,} for validation ",
-            f"and {test:,} for testing. ",
-            f"{unused:,} texts are not used, since the parts are shares of all. " if unused else "",
-            f"{len(tokens.vocabulary):,} {config.tokenizer} tokens from ",
+            f"and {test:,} for testing",
+            f"; {unused:,} are not used, since the shares add up to less than 1. " if unused else ". ",
+            f"{len(tokens.vocabulary):,} tokens ({config.tokenizer}) from ",
             "the training part." if config.tokenizer_file is None else f"{Path(config.tokenizer_file).name}.",
         )
     )
