@@ -104,7 +104,7 @@ def _word(line: bytes, size: int, place: str) -> bytes:
     parts = line.rsplit(b" ", size)
     if len(parts) <= size or all(map(_is_number, parts[0].split(b" ")[1:])):
         count = line.count(b" ")
-        raise DataError(f"{place}: has {count:,} numbers after its word, expected {size:,}; the file may be cut off")
+        raise DataError(f"{place}: numbers after its word: {count:,}, expected {size:,}; the file may be cut off")
     return parts[0]
 
 
