@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zoo.config import Config, Fraction, Size
-    from zoo.data.csvfile import MISSING_MARKS, cell_number, csv_rows, not_a_number, show_cell, text_lines
+    from zoo.data.csvfile import cell_number, text_lines
     from zoo.data.datafile import name_fault, open_data
     from zoo.data.dataset import Dataset, DataSource, Split, standardisation
     from zoo.data.idx import read_idx
@@ -64,7 +64,7 @@ __version__ = metadata.version("recurrent-zoo")
 
 _HOME = {
     "zoo.config": ("Config", "Fraction", "Size"),
-    "zoo.data.csvfile": ("MISSING_MARKS", "cell_number", "csv_rows", "not_a_number", "show_cell", "text_lines"),
+    "zoo.data.csvfile": ("cell_number", "text_lines"),
     "zoo.data.datafile": ("name_fault", "open_data"),
     "zoo.data.dataset": ("Dataset", "DataSource", "Split", "standardisation"),
     "zoo.data.idx": ("read_idx",),
@@ -124,7 +124,6 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 __all__ = [
     "CLASS_METRICS",
     "IGNORED",
-    "MISSING_MARKS",
     "TOKENIZERS",
     "UNKNOWN",
     "Answers",
@@ -193,7 +192,6 @@ __all__ = [
     "class_frequencies",
     "class_metrics",
     "class_statistics",
-    "csv_rows",
     "date_column",
     "encode",
     "export_module",
@@ -202,7 +200,6 @@ __all__ = [
     "is_of_a_cell",
     "load",
     "name_fault",
-    "not_a_number",
     "onnx_fault",
     "open_data",
     "prove_module",
@@ -214,7 +211,6 @@ __all__ = [
     "reset_uniform",
     "running_line",
     "seal_onnx",
-    "show_cell",
     "standardisation",
     "state_parts",
     "step_cross_entropy",
