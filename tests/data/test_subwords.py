@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 import zoo
-from tests.data.common import error_of
-from tests.data.test_data_text import load, parts
+from tests.data.common import error_of, parts
+from tests.data.test_data_text import load
 from zoo.data.sources.sentiment import sentences
 from zoo.data.text_ids import text_ids
 

@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 
 import zoo
-from tests.data.common import error_of
-from tests.data.test_data_text import load, parts, read_back
+from tests.data.common import error_of, parts
+from tests.data.test_data_text import load, read_back
 from zoo.data.inputs import read_inputs
 from zoo.data.text_ids import text_ids
 

@@ -30,8 +30,8 @@ SAME = {
 def test_the_vectors_of_the_vocabulary_are_read(tmp_path: Path, content: str) -> None:
     path = tmp_path / "vectors.txt"
     path.write_bytes(content.encode())
-    found, values = read_vectors(path, IDS, 3)
-    assert found.tolist() == [2, 3]
+    tokens, values = read_vectors(path, IDS, 3)
+    assert tokens.tolist() == [2, 3]
     assert values.dtype == np.float32
     assert values.tolist() == np.array([[0.5, -1, 2e-3], [1, 2, 3]], np.float32).tolist()
 

@@ -70,7 +70,7 @@ def test_vectors_become_the_weights_of_the_words_that_have_one(tmp_path: Path) -
     initial[tokens["good"]] = torch.tensor([1.0, 2.0, 3.0])
     initial[tokens["don't"]] = torch.tensor([-1.0, 0.5, 0.0])
     assert torch.equal(table_, initial)
-    assert run.config["vectors"] == {"file": str(file), "found": 2, "tokens": len(tokens)}
+    assert run.config["vectors"] == {"file": str(file), "taken": 2, "tokens": len(tokens)}
     assert f"Vectors from {file}: 2 of {len(tokens)} tokens have one.\n" in (run.path / "README.md").read_text()
     assert plain.config["vectors"] is None
     trained = build(tmp_path / "trained", encoder__vectors=file, data__file=data)
@@ -118,7 +118,7 @@ def test_a_dry_run_counts_the_words_with_a_vector(tmp_path: Path) -> None:
     outcome = run_zoo("build", "sentiment", *changes, "--dry-run", "--json")
     assert outcome.exit_code == 0, outcome.stderr
     assert f"vectors from {file}: 2 of " in outcome.stderr
-    assert json.loads(outcome.stdout)["vectors"]["found"] == 2
+    assert json.loads(outcome.stdout)["vectors"]["taken"] == 2
 
 
 def test_subwords_from_the_spec_to_the_prediction(tmp_path: Path) -> None:

@@ -54,8 +54,8 @@ def read_vectors(path: Path, ids: Mapping[str, int], size: int) -> tuple[NDArray
             f"{path}: has vectors for none of the {len(ids):,} tokens of the vocabulary; give vectors of words in the "
             "language of the data"
         )
-    found = np.array(sorted(vectors), np.int64)
-    return found, np.stack([vectors[token] for token in found.tolist()])
+    tokens = sorted(vectors)
+    return np.array(tokens, np.int64), np.stack([vectors[token] for token in tokens])
 
 
 def _filled_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:

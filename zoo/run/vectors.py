@@ -26,7 +26,7 @@ class Vectors:
 
     file: str
     """The value of ``encoder.vectors``."""
-    found: int
+    taken: int
     """Number of tokens of the vocabulary that have a vector in the file."""
     tokens: int
     """Size of the vocabulary."""
@@ -37,7 +37,7 @@ class Vectors:
 
     def sentence(self) -> str:
         """Return what was taken, without a full stop."""
-        return f"vectors from {self.file}: {self.found:,} of {self.tokens:,} tokens have one"
+        return f"vectors from {self.file}: {self.taken:,} of {self.tokens:,} tokens have one"
 
     def record(self, run: Run) -> None:
         """Write the record into the run's folder, so that a resumed training does not need the file."""
@@ -62,10 +62,10 @@ def take_vectors(model: Model, encoder: EncoderConfig | None, signature: Signatu
     if file is None:
         return None
     assert isinstance(model.encoder, Embedding)
-    found, values = read_vectors(Path(file), signature.ids, model.encoder.output_size)
+    tokens, values = read_vectors(Path(file), signature.ids, model.encoder.output_size)
     with torch.no_grad():
-        model.encoder.table.weight[torch.from_numpy(found)] = torch.from_numpy(values)
-    return Vectors(file, len(found), len(signature.vocabulary))
+        model.encoder.table.weight[torch.from_numpy(tokens)] = torch.from_numpy(values)
+    return Vectors(file, len(tokens), len(signature.vocabulary))
 
 
 def recorded_vectors(run: Run, encoder: EncoderConfig | None) -> Vectors | None:

@@ -52,7 +52,7 @@ class Text(zoo.DataSource):
         """Name of the column of 'file' that contains the texts."""
         label: str = "label"
         """Name of the column of 'file' that contains the labels."""
-        separator: str | None = None
+        separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
         """Character between two cells of a CSV file; recognised when left out."""
         encoding: str | None = None
         """Encoding of a CSV file, such as cp1252. When left out, UTF-8, or UTF-16 where the file begins with its
