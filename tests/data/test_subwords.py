@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ def test_a_data_set_learns_from_its_training_part(tmp_path: Path) -> None:
     train = [text for text in texts if any(torch.equal(row(text, signature), x) for x in trained(dataset))]
     assert len(train) == len(dataset.train)
     assert zoo.Subwords.learn(sorted(train), 300).json == signature.subwords
+    assert signature.subwords is not None
     assert signature.vocabulary == zoo.Subwords(signature.subwords).vocabulary
     assert "300 tokens (subwords) from the training part." in dataset.description
     assert dataset.repeated == {"validation": 0, "test": 0}
@@ -132,6 +134,13 @@ def test_files_that_are_no_tokenizer(tmp_path: Path, content: bytes, expected: s
     assert message.startswith(f"{path}: {expected}")
 
 
+def test_a_tokenizer_that_a_newer_package_wrote(tmp_path: Path) -> None:
+    signature = zoo.Signature(vocabulary=("x",), tokenizer="subwords", subwords='{"version": "9"}')
+    message = error_of(lambda: text_ids("x", signature, ""))
+    assert message.startswith("the model's tokenizer cannot be read (")
+    assert message.endswith("); install a newer tokenizers")
+
+
 def test_texts_without_tokens(tmp_path: Path) -> None:
     signature = zoo.Signature(vocabulary=("x",), tokenizer="subwords", subwords=zoo.Subwords.learn(TEXTS, 280).json)
     assert error_of(lambda: text_ids("", signature, "here")) == "here: is empty, expected a text"
@@ -147,9 +156,7 @@ def test_texts_without_tokens(tmp_path: Path) -> None:
 
 def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = load(file=write(tmp_path, TEXTS), tokenizer="subwords", vocabulary_size=260)
-    # JSON of another tokeniser, which is not loaded yet
-    signature = kept(dataset.signature)
-    fresh = zoo.Signature(**{**vars(signature), "subwords": signature.subwords + " "})
+    fresh = replace(dataset.signature, subwords=f"{dataset.signature.subwords} ")  # not loaded yet
     monkeypatch.setitem(sys.modules, "tokenizers", None)
 
     def advice(action: Any) -> str:

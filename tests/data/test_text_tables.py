@@ -253,7 +253,7 @@ def test_a_signature_of_an_earlier_version_is_read() -> None:
     values = zoo.Signature(vocabulary=("<pad>", "<unk>", "a"), tokenizer="words").to_dict()
     earlier = {name: value for name, value in values.items() if name not in ("text", "subwords")}
     kept = zoo.Signature.from_dict(json.loads(json.dumps(earlier)))
-    assert (kept.tokenizer, kept.text, kept.subwords) == ("words", None, "")
+    assert (kept.tokenizer, kept.text, kept.subwords) == ("words", None, None)
     assert text_ids("a\u2019b", kept, "").tolist() == [2, 1, 1]
 
 

@@ -67,8 +67,8 @@ class Signature:
     """The tokens; the position of a token is its id."""
     tokenizer: Literal["", "words", "words2", "subwords", "characters"] = ""
     """Rule that splits a text into tokens, see `zoo.data.tokens`; empty where the input is not text."""
-    subwords: str = ""
-    """JSON of the tokeniser ``subwords``; empty for the others."""
+    subwords: str | None = None
+    """JSON of the tokeniser ``subwords``; None for the others."""
     text: TextForm | None = None
     """Place of the texts in a table; None where the input is not labelled texts."""
     lengths: bool = False

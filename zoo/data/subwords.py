@@ -98,7 +98,12 @@ class Subwords:
 
 @lru_cache(maxsize=8)  # parsing takes longer than encoding a text
 def _loaded(json: str) -> Tokenizer:
-    tokenizer: Tokenizer = _library("this model reads subwords and").Tokenizer.from_str(json)
+    library = _library("this model reads subwords and")
+    try:
+        tokenizer: Tokenizer = library.Tokenizer.from_str(json)
+    except Exception as error:  # as in `Subwords.read`; the file may be of a newer version of the package
+        fault = " ".join(str(error).split())
+        raise DataError(f"the model's tokenizer cannot be read ({fault}); install a newer tokenizers") from error
     tokenizer.encode_special_tokens = True
     return tokenizer
 

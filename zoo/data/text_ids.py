@@ -39,6 +39,7 @@ def _subword_ids(text: str, signature: Signature, place: str) -> NDArray[np.int6
         text.encode()
     except UnicodeEncodeError as error:
         raise DataError(f"{place}: has {text[error.start]!a}, which is half a character; replace it") from error
+    assert signature.subwords is not None
     (ids,) = Subwords(signature.subwords).ids([text])
     if not ids:
         raise _empty(text, place)

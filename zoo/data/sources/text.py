@@ -173,8 +173,8 @@ class _Tokens:
     """Those of each text, at most ``max_length``."""
     whole: Sequence[Sequence[str | int]]
     """All tokens of each text, by which texts are compared."""
-    subwords: str = ""
-    """JSON of the tokeniser ``subwords``; empty for the others."""
+    subwords: str | None = None
+    """JSON of the tokeniser ``subwords``; None for the others."""
 
 
 def _tokens(config: Text.Config, texts: Texts, train: NDArray[np.int64]) -> _Tokens:
