@@ -32,9 +32,8 @@ def main() -> None:
 
         for first, second in zip(by_zoo(), by_polars(), strict=True):
             np.testing.assert_array_equal(first, second)
-        print(
-            f"    {compare(by_zoo, by_polars, rounds=7)}   {path.stat().st_size / 1e6:.0f} MB, {pl.thread_pool_size()} threads"
-        )
+        size, threads = path.stat().st_size / 1e6, pl.thread_pool_size()
+        print(f"    {compare(by_zoo, by_polars, rounds=7)}   {size:.0f} MB, threads: {threads}")
 
 
 def write_numbers(path: Path) -> None:

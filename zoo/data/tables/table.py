@@ -101,7 +101,8 @@ class Table:
         place = f"{self.source}:{line}" if self._origin.has_lines else f"{self.source}[{line}]"
         if name is None:
             return place
-        return f"{place}:{self._at(name) + 1 if self._origin.has_cells else name}"
+        column = name if name.isprintable() else repr(name)
+        return f"{place}:{self._at(name) + 1 if self._origin.has_cells else column}"
 
     def take(self, rows: NDArray[np.int64]) -> Table:
         """Return the table of some rows, by their numbers from 0; each keeps its place in the file."""
@@ -168,7 +169,8 @@ class Table:
                 if bad.any():
                     row = int(bad.arg_max() or 0)
                     raise not_a_number(self.place(row, name), self._raw(row, name))
-        if (values.max() or 0) > _LARGEST or (values.min() or 0) < -_LARGEST:  # NaN are ignored
+        ends: list[float] = [values.min() or 0.0, values.max() or 0.0]  # type: ignore[list-item]  # NaN are ignored
+        if -ends[0] > _LARGEST or ends[1] > _LARGEST:
             row = int((values.is_not_nan() & (values.abs() > _LARGEST)).arg_max() or 0)
             cell = show_cell(self._raw(row, name))
             raise DataError(f"{self.place(row, name)}: {cell} is more than float32 can hold; replace it")
