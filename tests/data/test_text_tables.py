@@ -45,6 +45,7 @@ SAME: dict[str, tuple[str, str | bytes, dict[str, Any]]] = {
     "JSON lines with a byte order mark": ("x.jsonl", b"\xef\xbb\xbf" + LINES.encode(), {}),
     "JSON lines with empty lines": ("x.ndjson", "\n" + LINES.replace("\n", "\n\n"), {}),
     "JSON lines with nested columns": ("x.jsonl", changed(meta={"id": [1, {"a": 2}]}), {}),
+    "JSON lines with texts that begin like a list": ("x.jsonl", LINES.replace("}", ', "more": "[1"}'), {}),
     "JSON lines with a key in one row": ("x.jsonl", LINES.replace("}", ', "stars": 5}', 1), {}),
 }
 
@@ -98,6 +99,12 @@ BAD: dict[str, tuple[str, str | bytes, str]] = {
     "white space": ("x.jsonl", LINES + '{"text": " \\n", "label": "a"}\n', "{path}:21:text: 'text' is empty"),
     "objects": ("x.jsonl", changed(text={"body": "x"}), "{path}:1:text: contains "),
     "lists": ("x.jsonl", changed(text=["x", "y"]), "{path}:1:text: contains "),
+    "a list in a row": (
+        "x.jsonl", LINES + '{"text": ["x"], "label": "a"}\n', "{path}:21: 'text' is a list, and a text in a line before"
+    ),
+    "an object in a row": (
+        "x.jsonl", LINES + '{"text": {"body": "x"}, "label": "a"}\n', "{path}:21: 'text' is an object, and a text in a"
+    ),
     "no object": ("x.jsonl", LINES + "[1]\n", "{path}:21: is no JSON object"),
     "no JSON": ("x.jsonl", LINES + "{'text': 1}\n", "{path}:21: is not JSON"),
     "a list of objects": ("x.jsonl", json.dumps(ROWS), "{path}:1: is no JSON object"),
