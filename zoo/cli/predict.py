@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.command("predict")
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option(
-    "--input", "inputs", multiple=True, type=click.Path(path_type=Path), help="A .npy, .csv or .txt file. Repeatable."
+    "--input", "inputs", multiple=True, type=click.Path(path_type=Path), help="A file, or - for texts. Repeatable."
 )
 @click.option("--text", "texts", multiple=True, help="Text, for a model that reads text. Repeatable.")
 @click.option("--out", type=OutPath(), help="CSV file for the predictions. Default: stdout.")
@@ -48,7 +48,8 @@ def command(
     Input files:
       .npy  numbers (time, features) or (sequences, time, features)
       .csv  one sequence: a row for each step, the columns of the training data
-      .txt  one text for each line
+      .txt  one text for each line; - reads such lines from the standard input
+      Other tables for a model of texts (.csv, .tsv, .jsonl, .parquet, .arrow): the column of the training.
 
     Numbers are in the units of the training data. A forecast is for the steps after the last row. A model with a spread
     or with quantiles gives a column for each of them.
