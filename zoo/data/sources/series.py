@@ -15,10 +15,9 @@ from torch import Tensor
 
 import zoo
 from zoo.data.preparation.columns import Columns
-from zoo.data.preparation.features import FILL, features, past_steps
+from zoo.data.preparation.features import features, known_targets, past_steps, targets
 from zoo.data.preparation.fit import fit_features, is_category, require_resolution, sorted_labels
 from zoo.data.preparation.form import Feature, Missing, TableForm
-from zoo.data.preparation.gaps import fill
 from zoo.data.preparation.parts import Divided, Division, divide_series
 from zoo.data.preparation.scales import Scaling, feature_scale, scale
 from zoo.data.preparation.series import find_series
@@ -266,8 +265,8 @@ def _dataset(
 ) -> zoo.Dataset:
     """Return the windows of all series with their signature."""
     x = [features(columns, one.series, form, one.past) for one in divided]
-    y = [_targets(columns, one, form, form.missing) for one in divided]
-    filled = y if form.missing != "mask" else [_targets(columns, one, form, "previous") for one in divided]
+    y = [targets(columns, one.series, form, one.past) for one in divided]
+    filled = y if form.missing != "mask" else [known_targets(columns, one.series, form, one.past) for one in divided]
     trained = [number for number, one in enumerate(divided) if one.parts[0]]
     x_train = [x[number][_slice(divided[number].parts[0])] for number in trained]
     y_train = [_present(y[number][_slice(divided[number].parts[0])]) for number in trained]
@@ -305,18 +304,6 @@ def _dataset(
     train, validation, test = splits
     own = EXAMPLES[config.example][2] if config.file is None else Path(config.file).name
     return zoo.Dataset(train, validation, test, signature, describe(own, columns, form, summary, config.split))
-
-
-def _targets(columns: Columns, one: Divided, form: TableForm, missing: Missing) -> NDArray[np.float64]:
-    """Return the targets of a series, (rows, targets), without gaps unless the rule is ``mask``."""
-    result = np.empty((one.past, len(form.targets)), order="F")
-    for number, name in enumerate(form.targets):
-        values = one.series.spread(columns.numbers(name, "targets"))[: one.past]
-        if missing != "mask":
-            start = float(np.nanmean(values)) if form.missing == "mask" and not np.isnan(values).all() else None
-            values = fill(one.series, name, values, missing, start=start, advice=FILL)
-        result[:, number] = values
-    return result
 
 
 def _scales(
