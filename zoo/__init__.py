@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zoo.config import Config, Fraction, Size
-    from zoo.data.csvfile import MISSING_MARKS, cell_number, csv_rows, not_a_number, show_cell, text_lines
+    from zoo.data.csvfile import cell_number, text_lines
     from zoo.data.datafile import name_fault, open_data
     from zoo.data.dataset import Dataset, DataSource, Split, standardisation
     from zoo.data.idx import read_idx
@@ -48,14 +48,31 @@ if TYPE_CHECKING:
     from zoo.nn.drop_in import DropIn, replace_layers, with_cells
     from zoo.nn.encoder import Embedding, Normaliser, OneHot, TableEncoder
     from zoo.nn.model import Model
-    from zoo.nn.readout import RescaleReadout, SigmoidReadout, SoftmaxReadout
+    from zoo.nn.readout import (
+        MultilabelReadout,
+        QuantileReadout,
+        RateReadout,
+        RescaleReadout,
+        SigmoidReadout,
+        SoftmaxReadout,
+        SpreadReadout,
+    )
     from zoo.nn.recurrent import Direction, Layer, Stack, Unrolled
     from zoo.nn.states import StatePart, state_parts
     from zoo.nn.torch_layers import from_torch, to_torch
     from zoo.plugins.hookspecs import hookimpl
     from zoo.runtime.onnx_contents import onnx_fault
     from zoo.runtime.onnx_seal import seal_onnx
-    from zoo.tasks.metrics import CLASS_METRICS, class_frequencies, class_metrics, class_statistics, step_cross_entropy
+    from zoo.tasks.metrics import (
+        CLASS_METRICS,
+        class_frequencies,
+        class_metrics,
+        class_statistics,
+        class_table,
+        confusion_table,
+        ranking_metrics,
+        step_cross_entropy,
+    )
     from zoo.tasks.task import Answers, Statistics, Task, TaskConfig
     from zoo.training.progress import EpochRecord
 
@@ -63,7 +80,7 @@ __version__ = metadata.version("recurrent-zoo")
 
 _HOME = {
     "zoo.config": ("Config", "Fraction", "Size"),
-    "zoo.data.csvfile": ("MISSING_MARKS", "cell_number", "csv_rows", "not_a_number", "show_cell", "text_lines"),
+    "zoo.data.csvfile": ("cell_number", "text_lines"),
     "zoo.data.datafile": ("name_fault", "open_data"),
     "zoo.data.dataset": ("Dataset", "DataSource", "Split", "standardisation"),
     "zoo.data.idx": ("read_idx",),
@@ -100,7 +117,15 @@ _HOME = {
     "zoo.nn.drop_in": ("DropIn", "replace_layers", "with_cells"),
     "zoo.nn.encoder": ("Embedding", "Normaliser", "OneHot", "TableEncoder"),
     "zoo.nn.model": ("Model",),
-    "zoo.nn.readout": ("RescaleReadout", "SigmoidReadout", "SoftmaxReadout"),
+    "zoo.nn.readout": (
+        "MultilabelReadout",
+        "QuantileReadout",
+        "RateReadout",
+        "RescaleReadout",
+        "SigmoidReadout",
+        "SoftmaxReadout",
+        "SpreadReadout",
+    ),
     "zoo.nn.recurrent": ("Direction", "Layer", "Stack", "Unrolled"),
     "zoo.nn.states": ("StatePart", "state_parts"),
     "zoo.nn.torch_layers": ("from_torch", "to_torch"),
@@ -112,6 +137,9 @@ _HOME = {
         "class_frequencies",
         "class_metrics",
         "class_statistics",
+        "class_table",
+        "confusion_table",
+        "ranking_metrics",
         "step_cross_entropy",
     ),
     "zoo.tasks.task": ("Answers", "Statistics", "Task", "TaskConfig"),
@@ -122,7 +150,6 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 __all__ = [
     "CLASS_METRICS",
     "IGNORED",
-    "MISSING_MARKS",
     "UNKNOWN",
     "Answers",
     "Cell",
@@ -151,6 +178,7 @@ __all__ = [
     "Model",
     "ModelValue",
     "ModuleSignature",
+    "MultilabelReadout",
     "Normaliser",
     "OneHot",
     "Operator",
@@ -160,6 +188,8 @@ __all__ = [
     "Probe",
     "Proof",
     "ProviderUnavailable",
+    "QuantileReadout",
+    "RateReadout",
     "RescaleReadout",
     "Run",
     "RunError",
@@ -170,6 +200,7 @@ __all__ = [
     "SoftmaxReadout",
     "SpecError",
     "Split",
+    "SpreadReadout",
     "Stack",
     "State",
     "StatePart",
@@ -189,7 +220,8 @@ __all__ = [
     "class_frequencies",
     "class_metrics",
     "class_statistics",
-    "csv_rows",
+    "class_table",
+    "confusion_table",
     "date_column",
     "encode",
     "export_module",
@@ -198,11 +230,11 @@ __all__ = [
     "is_of_a_cell",
     "load",
     "name_fault",
-    "not_a_number",
     "onnx_fault",
     "open_data",
     "prove_module",
     "raised_at",
+    "ranking_metrics",
     "read_idx",
     "read_table",
     "replace_layers",
@@ -210,7 +242,6 @@ __all__ = [
     "reset_uniform",
     "running_line",
     "seal_onnx",
-    "show_cell",
     "standardisation",
     "state_parts",
     "step_cross_entropy",

@@ -65,6 +65,7 @@ class Encoding:
                 build.weight(f"encoder/feature_{feature}/place", np.array(number)),
             )
             ids = build.node("Gather", f"{name}/ids", [self._ids, place], {"axis": 2})
+            assert isinstance(vector, zoo.Embedding | zoo.OneHot)
             parts.append(_looked_up(build, vector, ids, name))
         return parts[0] if len(parts) == 1 else build.node("Concat", "encoder/vectors", parts, {"axis": -1})
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import numpy as np
 import onnx_ir as ir
 from torch import nn
 
@@ -69,34 +71,107 @@ def lower_readout(
         both = build.node("Concat", "readout/both", [other, scores], {"axis": -1})
         sigmoid = build.node("Sigmoid", "readout/sigmoid", [both])
         return [_output(scores, "logits", shape), _output(sigmoid, "probabilities", [*shape[:-1], 2])]
+    if isinstance(readout, zoo.MultilabelReadout):
+        sigmoid = build.node("Sigmoid", "readout/sigmoid", [scores])
+        return [_output(scores, "logits", shape), _output(sigmoid, "probabilities", shape)]
     if isinstance(readout, zoo.RescaleReadout):
-        return [_lower_rescale(build, readout, scores, shape, lengths, group)]
-    raise unsupported("readout", readout, "a zoo.SoftmaxReadout, SigmoidReadout or RescaleReadout")
+        if group is not None and len(shape) + bool(readout.horizon) == 2:  # y has no axis for steps
+            group = build.node("Squeeze", "group/of_sequence", [group, build.integers("group/axis", 1)])
+        scales = _Scales(
+            *(
+                by_group(build, table, group, f"readout/{name}")
+                for name, table in (("factor", readout.factor), ("offset", readout.offset))
+            )
+        )
+        return [
+            _lower_rescaled(build, readout, number, shape, lengths, scales)
+            for number in _scaled_numbers(build, readout, scores)
+        ]
+    raise unsupported(
+        "readout",
+        readout,
+        "a zoo.SoftmaxReadout, SigmoidReadout, MultilabelReadout, RescaleReadout or one of its kinds",
+    )
 
 
-def _lower_rescale(
+class _Number(NamedTuple):
+    """A number that a readout gives for each target."""
+
+    name: str
+    """Name of the output."""
+    node: str
+    """Part of the names of its nodes; empty for ``y``."""
+    value: ir.Value
+    """In scaled units."""
+    shifted: bool = True
+    """Whether the offset of the scale is added."""
+
+
+class _Scales(NamedTuple):
+    """Scale of the targets, or of those of each sequence's group."""
+
+    factor: ir.Value
+    offset: ir.Value
+
+
+def _scaled_numbers(build: GraphBuilder, readout: zoo.RescaleReadout, scores: ir.Value) -> Sequence[_Number]:
+    """Return the numbers of a readout before they are rescaled, the output ``y`` first."""
+    if isinstance(readout, zoo.RateReadout):
+        return [_Number("y", "", build.node("Exp", "readout/rate", [scores]), shifted=False)]
+    if isinstance(readout, zoo.SpreadReadout):
+        means, raw = _split(build, scores, ["means", "spreads"])
+        positive = build.node("Softplus", "readout/spread/softplus", [raw])
+        least = build.weight("readout/spread/least", np.array(readout.least, np.float32))
+        spread = build.node("Add", "readout/spread/above", [positive, least])
+        return [_Number("y", "", means), _Number("spread", "spread", spread, shifted=False)]
+    if isinstance(readout, zoo.QuantileReadout):
+        return _quantiles(build, readout, scores)
+    return [_Number("y", "", scores)]
+
+
+def _quantiles(build: GraphBuilder, readout: zoo.QuantileReadout, scores: ir.Value) -> Sequence[_Number]:
+    """Return the quantiles, each moved away from the median as far as they would cross; see `zoo.QuantileReadout`."""
+    names = readout.names
+    rows, median = list(_split(build, scores, names)), names.index("y")
+    for index in range(median + 1, len(names)):
+        rows[index] = build.node("Max", f"readout/{names[index]}/above", [rows[index], rows[index - 1]])
+    for index in range(median - 1, -1, -1):
+        rows[index] = build.node("Min", f"readout/{names[index]}/below", [rows[index], rows[index + 1]])
+    others = [_Number(name, name, row) for name, row in zip(names, rows, strict=True) if name != "y"]
+    return [_Number("y", "", rows[median]), *others]
+
+
+def _split(build: GraphBuilder, scores: ir.Value, names: Sequence[str]) -> Sequence[ir.Value]:
+    """Split scores on the last axis into equal parts."""
+    outputs = [f"readout/split/{name}" for name in names]
+    attributes: dict[str, int] = {"axis": -1}
+    if build.opset >= 18:  # required since, and unknown before
+        attributes["num_outputs"] = len(names)
+    return build.node_with_outputs("Split", "readout/split", [scores], outputs, attributes)
+
+
+def _lower_rescaled(
     build: GraphBuilder,
     readout: zoo.RescaleReadout,
-    scores: ir.Value,
+    number: _Number,
     shape: Sequence[str | int],
     lengths: Lengths | None,
-    group: ir.Value | None,
+    scales: _Scales,
 ) -> ir.Value:
-    value = scores
-    if group is not None and len(shape) + bool(readout.horizon) == 2:  # y has no axis for steps
-        group = build.node("Squeeze", "group/of_sequence", [group, build.integers("group/axis", 1)])
+    """Lower a scaled number to an output in the user's units."""
+    targets = readout.factor.shape[-1]
+    value, prefix = number.value, f"readout/{number.node}" if number.node else "readout"
+    sizes: Sequence[str | int] = [*shape[:-1], targets]
     if readout.horizon:
-        sizes = (readout.horizon, readout.factor.shape[-1])
-        value = build.node("Reshape", "readout/by_step", [value, build.integers("readout/shape", -1, *sizes)])
-        shape = ["batch", *sizes]
-    factor, offset = (
-        by_group(build, table, group, f"readout/{name}")
-        for name, table in (("factor", readout.factor), ("offset", readout.offset))
-    )
-    numbers = build.node("Add", "readout/shift", [build.node("Mul", "readout/scale", [value, factor]), offset])
+        steps = (readout.horizon, targets)
+        value = build.node("Reshape", f"{prefix}/by_step", [value, build.integers("readout/shape", -1, *steps)])
+        sizes = ["batch", *steps]
+    value = build.node("Mul", f"{prefix}/scale", [value, scales.factor])
+    if number.shifted:
+        value = build.node("Add", f"{prefix}/shift", [value, scales.offset])
     if lengths is not None:
-        numbers = lengths.zero_beyond(numbers, "readout/within_lengths")
-    return _output(numbers, "y", shape)
+        value = lengths.zero_beyond(value, f"{prefix}/within_lengths")
+    return _output(value, number.name, sizes)
 
 
 def _output(value: ir.Value, name: str, shape: Sequence[str | int]) -> ir.Value:

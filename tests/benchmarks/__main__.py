@@ -7,7 +7,7 @@ import warnings
 
 import torch
 
-from tests.benchmarks import cells, custom, engine, export, lowering, memory, precision, proof
+from tests.benchmarks import cells, custom, engine, export, lowering, memory, precision, proof, tables
 from zoo.versions import versions
 
 BENCHMARKS = {
@@ -19,6 +19,7 @@ BENCHMARKS = {
     "custom": custom.main,
     "precision": precision.main,
     "proof": proof.main,
+    "tables": tables.main,
 }
 
 

@@ -65,7 +65,7 @@ def hidden(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 ROWS = [
-    {"day": f"2026-01-{day:02}", "volume": 1e6 * day, "close": 10.0 + day, "open": 9.5 + day} for day in range(1, 9)
+    {"date": f"2026-01-{day:02}", "volume": 1e6 * day, "close": 10.0 + day, "open": 9.5 + day} for day in range(1, 9)
 ]
 
 
@@ -97,9 +97,23 @@ def test_a_forecast_is_for_the_rows_after_the_last_and_in_the_units_of_the_file(
     ("rows", "message"),
     [
         (ROWS[:4], "contains 4 rows, expected at least 5, the window of the model"),
-        ([{"open": 1, "close": 2}], ":1: has no column 'volume' in its header, expected open, close, volume"),
+        (
+            [{"date": "2026-01-01", "open": 1, "close": 2}],
+            ": has no column 'volume', expected date, open, close, volume",
+        ),
+        (
+            [{"day": 1, "open": 1, "close": 2, "volume": 3}],
+            ": has no column 'date', expected date, open, close, volume",
+        ),
+        (
+            ROWS[::-1],
+            ":3:1: the date 2026-01-07 00:00:00 is not later than the date before it, 2026-01-08 00:00:00; sort",
+        ),
         ([*ROWS[:7], {**ROWS[7], "close": "many"}], ":9:3: 'many' is not a number"),
-        ([*ROWS[:7], {**ROWS[7], "close": "nan"}], ":9:3: nan is not a finite number"),
+        (
+            [*ROWS[:7], {**ROWS[7], "close": "nan"}],
+            ":9:3: 'close' is missing; fill it in, since the model was trained without gaps",
+        ),
     ],
 )
 def test_tables_that_a_forecast_cannot_use(

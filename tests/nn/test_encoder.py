@@ -163,7 +163,7 @@ def test_a_prediction_has_the_scale_of_its_group(horizon: int) -> None:
         expected = scores[number] * torch.tensor(scale.factor) + torch.tensor(scale.offset)
         assert torch.equal(y[number].reshape(-1, 2), expected)
     assert isinstance(model.readout, zoo.RescaleReadout)
-    assert torch.allclose(model.readout.scores(y, model.groups(x)).reshape(5, -1, 2), scores, atol=1e-5)
+    assert torch.allclose(model.readout.scores({"y": y}, model.groups(x)).reshape(5, -1, 2), scores, atol=1e-5)
 
 
 def test_a_readout_by_group_needs_an_encoder_with_a_group() -> None:

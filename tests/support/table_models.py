@@ -13,6 +13,7 @@ import zoo
 from tests.support.builders import make_stack
 from zoo.nn.encoder import make_encoder
 from zoo.nn.pooling import Pooling
+from zoo.tasks.number_loss import NumberLoss, PointLoss
 
 KINDS, STORES = 3, 12
 SIGNATURE = zoo.Signature(
@@ -30,7 +31,7 @@ GROUPED = replace(
     input_scales=tuple(
         zoo.Scale((float(number), 0.0, 0.0, -1.0), (2.0 * 1.5**number, 1.0, 1.0, 2.0)) for number in range(STORES)
     ),
-    target_scales=tuple(zoo.Scale((-float(number), 5.0), (0.1 * 2.0**number, 100.0)) for number in range(STORES)),
+    target_scales=tuple(zoo.Scale((-float(number), 0.0), (0.1 * 2.0**number,) * 2) for number in range(STORES)),
 )
 """The same with the stores as groups, whose targets differ in scale by a factor of 2,000."""
 
@@ -40,18 +41,30 @@ def make_table_model(
     signature: zoo.Signature = SIGNATURE,
     *,
     horizon: int = 0,
+    loss: NumberLoss | None = None,
     takes_lengths: bool = False,
     seed: int = 0,
     **options: object,
 ) -> zoo.Model:
-    """Create a float32 model of a table in evaluation mode; see `tests.support.models.make_model`."""
+    """Create a float32 model of a table in evaluation mode; see `tests.support.models.make_model`.
+
+    Args:
+        kind: kind of the layers.
+        signature: of the data.
+        horizon: steps of a forecast; 0 for a regression.
+        loss: gives the readout; by default that of the squared error.
+        takes_lengths: whether sequences differ in length.
+        seed: of the weights.
+        options: options of a spec's architecture.
+    """
+    loss = loss or PointLoss("mse", 1.0)
     torch.manual_seed(seed)
     encoder = make_encoder(None, signature)
     stack = make_stack(kind, input_size=encoder.output_size, seed=seed, dtype=torch.float32, **options)
     targets = len(signature.targets)
     assert signature.target_scale is not None
-    readout = zoo.RescaleReadout(signature.target_scale, horizon, signature.target_scales)
-    head = nn.Linear(stack.output_size, targets * max(1, horizon))
+    readout = loss.readout(signature.target_scale, horizon, signature.target_scales)
+    head = nn.Linear(stack.output_size, loss.parts * targets * max(1, horizon))
     pooling = cast("Pooling | None", options.get("pooling", "last"))
     return zoo.Model(encoder, stack, pooling, head, readout, takes_lengths=takes_lengths).eval()
 

@@ -15,6 +15,10 @@ from torch import Tensor, nn
 import zoo
 from zoo.plugins.registry import load_registry
 from zoo.run.baselines import naive_metrics, not_beaten
+from zoo.tasks.forecasting import Forecasting
+from zoo.tasks.number_loss import RegressionConfig
+from zoo.tasks.regression import Regression
+from zoo.tasks.step_regression import StepRegression
 from zoo.training.engine import score
 
 CLOSE = 64 * 2.0**-23
@@ -213,20 +217,20 @@ GROUPS = zoo.Signature(
 )
 
 
-@pytest.mark.parametrize("horizon", [0, 3])
-def test_errors_are_in_the_units_of_each_group(horizon: int) -> None:
+@pytest.mark.parametrize("options", [{}, {"loss": "poisson"}, {"loss": "normal"}, {"quantiles": (0.1, 0.5, 0.9)}])
+@pytest.mark.parametrize("kind", [Regression, Forecasting, StepRegression])
+def test_errors_are_in_the_units_of_each_group(kind: type[Regression], options: dict[str, Any]) -> None:
     """The loss of a batch is the mean of the losses of its sequences, each by a task with the scale of its group."""
-    name = "forecasting" if horizon else "regression"
-    grouped = make(name, replace(GROUPS, horizon=horizon))
+    horizon, by_step, config = 3 * (kind is Forecasting), kind is StepRegression, RegressionConfig(**options)
+    grouped = kind(config, replace(GROUPS, horizon=horizon, by_step=by_step))
     ids = [0, 1, 2, 2, 0]
     x = torch.tensor([[[float(number), 7.0]] * 4 for number in ids])
-    target = 100 * draw(5, *([horizon] if horizon else []), 2)
-    scores = draw(5, 2 * max(1, horizon), seed=1)
+    target = (100 * draw(5, *([horizon] if horizon else [4] if by_step else []), 2)).abs()
+    outputs = grouped.outputs
+    scores = draw(5, *([4] if by_step else []), outputs, seed=1)
     scales = [GROUPS.target_scale, *GROUPS.target_scales]
-    alone = [
-        make(name, zoo.Signature(features=2, targets=("u", "v"), horizon=horizon, target_scale=scales[number]))
-        for number in ids
-    ]
+    plain = zoo.Signature(features=2, targets=("u", "v"), horizon=horizon, by_step=by_step)
+    alone = [kind(config, replace(plain, target_scale=scales[number])) for number in ids]
     rows = [slice(row, row + 1) for row in range(5)]
     losses = [float(task.loss(scores[row], target[row])) for task, row in zip(alone, rows, strict=True)]
     assert float(grouped.for_batch(x).loss(scores, target)) == pytest.approx(np.mean(losses), rel=CLOSE)
@@ -235,9 +239,24 @@ def test_errors_are_in_the_units_of_each_group(horizon: int) -> None:
     for key, value in whole.items():
         assert float(value) == pytest.approx(sum(float(other[key]) for other in each))
     split = zoo.Split(x, target, naive=target + 1)
+    grouped.fit(split)
     result = naive_metrics(grouped, split, split)
-    assert result["persistence"]["mae"] == pytest.approx(1.0)
-    assert make("regression", NUMBERS).for_batch(x)._offset.dim() == 1  # type: ignore[attr-defined]
+    assert result["persistence"]["mae"] == pytest.approx(1.0, rel=1e-5)
+
+
+def test_mase_is_relative_to_the_persistence_of_each_group() -> None:
+    task = make("regression", GROUPS)
+    x = torch.tensor([[[float(number), 0.0]] for number in (1, 2, 1, 2)])
+    y = torch.zeros(4, 2)
+    errors = torch.tensor([[1.0, 1.0], [100.0, 10.0]]).repeat(2, 1)
+    split = zoo.Split(x, y, naive=y + errors)
+    task.fit(split)
+    assert naive_metrics(task, split, split)["persistence"]["mase"] == pytest.approx(1.0)
+    only_small = split.take(torch.tensor([0, 2]))
+    assert naive_metrics(task, split, only_small)["persistence"]["mase"] == pytest.approx(1.0)
+    unknown = replace(only_small, x=torch.zeros_like(only_small.x))  # relative to the mean over all groups
+    pooled = np.mean([1 / 50.5, 1 / 5.5])
+    assert naive_metrics(task, split, unknown)["persistence"]["mase"] == pytest.approx(pooled)
 
 
 def test_the_mean_of_each_group_is_a_baseline() -> None:

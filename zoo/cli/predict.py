@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 @click.option("--text", "texts", multiple=True, help="Text, for a model that reads text. Repeatable.")
 @click.option("--out", type=OutPath(), help="CSV file for the predictions. Default: stdout.")
 @click.option("--provider", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"]), help="Where to run.")
-@click.option("--top", default=3, show_default=True, type=click.IntRange(1), help="Labels to show for each prediction.")
+@click.option(
+    "--top", default=3, show_default=True, type=click.IntRange(1), help="Classes to show for each prediction."
+)
 @click.option("--rejected", is_flag=True, help="Accept a file that did not pass its proof.")
 @output.common_options
 def command(
@@ -48,7 +50,8 @@ def command(
       .csv  one sequence: a row for each step, the columns of the training data
       .txt  one text for each line
 
-    Numbers are in the units of the training data. A forecast is for the steps after the last row.
+    Numbers are in the units of the training data. A forecast is for the steps after the last row. A model with a spread
+    or with quantiles gives a column for each of them.
     """
     from zoo.files import write_atomically
     from zoo.jobs.predict import predict
@@ -82,11 +85,13 @@ def _warn(predictions: Sequence[Prediction]) -> None:
 
 
 def _lines(prediction: Prediction, top: int) -> Iterator[str]:
+    """Yield a line for each answer: the most probable classes, or all labels where there may be several."""
     for answer in prediction.answers:
         source = _on_one_line(prediction.source)
         place = source if answer.step is None else f"{source}, step {answer.step}"
-        best = sorted(answer.probabilities.items(), key=lambda pair: -pair[1])[:top]
-        yield f"{place}: " + ", ".join(f"{_on_one_line(label)} {share:.1%}" for label, share in best)
+        best = sorted(answer.probabilities.items(), key=lambda pair: -pair[1])
+        shown = best if answer.label is None else best[:top]
+        yield f"{place}: " + ", ".join(f"{_on_one_line(label)} {share:.1%}" for label, share in shown)
 
 
 def _on_one_line(text: str) -> str:
@@ -97,18 +102,30 @@ def _on_one_line(text: str) -> str:
 def _table(signature: Signature, predictions: Sequence[Prediction]) -> str:
     """Return all predictions as CSV, a line for each predicted step."""
     stepwise = signature.by_step or bool(signature.horizon)
-    values = ["label", *(f"p({label})" for label in signature.labels)] if signature.labels else signature.targets
+    answers = [answer for prediction in predictions for answer in prediction.answers]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["source", *(["step"] if stepwise else []), *values])
+    header = [column for answer in answers[:1] for column, _ in _cells(answer)]
+    writer.writerow(["source", *(["step"] if stepwise else []), *header])
     for prediction in predictions:
         for answer in prediction.answers:
-            writer.writerow([prediction.source, *([answer.step] if stepwise else []), *_cells(answer)])
+            cells = [cell for _, cell in _cells(answer)]
+            writer.writerow([prediction.source, *([answer.step] if stepwise else []), *cells])
     return file.getvalue()
 
 
-def _cells(answer: Answer) -> list[str]:
+def _cells(answer: Answer) -> list[tuple[str, str]]:
+    """Return the columns of an answer with their cells."""
     # Nine digits represent every float32 uniquely.
-    if answer.label is not None:
-        return [answer.label, *(f"{share:.9g}" for share in answer.probabilities.values())]
-    return [f"{number:.9g}" for number in answer.numbers.values()]
+    if answer.probabilities:
+        first = ("labels", "; ".join(answer.labels)) if answer.label is None else ("label", answer.label)
+        return [first, *((f"p({label})", f"{share:.9g}") for label, share in answer.probabilities.items())]
+    cells = []
+    for target, number in answer.numbers.items():
+        if target in answer.quantiles:
+            cells += [(f"{target} q{share}", f"{value:.9g}") for share, value in answer.quantiles[target].items()]
+            continue
+        cells.append((target, f"{number:.9g}"))
+        if target in answer.spread:
+            cells.append((f"{target} spread", f"{answer.spread[target]:.9g}"))
+    return cells

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import sqrt
 from typing import Any, ClassVar
@@ -33,9 +33,12 @@ class Split:
     """Targets, by the task:
 
     - ``classification``: (sequences,), int64, the index of a label;
+    - ``multilabel``: (sequences, labels), floating, 1 where a sequence has the label, else 0;
     - ``tagging`` and ``language_modelling``: (sequences, time), int64, the index of a label for each step, `IGNORED`
       where a step has no target or is padding;
     - ``regression``: (sequences, targets), floating, in the user's units;
+    - ``step_regression``: (sequences, time, targets), floating, in the user's units, NaN where a step has no target or
+      is padding;
     - ``forecasting``: (sequences, horizon, targets), floating, in the user's units."""
     lengths: Tensor | None = None
     """(sequences,) int64: valid steps of each sequence, from 1 to time; None where every step of x is valid. Required
@@ -100,6 +103,7 @@ class Dataset:
         x: Any,
         y: Any,
         *,
+        labels: Sequence[str] | None = None,
         validation: float = 0.15,
         test: float = 0.15,
         seed: int | None = 0,
@@ -114,8 +118,12 @@ class Dataset:
                 frame's type for categories, has categories: those in the training part, others are unknown ones.
             y: the targets, whose dtype and shape decide which task fits. Integers, booleans and texts are labels:
                 (sequences,) for ``classification``; (sequences, time), or a list of arrays (time,), for ``tagging``.
-                Floating-point numbers are (sequences,) or (sequences, targets) for ``regression``, and (sequences,
-                horizon, targets) for ``forecasting``; a table names its targets.
+                Floating-point numbers are (sequences,) or (sequences, targets) for ``regression``, (sequences,
+                horizon, targets) for ``forecasting``, and a list of arrays (time,) or (time, targets), NaN where a step
+                has no number, for ``step_regression``; a table names its targets. A table of booleans is for
+                ``multilabel``.
+            labels: the names of the labels, for ``multilabel``: y is then (sequences, labels), true or 1 where a
+                sequence has the label.
             validation: share of the sequences that select the best epoch.
             test: share of the sequences that give the final metrics.
             seed: of the random split, in which every part gets its share of each label; None to take the parts in the
@@ -129,7 +137,7 @@ class Dataset:
             DataError: an array has a wrong shape, dtype or value, with its place; or a part would be empty.
         """
         sequences = read_sequences(x)
-        targets = read_targets(y, sequences)
+        targets = read_targets(y, sequences, labels)
         rows = divide(len(sequences.x), targets.classes, (validation, test), seed)
         sequences = sequences.with_categories_of(rows[0])
         signature = replace(describe(sequences, targets, rows[0]), ordered=seed is None)

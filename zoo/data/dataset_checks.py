@@ -122,11 +122,9 @@ def _check_lengths(part: Split, signature: Signature, where: str) -> None:
 
 def _check_targets(part: Split, signature: Signature, where: str) -> None:
     count, time = part.x.shape[:2]
-    if signature.labels:
-        expected: tuple[int, ...] = (count, time) if signature.by_step else (count,)
-    else:
-        horizon = (signature.horizon,) if signature.horizon else ()
-        expected = (count, *horizon, len(signature.targets))
+    steps = (time,) if signature.by_step else (signature.horizon,) if signature.horizon else ()
+    columns = (len(signature.targets),) if signature.targets else (len(signature.labels),)
+    expected = (count, *steps, *(() if signature.labels and not signature.multilabel else columns))
     if part.y.shape != expected:
         raise DataError(f"{where}: has the shape {tuple(part.y.shape)}, expected {expected} by the signature")
     for name, naive in (("naive", part.naive), ("seasonal", part.seasonal)):
@@ -134,7 +132,26 @@ def _check_targets(part: Split, signature: Signature, where: str) -> None:
             raise DataError(
                 f"{where}: has the shape {expected}, and {name} has {tuple(naive.shape)}, expected the same"
             )
-    if signature.labels:
+    if signature.multilabel:
+        if not part.y.is_floating_point() or not bool(((part.y == 0) | (part.y == 1)).all()):
+            raise DataError(
+                f"{where}: has the type {part.y.dtype} or values besides 0 and 1, expected 0 and 1 as float32"
+            )
+    elif signature.labels:
         _check_range(part.y, len(signature.labels), where, IGNORED if signature.by_step else None)
+    elif signature.by_step:
+        _check_steps(part, where)
     elif not part.y.is_floating_point() or not bool(part.y.isfinite().all()):
         raise DataError(f"{where}: has the type {part.y.dtype} or numbers that are not finite, expected finite float32")
+
+
+def _check_steps(part: Split, where: str) -> None:
+    """Check numbers for each step: finite, or NaN where a step has none."""
+    if not part.y.is_floating_point() or bool(part.y.isinf().any()):
+        raise DataError(
+            f"{where}: has the type {part.y.dtype} or infinite numbers, expected float32, NaN for no target"
+        )
+    if part.lengths is not None:
+        steps = part.x.new_ones(part.x.shape[1], dtype=part.lengths.dtype).cumsum(0)
+        if not bool(part.y[steps > part.lengths[:, None]].isnan().all()):
+            raise DataError(f"{where}: has numbers beyond the length of a sequence, expected NaN there")

@@ -80,7 +80,8 @@ class Targets:
     @property
     def classes(self) -> Array | None:
         """(sequences,) class of each sequence; None where a sequence has none."""
-        return self.y if self.signature.labels and not self.signature.by_step else None
+        signature = self.signature
+        return self.y if signature.labels and not (signature.by_step or signature.multilabel) else None
 
 
 def read_sequences(x: Any) -> Sequences:
@@ -154,23 +155,38 @@ def _steps(
     return narrow
 
 
-def read_targets(y: Any, x: Sequences) -> Targets:
+def read_targets(y: Any, x: Sequences, labels: Sequence[str] | None = None) -> Targets:
     """Return the targets of sequences; their dtype and shape decide what they are.
 
     Args:
         y: integers, booleans or texts are labels: (sequences,), or for each step (sequences, time) or a list of arrays
             (time,). Floating-point numbers are (sequences,), (sequences, targets) or, for the steps of a horizon,
-            (sequences, horizon, targets); a table gives the names of its columns to the targets.
+            (sequences, horizon, targets); for each step they are a list of arrays (time,) or (time, targets), NaN where
+            a step has none. A table gives the names of its columns to the targets, and a table of booleans has a label
+            in each column.
         x: the sequences.
+        labels: the names of the labels, where a sequence may have several: y is then (sequences, labels), true or 1
+            where it has the label.
 
     Raises:
         DataError: a shape, dtype or value is invalid.
     """
     if (names := column_names(y)) is not None:
+        columns = {name: as_array(y[key], f"y, column {name!r}") for name, key in names.items()}
+        if all(column.dtype.kind == "b" for column in columns.values()):
+            columns = {name: column.astype(np.float32) for name, column in columns.items()}
+            return _several_labels(read_table(columns, tuple(names), "y"), tuple(labels or names), x)
         values = read_table(y, tuple(names), "y")
-        return _numbers(values, tuple(names), x)
-    if isinstance(y, list | tuple) and y and np.ndim(y[0]) == 1:
-        return _labels([as_array(row, f"y[{number}]") for number, row in enumerate(y)], x)
+        return _numbers(values, tuple(names), x) if labels is None else _several_labels(values, tuple(labels), x)
+    if labels is not None:
+        return _several_labels(as_array(y, "y"), tuple(labels), x)
+    if isinstance(y, list | tuple) and y and np.ndim(y[0]) in (1, 2):
+        rows = [as_array(row, f"y[{number}]") for number, row in enumerate(y)]
+        floating, deep = any(row.dtype.kind == "f" for row in rows), rows[0].ndim == 2
+        if floating and (not deep or [len(row) for row in rows] == x.lengths.tolist()):
+            return _step_numbers(rows, x)
+        if not deep:
+            return _labels(rows, x)
     values = as_array(y, "y")
     if values.dtype.kind == "f":
         return _numbers(values, (), x)
@@ -215,6 +231,38 @@ def _labels(rows: Sequence[Array], x: Sequences) -> Targets:
     return Targets(y, Signature(labels=labels, by_step=True))
 
 
+def _several_labels(values: Array, labels: tuple[str, ...], x: Sequences) -> Targets:
+    """Return 1 for each label that a sequence has, else 0."""
+    _require_count(len(values), x)
+    if values.shape != (len(x.x), len(labels)) or not labels:
+        raise DataError(f"y: has the shape {values.shape}, expected a column for each of {len(labels):,} labels")
+    if len(set(labels)) < len(labels):
+        raise DataError(f"labels: {next(label for label in labels if labels.count(label) > 1)!r} occurs twice")
+    if values.dtype.kind not in "biuf" or not np.isin(values, (0, 1)).all():
+        raise DataError(f"y: contains values of type {values.dtype} besides 0 and 1, expected 0 and 1, or booleans")
+    return Targets(values.astype(np.float32), Signature(labels=labels, multilabel=True))
+
+
+def _step_numbers(rows: Sequence[Array], x: Sequences) -> Targets:
+    """Return numbers for each step of each sequence, NaN in the padding."""
+    _require_count(len(rows), x)
+    rows = [row[:, None] if row.ndim == 1 else row for row in rows]
+    count = rows[0].shape[-1]
+    y = np.full((*x.x.shape[:2], count), np.nan, np.float32)
+    for number, (row, length) in enumerate(zip(rows, x.lengths, strict=True)):
+        require_kind(row.dtype, f"y[{number}]")
+        if row.shape != (length, count) or not count:
+            raise DataError(f"y[{number}]: has the shape {row.shape}, expected numbers for each of {length:,} steps")
+        y[number, :length] = to_float32(row)
+        if np.isinf(y[number]).any():
+            raise DataError(f"y[{number}]: has a number that is infinite or more than float32 can hold; replace it")
+    return Targets(y, Signature(targets=_target_names(count), by_step=True))
+
+
+def _target_names(count: int) -> tuple[str, ...]:
+    return ("y",) if count == 1 else tuple(f"y{number}" for number in range(count))
+
+
 def _numbers(values: Array, names: tuple[str, ...], x: Sequences) -> Targets:
     """Return numbers for each sequence, or for the steps of its future."""
     _require_count(len(values), x)
@@ -227,8 +275,9 @@ def _numbers(values: Array, names: tuple[str, ...], x: Sequences) -> Targets:
     narrow = to_float32(values)
     require_finite(narrow, values, lambda at: f"y{list(at)}")
     count = values.shape[-1]
-    names = names or (("y",) if count == 1 else tuple(f"y{number}" for number in range(count)))
-    return Targets(narrow, Signature(targets=names, horizon=values.shape[1] if values.ndim == 3 else 0))
+    return Targets(
+        narrow, Signature(targets=names or _target_names(count), horizon=values.shape[1] if values.ndim == 3 else 0)
+    )
 
 
 def divide(count: int, classes: Array | None, shares: tuple[float, float], seed: int | None) -> list[NDArray[np.int64]]:
@@ -280,8 +329,20 @@ def describe(x: Sequences, y: Targets, rows: Array) -> Signature:
         categories=x.categories,
         input_scale=_scale(steps),
         lengths=x.vary,
-        target_scale=_scale(y.y[rows].reshape(-1, len(numbers))) if numbers else None,
+        target_scale=_target_scale(y.y[rows].reshape(-1, len(numbers))) if numbers else None,
     )
+
+
+def _target_scale(values: NDArray[np.float32]) -> Scale:
+    """Return the scale of targets (rows, columns), of which those that are NaN do not count."""
+    missing = np.isnan(values)
+    if not missing.any():
+        return _scale(values)
+    columns = [column[~absent] for column, absent in zip(values.T, missing.T, strict=True)]
+    if not all(map(len, columns)):
+        raise DataError("y: a target has no number in the training part; add sequences that have")
+    scales = [_scale(column[:, None]) for column in columns]
+    return Scale(tuple(scale.offset[0] for scale in scales), tuple(scale.factor[0] for scale in scales))
 
 
 def _scale(values: NDArray[np.float32]) -> Scale:

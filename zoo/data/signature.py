@@ -40,8 +40,10 @@ class Signature:
     The fields of the target decide which task fits:
 
     - ``classification``: ``labels``;
+    - ``multilabel``: ``labels`` and ``multilabel``;
     - ``tagging`` and ``language_modelling``: ``labels`` and ``by_step``;
     - ``regression``: ``targets``; optionally ``target_scale``;
+    - ``step_regression``: ``targets`` and ``by_step``; optionally ``target_scale``;
     - ``forecasting``: ``targets`` and ``horizon``; optionally ``target_scale``.
     """
 
@@ -74,7 +76,9 @@ class Signature:
     labels: tuple[str, ...] = ()
     """Names of the classes; the position of a name is the index of the class."""
     by_step: bool = False
-    """Whether each step has a class of its own, rather than each sequence."""
+    """Whether each step has a class, or numbers, of its own, rather than each sequence."""
+    multilabel: bool = False
+    """Whether a sequence may have several of the labels, or none, rather than exactly one of them."""
     targets: tuple[str, ...] = ()
     """Names of the numbers to predict."""
     target_scale: Scale | None = None

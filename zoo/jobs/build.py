@@ -92,6 +92,7 @@ def prepare(spec: Spec, registry: Registry, dataset: Dataset | None = None) -> P
     if dataset is None:
         dataset = registry.data[part_name(spec.data)]().load(spec.data)
     task = registry.tasks[part_name(spec.task)](spec.task, dataset.signature)
+    task.fit(dataset.train)
     chosen_metric(task, spec.training)  # reports a wrong name before the engine does
     model = first_model(spec, task, registry)
     rows, width = min(spec.training.batch_size, len(dataset.train)), sum(layer.output_size for layer in model.layers())
@@ -324,7 +325,8 @@ def _finish(plan: Plan, run: Run, engine: Engine, warn: Callable[[str], None]) -
         "repeated": dict(dataset.repeated),
         **_origin(plan),
         "metric": engine.metric,
-        **_outcome(plan, history, metrics),
+        **_outcome(plan, engine, metrics),
+        "classes": plan.task.table(statistics),
         "constant": has_constant_output(model, sample),
         "device": str(model.device),
         "threads": torch.get_num_threads(),
@@ -342,15 +344,19 @@ def _finish(plan: Plan, run: Run, engine: Engine, warn: Callable[[str], None]) -
     return values
 
 
-def _outcome(plan: Plan, history: list[EpochRecord], metrics: dict[str, float]) -> dict[str, Any]:
+def _outcome(plan: Plan, engine: Engine, metrics: dict[str, float]) -> dict[str, Any]:
     """Return the results of the training and their comparison with naive predictors, for config.json."""
+    history = engine.history
     best = next(record for record in reversed(history) if record.best)
+    validation = best.validation
+    if not validation.keys() >= set(plan.task.ranked):  # the model has the best weights again
+        validation = {**evaluate(engine.model, plan.task, engine.validation)[0], **validation}
     naive = naive_metrics(plan.task, plan.dataset.train, plan.dataset.test)
     return {
         "epochs": len(history),
         "best_epoch": best.epoch,
         "train_loss": best.train_loss,
-        "validation": best.validation,
+        "validation": validation,
         "test": metrics,
         "baselines": naive,
         "not_beaten": not_beaten(plan.task, plan.reported, metrics, naive),

@@ -131,13 +131,16 @@ def compare(runs: Sequence[Run], registry: Registry) -> Comparison:
 
     Raises:
         RunError: where a run is not finished, or its exported file does not load.
-        UsageError: where the runs do not have the same task and the same metric.
+        UsageError: where the runs do not have the same task and the same metric, or the metric is the loss and they
+            have different losses.
     """
     reader = SpecReader.of(registry)
     members = [_Member(run, reader.read(run.spec_file).to_dict(), run.config()) for run in dict.fromkeys(runs)]
     task = _common(members, "task", lambda member: str(member.spec["task"]["name"]))
     better = registry.tasks[task].better
     metric = _common(members, "metric", lambda member: compared_metric(member.config["metric"], better))
+    if metric == "loss":
+        _common(members, "loss in task", lambda member: _loss_options(member.spec["task"]))
     grouped: dict[str, list[_Member]] = {}
     for member in members:
         grouped.setdefault(_identity(member.spec), []).append(member)
@@ -168,6 +171,11 @@ def _common(members: Sequence[_Member], what: str, of: Callable[[_Member], str])
                 f"compare runs of one {what}"
             )
     return of(first)
+
+
+def _loss_options(task: Mapping[str, Any]) -> str:
+    """Return the options of a task that its loss depends on, as text: all but the head."""
+    return json.dumps({key: value for key, value in task.items() if key != "head"})
 
 
 def _compared(spec: Mapping[str, Any]) -> dict[str, Any]:

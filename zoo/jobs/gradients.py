@@ -253,8 +253,13 @@ def _last_targets(sample: Split, *, by_step: bool) -> tuple[Split, Array]:
         lengths = torch.full((len(sample),), sample.x.shape[1]) if sample.lengths is None else sample.lengths
         return sample, (lengths - 1).numpy()
     steps = torch.arange(sample.y.shape[1])
-    ends = torch.where(sample.y != IGNORED, steps, -1).amax(1)
-    last = replace(sample, y=sample.y.where(steps == ends[:, None], IGNORED))
+    numbers = sample.y.is_floating_point()
+    targeted = ~sample.y.isnan().all(2) if numbers else sample.y != IGNORED
+    ends = torch.where(targeted, steps, -1).amax(1)
+    if numbers:
+        last = replace(sample, y=sample.y.where((steps == ends[:, None])[:, :, None], torch.nan))
+    else:
+        last = replace(sample, y=sample.y.where(steps == ends[:, None], IGNORED))
     # A window of a masked text may have no masked character, and so no target.
     return last.take((ends >= 0).nonzero()[:, 0]), ends[ends >= 0].numpy()
 

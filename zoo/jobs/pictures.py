@@ -46,13 +46,13 @@ def draw_pictures(
         plot_confusion(statistics["confusion"].cpu().numpy(), signature.labels, run.confusion_file)
     if not signature.targets:
         return
-    if signature.ordered:
+    if signature.ordered and not signature.by_step:
         parts = {"training": dataset.train, "validation": dataset.validation, "test": dataset.test}
-        series = {name: (_first(part.y.numpy()), _first(predictions(model, part))) for name, part in parts.items()}
+        series = {name: _first(part.y.numpy(), predictions(model, part)) for name, part in parts.items()}
         ahead = "one step ahead" if signature.horizon else "the same step"
         plot_series(series, f"{signature.targets[0]}, {ahead}", run.predictions_file)
     else:
-        true, predicted = _first(dataset.test.y.numpy()), _first(predictions(model, dataset.test))
+        true, predicted = _first(dataset.test.y.numpy(), predictions(model, dataset.test), by_step=signature.by_step)
         plot_scatter(true, predicted, signature.targets[0], run.predictions_file)
 
 
@@ -60,13 +60,23 @@ def draw_pictures(
 def predictions(model: Model, part: Split) -> Array:
     """Return the model's output ``y`` for a part of the data, in the user's units, with the shape of the part's y."""
     model.eval()
-    result = np.empty(part.y.shape, np.float32)
+    result = np.zeros(part.y.shape, np.float32)
     for batch, rows in evaluation_batches(part, EVALUATION_BATCH):
         inputs = batch.to(model.device)
-        result[rows] = model.outputs(inputs.x, inputs.lengths)["y"].cpu().numpy()
+        y = model.outputs(inputs.x, inputs.lengths)["y"].cpu().numpy()
+        result[rows, : y.shape[1]] = y  # by step, without the padding of the whole part
     return result
 
 
-def _first(y: Array) -> Array:
-    """Return the first target, at the first step of a forecast: (n, targets) or (n, horizon, targets) -> (n,)."""
-    return y.reshape(len(y), -1)[:, 0]
+def _first(true: Array, predicted: Array, *, by_step: bool = False) -> tuple[Array, Array]:
+    """Return the first target and its prediction, (n,) each: at the first step of a forecast, or at all steps.
+
+    Args:
+        true: (n, targets), (n, horizon, targets) or by step (n, time, targets), NaN where there is no target.
+        predicted: of the same shape.
+        by_step: whether there is a target at each step.
+    """
+    if by_step:
+        valid = ~np.isnan(true[..., 0])
+        return true[..., 0][valid], predicted[..., 0][valid]
+    return true.reshape(len(true), -1)[:, 0], predicted.reshape(len(predicted), -1)[:, 0]

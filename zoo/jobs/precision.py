@@ -29,7 +29,7 @@ from zoo.data.dataset import Split
 from zoo.data.signature import IGNORED
 from zoo.errors import DataError, RunError, SpecError
 from zoo.nn.model import Model
-from zoo.nn.readout import RescaleReadout
+from zoo.nn.readout import scores_of
 from zoo.plugins.registry import Registry
 from zoo.progress import Progress
 from zoo.proof.cases import draw_cases
@@ -107,7 +107,7 @@ def against_float32(
 
 
 def _validation(trained: Trained, registry: Registry) -> Split:
-    """Return the validation part of the run's data.
+    """Return the validation part of the run's data, for which the task has learnt from the training part.
 
     Raises:
         DataError: where the data cannot be read, or have changed.
@@ -115,6 +115,7 @@ def _validation(trained: Trained, registry: Registry) -> Split:
     dataset = registry.data[part_name(trained.spec.data)]().load(trained.spec.data)
     if dataset.signature != trained.task.signature:
         raise DataError("the data have changed since the run was built; build it again to compare predictions")
+    trained.task.fit(dataset.train)
     return dataset.validation
 
 
@@ -130,10 +131,13 @@ class _Scores:
         x = batch.x.float() if batch.x.dim() == 3 else batch.x
         lengths = None if batch.lengths is None else batch.lengths.numpy()
         outputs = self.session.run(x.numpy(), lengths)
-        readout = self.model.readout
-        if isinstance(readout, RescaleReadout):  # metrics are computed on the scaled numbers of the network
-            return readout.scores(torch.from_numpy(outputs["y"]), self.model.groups(batch.x))
-        scores = torch.from_numpy(outputs["logits"])
+        tensors = {name: torch.from_numpy(outputs[name]) for name in self.session.result_names}
+        scores = scores_of(self.model.readout, tensors, self.model.groups(batch.x))  # metrics are computed on scores
+        if "logits" not in tensors:
+            return scores
+        if batch.y.is_floating_point():  # several labels for each sequence
+            self.labels.append((scores >= 0).flatten())
+            return scores
         best = scores.argmax(-1) if scores.shape[-1] > 1 else (scores > 0).squeeze(-1)
         self.labels.append(best[batch.y != IGNORED])
         return scores

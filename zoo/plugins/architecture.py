@@ -142,15 +142,14 @@ def _refuse_too_large(assemble: Callable[[], Model]) -> None:
 
 
 def _assemble(layer: type[Layer], config: StackConfig, encoder: EncoderConfig | None, task: Task) -> Model:
-    by_step = task.answers == "classes"
-    if by_step and config.pooling is not None:
+    if task.by_step and config.pooling is not None:
         raise SpecError(
             f"architecture.pooling: {config.pooling!r} reduces a sequence to one vector, but {task.name!r} needs every "
             "step; leave it out"
         )
     encode = make_encoder(encoder, task.signature)
     stack = Stack(layer, encode.output_size, config)
-    pooling = None if by_step else config.pooling or "last"
+    pooling = None if task.by_step else config.pooling or "last"
     head, lengths = task.head(stack.output_size), task.signature.lengths
     return Model(encode, stack, pooling, head, task.readout(), takes_lengths=lengths)
 

@@ -22,7 +22,7 @@ class Domain(NamedTuple):
     group: int | None = None
     """Index of the feature that is the same at all steps of a sequence, its group, where groups have scales."""
     groups: tuple[int, ...] = ()
-    """Ids of all groups in the order of their scales; empty where their order does not matter."""
+    """Ids of all groups in the order of the scales of their targets."""
 
     @classmethod
     def of(cls, model: Model) -> Self:
@@ -32,12 +32,9 @@ class Domain(NamedTuple):
             return cls(encoder.tokens)
         if encoder.group is None:
             return cls(0, encoder.categories)
-        grouped = isinstance(model.readout, RescaleReadout) and model.readout.grouped
-        scales = model.readout.factor if grouped else getattr(encoder.numbers, "std", None)
-        count = encoder.categories[encoder.group]
-        if scales is None or scales.dim() < 2:
-            return cls(0, encoder.categories, encoder.group, tuple(range(count)))
-        order = scales.detach().numpy().astype(np.float64).prod(1).argsort(kind="stable")
+        order = np.arange(encoder.categories[encoder.group])
+        if isinstance(model.readout, RescaleReadout) and model.readout.grouped:
+            order = np.log(np.abs(model.readout.factor.double().numpy())).sum(1).argsort(kind="stable")
         return cls(0, encoder.categories, encoder.group, tuple(order.tolist()))
 
     @property

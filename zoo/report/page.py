@@ -28,7 +28,7 @@ from zoo.report.placement import Drawing, drawings
 from zoo.report.proofs import Line, Proof, Table, lines, panels, read_object, read_proofs, tables
 from zoo.report.speed import latency_pictures, latency_tables, not_measured, precision_table, read_bench, worth_it
 from zoo.run.lock import locked
-from zoo.run.model_card import baseline_sentence, sequence_sentence
+from zoo.run.model_card import baseline_sentence, figure, sequence_sentence
 from zoo.run.run import Run
 
 PAGE = "report.html"
@@ -106,6 +106,7 @@ def _write(
         "config": config,
         "result": _result(config),
         "results": _results(config),
+        "classes": _classes(config.get("classes", [])),
         "summary": baseline_sentence(config),
         "sequences": sequence_sentence(config, _fixed_steps([proven.proof for proven in proofs])),
         "proofs": proofs,
@@ -147,12 +148,20 @@ def _results(config: Mapping[str, Any]) -> Table:
     rows = [
         (
             metric.replace("_", " "),
-            *(f"{part[metric]:.4g}" for part in (config["test"], *naive.values(), config["validation"])),
+            *(figure(part, metric) for part in (config["test"], *naive.values(), config["validation"])),
         )
         for metric in config["test"]
     ]
     headings = ("metric", "test", *(f"naive: {name}, test" for name in naive), "validation")
     return Table("The model and naive predictors", headings, rows)
+
+
+def _classes(rows: Sequence[Mapping[str, Any]]) -> Table | None:
+    """Return the table of the classes of the test part; None without rows, as in runs of older versions."""
+    columns = ("precision", "recall", "f1")
+    cells = [(row["label"], *(figure(row, column) for column in columns), f"{row['support']:,}") for row in rows]
+    headings = ("class", "precision", "recall", "F1", "sequences or steps")
+    return Table("Each class of the test part", headings, cells) if cells else None
 
 
 def _proven(proof: Proof, registry: Registry, album: Album) -> _Proven:

@@ -39,7 +39,7 @@ def naive_metrics(task: Task, train: Split, part: Split) -> dict[str, dict[str, 
     def metrics(scores: Tensor) -> dict[str, float]:
         def batch_scores(batch: Split, rows: Tensor | slice) -> Tensor:
             selected = scores[rows]
-            return selected[:, : batch.x.shape[1]] if task.answers == "classes" else selected
+            return selected[:, : batch.x.shape[1]] if task.by_step else selected
 
         return score(task, part, batch_scores)[0]
 

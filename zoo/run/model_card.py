@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ from zoo.data.dataset import ARRAYS
 from zoo.files import write_atomically
 from zoo.run.run import Run
 from zoo.run.start import Start, origin_sentences
+
+CLASSES = 50
+"""Largest number of classes in the table of the card."""
 
 
 def write_card(run: Run) -> None:
@@ -23,9 +26,9 @@ def _card(run: Run, config: dict[str, Any]) -> str:
     sizes = config["sizes"]
     naive = config["baselines"]
     rows = "\n".join(
-        f"| {metric.replace('_', ' ')} | {config['validation'][metric]:.4g} | {value:.4g} |"
-        + "".join(f" {metrics[metric]:.4g} |" for metrics in naive.values())
-        for metric, value in config["test"].items()
+        f"| {metric.replace('_', ' ')} |"
+        + "".join(f" {figure(part, metric)} |" for part in (config["validation"], config["test"], *naive.values()))
+        for metric in config["test"]
     )
     pictures = "\n".join(
         f"![{name}]({file.name})"
@@ -56,7 +59,8 @@ def _card(run: Run, config: dict[str, Any]) -> str:
 
 {_emphasised(config)}
 
-{_origin(config)}The saved weights are from epoch {config["best_epoch"]} of {config["epochs"]}, the best by validation \
+{_classes(config.get("classes", []))}{_origin(config)}\
+The saved weights are from epoch {config["best_epoch"]} of {config["epochs"]}, the best by validation \
 {config["metric"].replace("_", " ")}. Training took {config["training_seconds"]:.1f} s on `{config["device"]}`.
 
 {pictures}
@@ -78,6 +82,31 @@ and {sizes["test"]:,} for the test. {sequence_sentence(config, steps)}
 
 [{spec}]({spec}) records every setting, including the seed. Built with {packages}.
 """
+
+
+def figure(metrics: Mapping[str, float | None], metric: str) -> str:
+    """Return a metric with four digits; empty where it is not defined for the data."""
+    value = metrics.get(metric)
+    return "" if value is None else f"{value:.4g}"
+
+
+def _classes(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the table of the classes of the test part, with an empty line; empty without rows."""
+    if not rows:
+        return ""
+    columns = ("precision", "recall", "f1")
+    lines = [
+        f"| {_in_cell(row['label'])} | {' | '.join(figure(row, column) for column in columns)} | {row['support']:,} |"
+        for row in rows[:CLASSES]
+    ]
+    more = f"\n\nFurther classes are in config.json ({len(rows) - CLASSES:,})." if rows[CLASSES:] else ""
+    head = "| class, test part | precision | recall | F1 | sequences or steps |\n|---|---|---|---|---|"
+    return "\n".join([head, *lines]) + more + "\n\n"
+
+
+def _in_cell(label: str) -> str:
+    """Return a label for a cell of a Markdown table."""
+    return (label if label.isprintable() and label.strip() else repr(label)).replace("|", "\\|")
 
 
 def _origin(config: Mapping[str, Any]) -> str:

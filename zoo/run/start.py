@@ -158,7 +158,7 @@ def _other_meanings(model: Model, there: Signature, here: Signature) -> dict[str
     same = (there.vocabulary, there.columns, there.categories) == (here.vocabulary, here.columns, here.categories)
     if not same:
         what = "tokens" if here.vocabulary or there.vocabulary else "columns"
-        readers = [model.encoder] if list(model.encoder.parameters()) else []
+        readers: list[torch.nn.Module] = [model.encoder] if list(model.encoder.parameters()) else []
         readers += [] if model.encoder.tokens and readers else [model.layers()[0]]
         for reader in readers:
             excluded |= dict.fromkeys(_names(model, reader), f"reads other {what} there")

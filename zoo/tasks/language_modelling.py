@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import log
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
@@ -18,6 +18,7 @@ class LanguageModelling(Tagging):
     """Tagging whose classes are the tokens of the vocabulary, with cross-entropy reported in bits per character."""
 
     name = "language_modelling"
+    Config = zoo.TaskConfig
     better: ClassVar[Mapping[str, Literal["higher", "lower"]]] = {
         "bits_per_character": "lower",
         "accuracy": "higher",
@@ -41,6 +42,10 @@ class LanguageModelling(Tagging):
             "bits_per_character": loss / log(2),
             "accuracy": float(statistics["hits"] / statistics["count"]),
         }
+
+    def table(self, statistics: zoo.Statistics) -> list[dict[str, Any]]:  # noqa: ARG002  (no rows)
+        """Return no rows: tokens are no classes that people look at one by one."""
+        return []
 
     def baselines(self, train: zoo.Split, part: zoo.Split) -> Mapping[str, Tensor]:
         """Return ``uniform``, all tokens equally probable, and ``unigram``, the frequencies of the training part."""

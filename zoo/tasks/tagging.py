@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 import zoo
+from zoo.tasks.class_loss import ClassLoss, ClassLossConfig
 
 __all__ = ["Tagging", "zoo_register_tasks"]
 
@@ -17,6 +19,15 @@ class Tagging(zoo.Task):
     name = "tagging"
     answers = "classes"
     better = zoo.CLASS_METRICS
+    Config: ClassVar[type[zoo.TaskConfig]] = ClassLossConfig
+
+    def __init__(self, config: zoo.Config, signature: zoo.Signature) -> None:
+        super().__init__(config, signature)
+        self._loss = ClassLoss.of(config, signature.labels)
+
+    def fit(self, train: zoo.Split) -> None:
+        """Take balanced class weights from the training part."""
+        self._loss.fit(train)
 
     @property
     def outputs(self) -> int:
@@ -26,14 +37,23 @@ class Tagging(zoo.Task):
         return zoo.SoftmaxReadout()
 
     def loss(self, scores: Tensor, target: Tensor) -> Tensor:
-        return zoo.step_cross_entropy(scores, target)
+        if self._loss.plain:
+            return zoo.step_cross_entropy(scores, target)
+        losses = self._loss.each(scores.flatten(0, 1), target.flatten()).reshape(target.shape)
+        return (losses.sum(1) / (target != zoo.IGNORED).sum(1).clamp(min=1)).mean()
 
     def statistics(self, scores: Tensor, target: Tensor) -> zoo.Statistics:
-        """Return the sums of `zoo.class_statistics`: ``loss`` and ``confusion``."""
-        return zoo.class_statistics(scores, target)
+        """Return the sums of `zoo.class_statistics`: ``loss``, with the options of the spec, and ``confusion``."""
+        sums = zoo.class_statistics(scores, target)
+        if self._loss.plain:
+            return sums
+        return {**sums, "loss": self._loss.each(scores.double().flatten(0, 1), target.flatten()).sum()}
 
     def metrics(self, statistics: zoo.Statistics) -> dict[str, float]:
         return zoo.class_metrics(statistics)
+
+    def table(self, statistics: zoo.Statistics) -> list[dict[str, Any]]:
+        return zoo.confusion_table(self.signature.labels, statistics["confusion"])
 
     def baselines(self, train: zoo.Split, part: zoo.Split) -> Mapping[str, Tensor]:
         """Return ``majority``, which predicts the class frequencies of the training part at every step."""

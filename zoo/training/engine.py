@@ -61,30 +61,36 @@ def chosen_metric(task: Task, config: TrainingConfig) -> str:
     """Return the name of the metric that selects the best weights: that of the spec, or the first of the task.
 
     Raises:
-        SpecError: the task has no such metric.
+        SpecError: the task has no such metric, or not with its options and data.
     """
-    metric, metrics = config.metric or next(iter(task.better)), (*task.better, TRAIN_LOSS)
+    metric, metrics = config.metric or next(iter(task.better)), (*task.known_metrics, TRAIN_LOSS)
     if metric not in metrics:
         raise SpecError(f"training.metric: {metric!r} is not known; known: {', '.join(metrics)}")
     return metric
 
 
 @torch.inference_mode()
-def evaluate(model: Model, task: Task, split: Split) -> tuple[dict[str, float], Statistics]:
+def evaluate(model: Model, task: Task, split: Split, *, ranked: bool = True) -> tuple[dict[str, float], Statistics]:
     """Evaluate a model on a split in evaluation mode, and restore its mode.
+
+    Args:
+        model: the model.
+        task: computes statistics and metrics.
+        split: data to evaluate on, on the model's device.
+        ranked: whether to compute the metrics that need all scores at once too; see `zoo.Task.ranking`.
 
     Returns:
         The metrics by name, and the statistics from which they are computed.
     """
     training = model.training
     model.eval()
-    result = score(task, split, lambda batch, _: model(batch.x, batch.lengths))
+    result = score(task, split, lambda batch, _: model(batch.x, batch.lengths), ranked=ranked)
     model.train(training)
     return result
 
 
 def score(
-    task: Task, split: Split, scores: Callable[[Split, Tensor | slice], Tensor]
+    task: Task, split: Split, scores: Callable[[Split, Tensor | slice], Tensor], *, ranked: bool = True
 ) -> tuple[dict[str, float], Statistics]:
     """Evaluate the scores that a function gives for a split.
 
@@ -92,15 +98,21 @@ def score(
         task: computes statistics and metrics.
         split: data to evaluate on.
         scores: returns the scores of a batch; its second argument holds the row numbers of the batch in the split.
+        ranked: whether to keep all scores for the metrics that need them at once; see `zoo.Task.ranking`.
 
     Returns:
         The metrics by name, and the statistics from which they are computed.
     """
     total: Statistics = {}
+    kept: list[tuple[Tensor, Tensor]] = []
     for batch, rows in evaluation_batches(split, EVALUATION_BATCH):
-        for name, value in task.for_batch(batch.x).statistics(scores(batch, rows), batch.y).items():
+        own = scores(batch, rows)
+        if ranked and task.ranked:
+            kept.append((own.cpu(), batch.y.cpu()))
+        for name, value in task.for_batch(batch.x).statistics(own, batch.y).items():
             total[name] = total[name] + value if name in total else value
-    return task.metrics(total), total
+    ranking = task.ranking(*map(torch.cat, zip(*kept, strict=True))) if kept else {}
+    return task.metrics(total) | ranking, total
 
 
 class Engine:
@@ -248,8 +260,14 @@ class Engine:
         """Evaluate the model, keep its weights if they are the best, save if due, and report the epoch."""
         self._check()
         progress = self.progress
-        metrics = self.group.from_leader(lambda: evaluate(self.model, self.task, self.validation)[0])
+        ranked = self.metric in self.task.ranked
+        metrics = self.group.from_leader(lambda: evaluate(self.model, self.task, self.validation, ranked=ranked)[0])
         for name, value in metrics.items():
+            if name in self.task.ranked and math.isnan(value) and name == self.metric:
+                raise SpecError(
+                    f"training.metric: {name!r} needs sequences with and without a class in the validation part; take "
+                    "more validation data or another metric"
+                )
             if name in ("loss", self.metric) and not math.isfinite(value):
                 raise self._diverged(self.steps, f"validation {name}")
         record = EpochRecord(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zoo.data.preparation.columns import Columns
 from zoo.data.preparation.form import Feature, Missing
@@ -12,7 +13,7 @@ from zoo.data.preparation.series import OneSeries
 from zoo.data.resolution import lost_resolution
 from zoo.errors import DataError
 
-__all__ = ["Steps", "fit_features", "is_category", "sorted_labels"]
+__all__ = ["Steps", "fit_features", "is_category", "require_resolution", "sorted_labels"]
 
 Steps = tuple[OneSeries, range]
 """A series and those of its steps that belong to the training part."""
@@ -80,6 +81,13 @@ def fit_features(
         if gaps:
             masks.append(Feature(name, "missing"))
     return (*result, *masks)
+
+
+def require_resolution(values: NDArray[np.float64], target: str, source: str) -> None:
+    """Raise a `DataError` for the training values (n,) of a target of which float32 merges more than half."""
+    lost = lost_resolution(values)
+    if lost is not None and 2 * lost.kept < lost.different:
+        raise DataError(f"{source}: the target {target!r}: {lost}; subtract {lost.offset:.15g} from it")
 
 
 def sorted_labels(names: set[str]) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ def _last_window(columns: Columns, series: OneSeries, form: TableForm) -> Window
             "the model was trained to know ahead"
         )
     if past < max(form.window, 1):
-        expected = f"at least {form.window:,}, the window of the model"
-        return Window(source, None, f"contains {max(past, 0):,} rows before the forecast, expected {expected}")
+        rows = f"{max(past, 0):,} rows{' before the forecast' if form.ahead else ''}"
+        return Window(source, None, f"contains {rows}, expected at least {form.window:,}, the window of the model")
     x = features(columns, series, form, past, AS_TRAINED)
     return Window(source, np.ascontiguousarray(x[past - form.window if form.window else 0 :], np.float32), note)

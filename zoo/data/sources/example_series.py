@@ -21,7 +21,7 @@ def prices() -> zoo.Table:
 
     values: NDArray[np.void] = get_sample_data("goog.npz")["price_data"]  # type: ignore[index]
     columns = {name: np.asarray(values[name]) for name in values.dtype.names or ()}
-    return zoo.Table.of_columns("the embedded prices", columns)
+    return zoo.Table.of_columns("the embedded prices", columns, "embedded")
 
 
 def stores() -> zoo.Table:
@@ -53,7 +53,7 @@ def stores() -> zoo.Table:
             }
         )
     joined = {name: np.stack([part[name] for part in columns], 1).reshape(-1) for name in columns[0]}
-    return zoo.Table.of_columns("the generated stores", joined)
+    return zoo.Table.of_columns("the generated stores", joined, "generated")
 
 
 EXAMPLES: Mapping[str, tuple[Callable[[], zoo.Table], str, str]] = {

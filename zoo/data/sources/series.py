@@ -16,16 +16,15 @@ from torch import Tensor
 import zoo
 from zoo.data.preparation.columns import Columns
 from zoo.data.preparation.features import FILL, features, past_steps
-from zoo.data.preparation.fit import fit_features, is_category, sorted_labels
+from zoo.data.preparation.fit import fit_features, is_category, require_resolution, sorted_labels
 from zoo.data.preparation.form import Feature, Missing, TableForm
 from zoo.data.preparation.gaps import fill
 from zoo.data.preparation.parts import Divided, Division, divide_series
 from zoo.data.preparation.scales import Scaling, feature_scale, scale
 from zoo.data.preparation.series import find_series
+from zoo.data.preparation.summary import Summary, describe
 from zoo.data.preparation.timeline import parse_step
-from zoo.data.resolution import lost_resolution
 from zoo.data.sources.example_series import EXAMPLES
-from zoo.data.sources.series_text import Summary, describe
 from zoo.data.sources.windows import Rows, windows
 
 __all__ = ["Csv", "Series", "zoo_register_data"]
@@ -147,7 +146,7 @@ class Series(zoo.DataSource):
         sizes = (config.train, config.validation, config.test)
         divided = divide_series(series, past, Division(sizes, config.window, config.horizon, config.split))
         zoo.require_memory(
-            sum(len(part) for one in divided for part in one.parts) * _row_size(config, roles, len(divided)),
+            _size(config, roles, divided),
             "the windows with their targets",
             {"data.horizon": config.horizon, "data.train": max(len(one.parts[0]) for one in divided)},
         )
@@ -173,7 +172,8 @@ def _roles(config: Series.Config, columns: Columns, default: tuple[str, ...] | N
     table = columns.table
     named = (*(config.inputs or ()), *(config.targets or ()), *config.known, *config.categories)
     if config.date is None:
-        date = zoo.date_column(table, config.date_form(), named)
+        # Without the zone: in which of two equal hours a local time is depends on the order within its series.
+        date = zoo.date_column(table, replace(config.date_form(), zone=None), named)
     elif date := config.date or None:
         table.require(date, "date")
     if config.group is not None:
@@ -236,10 +236,12 @@ def _check_names(config: Series.Config, columns: Columns, targets: Sequence[str]
         )
 
 
-def _row_size(config: Series.Config, roles: _Roles, series: int) -> int:
-    """Return the bytes of a window: for one series the inputs are views, but baselines copy the targets."""
-    copies = config.window * len(roles.inputs) * 4 if series > 1 else 0
-    return copies + max(1, config.horizon) * len(roles.targets) * 16
+def _size(config: Series.Config, roles: _Roles, divided: Sequence[Divided]) -> int:
+    """Return the bytes of the windows, at least: of one series they are views, but baselines copy the targets."""
+    targets = sum(len(one.parts[0]) for one in divided) * config.horizon * len(roles.targets) * 16
+    if len(divided) == 1:
+        return targets
+    return targets + sum(len(part) for one in divided for part in one.parts) * config.window * len(roles.inputs) * 4
 
 
 def _features(
@@ -324,9 +326,7 @@ def _scales(
     if not len(y):
         raise zoo.DataError(f"data.train: no training row of {source} has its targets; fill them in")
     for number, name in enumerate(form.targets):
-        lost = lost_resolution(y[:, number])
-        if lost is not None and 2 * lost.kept < lost.different:
-            raise zoo.DataError(f"{source}: the target {name!r}: {lost}; subtract {lost.offset:.15g} from it")
+        require_resolution(y[:, number], name, source)
     return feature_scale(form.features, x, config.input_scaling), scale(list(y.T), config.target_scaling)
 
 

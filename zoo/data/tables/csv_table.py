@@ -62,6 +62,8 @@ def header_names(source: str, header: tuple[int, list[str]] | None) -> list[str]
         raise DataError(f"{source}: is empty, expected a line with the names of the columns and rows below it")
     line, cells = header
     names = [cell.strip() for cell in cells]
+    if cells[0].startswith("sep="):
+        raise DataError(f"{source}:{line}: is a hint for Excel, expected the names of the columns; remove the line")
     if all(map(_is_value, names)):
         raise DataError(f"{source}:{line}: contains no names of columns; add them as the first line")
     before: set[str] = set()
@@ -97,11 +99,15 @@ def _as_utf8(source: str, data: bytes, stated: str | None) -> tuple[bytes, str]:
     return data, "" if name.startswith("utf-8") else encoding.upper()
 
 
-def _fast(data: bytes, separator: str) -> tuple[tuple[int, list[str]], pl.DataFrame, NDArray[np.int64]] | None:
-    """Return the header, the cells and the line of each row by polars.
+_Rows = tuple["tuple[int, list[str]] | None", "pl.DataFrame", NDArray[np.int64]]
+"""The line and the cells of the first row (None for an empty file), the cells of the others, and the line of each."""
 
-    None is returned where polars fails or may read differently from the csv module: with rows too short, which it
-    fills, with empty lines, quotes or carriage returns inside of cells, and with NUL.
+
+def _fast(data: bytes, separator: str) -> _Rows | None:
+    """Return the rows as polars reads them; None where it fails or may read differently from the csv module.
+
+    polars fills rows that are too short, reads empty lines as rows, and forgives quotes inside of cells; so separators
+    and rows are counted, and quotes have to be where cells begin and end.
     """
     import polars as pl
 
@@ -109,36 +115,45 @@ def _fast(data: bytes, separator: str) -> tuple[tuple[int, list[str]], pl.DataFr
     end = len(data)
     while end and data[end - 1] in b"\r\n":  # empty lines at the end are allowed
         end -= 1
-    if not end or len(mark) != 1 or b"\0" in data or data.count(b"\r") != data.count(b"\r\n"):
+    quoted = b'"' in data
+    if not end or len(mark) != 1 or b"\0" in data or (b"\r" in data and data.count(b"\r") != data.count(b"\r\n")):
         return None
-    content = data if len(data) - end <= 2 else data[:end]
+    if quoted and not _quotes_fit(data, mark):
+        return None
+    # Without a line break at the end, polars drops an empty cell that is too many in the last row.
+    content = data if 0 < len(data) - end <= 2 else data[:end] + b"\n"
     try:
         frame = pl.read_csv(
             content, has_header=False, infer_schema=False, separator=separator, empty_string_is_null=False
         )
     except (pl.exceptions.PolarsError, OSError):
         return None
-    marks, breaks = content.count(mark), None
-    if b'"' in data:
-        texts = pl.all()
-        inside, breaks_inside, quotes = (
-            frame.select(texts.str.count_matches(character, literal=True)) for character in (separator, "\n", '"')
-        )
-        if quotes.sum().sum_horizontal().item():
-            return None
-        marks -= int(inside.sum().sum_horizontal().item())
-        breaks = breaks_inside.sum_horizontal().cast(pl.Int64)
-    if marks != (frame.width - 1) * frame.height or (frame.width == 1 and (frame.to_series() == "").any()):
+    separators = content.count(mark)
+    lines = np.arange(1, frame.height + 1)
+    if quoted:
+        inside, breaks = (frame.select(pl.all().str.count_matches(text, literal=True)) for text in (separator, "\n"))
+        separators -= int(inside.sum().sum_horizontal().item())
+        lines += breaks.sum_horizontal().cast(pl.Int64).cum_sum().to_numpy()
+    if separators != (frame.width - 1) * frame.height or (frame.width == 1 and (frame.to_series() == "").any()):
         return None
-    ones = np.ones(frame.height, np.int64)
-    lines = np.cumsum(ones if breaks is None else ones + breaks.to_numpy())
-    return (int(lines[0]), [str(cell) for cell in frame.row(0)]), frame[1:], lines[1:]
+    return (int(lines[0]), list(frame.row(0))), frame[1:], lines[1:]
 
 
-def _exact(
-    source: str, data: bytes, separator: str
-) -> tuple[tuple[int, list[str]] | None, pl.DataFrame, NDArray[np.int64]]:
-    """Return the header, the cells and the line of each row by the csv module, or raise the error of a line."""
+def _quotes_fit(data: bytes, mark: bytes) -> bool:
+    """Return whether quotes are only where cells begin and end, by turns."""
+    content = np.frombuffer(b"\n" + data + b"\n", np.uint8)
+    at = np.flatnonzero(content == ord('"'))
+    opened, closed = at[::2], at[1::2]
+    before, after = np.frombuffer(b"\n" + mark, np.uint8), np.frombuffer(b"\r\n" + mark, np.uint8)
+    return (
+        len(opened) == len(closed)
+        and bool(np.isin(content[opened - 1], before).all())
+        and bool(np.isin(content[closed + 1], after).all())
+    )
+
+
+def _exact(source: str, data: bytes, separator: str) -> _Rows:
+    """Return the rows as the csv module reads them, or raise the error of a line."""
     import polars as pl
 
     if b"\0" in data:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 from zoneinfo import available_timezones
@@ -133,7 +134,12 @@ def _of_texts(cells: pl.Series, stated: str | None) -> tuple[pl.Series, pl.Serie
     import polars as pl
 
     if stated is not None:
-        moments = _parsed(cells, _chrono(stated))
+        try:
+            moments = _parsed(cells, stated.replace(".%f", "%.f").replace("%f", "%6f"))
+        except pl.exceptions.PolarsError:  # a form that chrono has not, such as hours without minutes
+            moments = pl.repeat(None, len(cells), dtype=pl.Datetime("us"), eager=True)
+        if moments.has_nulls():
+            moments = moments.zip_with(moments.is_not_null(), _by_strptime(cells, moments.is_null(), stated))
         _refuse(moments.is_null(), f"is not a date of the form {stated!r}; correct it or data.date_format")
         zoned = pl.repeat("%z" in stated, len(cells), eager=True)
         return moments, zoned
@@ -207,9 +213,18 @@ def _parsed(texts: pl.Series, form: str) -> pl.Series:
     return moments.dt.replace_time_zone(None) if isinstance(moments.dtype, pl.Datetime) else moments
 
 
-def _chrono(form: str) -> str:
-    """Return a strptime format in the terms of chrono, which differ for fractions of a second."""
-    return form.replace(".%f", "%.f").replace("%f", "%6f")
+def _by_strptime(texts: pl.Series, chosen: pl.Series, form: str) -> pl.Series:
+    """Return chosen texts as Python reads them, null for the others and from the first that does not fit."""
+    import polars as pl
+
+    moments: list[datetime | None] = [None] * len(texts)
+    for row in chosen.arg_true():
+        try:
+            moment = datetime.strptime(texts[row], form)
+            moments[row] = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+        except (ValueError, OverflowError):
+            break
+    return pl.Series(moments, dtype=pl.Datetime("us"))
 
 
 def _refuse(bad: pl.Series, text: str) -> None:

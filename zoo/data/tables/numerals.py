@@ -103,7 +103,7 @@ def to_numbers(cells: pl.Series, marks: Marks) -> pl.Series:
     decimal, thousands = marks.decimal, marks.thousands
     wrong = cells.str.contains(_other(decimal), literal=True)
     if thousands:
-        mark = r"[ \u{a0}\u{202f}]" if thousands == " " else rf"\x{{{ord(thousands):x}}}"
+        mark = _pattern(thousands)
         grouped = rf"^[+-]?\d{{1,3}}(?:{mark}\d{{3}})+(?:[{decimal}]\d*)?{_EXPONENT}$"
         has_groups = cells.str.contains(mark)
         wrong = (has_groups & ~cells.str.contains(grouped)) | (wrong & ~has_groups)
@@ -122,13 +122,18 @@ def _other(decimal: str) -> str:
     return "," if decimal == "." else "."
 
 
+def _pattern(thousands: str) -> str:
+    """Return the pattern of a mark between groups; a space stands for narrow and unbreakable ones too."""
+    return r"[ \x{a0}\x{202f}]" if thousands == " " else rf"\x{{{ord(thousands):x}}}"
+
+
 def _count(cells: pl.Series, thousands: str) -> _Commas | None:
     cells = cells.filter(cells.str.contains(",", literal=True))
     if cells.is_empty():
         return None
     cells = cells.str.strip_chars()
     if thousands:
-        cells = cells.str.replace_all(thousands, "", literal=True)
+        cells = cells.str.replace_all(_pattern(thousands), "")
     unsafe = cells.str.contains(_UNSAFE)
     groups = cells.str.contains(_COMMA_GROUPS)
     decimal = cells.str.contains(_COMMA_DECIMAL) & ~unsafe & ~groups

@@ -120,7 +120,7 @@ class Table:
         """
         import polars as pl
 
-        cells = self._cells(name)
+        cells = self._cells(name, strip=False)
         if cells.dtype == pl.Boolean:
             return "boolean"
         if isinstance(cells.dtype, pl.Date | pl.Datetime):
@@ -129,6 +129,9 @@ class Table:
             return "number" if (~self._missing(cells)).any() else "text"
         if cells.dtype != pl.String:
             return "text"
+        if 2 * cells.cast(pl.Float64, strict=False).is_not_nan().sum() > len(cells):  # the fast way
+            return "number"
+        cells = cells.str.strip_chars()
         present = cells.filter(~self._missing(cells))
         marks = self._marks(self._at(name)) or Marks(",", ".")
         if len(present) and 2 * to_numbers(present, marks).count() >= len(present):
@@ -147,34 +150,30 @@ class Table:
         """
         import polars as pl
 
-        cells = self._cells(name)
-        if cells.dtype.is_numeric():
+        cells = self._cells(name, strip=False)
+        if cells.dtype.is_numeric() or cells.dtype == pl.Null:
             values = cells.cast(pl.Float64)
         elif cells.dtype != pl.String:
             raise DataError(f"{self.place(0, name)}: contains {cells.dtype}, expected numbers; name another column")
         else:
             marks = self._marks(self._at(name))
             if marks is None:
-                row = first_unsafe(cells)
-                plain = str(cells[row])
-                less, more = (plain.replace(",", mark).replace(".", mark) for mark in (".", ""))
-                raise DataError(
-                    f"{self.place(row, name)}: {show_cell(plain)} may be {less} or {more}; set data.decimal to '.' or "
-                    "to ','"
-                )
+                raise self._unsafe(name, cells.str.strip_chars())
             values = to_numbers(cells, marks)
-            absent = values.is_null()
-            if absent.any():
-                bad = absent & ~self._missing(cells)
+            if values.has_nulls() or self._origin.dialect.null_values:
+                cells = cells.str.strip_chars()
+                missing = self._missing(cells)
+                values = to_numbers(cells, marks).set(missing, None)
+                bad = values.is_null() & ~missing
                 if bad.any():
                     row = int(bad.arg_max() or 0)
                     raise not_a_number(self.place(row, name), self._raw(row, name))
-        large = (values.abs() > _LARGEST).fill_null(False) & values.is_not_nan().fill_null(False)
-        if large.any():
-            row = int(large.arg_max() or 0)
+        ends: list[float] = [values.min() or 0.0, values.max() or 0.0]  # type: ignore[list-item]  # NaN are ignored
+        if -ends[0] > _LARGEST or ends[1] > _LARGEST:
+            row = int((values.is_not_nan() & (values.abs() > _LARGEST)).arg_max() or 0)
             cell = show_cell(self._raw(row, name))
             raise DataError(f"{self.place(row, name)}: {cell} is more than float32 can hold; replace it")
-        array: NDArray[np.float64] = values.fill_null(float("nan")).to_numpy()
+        array: NDArray[np.float64] = values.fill_null(float("nan")).to_numpy(writable=True)
         return array
 
     def texts(self, name: str) -> list[str | None]:
@@ -210,6 +209,15 @@ class Table:
             raise DataError(f"{self.place(fault.row, name)}: {cell} {fault}") from None
         return dates
 
+    def _unsafe(self, name: str, cells: pl.Series) -> DataError:
+        """Return the error for a column of cells such as 1,234."""
+        row = first_unsafe(cells)
+        cell = str(cells[row])
+        mark, other = (",", ".") if "," in cell else (".", ",")
+        less, more = cell.replace(mark, "."), cell.replace(mark, "")
+        advice = f"set data.decimal to {mark!r} or to {other!r}"
+        return DataError(f"{self.place(row, name)}: {show_cell(cell)} may be {less} or {more}; {advice}")
+
     def _at(self, name: str) -> int:
         return self.names.index(name)
 
@@ -218,14 +226,14 @@ class Table:
         cell = self._frame[row, self._at(name)]
         return "" if cell is None else str(cell)
 
-    def _cells(self, name: str) -> pl.Series:
-        """Return a column, texts without surrounding white space."""
+    def _cells(self, name: str, *, strip: bool = True) -> pl.Series:
+        """Return a column, texts without surrounding white space unless ``strip`` is False."""
         import polars as pl
 
         cells = self._frame.to_series(self._at(name))
         if isinstance(cells.dtype, pl.Categorical | pl.Enum):
             cells = cells.cast(pl.String)
-        return cells.str.strip_chars() if cells.dtype == pl.String else cells
+        return cells.str.strip_chars() if strip and cells.dtype == pl.String else cells
 
     def _plain(self, name: str, expected: str) -> pl.Series:
         """Return a column as `_cells` does, or raise a `DataError` where it contains lists, objects or bytes."""
