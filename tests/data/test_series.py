@@ -215,11 +215,11 @@ def test_seasonal_persistence_is_the_newest_known_season(tmp_path: Path, horizon
             target = part.y[:, step, 0] if horizon else part.y[:, 0]
             ours = part.seasonal[:, step, 0] if horizon else part.seasonal[:, 0]
             back = season * (step // season + 1)
-            known = target - back >= 100
-            assert ours[known].equal((target - back)[known])
+            reached = target - back >= 100
+            assert ours[reached].equal((target - back)[reached])
             assert (ours <= last).all()
             naive = part.naive[:, step, 0] if horizon else part.naive[:, 0]
-            assert ours[~known].equal(naive[~known])
+            assert ours[~reached].equal(naive[~reached])
 
 
 # Odd tables with the right data
@@ -315,7 +315,7 @@ BAD: dict[str, tuple[pl.DataFrame, dict[str, Any], str]] = {
     "several series as one": (
         FRAME,
         {},
-        "{path}:3:1: the date 2020-01-01 00:00:00 occurs twice; remove one of the rows, or name the column that tells",
+        "{path}:3:1: the date 2020-01-01 00:00:00 occurs twice; remove one of the rows, or name the column that",
     ),
     "a date twice, sorted": (
         pl.concat([FRAME, FRAME[:1]]),

@@ -90,7 +90,7 @@ def _evaluate(
     from zoo.jobs.rolling import evaluate_rolling
 
     rolling = evaluate_rolling(target, inputs, provider, allow_unproven=rejected)
-    count = sum(len(one.y) for one in rolling.windows)
+    count = sum(len(each.y) for each in rolling.windows)
     metrics = rolling.metrics()
     if out is not None:
         write_atomically(out, _rolling_table(rolling))
@@ -110,10 +110,10 @@ def _rolling_table(rolling: Rolling) -> str:
     writer = csv.writer(file, lineterminator="\n")
     targets = rolling.signature.targets
     writer.writerow(["source", "last_row", "step", *targets, *(f"{name} (true)" for name in targets)])
-    for one, predicted in zip(rolling.windows, rolling.predicted, strict=True):
-        for place, forecast, true in zip(one.last, predicted.tolist(), one.y.tolist(), strict=True):
+    for each, predicted in zip(rolling.windows, rolling.predicted, strict=True):
+        for place, forecast, true in zip(each.last, predicted.tolist(), each.y.tolist(), strict=True):
             for step, (numbers, values) in enumerate(zip(forecast, true, strict=True), 1):
-                writer.writerow([one.source, place, step, *(f"{number:.9g}" for number in (*numbers, *values))])
+                writer.writerow([each.source, place, step, *(f"{number:.9g}" for number in (*numbers, *values))])
     return file.getvalue()
 
 

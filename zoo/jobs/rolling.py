@@ -33,10 +33,10 @@ class Rolling:
 
         Where all series have one scale, also ``scaled_mae`` and ``scaled_mse``.
         """
-        true = np.concatenate([one.y for one in self.windows])
+        true = np.concatenate([each.y for each in self.windows])
         forecasts = {
             "model": np.concatenate(self.predicted),
-            "persistence": np.concatenate([one.naive for one in self.windows]),
+            "persistence": np.concatenate([each.naive for each in self.windows]),
         }
         return {name: self._metrics(forecast - true) for name, forecast in forecasts.items()}
 
@@ -73,14 +73,14 @@ def evaluate_rolling(
     signature, form = model.signature, model.signature.form
     if form is None or not signature.targets:
         raise UsageError("--rolling: this model does not predict numbers from windows of a table; leave it out")
-    windows = [one for path in inputs for one in all_windows(read_table(path, form.dialect), form)]
-    predicted = [_predicted(model, signature, one) for one in windows]
+    windows = [each for path in inputs for each in all_windows(read_table(path, form.dialect), form)]
+    predicted = [_predicted(model, signature, each) for each in windows]
     return Rolling(signature, windows, predicted)
 
 
-def _predicted(model: OnnxModel, signature: Signature, one: Evaluation) -> NDArray[np.float64]:
+def _predicted(model: OnnxModel, signature: Signature, each: Evaluation) -> NDArray[np.float64]:
     rows: list[Any] = [
         [[answer.numbers[name] for name in signature.targets] for answer in prediction.answers]
-        for prediction in model.predict(list(one.x))
+        for prediction in model.predict(list(each.x))
     ]
-    return np.array(rows, np.float64).reshape(one.y.shape)
+    return np.array(rows, np.float64).reshape(each.y.shape)

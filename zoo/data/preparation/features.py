@@ -11,7 +11,7 @@ from zoo.data.preparation.gaps import fill
 from zoo.data.preparation.series import OneSeries
 from zoo.errors import DataError
 
-__all__ = ["features", "known_targets", "past_steps", "targets", "values_of"]
+__all__ = ["features", "newest_targets", "past_steps", "target_values", "values_of"]
 
 FILL = " or set data.missing to 'previous' or 'interpolate'"
 """Advice of a message about a missing value, where a spec can still be changed."""
@@ -83,7 +83,9 @@ def values_of(
     return values - feature.offset if feature.offset else values
 
 
-def targets(columns: Columns, series: OneSeries, form: TableForm, past: int, advice: str = FILL) -> NDArray[np.float64]:
+def target_values(
+    columns: Columns, series: OneSeries, form: TableForm, past: int, advice: str = FILL
+) -> NDArray[np.float64]:
     """Return the targets of the past steps, (past, targets), with gaps filled, or NaN where the rule is ``mask``.
 
     Args:
@@ -105,7 +107,7 @@ def targets(columns: Columns, series: OneSeries, form: TableForm, past: int, adv
     return result
 
 
-def known_targets(columns: Columns, series: OneSeries, form: TableForm, past: int) -> NDArray[np.float64]:
+def newest_targets(columns: Columns, series: OneSeries, form: TableForm, past: int) -> NDArray[np.float64]:
     """Return for each past step the newest targets, (past, targets); before the first one the mean of all."""
     result = np.empty((past, len(form.targets)), order="F")
     for number, name in enumerate(form.targets):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.preparation.columns import Columns
-from zoo.data.preparation.features import features, known_targets, past_steps, targets
+from zoo.data.preparation.features import features, newest_targets, past_steps, target_values
 from zoo.data.preparation.form import TableForm
 from zoo.data.preparation.series import OneSeries, find_series
 from zoo.data.tables.table import Table
@@ -80,27 +80,27 @@ def all_windows(table: Table, form: TableForm) -> list[Evaluation]:
     _require_columns(table, form, form.targets)
     columns = Columns(table)
     evaluations = [_evaluation(columns, series, form) for series in find_series(table, form)]
-    if not any(len(one.x) for one in evaluations):
+    if not any(len(each.x) for each in evaluations):
         rows = max(form.window, 1) + form.horizon
         raise DataError(
             f"{table.source}: has no window with its targets, expected at least {rows:,} rows in a series, window and "
             "horizon of the model"
         )
-    return [one for one in evaluations if len(one.x)]
+    return [each for each in evaluations if len(each.x)]
 
 
 def _evaluation(columns: Columns, series: OneSeries, form: TableForm) -> Evaluation:
     source = f"{columns.table.source}[{series.name}]" if form.group else columns.table.source
     past = past_steps(columns, series, form)
     x = np.ascontiguousarray(features(columns, series, form, past, AS_TRAINED), np.float32)
-    y = targets(columns, series, form, past, AS_TRAINED)
-    known = known_targets(columns, series, form, past) if form.missing == "mask" else y
+    y = target_values(columns, series, form, past, AS_TRAINED)
+    newest = newest_targets(columns, series, form, past) if form.missing == "mask" else y
     steps, ahead = max(1, form.horizon), min(1, form.horizon)
     # The first row has no row before it, from which persistence could predict its targets.
     last = np.arange(max(form.window - 1, 1 - ahead), past - steps - ahead + 1)
     rows = last[:, None] + ahead + np.arange(steps)
     last, rows = (part[~np.isnan(y[rows]).any((1, 2))] for part in (last, rows)) if len(last) else (last, rows)
-    naive = np.repeat(known[last + ahead - 1][:, None], steps, 1)
+    naive = np.repeat(newest[last + ahead - 1][:, None], steps, 1)
     if len(last):
         x = np.lib.stride_tricks.sliding_window_view(x, form.window, 0).transpose(0, 2, 1)[last - form.window + 1]
     return Evaluation(source, [series.place(int(row)) for row in last], x[: len(last)], y[rows], naive)
@@ -126,9 +126,9 @@ def _last_window(columns: Columns, series: OneSeries, form: TableForm) -> Window
         rows = f"{form.ahead:,} rows" if form.ahead > 1 else "row"
         note = f"has no row after the last one with targets, so the forecast is for its last {rows}"
     elif future < form.ahead:
-        known = ", ".join(dict.fromkeys(feature.column for feature in form.features if feature.ahead))
+        columns_ahead = ", ".join(dict.fromkeys(feature.column for feature in form.features if feature.ahead))
         raise DataError(
-            f"{source}: rows after the last one with targets: {future:,}, expected {form.ahead:,} with {known}, which "
+            f"{source}: rows after the last one with targets: {future:,}, expected {form.ahead:,} with {columns_ahead}, which "
             "the model was trained to know ahead"
         )
     if past < max(form.window, 1):

@@ -143,7 +143,7 @@ def _require_increasing(table: Table, form: TableForm, name: str, rows: NDArray[
     series = f" of {name!r}" if name else ""
     place = table.place(int(rows[row]), form.date)
     if date == before:
-        advice = "" if name else ", or name the column that tells several series apart in data.group"
+        advice = "" if name else ", or name the column that separates several series in data.group"
         raise DataError(f"{place}: the date {date} occurs twice{series}; remove one of the rows{advice}")
     raise DataError(
         f"{place}: the date {date}{series} is not later than the date before it, {before}; sort the rows by date, as "
