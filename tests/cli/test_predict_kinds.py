@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from tests.support.command import run_zoo
 from tests.support.paths import ROOT
 from zoo.data.sources.example_series import prices
-from zoo.data.texts import text_ids
+from zoo.data.text_ids import text_ids
 from zoo.parity import compare
 from zoo.plugins.registry import load_registry
 from zoo.proof.oracle import Oracle
@@ -311,6 +312,23 @@ def test_files_that_hold_no_texts(sentiment: Path, content: bytes, message: str,
     assert outcome.exit_code == 1
     assert f"{path}{message}" in outcome.stderr
     assert outcome.stderr.count("\n") == 1
+
+
+def test_texts_from_the_standard_input_and_from_tables(
+    sentiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They get the prediction of the same text in a .txt file."""
+    texts = ["the plot was awful", "The music wasn\u2019t bad, and the cast was good."]
+    path = tmp_path / "texts.txt"
+    path.write_text("\n".join(texts), encoding="utf-8")
+    lines = run_zoo("predict", sentiment, "--input", path).stdout.replace(str(path), "PLACE")
+    assert lines.count("\n") == 2
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(path.read_bytes())))
+    outcome = run_zoo("predict", sentiment, "--input", "-")
+    assert outcome.stdout.replace("standard input", "PLACE") == lines, outcome.stderr
+    rows = tmp_path / "texts.jsonl"
+    rows.write_text("".join(json.dumps({"id": 1, "text": text}) + "\n" for text in texts))
+    assert run_zoo("predict", sentiment, "--input", rows).stdout.replace(str(rows), "PLACE") == lines
 
 
 def test_a_model_of_numbers_rejects_text(forecast: Path) -> None:

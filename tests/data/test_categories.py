@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import zoo
 from zoo.data.categories import require_ids
 from zoo.data.dataset_checks import check_dataset
-from zoo.data.inputs import as_steps
+from zoo.data.steps import as_steps
 from zoo.library.inputs import sequences
 
 SIGNATURE = zoo.Signature(

@@ -49,10 +49,10 @@ def command(
     file = resolve(spec)
     if file != spec:
         output.note(f"{spec}: the starter spec {file}")
-    plan = plan_of(file, overrides, registry)
+    plan = plan_of(file, overrides, registry, resume=resume)
     for warning in warnings_of(plan):
         output.warn(warning)
-    for sentence in origin_sentences(plan.start, plan.frozen):
+    for sentence in origin_sentences(plan.start, plan.frozen, plan.vectors):
         output.note(sentence)
     if dry_run:
         description = describe(plan)

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 @click.command("predict")
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option(
-    "--input", "inputs", multiple=True, type=click.Path(path_type=Path), help="A .npy, .csv or .txt file. Repeatable."
+    "--input",
+    "inputs",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A file or folder; - for the standard input. Repeatable.",
 )
 @click.option("--text", "texts", multiple=True, help="Text, for a model that reads text. Repeatable.")
 @click.option("--out", type=OutPath(), help="CSV file for the predictions. Default: stdout.")
@@ -48,14 +52,14 @@ def command(
     """Predict for your own data with TARGET, an exported run or its ONNX file.
 
     \b
-    Input files:
-      .npy  numbers (time, features) or (sequences, time, features)
-      .csv  a row for each step, the columns of the training data, by name
-      .txt  one text for each line
+    Input files, prepared as the training data were, with the same columns and units:
+      tables      .csv, .tsv, .parquet, .arrow or .jsonl; - reads CSV from the standard input
+      arrays      .npy: (time, features) or (sequences, time, features)
+      recordings  a folder of tables or arrays, a .npz or a .ts file
+      texts       .txt or -: a text for each line; or a table with the column of the training
 
-    Models of time series also take .tsv, .parquet, .arrow and .jsonl. Numbers are in the units of the training data. A
-    forecast is for the steps after the last row. A model with a spread or with quantiles gives a column for each of
-    them.
+    A table may contain several series or recordings, which its column of groups or sequences names. A forecast is for
+    the steps after the last row. A model with a spread or with quantiles gives a column for each of them.
     """
     from zoo.files import write_atomically
     from zoo.jobs.predict import predict

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from zoo.data.inputs import read_inputs
 from zoo.data.signature import Signature
-from zoo.data.texts import text_ids
+from zoo.data.text_ids import text_ids
 from zoo.errors import UsageError
 from zoo.exporting.dissection import ModelValue
 from zoo.nn.cell_checks import check_cells

@@ -10,8 +10,8 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from zoo.data.inputs import as_steps
 from zoo.data.signature import Signature
+from zoo.data.steps import as_steps
 from zoo.errors import PluginError, UsageError
 from zoo.exporting.exporter import Exporter, ExportOptions, Lowering, Precision
 from zoo.jobs import bench as benching
@@ -33,7 +33,7 @@ from zoo.plugins.registry import Registry, load_registry
 from zoo.run import run as folder
 from zoo.runtime import OnnxModel
 from zoo.runtime.answers import Prediction
-from zoo.spec.spec import Spec, SpecReader
+from zoo.spec.spec import Spec
 
 Provider = Literal["cpu", "cuda"]
 PathLikeText = str | PathLike[str]
@@ -83,7 +83,7 @@ class Run:
         Raises:
             SpecError: the installed plugins no longer understand the spec.
         """
-        return SpecReader.of(self._registry).read(self._folder.spec_file)
+        return self._folder.spec(self._registry)
 
     @property
     def config(self) -> dict[str, Any]:

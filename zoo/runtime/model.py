@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data.inputs import as_steps
 from zoo.data.recordings.form import RecordingForm
 from zoo.data.signature import Signature
+from zoo.data.steps import as_steps
 from zoo.data.tokens import UNKNOWN
 from zoo.errors import DataError, RunError
 from zoo.runtime.answers import Answer, Prediction, decode_outputs
@@ -219,7 +219,7 @@ class OnnxModel:
         unknown = self.signature.ids.get(UNKNOWN)
         if unknown is None or not (steps == unknown).all():
             return ""
-        token = self.signature.tokenizer.removesuffix("s") or "token"
+        token = self.signature.tokenizer.rstrip("s2") or "token"
         return f"contains no {token} that the model knows; the prediction depends on the number of {token}s alone"
 
     def _batches(self, sequences: Sequence[Steps]) -> Iterator[Sequence[int]]:

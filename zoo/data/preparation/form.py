@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from zoo.data.tables.dates import RECOGNISED_FORM, DateForm
+from zoo.data.tables.date_form import RECOGNISED_FORM, DateForm
 from zoo.data.tables.dialect import RECOGNISED, Dialect
 
 Missing = Literal["refuse", "previous", "interpolate", "mask"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from zoo.data.preparation.form import Feature, Missing
-from zoo.data.tables.dates import RECOGNISED_FORM, DateForm
+from zoo.data.tables.date_form import RECOGNISED_FORM, DateForm
 from zoo.data.tables.dialect import RECOGNISED, Dialect
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from zoo.config import Config
-from zoo.data.tables.dates import DateForm
+from zoo.data.tables.date_form import DateForm
 from zoo.data.tables.dialect import Dialect
 
 

@@ -99,6 +99,9 @@ def _read_json_lines(path: Path, data: bytes, dialect: Dialect) -> Table:
         if re.search(rb"\d{38}", data):  # polars reads an integer beyond 128 bits as null
             raise pl.exceptions.ComputeError
         frame = pl.read_ndjson(data, infer_schema_length=None)
+        texts = [column for column in frame.get_columns() if column.dtype == pl.String]
+        if any(column.str.contains(r"^[\[{]").any() for column in texts):  # polars writes lists and objects as texts
+            raise pl.exceptions.ComputeError
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
         objects = _json_objects(path, data)
         try:

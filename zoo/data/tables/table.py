@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.csvfile import MISSING_MARKS, not_a_number, show_cell
-from zoo.data.tables.dates import ADVICE, RECOGNISED_FORM, CellFault, DateForm, read_dates
+from zoo.data.tables.date_form import RECOGNISED_FORM, DateForm
+from zoo.data.tables.dates import ADVICE, CellFault, read_dates
 from zoo.data.tables.dialect import RECOGNISED, Dialect
 from zoo.data.tables.numerals import PLAIN, Marks, Numerals, first_unsafe, to_numbers
 from zoo.errors import DataError
