@@ -204,6 +204,24 @@ def test_gaps_are_filled_within_each_series(tmp_path: Path) -> None:
     assert "Gaps are interpolated (1 missing row)." in filled.description
 
 
+def test_regular_steps_are_interpolated_by_their_number(tmp_path: Path) -> None:
+    """On business days a weekend counts as no time, also where no row is missing; without a step it counts."""
+    days = np.busday_offset("2020-01-01", np.arange(40))
+    frame = panel({"x": 40}).with_columns(date=pl.Series(days.astype(str)), a=pl.int_range(40) * 1.0)
+    holes = frame.with_columns(a=pl.when(pl.col("a") == 2).then(None).otherwise(pl.col("a")))
+    fields: dict[str, Any] = {**SMALL, "inputs": ("a",), "missing": "interpolate"}
+    assert load(written(tmp_path, holes), **fields, every="1 business day").train.x[0].flatten().tolist() == [0, 1, 2]
+    assert load(written(tmp_path, holes), **fields).train.x[0].flatten().tolist() == [0, 1, 1.5]
+
+
+def test_a_known_column_may_be_a_category(tmp_path: Path) -> None:
+    frame = panel({"x": 40}).with_columns(event=pl.Series([("none", "fair")[row % 5 == 4] for row in range(40)]))
+    dataset = load(written(tmp_path, frame), **SMALL, inputs=("b",), known=("event",), horizon=2)
+    assert dataset.signature.columns == ("b", "event", "event+2")
+    assert dataset.signature.categories == ((), ("fair", "none"), ("fair", "none"))
+    assert dataset.train.x[0, :, 2].tolist() == [2, 2, 1]
+
+
 @pytest.mark.parametrize(("horizon", "season"), [(1, 3), (2, 3), (5, 3), (4, 2), (0, 3)])
 def test_seasonal_persistence_is_the_newest_known_season(tmp_path: Path, horizon: int, season: int) -> None:
     fields = {"targets": ("b",), "inputs": ("a",), "window": 2, "horizon": horizon, "season": season}

@@ -126,9 +126,9 @@ def _last_window(columns: Columns, series: OneSeries, form: TableForm) -> Window
         rows = f"{form.ahead:,} rows" if form.ahead > 1 else "row"
         note = f"has no row after the last one with targets, so the forecast is for its last {rows}"
     elif future < form.ahead:
-        columns_ahead = ", ".join(dict.fromkeys(feature.column for feature in form.features if feature.ahead))
+        names = ", ".join(dict.fromkeys(feature.column for feature in form.features if feature.ahead))
         raise DataError(
-            f"{source}: rows after the last one with targets: {future:,}, expected {form.ahead:,} with {columns_ahead}, which "
+            f"{source}: rows after the last one with targets: {future:,}, expected {form.ahead:,} with {names}, which "
             "the model was trained to know ahead"
         )
     if past < max(form.window, 1):
