@@ -390,3 +390,24 @@ def test_more_than_the_machine_holds(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("zoo.memory.machine_memory", lambda: 500)
     with pytest.raises(zoo.SpecError, match=r"^data.window: 12 sequences, padded to the 6 steps of the longest, take"):
         load(**fields)
+
+
+def test_arrays_without_names_are_taken_by_position(tmp_path: Path) -> None:
+    fields = FORMS["table"](tmp_path, VALUES)
+    path = Path(fields["file"])
+    path.write_text(TEXT.replace("x0", "number").replace("x1", "other"))
+    signature = load(**{**fields, "inputs": ("number", "other")}).signature
+    folder = Path(FORMS["index"](tmp_path, VALUES)["folder"])
+    (folder / "index.csv").unlink()
+    for (name, steps), values in zip(read_inputs(folder, signature), VALUES, strict=True):
+        assert name.startswith(str(folder))
+        assert steps.tolist() == values.tolist()
+    np.save(folder / "000.npy", np.full((3, 2), np.nan))
+    message = error_of(lambda: list(read_inputs(folder, signature)))
+    assert f"{folder / '000.npy'}: recording [0], step [0], number: 'number' is missing; fill it in" in message
+    path.write_text(path.read_text().replace("other", "x1").replace(",1.0\n", ",a\n"))
+    signature = load(**{**fields, "inputs": ("number", "who")}).signature
+    message = error_of(lambda: list(read_inputs(folder, signature)))
+    assert (
+        "is an array of numbers, and 'who' has categories such as 's0'; give a table with the columns number" in message
+    )

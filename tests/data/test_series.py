@@ -13,6 +13,7 @@ import torch
 import zoo
 from tests.data.common import error_of, parts
 from zoo.data.dataset_checks import check_dataset
+from zoo.data.preparation.form import TableForm
 from zoo.data.sources.series import Csv, Series
 
 
@@ -240,7 +241,7 @@ def test_every_format_and_dialect_gives_the_same_data(tmp_path: Path) -> None:
     assert same(whole, dataset)
     written_as = "separated by semicolons, encoded as CP1252, decimal comma"
     assert f"de.csv ({written_as}; 70 rows) from 2020-01-01 to 2020-02-09, 2 series" in dataset.description
-    assert dataset.signature.form is not None
+    assert isinstance(dataset.signature.form, TableForm)
     assert dataset.signature.form.dialect.encoding == "cp1252"
 
 
