@@ -180,7 +180,11 @@ BAD_TABLES: dict[str, tuple[str, dict[str, Any], str]] = {
         {**TABLE, "validation": 0.5, "test": 0.5},
         "data.validation: the shares of validation",
     ),
-    "index without sequence": (TEXT, {"label": "what", "index": "i.csv"}, "data.sequence: is required with data.index"),
+    "table without sequence": (
+        TEXT,
+        {"label": "what"},
+        "data.sequence: is required with a table; name the column of {path}",
+    ),
     "test file of a table": (TEXT, {**TABLE, "test_file": "x.ts"}, "data.test_file: is given with {path}, and only"),
 }
 
@@ -324,6 +328,7 @@ def test_bad_folders(tmp_path: Path) -> None:
     folder = Path(fields["folder"])
     assert "there is no such folder" in error_of(lambda: load(folder=str(tmp_path / "none")))
     (tmp_path / "empty").mkdir()
+    assert f"data.file: {folder} is a folder; name it in data.folder" in error_of(lambda: load(file=str(folder)))
     assert f"{tmp_path / 'empty'}: contains no recordings" in error_of(lambda: load(folder=str(tmp_path / "empty")))
     (folder / "notes.txt").write_text("about these")
     (folder / ".hidden.csv").write_text("nothing")
