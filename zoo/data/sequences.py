@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from zoo.data.arrays import require_finite, require_kind, to_float32
 from zoo.data.csvfile import MISSING_MARKS
 from zoo.data.datafile import open_data
+from zoo.data.recordings.read_arrays import read_npz
 from zoo.data.tables.read import SUFFIXES, read_table
 from zoo.errors import DataError
 
@@ -47,6 +50,24 @@ def read_sequences(path: Path, features: int) -> NDArray[np.float32]:
     if ending not in (*SUFFIXES, ".gz") and str(path) != "-":
         raise DataError(f"{path}: has the ending {ending!r}, expected .npy, {', '.join(SUFFIXES)}")
     return _read_table(path, features)
+
+
+def read_array_file(path: Path, features: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Yield each sequence of a ``.npz`` file, (time, features), after its name; see `zoo.data.recordings.read_arrays`.
+
+    Raises:
+        DataError: the file has no such array ``x``, or a value is not finite.
+    """
+    recordings = read_npz(path)
+    steps = recordings.steps
+    names = [name for name in steps.names if name not in recordings.roles]
+    if len(names) != features:
+        raise DataError(f"{path}: has {len(names)} features per step, expected {features} as the model takes")
+    values = np.stack([steps.numbers(name) for name in names], 1)
+    narrow = to_float32(values)
+    require_finite(narrow, values, lambda index: steps.place(index[0], names[index[1]]))
+    for name, (start, stop) in zip(recordings.ids, pairwise(recordings.offsets), strict=True):
+        yield f"{path}[{name.removeprefix('[').removesuffix(']')}]", narrow[start:stop]
 
 
 def _read_npy(path: Path, stream: BinaryIO, features: int) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.data.preparation.form import TableForm
 from zoo.data.preparation.predicting import Evaluation, all_windows
 from zoo.data.signature import Signature
 from zoo.data.tables.read import read_table
@@ -71,7 +72,7 @@ def evaluate_rolling(
     """
     model = OnnxModel(exported_model(target), provider, allow_unproven=allow_unproven)
     signature, form = model.signature, model.signature.form
-    if form is None or not signature.targets:
+    if not isinstance(form, TableForm) or not signature.targets:
         raise UsageError("--rolling: this model does not predict numbers from windows of a table; leave it out")
     windows = [each for path in inputs for each in all_windows(read_table(path, form.dialect), form)]
     predicted = [_predicted(model, signature, each) for each in windows]
