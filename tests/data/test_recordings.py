@@ -67,9 +67,10 @@ def test_the_files_of_training_can_be_predicted(form: str, tmp_path: Path) -> No
     fields = FORMS[form](tmp_path, values)
     signature = load(**fields).signature
     path = Path(fields["file"] if "file" in fields else fields["folder"])
-    if form == "index":
-        (path / "index.csv").unlink()  # labels are not needed
     named = dict(read_inputs(path, signature))
+    if form == "index":
+        (path / "index.csv").unlink()  # the labels are not needed
+        assert list(dict(read_inputs(path, signature))) == list(named)
     assert sorted(steps.tolist() for steps in named.values()) == sorted(steps.tolist() for steps in values)
     expected = {
         "table": [f"{path}[r{number}]" for number in range(12)],

@@ -22,7 +22,7 @@ from zoo.data.recordings.features import features, fit_features
 from zoo.data.recordings.form import Reading, RecordingForm
 from zoo.data.recordings.parts import PARTS, divide_recordings
 from zoo.data.recordings.prepare import Part, Window, batch, cut
-from zoo.data.recordings.read import read_recordings
+from zoo.data.recordings.read import ARRAYS, read_recordings
 from zoo.data.recordings.read_tables import FILE, FOLDER, read_folder
 from zoo.data.recordings.recordings import Recordings
 from zoo.data.recordings.targets import LabelBy, Targets, read_targets, recognised_targets
@@ -154,9 +154,10 @@ def _require_fields(config: RecordingsSource.Config) -> None:
             f"data.step: is {config.step:,}, expected at most {config.window:,}, the steps of a window, so that no "
             "step is left out"
         )
-    if config.index is not None and config.file is not None and config.sequence is None:
+    path = Path(config.file or "")
+    if config.file is not None and config.sequence is None and path.suffix.lower() not in ARRAYS and not path.is_dir():
         raise zoo.DataError(
-            "data.sequence: is required with data.index and data.file; name the column of the recordings"
+            f"data.sequence: is required with a table; name the column of {config.file} with the recording of each row"
         )
     if config.index is not None and config.file is None and config.folder is None:
         raise zoo.DataError("data.index: is given without data.folder or data.file; give the recordings that it lists")
@@ -170,7 +171,8 @@ def _read(config: RecordingsSource.Config) -> tuple[Recordings, Reading]:
         sequence=(config.sequence or "") if config.folder is None else "",
         key="" if config.index is None else config.sequence or FILE,
         order=config.order or "",
-        index=Path(config.index or "").name if config.static else "",
+        index=Path(config.index or "").name,
+        static=config.static is not None,
         features=tuple(name for name in config.inputs or () if name.lower() in DATE_NAMES),
         dialect=config.dialect(),
         dates=config.date_form(),

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["number", "text", "boolean", "date"]
 
-_LARGEST = float(np.finfo(np.float32).max)
+_LARGEST = float(np.nextafter((2 - 2.0**-24) * 2.0**127, 0))
+"""Largest number that rounds to a finite float32 (IEEE 754)."""
 _LISTED = 12
 """Largest number of column names that a message lists."""
 
