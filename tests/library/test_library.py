@@ -208,7 +208,9 @@ def test_predictions_of_texts(tmp_path: Path) -> None:
     answers = [prediction.answers for prediction in run.predict(texts)]
     assert [prediction.answers for prediction in run.predict(np.array(texts))] == answers
     assert run.predict(texts[0])[0].answers == answers[0]
-    with pytest.raises(zoo.DataError, match="x: is a table, and this model takes tokens"):
+    with pytest.raises(
+        zoo.DataError, match="x: has no column 'text', the column of texts that the model was trained with; columns: a"
+    ):
         run.predict({"a": [1]})
 
 
