@@ -1,7 +1,7 @@
 """Sequences that a program gives: arrays, lists of arrays, padded batches, texts and data frames.
 
-No library of data frames is imported for arrays, for texts, and for frames of models that were trained on arrays. Only a
-frame for a model that prepares tables goes through `zoo.data.frame_tables`, which is imported then.
+No library of data frames is imported for arrays, texts, and frames of models that were trained on arrays. Only a frame
+for a model that prepares tables goes through `zoo.data.frame_tables`, which is imported then.
 """
 
 from __future__ import annotations
