@@ -155,8 +155,9 @@ def test_a_signal_in_mid_epoch_leaves_a_checkpoint(
     run = tmp_path / "run"
     exit_code, stderr = finish(start_build(event, STEP, 15, "never", spec, run))
     assert exit_code == code
-    first, *epochs, last = stderr.splitlines()
-    assert first.startswith(f"{run}: ")
+    lines = stderr.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith(f"{run}: "))
+    *epochs, last = lines[start + 1 :]
     assert all(line.startswith("epoch ") for line in epochs)
     assert last == "error: stopped in epoch 3 after step 3 of 6; the state is saved: go on with --resume"
     assert checkpoints(run) == [15]

@@ -180,7 +180,7 @@ def _roles(config: Series.Config, columns: Columns, default: tuple[str, ...] | N
     for field in ("group_feature", "per", "split"):
         if config.group is None and getattr(config, field) not in (False, "all", "time"):
             raise zoo.DataError(f"data.{field}: needs the name of each row's series; set data.group")
-    kinds = {name: table.kind(name) for name in table.names if name and name not in (date, config.group)}
+    kinds = {name: columns.kind(name) for name in table.names if name and name not in (date, config.group)}
     numeric = tuple(name for name, kind in kinds.items() if kind == "number")
     targets = config.targets or default
     if targets is None:
@@ -215,7 +215,7 @@ def _check_names(config: Series.Config, columns: Columns, targets: Sequence[str]
         for index, name in enumerate(names):
             if name in names[:index]:
                 raise zoo.DataError(f"data.{field}: names the column {name!r} twice; remove one of them")
-            if name == date and (field != "inputs" or table.kind(name) != "number"):
+            if name == date and (field != "inputs" or columns.kind(name) != "number"):
                 raise zoo.DataError(f"data.{field}: {name!r} is the column of dates; name columns of numbers")
             if name == config.group:
                 raise zoo.DataError(
