@@ -206,7 +206,7 @@ def test_gaps_are_filled_within_each_series(tmp_path: Path) -> None:
 
 def test_regular_steps_are_interpolated_by_their_number(tmp_path: Path) -> None:
     """On business days a weekend counts as no time, also where no row is missing; without a step it counts."""
-    days = np.busday_offset("2020-01-01", np.arange(40))
+    days = np.busday_offset(np.datetime64("2020-01-01"), np.arange(40))
     frame = panel({"x": 40}).with_columns(date=pl.Series(days.astype(str)), a=pl.int_range(40) * 1.0)
     holes = frame.with_columns(a=pl.when(pl.col("a") == 2).then(None).otherwise(pl.col("a")))
     fields: dict[str, Any] = {**SMALL, "inputs": ("a",), "missing": "interpolate"}

@@ -30,7 +30,7 @@ class Rolling:
     """For each series (windows, steps, targets), in the user's units."""
 
     def metrics(self) -> dict[str, dict[str, float]]:
-        """Return the metrics of the model and of ``persistence``: ``mae`` and ``rmse`` in the user's units.
+        """Return the metrics of the model, ``persistence`` and ``seasonal``: ``mae`` and ``rmse`` in the user's units.
 
         Where all series have one scale, also ``scaled_mae`` and ``scaled_mse``.
         """
@@ -39,6 +39,9 @@ class Rolling:
             "model": np.concatenate(self.predicted),
             "persistence": np.concatenate([each.naive for each in self.windows]),
         }
+        seasonal = [each.seasonal for each in self.windows if each.seasonal is not None]
+        if seasonal:
+            forecasts["seasonal"] = np.concatenate(seasonal)
         return {name: self._metrics(forecast - true) for name, forecast in forecasts.items()}
 
     def _metrics(self, errors: NDArray[np.float64]) -> dict[str, float]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from zoo.data.preparation.columns import Columns
 from zoo.data.preparation.features import features, newest_targets, past_steps, target_values
 from zoo.data.preparation.form import TableForm
+from zoo.data.preparation.seasons import season_before
 from zoo.data.preparation.series import OneSeries, find_series
 from zoo.data.tables.table import Table
 from zoo.errors import DataError
@@ -44,6 +45,8 @@ class Evaluation(NamedTuple):
     """(windows, steps, targets), a single step without a horizon."""
     naive: NDArray[np.float64]
     """The same shape: persistence, see `zoo.Split`."""
+    seasonal: NDArray[np.float64] | None
+    """The same shape: seasonal persistence; None where the data have no season."""
 
 
 def last_windows(table: Table, form: TableForm) -> list[Window]:
@@ -90,7 +93,7 @@ def all_windows(table: Table, form: TableForm) -> list[Evaluation]:
 
 
 def _evaluation(columns: Columns, series: OneSeries, form: TableForm) -> Evaluation:
-    source = f"{columns.table.source}[{series.name}]" if form.group else columns.table.source
+    where = f"{columns.table.source}[{series.name}]" if form.group else columns.table.source
     past = past_steps(columns, series, form)
     x = np.ascontiguousarray(features(columns, series, form, past, AS_TRAINED), np.float32)
     y = target_values(columns, series, form, past, AS_TRAINED)
@@ -101,9 +104,14 @@ def _evaluation(columns: Columns, series: OneSeries, form: TableForm) -> Evaluat
     rows = last[:, None] + ahead + np.arange(steps)
     last, rows = (part[~np.isnan(y[rows]).any((1, 2))] for part in (last, rows)) if len(last) else (last, rows)
     naive = np.repeat(newest[last + ahead - 1][:, None], steps, 1)
+    seasonal = None
+    if form.season is not None:
+        source, present = season_before(rows, np.zeros((len(rows), 1), np.int64), form.season)
+        values = y[source]
+        seasonal = np.where(present[..., None] & ~np.isnan(values), values, naive)
     if len(last):
         x = np.lib.stride_tricks.sliding_window_view(x, form.window, 0).transpose(0, 2, 1)[last - form.window + 1]
-    return Evaluation(source, [series.place(int(row)) for row in last], x[: len(last)], y[rows], naive)
+    return Evaluation(where, [series.place(int(row)) for row in last], x[: len(last)], y[rows], naive, seasonal)
 
 
 def _require_columns(table: Table, form: TableForm, targets: Sequence[str] = ()) -> None:

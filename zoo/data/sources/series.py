@@ -130,6 +130,7 @@ class Series(zoo.DataSource):
             targets=roles.targets,
             horizon=config.horizon,
             window=config.window,
+            season=config.season,
             group=config.group,
             date=roles.date,
             sort=config.sort,
@@ -277,7 +278,7 @@ def _dataset(
     before = [np.concatenate([mean, each[:-1]]) for each in filled]
     starts = tuple(np.cumsum([0, *(len(each) for each in x[:-1])]).tolist())
     whole = [_narrow(_joined(part)) for part in (x, y, before)]
-    rows = Rows(whole[0], whole[1], whole[2], starts, form.window, form.horizon, config.season)
+    rows = Rows(whole[0], whole[1], whole[2], starts, form.window, form.horizon, form.season)
     splits = []
     for number, part in enumerate(("train", "validation", "test")):
         last = rows.last_rows([each.parts[number] for each in divided])
