@@ -186,7 +186,15 @@ def test_the_fields_of_a_spec() -> None:
 
 
 @pytest.mark.parametrize(
-    "field", [{"date_format": "%Q"}, {"date_format": "%d.%m."}, {"separator": ";;"}, {"decimal": ";"}]
+    "field",
+    [
+        {"date_format": "%Q"},
+        {"date_format": "%d.%m."},
+        {"separator": ";;"},
+        {"decimal": ";"},
+        {"separator": '"'},
+        {"decimal": ",", "thousands": ","},
+    ],
 )
 def test_fields_that_are_refused(field: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
@@ -241,7 +249,18 @@ BAD_FORMATS: dict[str, tuple[str, bytes, str]] = {
     "no JSON": ("x.jsonl", b'{"a": 1}\n{"a": \n', ":2: is not JSON; write one object such as"),
     "no object": ("x.jsonl", b'{"a": 1}\n5\n', ":2: is no JSON object; write one such as"),
     "an array": ("x.jsonl", b'[{"a": 1}]', ":1: is no JSON object"),
-    "mixed": ("x.ndjson", b'{"a": true}\n{"a": 2}\n', ":2:a: is a number, and true or false in a line before; use one"),
+    "mixed": (
+        "x.ndjson",
+        b'{"a": true}\n{"a": 2}\n',
+        ":2: 'a' is a number, and true or false in a line before; use one",
+    ),
+    "huge": ("x.jsonl", b'{"a": 1' + 44 * b"0" + b"}\n", ":1:a: '1e+44' is more than float32 can hold; replace it"),
+    "beyond floats": ("x.jsonl", b'{"a": 1' + 400 * b"0" + b"}\n", ":1:a: 'inf' is more than float32 can hold"),
+    "a name of two lines": (
+        "x.jsonl",
+        b'{"a\\n": 1}\n{"a\\n": true}\n',
+        ":2: 'a\\n' is true or false, and a number in a",
+    ),
     "nested": ("x.jsonl", b'{"a": [1]}\n', ":1:a: contains List(Int64), expected numbers; name another column"),
     "empty objects": ("x.jsonl", b"{}\n", ": is empty, expected named columns with at least one row"),
     "empty": ("x.jsonl", b"", ": is empty, expected named columns"),

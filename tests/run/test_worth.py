@@ -12,6 +12,7 @@ from tests.support.paths import ROOT
 
 PICTURES = {
     "forecast": {"curves.png", "predictions.png"},
+    "quantiles": {"curves.png", "predictions.png"},
     "adding": {"curves.png", "predictions.png"},
     "sentiment": {"curves.png", "confusion.png"},
     "copy": {"curves.png", "confusion.png"},
@@ -19,6 +20,7 @@ PICTURES = {
 }
 BASELINES = {
     "forecast": {"mean", "persistence"},
+    "quantiles": {"quantiles", "persistence"},
     "adding": {"mean"},
     "sentiment": {"majority"},
     "copy": {"majority"},
@@ -26,6 +28,7 @@ BASELINES = {
 }
 SMALL = {
     "forecast": (),
+    "quantiles": (),
     "adding": ("data.train=100", "data.validation=20", "data.test=20"),
     "sentiment": ("encoder.size=4",),
     "copy": ("data.train=100", "data.validation=20", "data.test=20"),

@@ -126,7 +126,8 @@ description: [a, b]
 """
 
 EXPECTED = """\
-2:1: task: is required; known: classification, forecasting, language_modelling, regression, tagging
+2:1: task: is required; known: classification, forecasting, language_modelling, multilabel, \
+regression, step_regression, tagging
 3:3: training.epochs: must be a positive integer, got 0
 4:3: training.batch_size: must be an integer, got 2.5
 5:26: training.optimizer.lr: must be greater than 0, got -1

@@ -19,7 +19,7 @@ CATEGORICAL = ("category", "Categorical", "Enum")
 
 
 def is_categorical(column: Any, values: NDArray[Any]) -> bool:
-    """Return whether a column contains categories: its dtype says so, or its values are texts or booleans.
+    """Return whether a column contains categories: by its dtype, or by values that are texts or booleans.
 
     Args:
         column: the column as the data frame gives it.

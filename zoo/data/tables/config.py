@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from zoo.config import Config
 from zoo.data.tables.dates import DateForm
@@ -27,7 +27,7 @@ def _checked_format(form: str) -> str:
 class TableConfig(Config):
     """Fields that every data source with a table has."""
 
-    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    separator: Annotated[str, Field(pattern=r'^[^"\r\n]\z')] | None = None
     """Character between two cells of a CSV file. When left out, it is recognised: a comma, a semicolon, a tab or |."""
     decimal: Literal[".", ","] | None = None
     """Decimal mark of numbers, a point or a comma. When left out, it is recognised."""
@@ -43,6 +43,12 @@ class TableConfig(Config):
     or ns. When left out, it is recognised."""
     zone: str | None = None
     """Time zone of dates that are local times, such as Europe/Berlin."""
+
+    @model_validator(mode="after")
+    def _differ(self) -> TableConfig:
+        if self.thousands and self.thousands == self.decimal:
+            raise ValueError("thousands must differ from decimal")
+        return self
 
     def dialect(self) -> Dialect:
         """Return how the cells of the file are written."""

@@ -82,11 +82,11 @@ def _is_value(cell: str) -> bool:
 
 def _as_utf8(source: str, data: bytes, stated: str | None) -> tuple[bytes, str]:
     """Return the content in UTF-8 without its mark, and the name of another encoding that it had."""
-    found = next((name for mark, name in _BOMS.items() if data.startswith(mark)), "")
-    encoding = stated or found or "utf-8"
+    marked = next((name for mark, name in _BOMS.items() if data.startswith(mark)), "")
+    encoding = stated or marked or "utf-8"
     try:
         name = codecs.lookup(encoding).name
-        if name != "utf-8" or found == "utf-8-sig":
+        if name != "utf-8" or marked == "utf-8-sig":
             text = data.decode("utf-8-sig" if name == "utf-8" else encoding)
             data = text.encode()
     except LookupError:

@@ -52,7 +52,7 @@ class DateForm:
 
 
 RECOGNISED_FORM = DateForm()
-"""The form is to be recognised, and there is no zone beside the offsets of cells."""
+"""The form is recognised, and there is no zone beside the offsets of cells."""
 
 
 class CellFault(Exception):  # noqa: N818  (becomes a DataError with the place of the cell)
@@ -196,7 +196,7 @@ def _dates_of(texts: pl.Series, cells: pl.Series) -> pl.Series:
     for other, others in fitting.items():
         if (differs := moments != others).any():
             row = int(differs.arg_max() or 0)
-            first, second = (found[row].date() for found in (moments, others))
+            first, second = (dates[row].date() for dates in (moments, others))
             between = next(character for character in cells[row] if not character.isalnum())
             shown = " or to ".join(repr(name.replace("-", between)) for name in (form, other))
             raise CellFault(

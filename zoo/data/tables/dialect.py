@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Dialect:
-    """How the cells of a CSV or TSV file are written; None where it is to be recognised. Other formats ignore it."""
+    """How the cells of a CSV or TSV file are written; None where it is recognised. Other formats ignore it."""
 
     separator: str | None = None
     """The character between two cells."""
@@ -22,4 +22,4 @@ class Dialect:
 
 
 RECOGNISED = Dialect()
-"""Everything is to be recognised."""
+"""Everything is recognised."""

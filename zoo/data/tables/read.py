@@ -6,6 +6,7 @@ import codecs
 import gzip
 import io
 import json
+import re
 import sys
 import zlib
 from collections.abc import Callable
@@ -94,9 +95,17 @@ def _read_json_lines(path: Path, data: bytes, dialect: Dialect) -> Table:
 
     data = data.removeprefix(codecs.BOM_UTF8)
     try:
+        if re.search(rb"\d{38}", data):  # polars reads an integer beyond 128 bits as null
+            raise pl.exceptions.ComputeError
         frame = pl.read_ndjson(data, infer_schema_length=None)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
-        frame = pl.DataFrame(_json_objects(path, data), infer_schema_length=None, strict=False)
+        objects = _json_objects(path, data)
+        try:
+            frame = pl.DataFrame(objects, infer_schema_length=None, strict=False)
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, TypeError, OverflowError):
+            raise DataError(
+                f"{path}: has values that no table can hold; write numbers, texts, true and false"
+            ) from None
     lines = np.arange(1, frame.height + 1)
     if frame.height != data.count(b"\n") + (not data.endswith(b"\n")):  # there are empty lines
         lines = np.array([number for number, line in enumerate(data.split(b"\n"), 1) if line.strip()], np.int64)
@@ -122,10 +131,17 @@ def _json_objects(path: Path, data: bytes) -> list[dict[str, object]]:
             kind = _json_kind(cell)
             if kind and kinds.setdefault(name, kind) != kind:
                 raise DataError(
-                    f"{path}:{number}:{name}: is {kind}, and {kinds[name]} in a line before; use one of them"
+                    f"{path}:{number}: {name!r} is {kind}, and {kinds[name]} in a line before; use one of them"
                 )
-        objects.append(value)
+        objects.append({name: _bounded(cell) for name, cell in value.items()})
     return objects
+
+
+def _bounded(cell: object) -> object:
+    """Return an integer beyond 64 bits as a float, and anything else unchanged."""
+    if type(cell) is not int or abs(cell) < 2**63:
+        return cell
+    return float(str(cell))  # inf beyond the range of float
 
 
 def _json_kind(cell: object) -> str:

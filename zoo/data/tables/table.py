@@ -101,7 +101,8 @@ class Table:
         place = f"{self.source}:{line}" if self._origin.has_lines else f"{self.source}[{line}]"
         if name is None:
             return place
-        return f"{place}:{self._at(name) + 1 if self._origin.has_cells else name}"
+        column = name if name.isprintable() else repr(name)
+        return f"{place}:{self._at(name) + 1 if self._origin.has_cells else column}"
 
     def take(self, rows: NDArray[np.int64]) -> Table:
         """Return the table of some rows, by their numbers from 0; each keeps its place in the file."""
