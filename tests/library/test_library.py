@@ -197,7 +197,7 @@ def test_predictions_of_a_window(tmp_path: Path) -> None:
     table = {name: RANDOM.random(30) + 100 for name in columns}
     rows = np.stack([table[name] for name in columns], 1)
     assert run.predict(table)[0].answers == run.predict(rows[-run.config["signature"]["window"] :])[0].answers
-    with pytest.raises(zoo.DataError, match="expected at least 20 rows, the window of the model"):
+    with pytest.raises(zoo.DataError, match="x: contains 5 rows, expected at least 20, the window of the model"):
         run.predict({name: values[:5] for name, values in table.items()})
 
 
