@@ -108,12 +108,13 @@ def test_an_evaluation_over_the_test_rows_gives_the_metrics_of_the_test(forecast
     assert result["windows"] == config["sizes"]["test"]
     for name, expected in (("model", config["test"]), ("persistence", config["baselines"]["persistence"])):
         ours = result["metrics"][name]
-        assert [ours["mae"], ours["rmse"], ours["scaled_mae"], ours["scaled_mse"]] == pytest.approx(
-            [expected["mae"], expected["rmse"], expected["scaled_mae"], expected["loss"]], rel=1e-4
+        assert [ours["mae"], ours["rmse"], ours["smape"], ours["scaled_mae"], ours["scaled_mse"]] == pytest.approx(
+            [expected[name] for name in ("mae", "rmse", "smape", "scaled_mae", "loss")], rel=1e-4
         )
     lines = list(csv.DictReader(out.read_text().splitlines()))
     assert len(lines) == 3 * result["windows"]
     assert lines[0]["last_row"] == f"{path}:6"
+    assert [line["date"] for line in lines[:3]] == [row["date"][:10] for row in rows[int(0.85 * len(rows)) :][:3]]
     assert float(lines[0]["close (true)"]) == pytest.approx(rows[int(0.85 * len(rows))]["close"])
     assert run_zoo("predict", forecast, "--input", path, "--rolling").stdout.startswith(
         "156 windows of 1 series\nmodel: "
@@ -186,10 +187,12 @@ def test_columns_without_a_window_take_every_row(adding: Path, rows: int, tmp_pa
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("value,marker\n", ": contains no rows below its header, expected one row per step"),
-        ("", ":1: has no column 'value' in its header, expected value, marker"),
-        ("0.5,1\n0.25,0\n", ":1: is a row of numbers, expected a header that names the columns value, marker"),
-        ("value,marker\n0.5,1\n1e39,0\n", ":3:1: 1e+39 is more than float32 can hold; replace or remove it"),
+        ("value,marker\n", ": has no rows below the names of its columns, expected at least one"),
+        ("", ": is empty, expected a line with the names of the columns and rows below it"),
+        ("0.5,1\n0.25,0\n", ":1: contains no names of columns; add them as the first line"),
+        ("value,other\n0.5,1\n", ": has no column 'marker', expected value, marker, the columns that the model was"),
+        ("value,marker\n0.5,1\n1e39,0\n", ":3:1: '1e39' is more than float32 can hold; replace it"),
+        ("value,marker\n0.5,1\nNA,0\n", ":3:1: 'value' is missing, which it never is in the training part; fill it"),
     ],
 )
 def test_tables_without_a_window_that_cannot_be_used(adding: Path, content: str, message: str, tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def test_predictions_of_a_window(tmp_path: Path) -> None:
     table = {name: RANDOM.random(30) + 100 for name in columns}
     rows = np.stack([table[name] for name in columns], 1)
     assert run.predict(table)[0].answers == run.predict(rows[-run.config["signature"]["window"] :])[0].answers
-    with pytest.raises(zoo.DataError, match="expected at least 20 rows, the window of the model"):
+    with pytest.raises(zoo.DataError, match="x: contains 5 rows, expected at least 20, the window of the model"):
         run.predict({name: values[:5] for name, values in table.items()})
 
 
@@ -208,7 +208,9 @@ def test_predictions_of_texts(tmp_path: Path) -> None:
     answers = [prediction.answers for prediction in run.predict(texts)]
     assert [prediction.answers for prediction in run.predict(np.array(texts))] == answers
     assert run.predict(texts[0])[0].answers == answers[0]
-    with pytest.raises(zoo.DataError, match="x: is a table, and this model takes tokens"):
+    with pytest.raises(
+        zoo.DataError, match="x: has no column 'text', the column of texts that the model was trained with; columns: a"
+    ):
         run.predict({"a": [1]})
 
 

@@ -109,16 +109,26 @@ def _evaluate(
 
 
 def _rolling_table(rolling: Rolling) -> str:
-    """Return every forecast as CSV: the last row of its window, the step, and for each target prediction and truth."""
+    """Return every forecast as CSV: the last row of its window, step and date, and the prediction beside the truth."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    targets = rolling.signature.targets
-    writer.writerow(["source", "last_row", "step", *targets, *(f"{name} (true)" for name in targets)])
-    for each, predicted in zip(rolling.windows, rolling.predicted, strict=True):
-        for place, forecast, true in zip(each.last, predicted.tolist(), each.y.tolist(), strict=True):
-            for step, (numbers, values) in enumerate(zip(forecast, true, strict=True), 1):
-                writer.writerow([each.source, place, step, *(f"{number:.9g}" for number in (*numbers, *values))])
+    targets = [f"{name} (true)" for name in rolling.signature.targets]
+    names = [name for name, _ in _cells(rolling.predictions[0][0].answers[0])]
+    dated = rolling.windows[0].dates is not None
+    writer.writerow(["source", "last_row", *(["date"] if dated else []), "step", *names, *targets])
+    for each, predictions in zip(rolling.windows, rolling.predictions, strict=True):
+        dates = each.dates.astype(str).tolist() if each.dates is not None else None
+        for row, prediction in enumerate(predictions):
+            for step, (answer, true) in enumerate(zip(prediction.answers, each.y[row].tolist(), strict=True)):
+                date = [] if dates is None else [_date(dates[row][step])]
+                cells = [*(cell for _, cell in _cells(answer)), *(f"{value:.9g}" for value in true)]
+                writer.writerow([each.source, each.last[row], *date, step + 1, *cells])
     return file.getvalue()
+
+
+def _date(text: str) -> str:
+    """Return a date of NumPy without parts that are zero; empty for a row that the file lacks."""
+    return "" if text == "NaT" else text.removesuffix(".000000").removesuffix("T00:00:00")
 
 
 def _warn(predictions: Sequence[Prediction]) -> None:

@@ -33,8 +33,8 @@ def read_inputs(path: Path, signature: Signature, notes: Notes | None = None) ->
     Args:
         path: a table of any format of `zoo.data.tables`, or ``-`` for CSV from the standard input, in the units of the
             training data and prepared as these were; arrays (.npy, .npz), see `zoo.data.sequences`; for a model of
-            recordings also a folder or a .ts file, see `zoo.data.recordings.inputs`; for a model of texts a .txt file or
-            ``-`` with one text per line, or a table with the column of the training.
+            recordings also a folder or a .ts file, see `zoo.data.recordings.inputs`; for a model of texts a .txt file
+            or ``-`` with one text per line, or a table with the column of the training.
         signature: of the model. A sequence is (time, features) numbers, float32, or (time,) token ids, int64.
         notes: gets what the user must know of a sequence, by its name; also of one that is left out as too short.
 

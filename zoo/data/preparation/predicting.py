@@ -47,6 +47,8 @@ class Evaluation(NamedTuple):
     """The same shape: persistence, see `zoo.Split`."""
     seasonal: NDArray[np.float64] | None
     """The same shape: seasonal persistence; None where the data have no season."""
+    dates: NDArray[np.datetime64] | None
+    """(windows, steps) date of each target row; None where the rows have none."""
 
 
 def last_windows(table: Table, form: TableForm) -> list[Window]:
@@ -111,7 +113,8 @@ def _evaluation(columns: Columns, series: OneSeries, form: TableForm) -> Evaluat
         seasonal = np.where(present[..., None] & ~np.isnan(values), values, naive)
     if len(last):
         x = np.lib.stride_tricks.sliding_window_view(x, form.window, 0).transpose(0, 2, 1)[last - form.window + 1]
-    return Evaluation(where, [series.place(int(row)) for row in last], x[: len(last)], y[rows], naive, seasonal)
+    places, dates = [series.place(int(row)) for row in last], series.dates_of_steps()
+    return Evaluation(where, places, x[: len(last)], y[rows], naive, seasonal, None if dates is None else dates[rows])
 
 
 def _require_columns(table: Table, form: TableForm, targets: Sequence[str] = ()) -> None:

@@ -55,6 +55,14 @@ class OneSeries:
         along: NDArray[np.float64] = (self.dates - self.dates[0]).astype(np.float64)
         return along
 
+    def dates_of_steps(self) -> Dates | None:
+        """Return the date of each step (steps,), NaT where the file lacks a row; None where the rows have no dates."""
+        if self.dates is None:
+            return None
+        dates = np.full(len(self), np.datetime64("NaT", "us"))
+        dates[self.steps] = self.dates
+        return dates
+
     def spread(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return a column of the table (rows of the table,) over the steps (steps,), NaN where the file lacks a row."""
         result = np.full(len(self), np.nan)

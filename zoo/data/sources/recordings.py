@@ -112,7 +112,7 @@ class RecordingsSource(zoo.DataSource):
         window = config.window or 0
         step = config.step or window
         windows = [cut(recordings, rows, targets, window, step) for rows in parts]
-        _require_room(config, recordings, windows, len(made))
+        _require_room(recordings, windows, len(made))
         train, validation, test = (batch(values, part, targets) for part in windows)
         lengths = any((part.lengths != train.x.shape[1]).any() for part in (train, validation, test))
         form = RecordingForm(reading, made, config.missing, window, step, mean=config.label_by in ("sequence", "step"))
@@ -235,9 +235,7 @@ def _inputs(config: RecordingsSource.Config, recordings: Recordings) -> tuple[st
     return inputs
 
 
-def _require_room(
-    config: RecordingsSource.Config, recordings: Recordings, windows: Sequence[Sequence[Window]], count: int
-) -> None:
+def _require_room(recordings: Recordings, windows: Sequence[Sequence[Window]], count: int) -> None:
     """Raise an error where a part has no window, or the padded windows exceed the memory."""
     for name, part in zip(PARTS, windows, strict=True):
         if not part:
@@ -247,7 +245,7 @@ def _require_room(
     zoo.require_memory(
         longest * number * count * 4,
         f"{number:,} sequences, padded to the {longest:,} steps of the longest,",
-        {"data.window": longest} | ({} if config.window is None else {"data.step": 1}),
+        {"data.window": longest},
     )
 
 
