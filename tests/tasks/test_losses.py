@@ -282,7 +282,7 @@ def test_steps_without_a_number_do_not_count(options: dict[str, Any]) -> None:
     assert metrics(task, changed, target) == actual
     valid = ~target[:, :4].isnan()
     assert actual["mae"] == pytest.approx(
-        float((task.readout()(scores)["y"] - target[:, :4])[valid].abs().mean()), rel=CLOSE
+        float((task.readout()(scores.detach())["y"] - target[:, :4])[valid].abs().mean()), rel=CLOSE
     )
 
 
