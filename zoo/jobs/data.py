@@ -110,9 +110,7 @@ def _plain(value: Any) -> Any:
     return [_plain(each) for each in value] if isinstance(value, tuple) else value
 
 
-def run_data(
-    spec: Spec, registry: Registry, dataset: Dataset | None = None, progress: Progress = silent
-) -> DataReport:
+def run_data(spec: Spec, registry: Registry, dataset: Dataset | None = None, progress: Progress = silent) -> DataReport:
     """Load the data of a spec and return what they contain.
 
     Args:

@@ -111,15 +111,21 @@ def number_columns(
     high = np.maximum.reduce([each.high for each in sums.values()])
     flat = ~(high > low)
     low, high = np.where(flat, low - 0.5, low), np.where(flat, high + 0.5, high)
-    bins = {
-        part: _Bins.of(map(values, _ticking(data, part, tick)), low, high, sums["train"]) for part in PARTS
-    }
+    bins = {part: _Bins.of(map(values, _ticking(data, part, tick)), low, high, sums["train"]) for part in PARTS}
     edges = np.linspace(np.nan_to_num(low, posinf=0), np.nan_to_num(high, neginf=1), BINS + 1).T
     columns = []
     for index, name in enumerate(names):
         parts = {part: sums[part].numbers(index, bins[part]) for part in PARTS}
-        ends = (None, None) if scale is None else (scale.offset[index], scale.factor[index])
-        columns.append(Column(name, "number", *ends, parts=parts, edges=tuple(edges[index].tolist())))
+        columns.append(
+            Column(
+                name,
+                "number",
+                offset=None if scale is None else scale.offset[index],
+                factor=None if scale is None else scale.factor[index],
+                parts=parts,
+                edges=tuple(edges[index].tolist()),
+            )
+        )
     return columns
 
 
@@ -134,7 +140,9 @@ def category_columns(
         names: of all features.
         tick: called after each chunk.
     """
-    counts = {part: {index: np.zeros(len(labels) + 1, np.int64) for index, labels in features.items()} for part in PARTS}
+    counts = {
+        part: {index: np.zeros(len(labels) + 1, np.int64) for index, labels in features.items()} for part in PARTS
+    }
     for part in PARTS if features else ():
         for batch in _ticking(data, part, tick):
             steps = steps_of(batch)
@@ -176,11 +184,13 @@ class _Sums:
     @classmethod
     def of(cls, batches: Iterable[NDArray[Any]], columns: int) -> _Sums:
         total = cls(
-            *(np.zeros(columns, np.int64) for _ in range(2)),
-            *(np.zeros(columns) for _ in range(2)),
-            np.full(columns, np.inf),
-            np.full(columns, -np.inf),
-            np.zeros(columns, np.int64),
+            count=np.zeros(columns, np.int64),
+            missing=np.zeros(columns, np.int64),
+            mean=np.zeros(columns),
+            squares=np.zeros(columns),
+            low=np.full(columns, np.inf),
+            high=np.full(columns, -np.inf),
+            zeros=np.zeros(columns, np.int64),
         )
         for rows in batches:
             total.add(rows.astype(np.float64))

@@ -35,6 +35,8 @@ class Shares:
     """Sequences, or steps, of each part; several labels of a sequence count it once."""
     unit: str
     """What is counted: ``sequences`` or ``steps``."""
+    exclusive: bool = True
+    """Whether each sequence or step has exactly one of them, rather than any number of labels."""
 
     def share(self, name: str, part: str) -> float:
         """Return the share of the sequences or steps of a part that a class or token has; 0 where there are none."""
@@ -83,7 +85,8 @@ def classes_of(data: Dataset) -> Shares | None:
                 given = y[y != IGNORED]
                 counts[part] += np.bincount(given, minlength=len(signature.labels))
                 totals[part] += len(given)
-    return Shares(_by_name(signature.labels, counts), totals, "steps" if signature.by_step else "sequences")
+    unit = "steps" if signature.by_step else "sequences"
+    return Shares(_by_name(signature.labels, counts), totals, unit, exclusive=not signature.multilabel)
 
 
 def tokens_of(data: Dataset) -> Shares | None:

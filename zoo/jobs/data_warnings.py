@@ -98,15 +98,16 @@ def class_warnings(classes: Shares) -> Iterator[str]:
         if absent := [repr(name) for name in classes.counts if not classes.counts[name][part]]:
             yield f"{_listed('class', absent)}: missing in the {_WORDS[part]} part"
     names = [name for name in classes.counts if classes.counts[name]["train"]]
-    if not names:
+    if not names or not classes.exclusive:
         return
     ordered = sorted(names, key=lambda name: classes.counts[name]["train"])
     rarest, largest = ordered[0], ordered[-1]
     ratio = classes.counts[largest]["train"] / classes.counts[rarest]["train"]
-    if classes.share(largest, "train") > MAJORITY or ratio > RATIO:
+    share = classes.share(largest, "train")
+    if share > MAJORITY or ratio > RATIO:
         yield (
-            f"class {largest!r}: has {classes.share(largest, 'train'):.1%} of the training {classes.unit}, {ratio:,.0f} "
-            f"times as many as {rarest!r}; compare by balanced accuracy or macro F1, and consider task.class_weights"
+            f"class {largest!r}: has {share:.1%} of the training {classes.unit}, {ratio:,.0f} times as many as "
+            f"{rarest!r}; compare by balanced accuracy or macro F1, and consider task.class_weights"
         )
     if _moved(classes.counts):
         yield "classes: the shares in the test part differ from those in the training part"
@@ -119,7 +120,8 @@ def _moved(counts: Mapping[str, Mapping[str, int]]) -> bool:
     if not smaller:
         return False
     distance = 0.5 * float(np.abs(train / train.sum() - test / test.sum()).sum())
-    return distance > max(DISTANCE, EXPECTED * (len(counts) / (2 * np.pi * smaller)) ** 0.5)
+    by_chance = float(np.sqrt(len(counts) / (2 * np.pi * smaller)))
+    return distance > max(DISTANCE, EXPECTED * by_chance)
 
 
 def token_warnings(tokens: Shares) -> Iterator[str]:

@@ -157,7 +157,7 @@ def fingerprint(data: Dataset) -> str:
     tensors: dict[str, Tensor] = {}
     for name in ("train", "validation", "test"):
         part: Split = getattr(data, name)
-        values = {"x": part.x, "y": part.y, "lengths": part.lengths, "naive": part.naive}
+        values = {"x": part.x, "y": part.y, "lengths": part.lengths, "naive": part.naive, "seasonal": part.seasonal}
         tensors |= {f"{name}.{key}": value.detach().cpu() for key, value in values.items() if value is not None}
     return digest(tensors, json.dumps(data.signature.to_dict()))
 

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from zoo.parity import Array
 from zoo.plots.style import COLOURS, shortened
@@ -40,10 +40,14 @@ MOST_CATEGORIES = 10
 """Categories of a feature that have bars: the first ones."""
 EXAMPLES = 8
 """Classes of which a sequence is drawn: the first ones."""
-AS_LINES = 4
-"""Features up to which a sequence is drawn as lines, and as a heat map from there."""
 LONGEST_LABEL = 18
 """Characters of a name; a longer one is cut."""
+LETTERS = 14
+"""Characters of a name in an inch."""
+LINES = (COLOURS[2], COLOURS[3], COLOURS[5], COLOURS[6])
+"""Colours of the features of a sequence, none of them that of a part."""
+AS_LINES = len(LINES)
+"""Features up to which a sequence is drawn as lines, and as a heat map from there."""
 
 
 class Panel(NamedTuple):
@@ -66,9 +70,8 @@ def data_figure(report: DataReport) -> Figure:
     """
     panels = _panels(report)
     figure = Figure(figsize=(WIDTH, 0.9 + sum(panel.height for panel in panels)), layout="constrained")
-    top, *rest = np.atleast_1d(
-        figure.subfigures(len(panels) + 1, 1, height_ratios=[0.5, *(panel.height for panel in panels)])
-    )
+    heights = [0.5, *(panel.height for panel in panels)]
+    top, *rest = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     sizes = [f"{PARTS[part]}: {size:,} sequences" for part, size in report.sizes.items()]
     handles = [Rectangle((0, 0), 1, 1, color=COLOUR[part]) for part in PARTS]
     top.legend(handles, sizes, loc="center", ncols=len(PARTS), frameon=False, fontsize=9)
@@ -155,21 +158,21 @@ def _bars(kind: str, shares: Shares) -> Panel:
 
     def draw(place: SubFigure) -> None:
         axes = place.subplots()
-        _part_bars(axes, {name: {part: shares.share(name, part) for part in PARTS} for name in names})
+        _part_bars(axes, {name: {part: shares.share(name, part) for part in PARTS} for name in names}, WIDTH - 1)
 
     return Panel(f"{kind}: share of the {shares.unit}{of}", 2.2, draw)
 
 
-def _part_bars(axes: Axes, shares: Mapping[str, Mapping[str, float]]) -> None:
-    """Draw a bar for each part beside each other, for each name."""
+def _part_bars(axes: Axes, shares: Mapping[str, Mapping[str, float]], inches: float) -> None:
+    """Draw a bar for each part beside each other, for each name, on axes of a width in inches."""
     width = 0.8 / len(PARTS)
     for number, part in enumerate(PARTS):
         at = np.arange(len(shares)) + (number - (len(PARTS) - 1) / 2) * width
         axes.bar(at, [each[part] for each in shares.values()], width, color=COLOUR[part])
     names = [shortened(name, LONGEST_LABEL) for name in shares]
-    turned = sum(map(len, names)) > axes.bbox.width / axes.figure.dpi * 9
+    turned = max(map(len, names)) + 1 > LETTERS * inches / len(names)
     axes.set_xticks(range(len(names)), names, rotation=90 if turned else 0, parse_math=False)
-    axes.yaxis.set_major_formatter("{x:.0%}")
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
     _small(axes)
     axes.grid(visible=False, axis="x")
 
@@ -180,7 +183,7 @@ def _lengths(place: SubFigure, report: DataReport) -> None:
         counts = np.array(lengths.histogram)
         _stairs(axes, part, counts / max(1, counts.sum()), report.length_edges)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.yaxis.set_major_formatter("{x:.0%}")
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
     _small(axes)
 
 
@@ -202,12 +205,12 @@ def _histograms(kind: str, columns: Sequence[Column]) -> Panel:
         for axes, column in zip(grid, shown, strict=False):
             axes.set_title(shortened(column.name, LONGEST_LABEL), size=8, pad=2, parse_math=False)
             if column.kind == "category":
-                _part_bars(axes, _category_shares(column))
+                _part_bars(axes, _category_shares(column), WIDTH / COLUMNS - 0.6)
             else:
                 for part, numbers in column.parts.items():
                     _stairs(axes, part, np.array(numbers.histogram) / max(1, numbers.count), column.edges)
                 axes.xaxis.set_major_locator(MaxNLocator(3))
-                axes.yaxis.set_major_formatter("{x:.0%}")
+                axes.yaxis.set_major_formatter(PercentFormatter(1))
             axes.yaxis.set_major_locator(MaxNLocator(3))
             _small(axes)
 
@@ -248,9 +251,11 @@ def _sequences(examples: Mapping[str, Array]) -> Panel:
             axes.set_title(shortened(name, LONGEST_LABEL), size=8, pad=2, parse_math=False)
             if values.shape[1] <= AS_LINES:
                 for index, course in enumerate(values.T):
-                    axes.plot(np.arange(1, len(course) + 1), course, color=COLOURS[index], linewidth=0.9)
+                    axes.plot(np.arange(1, len(course) + 1), course, color=LINES[index], linewidth=0.9)
             else:
-                axes.pcolormesh(np.arange(len(values) + 1) + 0.5, np.arange(values.shape[1] + 1), values.T, cmap="Blues")
+                edges = np.arange(len(values) + 1) + 0.5, np.arange(values.shape[1] + 1) - 0.5
+                axes.pcolormesh(*edges, values.T, cmap="Blues")
+                axes.invert_yaxis()  # the first feature on top, as in a table
             axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
             axes.yaxis.set_major_locator(MaxNLocator(3))
             axes.tick_params(labelsize=7)
