@@ -141,7 +141,7 @@ def _over_time(series: Mapping[str, Mapping[str, Array]]) -> Panel:
                     steps = np.arange(start, start + len(values), every)
                     axes.plot(steps, values[::every], color=COLOUR[part], linewidth=0.9)
                 start += len(values)
-            thinned = f", every {every}th step" if every > 1 else ""
+            thinned = f", 1 step in {every}" if every > 1 else ""
             axes.set_title(f"{name}{thinned}", size=8, loc="left", pad=2, parse_math=False)
             axes.set_xlim(0, max(1, start))
             _small(axes)
