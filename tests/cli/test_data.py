@@ -76,7 +76,7 @@ def test_errors_are_one_line(tmp_path: Path) -> None:
     )
     assert_one_line(run_zoo("data", tmp_path / "x.yaml"), 2, "x.yaml")
     (tmp_path / "s.yaml").write_text(SPEC.replace("file: t.csv", "max_length: 4").replace("classi", "xclassi"))
-    assert_one_line(run_zoo("data", tmp_path / "s.yaml"), 3, "s.yaml:3:14: task.name: 'xclassification'")
+    assert_one_line(run_zoo("data", tmp_path / "s.yaml"), 3, "s.yaml:3:8: task.name: 'xclassification'")
     override = "task.name=regression"
     (tmp_path / "s.yaml").write_text(SPEC.replace(", file: t.csv", ""))
     wrong = run_zoo("data", tmp_path / "s.yaml", "--set", override)

@@ -37,13 +37,19 @@ def numbers(*parts: Any, y: Sequence[Any] | None = None, **signature: Any) -> zo
     """A data set of arrays (sequences, time, features) for each part, by default with a number to predict."""
     tensors = [torch.as_tensor(np.asarray(part, np.float32)) for part in parts]
     targets = [x[:, -1, :1] for x in tensors] if y is None else [torch.as_tensor(np.asarray(part)) for part in y]
-    splits = [Split(x, part) for x, part in zip(tensors, targets, strict=True)]
+    train, validation, test = (Split(x, part) for x, part in zip(tensors, targets, strict=True))
     fields = {"features": tensors[0].shape[2], "targets": ("y",), **signature}
-    return zoo.Dataset(*splits, Signature(**fields), "Numbers.")
+    return zoo.Dataset(train, validation, test, Signature(**fields), "Numbers.")
 
 
 def normal(count: int = 300, features: int = 2) -> Any:
     return RANDOM.normal(size=(count, 5, features))
+
+
+def valid_rows(part: Split) -> Any:
+    """All steps that are no padding, in float64."""
+    assert part.lengths is not None
+    return np.concatenate([row[:steps].double().numpy() for row, steps in zip(part.x, part.lengths, strict=True)])
 
 
 def warnings_on(data: zoo.Dataset, task: str = "regression") -> str:
@@ -58,12 +64,7 @@ def test_numbers_are_those_of_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
         each[0, 1] = 0
     data = zoo.Dataset.from_arrays(x, [float(each.sum()) for each in x])
     report = zoo.inspect_data(spec("regression"), data=data)
-    train = data.train
-    assert train.lengths is not None
-    rows = {
-        part: np.concatenate([row[:steps] for row, steps in zip(split.x, split.lengths, strict=True)]).astype(float)
-        for part, split in {"train": train, "validation": data.validation, "test": data.test}.items()
-    }
+    rows = {part: valid_rows(getattr(data, part)) for part in PARTS}
     scale = data.signature.input_scale
     assert scale is not None
     for index, column in enumerate(report.features):

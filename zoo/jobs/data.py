@@ -1,6 +1,6 @@
 """A look at the data of a spec without training: what was read, its numbers, classes and lengths, what is suspect.
 
-It needs nothing of a data source but its `zoo.Dataset`. Where the data are large, a few sequences at a time are
+It needs no more of a data source than its `zoo.Dataset`. Where the data are large, a few sequences at a time are
 converted to float64; nothing is copied as a whole.
 """
 
