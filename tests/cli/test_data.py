@@ -39,6 +39,16 @@ def test_tables_of_a_spec() -> None:
     assert naive["accuracy"] == [f"{report.baselines['majority']['accuracy']:.4g}"]
 
 
+def test_categories_of_many_series() -> None:
+    outcome = run_zoo("data", "stores")
+    assert outcome.exit_code == 0, outcome.stderr
+    categories = rows(outcome.stdout, "feature  categories")
+    assert categories["region"] == ["north", "35,392,", "south", "35,392,", "west", "35,392"]
+    assert categories["store"][-2:] == ["4", "more"]
+    assert "holiday+7" in rows(outcome.stdout, "feature     ")
+    assert "mean  persistence  seasonal\n" in outcome.stdout
+
+
 def test_warnings_and_json(tmp_path: Path) -> None:
     lines = [
         f"{word} film {number}," + ("good" if word == "great" else "bad")

@@ -276,7 +276,29 @@ def test_a_plugin_of_others() -> None:
     assert report.baselines == {}
 
 
-def test_errors_name_their_place(tmp_path: Path) -> None:
+def test_numbers_of_a_plugin_that_are_not_finite(tmp_path: Path) -> None:
+    """A source should refuse them; a look shows where they are."""
+    x = torch.as_tensor(normal(30, 3)).float()
+    x[0, 0, 0], x[1, 2, 0] = torch.nan, torch.inf
+    x[..., 1] = torch.nan
+    split = Split(x, torch.arange(30) % 2)
+    fields = {**spec("classification"), "data": {"name": "arrays"}}
+    registry = load_registry()
+    resolved = SpecReader.of(registry).validate(given_document(fields, ()))
+    data = zoo.Dataset(split, split, split, Signature(features=3, labels=("a", "b")), "")
+    report = run_data(resolved, registry, data)
+    assert "features 0, 1: not finite at a step; replace such values" in report.warnings
+    first, second, third = (column.parts["train"] for column in report.features)
+    values = x[..., 0][x[..., 0].isfinite()].double()
+    assert (first.count, first.missing, first.maximum) == (148, 2, float(values.max()))
+    assert [first.mean, first.deviation] == pytest.approx([float(values.mean()), float(values.std(correction=0))])
+    assert (second.count, second.missing, sum(second.histogram)) == (0, 150, 0)
+    assert np.isnan(second.mean)
+    assert third.missing == 0
+    assert report.draw(tmp_path / "picture.png").is_file()
+
+
+def test_errors_name_their_place() -> None:
     with pytest.raises(zoo.SpecError, match=r"task.name: 'regression' predicts numbers for each sequence"):
         zoo.inspect_data("gru", {"task.name": "regression"})
     with pytest.raises(zoo.UsageError, match=r"data: expected a zoo\.Dataset"):

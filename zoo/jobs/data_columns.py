@@ -14,7 +14,7 @@ from zoo.data.signature import Scale
 
 PARTS = ("train", "validation", "test")
 """Names of the parts, which are also the attributes of `zoo.Dataset`."""
-CHUNK = 1_000_000
+CHUNK = 250_000
 """Numbers that are in memory in float64 at once."""
 BINS = 20
 """Bins of a histogram."""
@@ -193,24 +193,25 @@ class _Sums:
             zeros=np.zeros(columns, np.int64),
         )
         for rows in batches:
-            total.add(rows.astype(np.float64))
+            total.add(_wide(rows))
         return total
 
-    def add(self, rows: Wide) -> None:
-        valid = np.isfinite(rows)
-        count = valid.sum(0)
-        every = np.maximum(count, 1)
-        mean = rows.sum(0, where=valid) / every
-        squares = np.square(rows - mean, where=valid, out=np.zeros_like(rows)).sum(0)
+    def add(self, columns: Wide) -> None:
+        valid = np.isfinite(columns)
+        where: Any = True if valid.all() else valid
+        count = valid.sum(1)
+        mean = columns.sum(1, where=where) / np.maximum(count, 1)
+        distances = columns - mean[:, None]
+        squares = np.square(distances, out=distances).sum(1, where=where)
         total = np.maximum(self.count + count, 1)
         distance = mean - self.mean
         self.squares += squares + distance**2 * (self.count * count / total)
         self.mean += distance * (count / total)
         self.count += count
-        self.missing += len(rows) - count
-        self.low = np.minimum(self.low, rows.min(0, initial=np.inf, where=valid))
-        self.high = np.maximum(self.high, rows.max(0, initial=-np.inf, where=valid))
-        self.zeros += (rows == 0).sum(0)
+        self.missing += columns.shape[1] - count
+        self.low = np.minimum(self.low, columns.min(1, initial=np.inf, where=where))
+        self.high = np.maximum(self.high, columns.max(1, initial=-np.inf, where=where))
+        self.zeros += np.count_nonzero(columns == 0, axis=1)
 
     def numbers(self, index: int, bins: _Bins) -> Numbers:
         count = int(self.count[index])
@@ -243,11 +244,19 @@ class _Bins:
     def of(cls, batches: Iterable[NDArray[Any]], low: Wide, high: Wide, train: _Sums) -> _Bins:
         total = cls(np.zeros((len(low), BINS), np.int64), np.zeros(len(low), np.int64))
         for rows in batches:
-            wide = rows.astype(np.float64)
-            valid = np.isfinite(wide)
-            total.outside += (valid & ((wide < train.low) | (wide > train.high))).sum(0)
+            columns = _wide(rows)
+            valid = np.isfinite(columns)
+            outside = valid & ((columns < train.low[:, None]) | (columns > train.high[:, None]))
+            total.outside += np.count_nonzero(outside, axis=1)
             # Halved, since the distance of two numbers may be more than float64 can hold.
-            place = np.where(valid, (wide / 2 - low / 2) / (high / 2 - low / 2), 0)
-            bins = np.minimum((place * BINS).astype(np.int64), BINS - 1) + np.arange(len(low)) * BINS
+            with np.errstate(invalid="ignore"):  # a column without a number has infinite ends
+                places = (columns / 2 - low[:, None] / 2) * (BINS / (high / 2 - low / 2))[:, None]
+            bins = np.minimum(np.where(valid, places, 0).astype(np.int64), BINS - 1)
+            bins += np.arange(len(low))[:, None] * BINS
             total.counts += np.bincount(bins[valid], minlength=total.counts.size).reshape(-1, BINS)
         return total
+
+
+def _wide(rows: NDArray[Any]) -> Wide:
+    """Return rows (n, columns) as columns (columns, n) in float64, along which sums are fast."""
+    return np.ascontiguousarray(rows.T, np.float64)
