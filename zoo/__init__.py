@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from zoo.data.datafile import name_fault, open_data
     from zoo.data.dataset import Dataset, DataSource, Split, standardisation
     from zoo.data.idx import read_idx
-    from zoo.data.signature import IGNORED, Scale, Signature
+    from zoo.data.signature import IGNORED, Scale, Signature, TextForm
+    from zoo.data.subwords import Subwords
     from zoo.data.tables.config import TableConfig
     from zoo.data.tables.date_column import date_column
-    from zoo.data.tables.dates import DateForm
+    from zoo.data.tables.date_form import DateForm
     from zoo.data.tables.dialect import Dialect
     from zoo.data.tables.read import read_table
     from zoo.data.tables.table import Table
-    from zoo.data.tokens import UNKNOWN, encode, vocabulary, words
+    from zoo.data.tokens import TOKENIZERS, UNKNOWN, encode, vocabulary, words
     from zoo.errors import (
         DataError,
         ExportError,
@@ -86,14 +87,15 @@ _HOME = {
     "zoo.data.datafile": ("name_fault", "open_data"),
     "zoo.data.dataset": ("Dataset", "DataSource", "Split", "standardisation"),
     "zoo.data.idx": ("read_idx",),
-    "zoo.data.signature": ("IGNORED", "Scale", "Signature"),
+    "zoo.data.signature": ("IGNORED", "Scale", "Signature", "TextForm"),
+    "zoo.data.subwords": ("Subwords",),
     "zoo.data.tables.config": ("TableConfig",),
     "zoo.data.tables.date_column": ("date_column",),
-    "zoo.data.tables.dates": ("DateForm",),
+    "zoo.data.tables.date_form": ("DateForm",),
     "zoo.data.tables.dialect": ("Dialect",),
     "zoo.data.tables.read": ("read_table",),
     "zoo.data.tables.table": ("Table",),
-    "zoo.data.tokens": ("UNKNOWN", "encode", "vocabulary", "words"),
+    "zoo.data.tokens": ("TOKENIZERS", "UNKNOWN", "encode", "vocabulary", "words"),
     "zoo.errors": (
         "DataError",
         "ExportError",
@@ -154,6 +156,7 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 __all__ = [
     "CLASS_METRICS",
     "IGNORED",
+    "TOKENIZERS",
     "UNKNOWN",
     "Answers",
     "Cell",
@@ -210,12 +213,14 @@ __all__ = [
     "State",
     "StatePart",
     "Statistics",
+    "Subwords",
     "Table",
     "TableConfig",
     "TableEncoder",
     "Task",
     "TaskConfig",
     "TensorSignature",
+    "TextForm",
     "TrainingError",
     "Unrolled",
     "UsageError",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,6 +19,10 @@ class Config(BaseModel):
 
     Subclasses add typed fields. The string below a field is its description in the JSON Schema.
     """
+
+    earlier: ClassVar[Mapping[str, Any]] = {}
+    """For fields that are newer than the class, the value that a spec without them meant, where it is not the default.
+    The spec in a run names every field of the version that wrote it, so a field that it lacks is newer."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 
 from tests.support.command import run_zoo
 from tests.support.paths import ROOT
-from zoo.data.texts import text_ids
+from zoo.data.sources.example_series import prices
+from zoo.data.text_ids import text_ids
 from zoo.parity import compare
 from zoo.plugins.registry import load_registry
 from zoo.proof.oracle import Oracle
@@ -93,6 +95,32 @@ def test_a_forecast_is_for_the_rows_after_the_last_and_in_the_units_of_the_file(
     assert run_zoo("predict", forecast, "--input", path).stdout == out.read_text()
 
 
+def test_an_evaluation_over_the_test_rows_gives_the_metrics_of_the_test(forecast: Path, tmp_path: Path) -> None:
+    table_of_prices = prices()
+    names = ("open", "close", "volume")
+    columns = [table_of_prices.dates("date").astype(str).tolist(), *(table_of_prices.numbers(name) for name in names)]
+    rows = [dict(zip(("date", *names), row, strict=True)) for row in zip(*columns, strict=True)]
+    path, out = table(tmp_path / "test.csv", rows[int(0.85 * len(rows)) - 5 :]), tmp_path / "out.csv"
+    outcome = run_zoo("predict", forecast, "--input", path, "--rolling", "--json", "--out", out)
+    assert outcome.exit_code == 0, outcome.stderr
+    result = json.loads(outcome.stdout)
+    config = json.loads((forecast / "config.json").read_text())
+    assert result["windows"] == config["sizes"]["test"]
+    for name, expected in (("model", config["test"]), ("persistence", config["baselines"]["persistence"])):
+        ours = result["metrics"][name]
+        assert [ours["mae"], ours["rmse"], ours["smape"], ours["scaled_mae"], ours["scaled_mse"]] == pytest.approx(
+            [expected[name] for name in ("mae", "rmse", "smape", "scaled_mae", "loss")], rel=1e-4
+        )
+    lines = list(csv.DictReader(out.read_text().splitlines()))
+    assert len(lines) == 3 * result["windows"]
+    assert lines[0]["last_row"] == f"{path}:6"
+    assert [line["date"] for line in lines[:3]] == [row["date"][:10] for row in rows[int(0.85 * len(rows)) :][:3]]
+    assert float(lines[0]["close (true)"]) == pytest.approx(rows[int(0.85 * len(rows))]["close"])
+    assert run_zoo("predict", forecast, "--input", path, "--rolling").stdout.startswith(
+        "156 windows of 1 series\nmodel: "
+    )
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
@@ -126,6 +154,21 @@ def test_tables_that_a_forecast_cannot_use(
     assert not (tmp_path / "out.csv").exists()
 
 
+def test_what_cannot_be_evaluated(forecast: Path, adding: Path, tmp_path: Path) -> None:
+    path = table(tmp_path / "my.csv", ROWS[:7])
+    for run, rows, message in (
+        (
+            forecast,
+            ROWS[:7],
+            "has no window with its targets, expected at least 8 rows in a series, window and horizon",
+        ),
+        (adding, ROWS, "--rolling: this model does not predict numbers from windows of a table; leave it out"),
+    ):
+        outcome = run_zoo("predict", run, "--input", table(path, rows), "--rolling")
+        assert outcome.exit_code != 0
+        assert message in outcome.stderr
+
+
 @pytest.mark.parametrize("rows", [1, 3, 40])
 def test_columns_without_a_window_take_every_row(adding: Path, rows: int, tmp_path: Path) -> None:
     """Like the same numbers in an array; the columns of the file are in another order."""
@@ -144,10 +187,12 @@ def test_columns_without_a_window_take_every_row(adding: Path, rows: int, tmp_pa
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("value,marker\n", ": contains no rows below its header, expected one row per step"),
-        ("", ":1: has no column 'value' in its header, expected value, marker"),
-        ("0.5,1\n0.25,0\n", ":1: is a row of numbers, expected a header that names the columns value, marker"),
-        ("value,marker\n0.5,1\n1e39,0\n", ":3:1: 1e+39 is more than float32 can hold; replace or remove it"),
+        ("value,marker\n", ": has no rows below the names of its columns, expected at least one"),
+        ("", ": is empty, expected a line with the names of the columns and rows below it"),
+        ("0.5,1\n0.25,0\n", ":1: contains no names of columns; add them as the first line"),
+        ("value,other\n0.5,1\n", ": has no column 'marker', expected value, marker, the columns that the model was"),
+        ("value,marker\n0.5,1\n1e39,0\n", ":3:1: '1e39' is more than float32 can hold; replace it"),
+        ("value,marker\n0.5,1\nNA,0\n", ":3:1: 'value' is missing, which it never is in the training part; fill it"),
     ],
 )
 def test_tables_without_a_window_that_cannot_be_used(adding: Path, content: str, message: str, tmp_path: Path) -> None:
@@ -270,6 +315,23 @@ def test_files_that_hold_no_texts(sentiment: Path, content: bytes, message: str,
     assert outcome.exit_code == 1
     assert f"{path}{message}" in outcome.stderr
     assert outcome.stderr.count("\n") == 1
+
+
+def test_texts_from_the_standard_input_and_from_tables(
+    sentiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They get the prediction of the same text in a .txt file."""
+    texts = ["the plot was awful", "The music wasn\u2019t bad, and the cast was good."]
+    path = tmp_path / "texts.txt"
+    path.write_text("\n".join(texts), encoding="utf-8")
+    lines = run_zoo("predict", sentiment, "--input", path).stdout.replace(str(path), "PLACE")
+    assert lines.count("\n") == 2
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(path.read_bytes())))
+    outcome = run_zoo("predict", sentiment, "--input", "-")
+    assert outcome.stdout.replace("standard input", "PLACE") == lines, outcome.stderr
+    rows = tmp_path / "texts.jsonl"
+    rows.write_text("".join(json.dumps({"id": 1, "text": text}) + "\n" for text in texts))
+    assert run_zoo("predict", sentiment, "--input", rows).stdout.replace(str(rows), "PLACE") == lines
 
 
 def test_a_model_of_numbers_rejects_text(forecast: Path) -> None:

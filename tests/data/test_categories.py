@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 import zoo
 from zoo.data.categories import require_ids
 from zoo.data.dataset_checks import check_dataset
-from zoo.data.inputs import as_steps
-from zoo.library.inputs import sequences
+from zoo.data.in_memory import given_sequences
+from zoo.data.steps import as_steps
 
 SIGNATURE = zoo.Signature(
     features=2,
@@ -144,9 +144,10 @@ def test_a_column_without_a_category_in_the_training_part_is_refused() -> None:
 def test_a_table_to_predict_has_names_of_categories() -> None:
     signature = zoo.Signature(features=2, columns=("kind", "load"), categories=(("a", "b"), ()))
     table = {"load": [1.0, 2.0, 3.0], "kind": ["b", "new", None]}
-    assert np.array(sequences(table, signature)).tolist() == [[[2, 1], [0, 2], [0, 3]]]
+    values = [np.asarray(given.value).tolist() for given in given_sequences(table, signature)]
+    assert values == [[[2, 1], [0, 2], [0, 3]]]
     with pytest.raises(zoo.DataError, match="x, column 'load': contains values of type <U1, expected real numbers"):
-        sequences({"kind": ["a"], "load": ["a"]}, signature)
+        given_sequences({"kind": ["a"], "load": ["a"]}, signature)
 
 
 def place(index: tuple[int, ...]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,6 +81,8 @@ def test_values_are_rounded_to_the_nearest_float32(tmp_path: Path) -> None:
         ('"1","2"\n', [[1, 2]]),
         ('open,"close, adjusted"\n1,2\n', [[1, 2]]),
         ('"a\nb",Größe\n1,2\n', [[1, 2]]),
+        ("a;b\n1,5;2\n-3;4,25\n", [[1.5, 2], [-3, 4.25]]),
+        ("a\tb\n1\t2\n", [[1, 2]]),
     ],
     ids=[
         "no end of line",
@@ -88,11 +91,24 @@ def test_values_are_rounded_to_the_nearest_float32(tmp_path: Path) -> None:
         "quotes",
         "quoted header",
         "header of 2 lines",
+        "semicolons and decimal commas",
+        "tabs",
     ],
 )
 def test_csv_in_its_usual_variants(tmp_path: Path, text: str, expected: list[list[float]]) -> None:
     (tmp_path / "x.CSV").write_text(text, encoding="utf-8")
     np.testing.assert_array_equal(read_sequences(tmp_path / "x.CSV", 2), np.array([expected], np.float32), strict=True)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_csv_in_an_encoding_with_a_mark(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "x.csv").write_text("größe,b\n1,2\n", encoding=encoding)
+    assert read_sequences(tmp_path / "x.csv", 2).tolist() == [[[1, 2]]]
+
+
+def test_a_table_of_another_format(tmp_path: Path) -> None:
+    pl.DataFrame({"a": [1, 3], "b": [2.5, 4]}).write_parquet(tmp_path / "x.parquet")
+    assert read_sequences(tmp_path / "x.parquet", 2).tolist() == [[[1, 2.5], [3, 4]]]
 
 
 def test_reading_needs_no_torch() -> None:

@@ -15,7 +15,9 @@ from tests.data.common import error_of, parts
 from tests.data.test_series import FRAME, GROUPED, ONE, SMALL, load, panel, with_hole, written
 from zoo.data.inputs import read_inputs
 from zoo.data.preparation.form import Feature, TableForm
+from zoo.data.preparation.predicting import all_windows
 from zoo.data.signature import Signature
+from zoo.data.tables.read import read_table
 
 
 def read_back(dataset: zoo.Dataset) -> Signature:
@@ -27,8 +29,8 @@ def read_back(dataset: zoo.Dataset) -> Signature:
 
 def predicted(path: Path, signature: Signature) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     notes: dict[str, str] = {}
-    found = {name.removeprefix(str(path)): x for name, x in read_inputs(path, signature, notes)}
-    return found, {name.removeprefix(str(path)): note for name, note in notes.items()}
+    sequences = {name.removeprefix(str(path)): x for name, x in read_inputs(path, signature, notes)}
+    return sequences, {name.removeprefix(str(path)): note for name, note in notes.items()}
 
 
 FORMS: dict[str, tuple[pl.DataFrame, dict[str, Any]]] = {
@@ -137,6 +139,29 @@ def test_tables_that_training_would_refuse_are_refused(tmp_path: Path, frame: pl
     signature = load(written(tmp_path, FRAME), **GROUPED, every="1d").signature
     path = written(tmp_path, frame, "other.csv")
     assert error_of(lambda: predicted(path, signature)).startswith(f"{path}{message}")
+
+
+@pytest.mark.parametrize("horizon", [0, 1, 5])
+def test_every_window_of_a_table_is_that_of_the_training(tmp_path: Path, horizon: int) -> None:
+    fields = {**GROUPED, "inputs": ("a",), "horizon": horizon, "season": 3, "train": 20, "validation": 10, "test": 10}
+    dataset = load(written(tmp_path, FRAME), **fields)
+    form = read_back(dataset).form
+    assert isinstance(form, TableForm)
+    windows = all_windows(read_table(tmp_path / "x.csv"), form)
+    assert [window.source for window in windows] == [f"{tmp_path / 'x.csv'}[{name}]" for name in "xy"]
+    count = len(dataset.test) // 2
+    for number, window in enumerate(windows):
+        rows = slice(number * count, number * count + count)
+        assert np.array_equal(window.x[-count:], dataset.test.x[rows].numpy())
+        for ours, theirs in (
+            (window.y, dataset.test.y),
+            (window.naive, dataset.test.naive),
+            (window.seasonal, dataset.test.seasonal),
+        ):
+            assert ours is not None
+            assert theirs is not None
+            assert np.array_equal(ours[-count:].reshape(theirs[rows].shape), theirs[rows].numpy())
+        assert window.last[-1] == f"{tmp_path / 'x.csv'}:{80 - 2 * horizon + number}"
 
 
 def test_arrays_are_windows_of_features(tmp_path: Path) -> None:

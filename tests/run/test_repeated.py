@@ -44,8 +44,8 @@ def test_a_dry_run_warns(spec: Path) -> None:
     values = json.loads(outcome.stdout)
     assert values["repeated"] == {"validation": 1, "test": 1}
     assert values["sizes"] == {"train": 16, "validation": 2, "test": 2}
-    assert values["data"].startswith("x.csv: 20 texts of 2 labels.")
-    assert "# x.csv: 20 texts of 2 labels. A fixed random split" in run_zoo("build", spec, "--dry-run").stdout
+    assert values["data"].startswith("x.csv (separated by commas; 20 rows): 20 texts of 2 labels")
+    assert "# x.csv (separated by commas; 20 rows): 20 texts of 2 labels" in run_zoo("build", spec, "--dry-run").stdout
 
 
 def test_distinct_texts_give_no_warning(spec: Path) -> None:

@@ -97,16 +97,43 @@ def test_invalid_sequences_of_tokens(sequence: Any, reason: str, tmp_path: Path)
 
 
 def test_a_single_text_and_a_single_sequence(tmp_path: Path) -> None:
-    """A text is one sequence, not a list of characters; the array of one sequence is not a list of sequences."""
+    """A text is one sequence, not a list of characters; an array of two axes is one, but nested lists are several."""
     _, words = texts(tmp_path)
     assert words.predict("not bad") == words.predict(["not bad"])
     _, file = numbers(tmp_path)
     x = draw(2, 5)
     assert file.predict(x) == file.predict(list(x))
-    for given in (x[0], x[0].tolist()):
-        assert data_error(partial(file.predict, given)) == (
-            f"model.onnx: sequence [0]: has the shape (8,), expected (time, 8) with at least one step{IN_A_LIST}"
-        )
+    assert file.predict(x[0]) == file.predict([x[0]])
+    assert data_error(partial(file.predict, x[0].tolist())) == (
+        f"model.onnx: sequence [0]: has the shape (8,), expected (time, 8) with at least one step{IN_A_LIST}"
+    )
+
+
+def test_padded_arrays(tmp_path: Path) -> None:
+    _, file = numbers(tmp_path)
+    x = draw(3, 5)
+    padded = x.copy()
+    padded[0, 2:] = padded[2, 4:] = np.nan
+    assert file.predict(padded, [2, 5, 4]) == file.predict([x[0, :2], x[1], x[2, :4]])
+
+
+@pytest.mark.parametrize(
+    ("x", "lengths", "reason"),
+    [
+        (np.zeros((2, 8)), [2], "x: has the shape (2, 8), expected a padded array (sequences, time, features), since"),
+        (
+            np.zeros((2, 3, 8)),
+            [2],
+            "lengths: are int64 of the shape (1,), expected integers of the shape (2,), one for",
+        ),
+        (np.zeros((2, 3, 8)), [2, 1.5], "lengths: are float64 of the shape (2,), expected integers of the shape (2,)"),
+        (np.zeros((2, 3, 8)), [2, 4], "lengths: [1] is 4, expected 1 to 3, the steps of x"),
+        (np.zeros((2, 3, 8)), [0, 3], "lengths: [0] is 0, expected 1 to 3, the steps of x"),
+    ],
+)
+def test_invalid_padded_arrays(x: Any, lengths: Any, reason: str, tmp_path: Path) -> None:
+    _, file = numbers(tmp_path)
+    assert data_error(lambda: file.predict(x, lengths)).startswith(reason)
 
 
 def test_an_empty_mask_is_accepted(tmp_path: Path) -> None:

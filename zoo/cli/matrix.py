@@ -107,7 +107,7 @@ def _subject(target: Path | None, registry: Registry, options: MatrixOptions) ->
     from zoo.cli.target import run_or_latest
     from zoo.matrix.points import FEATURES, HIDDEN_SIZE, Subject
     from zoo.run.run import Run
-    from zoo.spec.spec import SpecReader, part_name
+    from zoo.spec.spec import part_name
 
     changed = _overrides(options.overrides)
     sizes = {
@@ -117,7 +117,7 @@ def _subject(target: Path | None, registry: Registry, options: MatrixOptions) ->
     name = str(target)
     if target is None or Run(target).spec_file.is_file():
         run = run_or_latest(target)
-        config = SpecReader.of(registry).read(run.spec_file).architecture
+        config = run.spec(registry).architecture
         layer = registry.architectures[part_name(config)].layer
         return run, Subject.of(part_name(config), layer, type(config), config.model_dump() | changed, **sizes)
     if name not in registry.architectures:

@@ -16,13 +16,18 @@ from zoo.errors import UsageError
 
 if TYPE_CHECKING:
     from zoo.data.signature import Signature
+    from zoo.jobs.rolling import Rolling
     from zoo.runtime.answers import Answer, Prediction
 
 
 @click.command("predict")
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option(
-    "--input", "inputs", multiple=True, type=click.Path(path_type=Path), help="A .npy, .csv or .txt file. Repeatable."
+    "--input",
+    "inputs",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A file or folder; - for the standard input. Repeatable.",
 )
 @click.option("--text", "texts", multiple=True, help="Text, for a model that reads text. Repeatable.")
 @click.option("--out", type=OutPath(), help="CSV file for the predictions. Default: stdout.")
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--top", default=3, show_default=True, type=click.IntRange(1), help="Classes to show for each prediction."
 )
+@click.option("--rolling", is_flag=True, help="Evaluate over every window of the tables, beside persistence.")
 @click.option("--rejected", is_flag=True, help="Accept a file that did not pass its proof.")
 @output.common_options
 def command(
@@ -39,25 +45,32 @@ def command(
     out: Path | None,
     provider: str,
     top: int,
+    rolling: bool,
     rejected: bool,
     as_json: bool,
 ) -> None:
     """Predict for your own data with TARGET, an exported run or its ONNX file.
 
     \b
-    Input files:
-      .npy  numbers (time, features) or (sequences, time, features)
-      .csv  one sequence: a row for each step, the columns of the training data
-      .txt  one text for each line
+    Input files, prepared as the training data were, with the same columns and units:
+      tables      .csv, .tsv, .parquet, .arrow or .jsonl; - reads CSV from the standard input
+      arrays      .npy: (time, features) or (sequences, time, features)
+      recordings  a folder of tables or arrays, a .npz or a .ts file
+      texts       .txt or -: a text for each line; or a table with the column of the training
 
-    Numbers are in the units of the training data. A forecast is for the steps after the last row. A model with a spread
-    or with quantiles gives a column for each of them.
+    A table may contain several series or recordings, which its column of groups or sequences names. A forecast is for
+    the steps after the last row. A model with a spread or with quantiles gives a column for each of them.
     """
     from zoo.files import write_atomically
     from zoo.jobs.predict import predict
 
     if not inputs and not texts:
         raise UsageError("give a file with --input, or a text with --text")
+    if rolling:
+        if texts:
+            raise UsageError("--rolling: evaluates tables, and --text is a text; leave it out")
+        _evaluate(target, inputs, out, provider, rejected, as_json)
+        return
     signature, predictions = predict(target, inputs, texts, provider, allow_unproven=rejected)
     _warn(predictions)
     if out is not None:
@@ -71,6 +84,51 @@ def command(
                 click.echo(line)
     elif out is None:
         click.echo(_table(signature, predictions), nl=False)
+
+
+def _evaluate(
+    target: Path, inputs: Sequence[Path], out: Path | None, provider: str, rejected: bool, as_json: bool
+) -> None:
+    """Print the metrics over every window of the tables, and write each forecast with the true values to ``out``."""
+    from zoo.files import write_atomically
+    from zoo.jobs.rolling import evaluate_rolling
+
+    rolling = evaluate_rolling(target, inputs, provider, allow_unproven=rejected)
+    count = sum(len(each.y) for each in rolling.windows)
+    metrics = rolling.metrics()
+    if out is not None:
+        write_atomically(out, _rolling_table(rolling))
+        click.echo(f"{out}: {count:,} windows", err=True)
+    if as_json:
+        output.emit({"windows": count, "series": len(rolling.windows), "metrics": metrics})
+        return
+    click.echo(f"{count:,} windows of {len(rolling.windows):,} series")
+    for name, values in metrics.items():
+        shown = ", ".join(f"{metric.replace('_', ' ')} {value:.4g}" for metric, value in values.items())
+        click.echo(f"{'naive: ' if name != 'model' else ''}{name}: {shown}")
+
+
+def _rolling_table(rolling: Rolling) -> str:
+    """Return every forecast as CSV: the last row of its window, step and date, and the prediction beside the truth."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    targets = [f"{name} (true)" for name in rolling.signature.targets]
+    names = [name for name, _ in _cells(rolling.predictions[0][0].answers[0])]
+    dated = rolling.windows[0].dates is not None
+    writer.writerow(["source", "last_row", *(["date"] if dated else []), "step", *names, *targets])
+    for each, predictions in zip(rolling.windows, rolling.predictions, strict=True):
+        dates = each.dates.astype(str).tolist() if each.dates is not None else None
+        for row, prediction in enumerate(predictions):
+            for step, (answer, true) in enumerate(zip(prediction.answers, each.y[row].tolist(), strict=True)):
+                date = [] if dates is None else [_date(dates[row][step])]
+                cells = [*(cell for _, cell in _cells(answer)), *(f"{value:.9g}" for value in true)]
+                writer.writerow([each.source, each.last[row], *date, step + 1, *cells])
+    return file.getvalue()
+
+
+def _date(text: str) -> str:
+    """Return a date of NumPy without parts that are zero; empty for a row that the file lacks."""
+    return "" if text == "NaT" else text.removesuffix(".000000").removesuffix("T00:00:00")
 
 
 def _warn(predictions: Sequence[Prediction]) -> None:

@@ -29,6 +29,8 @@ def column_names(table: Any) -> dict[str, Any] | None:
         keys = list(table)
     elif isinstance(table, np.ndarray):
         keys = list(table.dtype.names or ())
+    elif isinstance(names := getattr(table, "column_names", None), list):  # of pyarrow
+        keys = names
     else:
         columns = getattr(table, "columns", None)
         keys = [] if columns is None or callable(columns) else list(columns)

@@ -6,12 +6,13 @@ A run and an exported file keep the signature, so that both can be used without 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Self
 
 from zoo.data.preparation.form import TableForm
 from zoo.data.recordings.form import RecordingForm
+from zoo.data.tables.dialect import Dialect
 
 IGNORED = -100
 """Target of a step that has none; loss and metrics leave the step out. The default ``ignore_index`` of torch."""
@@ -28,13 +29,23 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class TextForm:
+    """Where a table has its texts, and how it is written."""
+
+    column: str = "text"
+    """Name of the column."""
+    dialect: Dialect = field(default_factory=Dialect)
+    """What the spec sets of it."""
+
+
+@dataclass(frozen=True)
 class Signature:
     """Shape and meaning of the inputs and targets of a data set.
 
     A step of the input is either a row of numbers or one token. The fields of the input:
 
     - numbers: ``features``; optionally ``columns``, ``categories``, ``input_scale``, ``window``;
-    - tokens: ``vocabulary``; for text, ``tokenizer``;
+    - tokens: ``vocabulary``; for text, ``tokenizer`` and optionally ``subwords`` and ``text``;
     - both: ``lengths`` where sequences differ in length, ``ordered`` where they follow each other in time.
 
     The fields of the target decide which task fits:
@@ -69,8 +80,12 @@ class Signature:
     """Scale of the targets in each group, by its id less 1; ``target_scale`` is that of unknown groups."""
     vocabulary: tuple[str, ...] = ()
     """The tokens; the position of a token is its id."""
-    tokenizer: Literal["", "words", "characters"] = ""
+    tokenizer: Literal["", "words", "words2", "subwords", "characters"] = ""
     """Rule that splits a text into tokens, see `zoo.data.tokens`; empty where the input is not text."""
+    subwords: str | None = None
+    """JSON of the tokeniser ``subwords``; None for the others."""
+    text: TextForm | None = None
+    """Place of the texts in a table; None where the input is not labelled texts."""
     lengths: bool = False
     """Whether sequences differ in length: each `zoo.Split` has ``lengths``, and the exported file takes them."""
     labels: tuple[str, ...] = ()
@@ -123,7 +138,8 @@ class Signature:
         scales |= {name: tuple(map(_scale, values.get(name, ()))) for name in ("input_scales", "target_scales")}
         form = {} if values.get("form") is None else {"form": _form(values["form"])}
         lists = {name: _tuples(value) for name, value in values.items() if isinstance(value, list | tuple)}
-        return cls(**{**values, **lists, **scales, **form})
+        texts = {} if values.get("text") is None else {"text": _text_form(values["text"])}
+        return cls(**{**values, **lists, **scales, **form, **texts})
 
 
 def _form(values: Mapping[str, Any]) -> TableForm | RecordingForm:
@@ -139,3 +155,9 @@ def _scale(values: Mapping[str, Any]) -> Scale:
 def _tuples(values: Any) -> Any:
     """Return lists, at any depth, as tuples, and other values as they are."""
     return tuple(map(_tuples, values)) if isinstance(values, list | tuple) else values
+
+
+def _text_form(values: Mapping[str, Any]) -> TextForm:
+    """Return the `TextForm` of its dictionary."""
+    dialect = {name: _tuples(value) for name, value in values["dialect"].items()}
+    return TextForm(values["column"], Dialect(**dialect))

@@ -1,8 +1,11 @@
 """Tokenisers and vocabularies: text to tokens, tokens to ids. Needs no torch.
 
-- ``words``: lower case; a word is a run of letters and digits, with apostrophes inside; every other visible character
-  is a token of its own. White space separates tokens and is dropped.
+- ``words2``: Unicode words, numbers, emoji and signs, see `zoo.data.words2`.
+- ``words``, of earlier versions: lower case; a word is a run of letters and digits, with apostrophes inside; every
+  other visible character is a token of its own. White space separates tokens and is dropped.
 - ``characters``: every character is a token, unchanged.
+
+The tokens of ``subwords`` come from a tokeniser of its own, see `zoo.data.subwords`.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from zoo.data.words2 import words2
 
 PADDING, UNKNOWN = "<pad>", "<unk>"
 """The first two entries of a vocabulary of words."""
@@ -26,8 +31,8 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-TOKENIZERS: Mapping[str, Callable[[str], list[str]]] = {"words": words, "characters": list}
-"""The tokenisers by name, as in ``Signature.tokenizer``."""
+TOKENIZERS: Mapping[str, Callable[[str], list[str]]] = {"words": words, "words2": words2, "characters": list}
+"""The tokenisers that need no data, by name, as in ``Signature.tokenizer``."""
 
 
 def vocabulary(texts: Iterable[Sequence[str]], min_count: int, max_size: int) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from zoo.data.dataset import Dataset, Split
-from zoo.errors import RunError, SpecError, TrainingError, UsageError
+from zoo.errors import RunError, SpecError, TrainingError, UsageError, ZooError
 from zoo.files import json_safe, remove_stale, unwritable, write_atomically
 from zoo.jobs.pictures import draw_pictures
 from zoo.memory import require_memory
@@ -25,7 +25,8 @@ from zoo.run.lock import LOCK, locked
 from zoo.run.model_card import write_card
 from zoo.run.run import Run, first_model, next_run, runs_named
 from zoo.run.start import Start, start_from
-from zoo.spec.spec import Spec, SpecReader, part_name
+from zoo.run.vectors import Vectors, recorded_vectors, take_vectors
+from zoo.spec.spec import Spec, part_name
 from zoo.tasks.task import Task
 from zoo.training.distributed import Group, local_rank_and_size
 from zoo.training.engine import Engine, Listener, chosen_metric, evaluate, steps_in_epoch
@@ -49,6 +50,8 @@ class Plan:
     """What the model took from other weights; None for initial weights."""
     frozen: tuple[str, ...] = ()
     """Names of the parameters that training leaves as they are."""
+    vectors: Vectors | None = None
+    """What the encoder took from a file of vectors; None without one, and before a training is resumed."""
 
     @property
     def steps(self) -> int:
@@ -72,17 +75,18 @@ class Plan:
         return compared_metric(self.metric, self.task.better)
 
 
-def prepare(spec: Spec, registry: Registry, dataset: Dataset | None = None) -> Plan:
+def prepare(spec: Spec, registry: Registry, dataset: Dataset | None = None, *, resume: bool = False) -> Plan:
     """Load the data of a spec and create its model with initial weights.
 
     Args:
         spec: a validated spec.
         registry: gives the data source, the task and the architecture that the spec names.
         dataset: the data that a program gives in place of the spec's source; None to load them.
+        resume: whether a training is resumed, whose checkpoint already has the vectors of the encoder.
 
     Returns:
-        The input of `build`, whose cells have passed the checks of the contract of `zoo.Cell`; with the weights of
-        ``training.start_from`` and without gradients for ``training.freeze``.
+        The input of `build`, whose cells have passed the checks of the contract of `zoo.Cell`; with the vectors of
+        ``encoder.vectors``, the weights of ``training.start_from``, and no gradients for ``training.freeze``.
 
     Raises:
         DataError: where the data cannot be read.
@@ -98,9 +102,12 @@ def prepare(spec: Spec, registry: Registry, dataset: Dataset | None = None) -> P
         {"training.batch_size": rows, "architecture.hidden_size": width},
     )
     check_cells(model.layers())
+    vectors = None if resume else take_vectors(model, spec.encoder, dataset.signature)
     source = spec.training.start_from
     start = None if source is None else start_from(model, source, dataset.signature, registry)
-    return Plan(spec, dataset, task, model, start, freeze(model, spec.training.freeze))
+    if vectors is not None and start is not None and any(name.startswith("encoder.") for name in start.taken):
+        raise SpecError(f"encoder.vectors: {source} has the encoder's weights too; leave one of the two out")
+    return Plan(spec, dataset, task, model, start, freeze(model, spec.training.freeze), vectors)
 
 
 def load_data(spec: Spec, registry: Registry, dataset: Dataset | None = None) -> tuple[Dataset, Task]:
@@ -158,7 +165,11 @@ def describe(plan: Plan) -> dict[str, Any]:
 
 def _origin(plan: Plan) -> dict[str, Any]:
     """Return where the weights of a plan come from and which of them are frozen, for JSON."""
-    return {"started_from": None if plan.start is None else plan.start.to_dict(), "frozen": list(plan.frozen)}
+    return {
+        "vectors": None if plan.vectors is None else plan.vectors.to_dict(),
+        "started_from": None if plan.start is None else plan.start.to_dict(),
+        "frozen": list(plan.frozen),
+    }
 
 
 def pick_device(name: str) -> torch.device:
@@ -186,13 +197,14 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def choose_run(spec: Spec, out: Path | None, resume: bool, folder: Path = Path("runs")) -> Run:
+def choose_run(spec: Spec, out: Path | None, resume: bool, registry: Registry, folder: Path = Path("runs")) -> Run:
     """Return the run to build: in a new folder, or with ``resume`` the newest run of the spec's name.
 
     Args:
         spec: gives the name, and with ``resume`` must equal the run's own spec.
         out: the run's folder; None for a folder of the spec's name in ``folder``.
         resume: whether to continue an existing run.
+        registry: the usable plugins.
         folder: the folder of all runs.
 
     Raises:
@@ -203,7 +215,7 @@ def choose_run(spec: Spec, out: Path | None, resume: bool, folder: Path = Path("
         runs = runs_named(spec.name, folder) if out is None else [Run(out)]
         if not runs or not runs[-1].spec_file.is_file():
             raise UsageError(f"resume: there is no run {out or folder / spec.name}; leave resume out to start one")
-        _require_same_spec(spec, runs[-1])
+        _require_same_spec(spec, runs[-1], registry)
         return runs[-1]
     if out is None:
         return next_run(spec.name, folder)
@@ -214,13 +226,16 @@ def choose_run(spec: Spec, out: Path | None, resume: bool, folder: Path = Path("
     return Run(out)
 
 
-def _require_same_spec(spec: Spec, run: Run) -> None:
-    """Raise a `RunError` that names the first line in which the run's spec differs from ``spec``."""
-    try:  # with the defaults of fields that the run's version did not have
-        before = SpecReader(type(spec), {}).read(run.spec_file).to_yaml()
-    except (SpecError, UsageError):
-        before = run.spec_file.read_text(encoding="utf-8", errors="replace")
-    lines = zip_longest(before.splitlines(), spec.to_yaml().splitlines(), fillvalue="nothing")
+def _require_same_spec(spec: Spec, run: Run, registry: Registry) -> None:
+    """Raise a `RunError` that names the first line in which the run's spec differs from ``spec``.
+
+    Fields that a run of an earlier version lacks are compared by what they meant then.
+    """
+    try:
+        before = run.spec(registry).to_yaml().splitlines()
+    except ZooError:  # damaged, or of a plugin that has changed
+        before = run.spec_file.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = zip_longest(before, spec.to_yaml().splitlines(), fillvalue="nothing")
     for number, (old, new) in enumerate(lines, 1):
         if old != new:
             raise RunError(
@@ -287,7 +302,8 @@ def build(
             warn(fault)
 
     with ExitStack() as stack:
-        group.from_leader(lambda: _begin(plan, run, stack))
+        resumed = group.from_leader(lambda: _begin(plan, run, stack))
+        plan = replace(plan, vectors=_vectors(plan, run, resumed))
         engine = Engine(
             plan.model.to(device),
             plan.task,
@@ -306,13 +322,25 @@ def build(
         return _finish(plan, run, engine, warn) if group.leads else {}
 
 
-def _begin(plan: Plan, run: Run, stack: ExitStack) -> None:
-    """Lock the run's folder until ``stack`` is closed, and write the spec into it."""
+def _begin(plan: Plan, run: Run, stack: ExitStack) -> bool:
+    """Lock the run's folder until ``stack`` is closed, write the spec, and return whether there is a checkpoint."""
     stack.enter_context(locked(run.path, "zoo build"))
     remove_stale(run.path)
     if plan.start is not None:
         plan.start.record(run)
+    if plan.vectors is not None:
+        plan.vectors.record(run)
     run.create(plan.spec)
+    return bool(run.checkpoints.files())
+
+
+def _vectors(plan: Plan, run: Run, resumed: bool) -> Vectors | None:
+    """Return what the encoder takes from a file of vectors, or has taken before a training is resumed."""
+    if plan.vectors is not None:
+        return plan.vectors
+    if resumed:
+        return recorded_vectors(run, plan.spec.encoder)
+    return take_vectors(plan.model, plan.spec.encoder, plan.dataset.signature)
 
 
 def _write_history(run: Run, history: list[EpochRecord]) -> None:

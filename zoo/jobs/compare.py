@@ -135,7 +135,7 @@ def compare(runs: Sequence[Run], registry: Registry) -> Comparison:
             have different losses.
     """
     reader = SpecReader.of(registry)
-    members = [_Member(run, reader.read(run.spec_file).to_dict(), run.config()) for run in dict.fromkeys(runs)]
+    members = [_Member(run, reader.read_run(run.spec_file).to_dict(), run.config()) for run in dict.fromkeys(runs)]
     task = _common(members, "task", lambda member: str(member.spec["task"]["name"]))
     better = registry.tasks[task].better
     metric = _common(members, "metric", lambda member: compared_metric(member.config["metric"], better))

@@ -73,7 +73,11 @@ def completed(entries: Sequence[tuple[str, str]], spec: Spec) -> list[tuple[str,
         spec: any spec of the installed plugins.
     """
     complete: dict[str, Callable[[Any], Any]] = {
-        "spec": lambda value: type(spec).model_validate_json(json.dumps(value)).to_dict(),
+        "spec": lambda value: (
+            type(spec)
+            .model_validate_json(json.dumps({**value, "data": {**type(spec.data).earlier, **value["data"]}}))
+            .to_dict()
+        ),
         "signature": lambda value: Signature.from_dict(value).to_dict(),
     }
     return [(name, _completed(text, complete[name]) if name in complete else text) for name, text in entries]

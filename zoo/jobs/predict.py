@@ -9,7 +9,7 @@ from pathlib import Path
 from zoo.data.datafile import name_fault
 from zoo.data.inputs import read_inputs
 from zoo.data.signature import Signature
-from zoo.data.texts import text_ids
+from zoo.data.text_ids import text_ids
 from zoo.errors import RunError, UsageError
 from zoo.runtime import OnnxModel
 from zoo.runtime.answers import Prediction

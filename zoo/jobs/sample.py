@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.signature import Signature
-from zoo.data.texts import text_ids
+from zoo.data.text_ids import text_ids
 from zoo.errors import RunError, UsageError
 from zoo.runtime import OnnxModel
 

@@ -77,7 +77,7 @@ def build(
         Interrupted: a signal stopped the training after a checkpoint was written; ``resume`` continues it.
     """
     registry = load_registry()
-    plan = plan_of(spec, overrides or (), registry, data)
+    plan = plan_of(spec, overrides or (), registry, data, resume=resume)
     warnings = [*(f"{fault} (left out)" for fault in registry.faults), *warnings_of(plan)]
 
     def listener(_: folder.Run, __: torch.device) -> Silence:
@@ -88,7 +88,9 @@ def build(
     return Run(run.path, registry, tuple(warnings))
 
 
-def plan_of(spec: SpecLike, overrides: Overrides, registry: Registry, data: Dataset | None = None) -> Plan:
+def plan_of(
+    spec: SpecLike, overrides: Overrides, registry: Registry, data: Dataset | None = None, *, resume: bool = False
+) -> Plan:
     """Validate a spec, load its data or check those given, and create the untrained model.
 
     Args:
@@ -96,12 +98,13 @@ def plan_of(spec: SpecLike, overrides: Overrides, registry: Registry, data: Data
         overrides: see `build`.
         registry: the usable plugins.
         data: see `build`.
+        resume: see `build`.
 
     Raises:
         SpecError, DataError, UsageError, CellError: see `build`.
     """
     with checked(spec, overrides, registry, data) as (resolved, given):
-        return prepare(resolved, registry, given)
+        return prepare(resolved, registry, given, resume=resume)
 
 
 @contextmanager
@@ -192,7 +195,7 @@ def train(
     with torch_threads(threads_for(plan.model, plan.spec.training.batch_size)), process_group() as group:
         target = pick_device(device)
         # One process alone reads the disk: the others could find the folder that it has just created.
-        run = group.from_leader(lambda: choose_run(plan.spec, out, resume))
+        run = group.from_leader(lambda: choose_run(plan.spec, out, resume, registry))
         receiver = listener(run, target) if group.leads else Silence()
         with torch.random.fork_rng([target] if target.type == "cuda" else []), receiver as watching:
             return run, train_and_write(plan, run, registry, target, group, watching, warn)

@@ -10,8 +10,9 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from zoo.data.inputs import as_steps
+from zoo.data.in_memory import given_sequences
 from zoo.data.signature import Signature
+from zoo.data.steps import as_steps
 from zoo.errors import PluginError, UsageError
 from zoo.exporting.exporter import Exporter, ExportOptions, Lowering, Precision
 from zoo.jobs import bench as benching
@@ -26,14 +27,13 @@ from zoo.jobs.gradients import Gradients
 from zoo.jobs.predict import exported_model
 from zoo.library.activity import activity, screen
 from zoo.library.arguments import extent_of, require_choice, wanted_providers
-from zoo.library.inputs import sequences
 from zoo.library.results import Metrics, Proof
 from zoo.nn.model import Model
 from zoo.plugins.registry import Registry, load_registry
 from zoo.run import run as folder
 from zoo.runtime import OnnxModel
 from zoo.runtime.answers import Prediction
-from zoo.spec.spec import Spec, SpecReader
+from zoo.spec.spec import Spec
 
 Provider = Literal["cpu", "cuda"]
 PathLikeText = str | PathLike[str]
@@ -83,7 +83,7 @@ class Run:
         Raises:
             SpecError: the installed plugins no longer understand the spec.
         """
-        return SpecReader.of(self._registry).read(self._folder.spec_file)
+        return self._folder.spec(self._registry)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -212,19 +212,21 @@ class Run:
         first, *others = proofs
         return Proof(first.path, first.verdict, first.report, tuple(others))
 
-    def predict(self, x: Any, *, provider: Provider = "cpu", allow_unproven: bool = False) -> list[Prediction]:
+    def predict(
+        self, x: Any, lengths: Any = None, *, provider: Provider = "cpu", allow_unproven: bool = False
+    ) -> list[Prediction]:
         """Predict for sequences in memory with the exported float32 file, in ONNX Runtime.
 
         Args:
-            x: a list of sequences, or a single one. A sequence is an array (time, features) in the units of the
-                training data or (time,) token ids, a text, or a table (a data frame, a structured array or a dictionary
-                of columns), from which the columns of the training data are taken by name, and their last rows where
-                the model has a window. An array with one axis more contains several sequences.
+            x: a list of sequences, or a single one, as `zoo.OnnxModel.predict` takes them: arrays, texts, or tables
+                such as data frames, which are prepared as the training data were.
+            lengths: valid steps of each sequence of a padded array; None where all are valid.
             provider: where to run.
             allow_unproven: whether to use a file whose proof did not pass.
 
         Returns:
-            A prediction for each sequence: ``answers`` with a label and probabilities, or numbers in your units.
+            A prediction for each sequence: its name as ``source``, and ``answers`` with a label and probabilities, or
+            numbers in your units.
 
         Raises:
             DataError: a sequence does not fit the model; the message names it and the place in it.
@@ -238,7 +240,7 @@ class Run:
         if self._opened is None or self._opened[0] != state:
             self._opened = state, OnnxModel(file, provider, allow_unproven=allow_unproven)
         model = self._opened[1]
-        return model.predict(sequences(x, model.signature))
+        return model.predict(x, lengths)
 
     def compare(self, *others: Run, progress: bool = False) -> comparing.Comparison:
         """Compare this run with others of the same task, as ``zoo compare`` does.
@@ -323,7 +325,7 @@ class Run:
         if x is None:
             return gating.run_gates(self._folder, self._registry, row=row, layer=layer)
         signature = Signature.from_dict(self.config["signature"])
-        given = sequences(x, signature)
+        given = [each.value for each in given_sequences(x, signature) if each.value is not None]
         gating.require_row(row, len(given), "x")
         steps = as_steps(given[row], signature, f"x[{row}]")
         source = given[row] if isinstance(given[row], str) else f"x[{row}]"

@@ -173,6 +173,22 @@ Encoder = Normaliser | OneHot | Embedding | TableEncoder
 """First part of a model: ``tokens`` is the size of its vocabulary, 0 for numbers; ``output_size`` is its width."""
 
 
+def encoded_names(encoder: Encoder, signature: Signature) -> tuple[str, ...]:
+    """Return the names of the numbers of an encoder's vectors; empty for tokens, and where the features have none."""
+    if not isinstance(encoder, TableEncoder) or not signature.columns:
+        return signature.columns
+    vectors, result = iter(encoder.vectors), []
+    for column, categories in zip(signature.columns, signature.categories, strict=True):
+        if not categories:
+            continue
+        vector = next(vectors)
+        assert isinstance(vector, OneHot | Embedding)
+        one_hot = isinstance(vector, OneHot)
+        result += [f"{column} {name}" for name in (("unknown", *categories) if one_hot else range(vector.output_size))]
+    numbers = [name for name, count in zip(signature.columns, encoder.categories, strict=True) if not count]
+    return (*numbers, *result)
+
+
 class NormaliserConfig(Config):
     """Numbers, scaled with the mean and standard deviation that the data source gives."""
 
@@ -193,6 +209,9 @@ class EmbeddingConfig(Config):
     """Width of a token's vector."""
     dropout: Fraction = 0.0
     """Share of the vectors' values that training sets to zero."""
+    vectors: str | None = None
+    """A file with vectors to start from, in the text form of word2vec or GloVe, relative to the current folder. Its
+    vectors have 'size' numbers. Tokens without one get initial values as without a file."""
 
 
 class TableEncoderConfig(Config):
@@ -218,7 +237,7 @@ def make_encoder(config: EncoderConfig | None, signature: Signature) -> Encoder:
     """Create the encoder that a spec names, or the default for the data.
 
     By default numbers are normalised, categories of tables become one-hot vectors or, if many, are embedded, characters
-    become one-hot vectors, and words are embedded.
+    become one-hot vectors, and words and subwords are embedded.
 
     Args:
         config: the spec's ``encoder``; None for the default.
@@ -238,7 +257,7 @@ def make_encoder(config: EncoderConfig | None, signature: Signature) -> Encoder:
     if isinstance(config, NormaliserConfig | TableEncoderConfig):
         raise SpecError(f"encoder.name: {config.name!r} is for numbers and these data are tokens; use 'embedding'")
     if config is None:
-        words = signature.tokenizer == "words" or tokens > LARGEST_ONE_HOT
+        words = signature.tokenizer not in ("", "characters") or tokens > LARGEST_ONE_HOT
         config = EmbeddingConfig(name="embedding") if words else OneHotConfig(name="one_hot")
     if isinstance(config, EmbeddingConfig):
         return Embedding(tokens, config.size, config.dropout)

@@ -12,6 +12,7 @@ from zoo.data.dataset import ARRAYS
 from zoo.files import write_atomically
 from zoo.run.run import Run
 from zoo.run.start import Start, origin_sentences
+from zoo.run.vectors import Vectors
 
 CLASSES = 50
 """Largest number of classes in the table of the card."""
@@ -112,7 +113,12 @@ def _in_cell(label: str) -> str:
 def _origin(config: Mapping[str, Any]) -> str:
     """Return what the training started from and what it left as it was, as a paragraph; empty for initial weights."""
     start = config.get("started_from")
-    lines = origin_sentences(None if start is None else Start(**start), config.get("frozen", []))
+    vectors = config.get("vectors")
+    lines = origin_sentences(
+        None if start is None else Start(**start),
+        config.get("frozen", []),
+        None if vectors is None else Vectors(**vectors),
+    )
     return "".join(f"{line[0].upper()}{line[1:]}.\n" for line in lines) + ("\n" if lines else "")
 
 

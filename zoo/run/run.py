@@ -148,6 +148,15 @@ class Run:
             return None
         return Scored(*_first_steps(_sample(kept), *state["scored"]), kept["scores"])
 
+    def spec(self, registry: Registry) -> Spec:
+        """Return the spec; fields that an earlier version did not write have the value that they meant then.
+
+        Raises:
+            SpecError: where the installed plugins no longer understand the spec.
+            UsageError: where the file cannot be read.
+        """
+        return SpecReader.of(registry).read_run(self.spec_file)
+
     def load(self, registry: Registry) -> tuple[Spec, Task, Model]:
         """Return the spec, the task and the trained model, on the CPU and in evaluation mode.
 
@@ -156,8 +165,7 @@ class Run:
             SpecError: where the installed plugins no longer understand the spec.
         """
         config = self.config()
-        reader = SpecReader.of(registry)
-        spec = reader.read(self.spec_file)
+        spec = self.spec(registry)
         task = registry.tasks[part_name(spec.task)](spec.task, Signature.from_dict(config["signature"]))
         weights, _ = load_sealed(self.weights_file)
         model = first_model(spec, task, registry)

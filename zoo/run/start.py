@@ -19,6 +19,7 @@ from zoo.nn.model import Model
 from zoo.plugins.registry import Registry
 from zoo.run.run import Run
 from zoo.run.tensor_file import SUFFIXES, listed, read_tensor_file
+from zoo.run.vectors import Vectors
 from zoo.sealed import digest, load_tensors
 
 FIELD = "training.start_from"
@@ -75,14 +76,16 @@ class Start:
         write_atomically(path, json_text(self.to_dict()))
 
 
-def origin_sentences(start: Start | None, frozen: Sequence[str]) -> list[str]:
+def origin_sentences(start: Start | None, frozen: Sequence[str], vectors: Vectors | None = None) -> list[str]:
     """Return what a training starts from and what it leaves as it is, a sentence each, without full stops.
 
     Args:
         start: what the model took from other weights; None for initial weights.
         frozen: names of the parameters that are not trained.
+        vectors: what the encoder took from a file of vectors; None without one.
     """
-    lines = [] if start is None else list(start.sentences())
+    lines = [] if vectors is None else [vectors.sentence()]
+    lines += [] if start is None else list(start.sentences())
     return [*lines, f"frozen: {', '.join(frozen)}"] if frozen else lines
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data.inputs import as_steps
+from zoo.data.in_memory import given_sequences
 from zoo.data.recordings.form import RecordingForm
 from zoo.data.signature import Signature
+from zoo.data.steps import as_steps
 from zoo.data.tokens import UNKNOWN
 from zoo.errors import DataError, RunError
 from zoo.runtime.answers import Answer, Prediction, decode_outputs
@@ -138,9 +139,7 @@ class OnnxModel:
         self._refuse_chunks()
         return self._session.run(x, lengths, states, allow_nonfinite=allow_nonfinite)
 
-    def predict(
-        self, sequences: str | Iterable[str | NDArray[Any]], *, allow_nonfinite: bool = False
-    ) -> list[Prediction]:
+    def predict(self, sequences: Any, lengths: Any = None, *, allow_nonfinite: bool = False) -> list[Prediction]:
         """Predict labels or target values for sequences of any lengths.
 
         Sequences are batched by `BATCH`: with lengths if the model takes them, else in groups of equal length. A
@@ -149,40 +148,50 @@ class OnnxModel:
         for each.
 
         Args:
-            sequences: each (time, features) numbers in the user's units, (time,) tokens, or a text if the model has a
-                tokenizer. An array (sequences, time, features) is accepted as a list of sequences, and a single text as
-                a list of one.
+            sequences: a list of sequences, or a single one. A sequence is an array (time, features) of numbers in the
+                user's units or (time,) of tokens; a text if the model has a tokenizer; or a table: a data frame of any
+                library, a structured array, or a dictionary of columns. A table is prepared like a file: order, dates,
+                gaps and categories as in training, one or several sequences. An array with one axis more, (sequences,
+                time, features), contains several sequences.
+            lengths: (sequences,) valid steps of each sequence of such an array that is padded; None if all are valid.
             allow_nonfinite: whether NaN, infinity and numbers beyond the range of float32 are accepted; see `run`.
 
         Returns:
             One `Prediction` for each sequence, in the order of the sequences, with label names and in the user's units.
+            Its ``source`` is the index, such as ``[0]``, or the name of the group or recording in a table, such as
+            ``[north]``. A series that is too short has no answers, and a note.
 
         Raises:
             DataError: if a sequence is invalid; with its index, from 0, and the position of the value.
             RunError: if the file is for chunks, or ONNX Runtime fails.
         """
         self._refuse_chunks()
-        if isinstance(sequences, str):
-            sequences = [sequences]
-        steps = [
-            as_steps(
-                sequence,
+        given = given_sequences(sequences, self.signature, lengths)
+        steps = {
+            number: as_steps(
+                each.value,
                 self.signature,
                 f"{self.path.name}: sequence [{number}]",
                 allow_nonfinite=allow_nonfinite,
                 advice=ALLOW,
             )
-            for number, sequence in enumerate(sequences)
+            for number, each in enumerate(given)
+            if each.value is not None
+        }
+        answers = dict(zip(steps, self._answers(list(steps.values())), strict=True))
+        return [
+            Prediction(each.name, answers.get(number, ()), each.note or self._note(steps.get(number)))
+            for number, each in enumerate(given)
         ]
-        windows = cut(steps, self.signature)
+
+    def _answers(self, sequences: Sequence[Steps]) -> Iterator[tuple[Answer, ...]]:
+        """Yield the answers for each sequence, from those for its windows."""
+        windows = cut(sequences, self.signature)
         outputs = self._outputs([window.steps for window in windows])
-        predictions = []
-        for number, group in groupby(range(len(windows)), lambda place: windows[place].sequence):
+        for _, group in groupby(range(len(windows)), lambda place: windows[place].sequence):
             places = list(group)
             own = [windows[place] for place in places]
-            answers = tuple(_answers([outputs[place] for place in places], own, self.signature))
-            predictions.append(Prediction(f"[{number}]", answers, self._note(steps[number])))
-        return predictions
+            yield tuple(_answers([outputs[place] for place in places], own, self.signature))
 
     def _outputs(self, sequences: Sequence[Steps]) -> list[Mapping[str, NDArray[Any]]]:
         """Return the outputs for each sequence by name, without those of states."""
@@ -214,12 +223,12 @@ class OnnxModel:
                 "'zoo export --onnx' made without --streaming"
             )
 
-    def _note(self, steps: Steps) -> str:
+    def _note(self, steps: Steps | None) -> str:
         """Return the note on the prediction for a sequence; empty if a token is in the vocabulary."""
         unknown = self.signature.ids.get(UNKNOWN)
-        if unknown is None or not (steps == unknown).all():
+        if unknown is None or steps is None or not (steps == unknown).all():
             return ""
-        token = self.signature.tokenizer.removesuffix("s") or "token"
+        token = self.signature.tokenizer.rstrip("s2") or "token"
         return f"contains no {token} that the model knows; the prediction depends on the number of {token}s alone"
 
     def _batches(self, sequences: Sequence[Steps]) -> Iterator[Sequence[int]]:

@@ -178,6 +178,8 @@ class SpecReader:
 
     model: type[Spec]
     architectures: dict[str, Architecture]
+    earlier: Mapping[str, Mapping[str, Any]]
+    """``earlier`` of the config of each data source, see `zoo.Config`."""
 
     @classmethod
     def of(cls, registry: Registry) -> SpecReader:
@@ -195,11 +197,24 @@ class SpecReader:
             if not models:
                 raise PluginError(f"no usable plugin provides any {part}; see 'zoo plugins'")
         fields: dict[str, Any] = {part: (_tagged_union(models), ...) for part, models in parts.items()}
-        return cls(create_model("ComposedSpec", __base__=Spec, **fields), registry.architectures)
+        earlier = {name: source.Config.earlier for name, source in registry.data.items()}
+        return cls(create_model("ComposedSpec", __base__=Spec, **fields), registry.architectures, earlier)
 
     def read(self, path: FilePath, overrides: Sequence[str] = ()) -> Spec:
         """Read and check a spec file; see `load_document` and `validate`."""
         return self.validate(load_document(path, overrides))
+
+    def read_run(self, path: FilePath) -> Spec:
+        """Read and check the spec of a run, where a field that an earlier version did not write means what it did then.
+
+        Raises:
+            SpecError, UsageError: see `load_document` and `validate`.
+        """
+        document = load_document(path)
+        assert isinstance(document.value, dict)
+        if isinstance(data := document.value.get("data"), dict):
+            document.value["data"] = {**self.earlier.get(str(data.get("name")), {}), **data}
+        return self.validate(document)
 
     def validate(self, document: Document) -> Spec:
         """Check a parsed document against the composed model.

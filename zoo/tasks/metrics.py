@@ -110,7 +110,12 @@ def class_table(labels: Sequence[str], hits: Tensor, predicted: Tensor, true: Te
 
 
 def confusion_table(labels: Sequence[str], confusion: Tensor) -> list[dict[str, Any]]:
-    """Return `class_table` of a confusion matrix, the true class by row and the predicted class by column."""
+    """Return `class_table` of a confusion matrix.
+
+    Args:
+        labels: names of the classes.
+        confusion: (classes, classes) counts, the true class by row and the predicted class by column.
+    """
     return class_table(labels, confusion.diagonal(), confusion.sum(0), confusion.sum(1))
 
 

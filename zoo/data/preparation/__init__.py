@@ -8,5 +8,5 @@
 4. `features.features`: the features of each step of a series, float64;
 5. `predicting.last_windows`: the sequences of a new table, float32.
 
-Needs no torch.
+Imports the tables, and no torch.
 """

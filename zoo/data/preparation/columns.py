@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data.tables.table import Table
+from zoo.data.tables.table import Kind, Table
 
 __all__ = ["Columns"]
 
@@ -17,8 +17,15 @@ class Columns:
 
     def __init__(self, table: Table) -> None:
         self.table = table
+        self._kinds: dict[str, Kind] = {}
         self._numbers: dict[str, NDArray[np.float64]] = {}
         self._ids: dict[tuple[str, tuple[str, ...]], NDArray[np.float64]] = {}
+
+    def kind(self, name: str) -> Kind:
+        """Return what a column contains; see `zoo.Table.kind`."""
+        if name not in self._kinds:
+            self._kinds[name] = self.table.kind(name)
+        return self._kinds[name]
 
     def numbers(self, name: str, field: str = "inputs") -> NDArray[np.float64]:
         """Return a column of numbers, (rows,) float64, NaN where a cell is missing.

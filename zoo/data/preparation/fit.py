@@ -32,7 +32,7 @@ def is_category(columns: Columns, name: str, declared: Sequence[str]) -> bool:
     columns.table.require(name, field)
     if name in declared:
         return True
-    kind = columns.table.kind(name)
+    kind = columns.kind(name)
     if kind == "date":
         raise DataError(
             f"data.{field}: {name!r} is a column of dates, which are no feature; name columns of numbers or categories"

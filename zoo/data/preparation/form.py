@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from zoo.data.tables.dates import RECOGNISED_FORM, DateForm
+from zoo.data.tables.date_form import RECOGNISED_FORM, DateForm
 from zoo.data.tables.dialect import RECOGNISED, Dialect
 
 Missing = Literal["refuse", "previous", "interpolate", "mask"]
@@ -51,6 +51,8 @@ class TableForm:
     """Number of rows to predict after a window; 0 for the targets of its last row."""
     window: int = 0
     """Rows of a sequence; 0 for all rows of a series."""
+    season: int | None = None
+    """Rows of a season, for seasonal persistence; None where the data have none."""
     group: str | None = None
     """Column that names the series of each row; None where the table is one series."""
     date: str | None = None

@@ -30,18 +30,33 @@ def recording_inputs(path: Path, form: RecordingForm) -> Iterator[tuple[str, NDA
         DataError: the recordings cannot be read or prepared as in training.
     """
     reading = form.reading
-    index = path / reading.index if reading.index and path.is_dir() else None
-    recordings = _by_position(read_recordings(path, reading, index), form)
+    index = path / reading.index if reading.static and path.is_dir() else None
+    recordings = read_recordings(path, reading, index)
+    for name, steps in prepared_recordings(recordings, form):
+        yield _name(path, name, len(recordings)), steps
+
+
+def prepared_recordings(recordings: Recordings, form: RecordingForm) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Yield the features (time, features) of each recording after its name.
+
+    Args:
+        recordings: with the columns of the form's features.
+        form: of the model's signature.
+
+    Raises:
+        DataError: the recordings cannot be prepared as in training.
+    """
+    recordings, reading = _by_position(recordings, form), form.reading
     columns = [*recordings.steps.names, *(() if recordings.whole is None else recordings.whole.names)]
     if lacking := [name for name in form.inputs if name not in columns]:
-        where = f"; features from an index need {reading.index} in the folder" if reading.index else ""
+        where = f"; features from an index need {reading.index} in the folder" if reading.static else ""
         raise DataError(
             f"{recordings.source}: has no column {lacking[0]!r}, expected {', '.join(form.inputs)}, the columns "
             f"that the model was trained with{where}; columns: {', '.join(columns[:12])}"
         )
     values = features(recordings, form.features, form.missing, AS_TRAINED)
     for name, (start, stop) in zip(recordings.ids, pairwise(recordings.offsets), strict=True):
-        yield _name(path, name, len(recordings)), values[start:stop]
+        yield name, values[start:stop]
 
 
 def _name(path: Path, name: str, count: int) -> str:

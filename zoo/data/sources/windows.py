@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import zoo
+from zoo.data.preparation.seasons import season_before
 
 __all__ = ["Rows", "windows"]
 
@@ -85,12 +86,10 @@ def _seasonal(rows: Rows, last: NDArray[np.int64]) -> Tensor | None:
         return None
     ahead = min(1, rows.horizon)
     target_rows = last[:, None] + ahead + np.arange(max(1, rows.horizon))
-    back = np.arange(max(1, rows.horizon)) // season + 1
-    source = target_rows - season * back
     starts = np.array(rows.starts)
     first = starts[np.searchsorted(starts, last, "right") - 1][:, None]
-    known = torch.from_numpy(source >= first)
-    values = rows.y[torch.from_numpy(np.maximum(source, first))]
+    source, present = season_before(target_rows, first, season)
+    values = rows.y[torch.from_numpy(source)]
     naive = rows.before[torch.from_numpy(last + ahead)][:, None]
-    values = torch.where(known[..., None] & ~values.isnan(), values, naive)
+    values = torch.where(torch.from_numpy(present)[..., None] & ~values.isnan(), values, naive)
     return values if rows.horizon else values[:, 0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,18 +21,22 @@ from zoo.errors import DataError
 if TYPE_CHECKING:
     import polars as pl
 
+IsHeader = Callable[[list[str]], bool]
+"""A function that decides whether the cells of the first row are names."""
 _HEAD = 2**16
 """Bytes at the beginning of a file from which the separator is recognised."""
 _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
-def read_csv(source: str, data: bytes, dialect: Dialect) -> Table:
+def read_csv(source: str, data: bytes, dialect: Dialect, is_header: IsHeader | None = None) -> Table:
     """Return the table of a CSV file whose first row names the columns.
 
     Args:
         source: the file as messages name it.
         data: its content.
         dialect: how it is written.
+        is_header: whether the first row names the columns; where it does not, they are called 1, 2 and so on, and it is
+            a row of the table. None where it must.
 
     Raises:
         DataError: the content is not such a table; the message names the position as file:line:column.
@@ -40,7 +45,10 @@ def read_csv(source: str, data: bytes, dialect: Dialect) -> Table:
     head = data[:_HEAD] if len(data) <= _HEAD else data[: data.rfind(b"\n", 0, _HEAD) + 1]
     separator = dialect.separator or recognise_separator(source, head.decode(errors="replace"))
     header, frame, lines = _fast(data, separator) or _exact(source, data, separator)
-    names = header_names(source, header)
+    if header is None or is_header is None or is_header(header[1]):
+        names = header_names(source, header)
+    else:
+        names, frame, lines = _unnamed(header, frame, lines)
     if not frame.height:
         raise DataError(f"{source}: has no rows below the names of its columns, expected at least one")
     form = f"separated by {separator_name(separator)}" + (f", encoded as {encoding}" if encoding else "")
@@ -150,6 +158,19 @@ def _quotes_fit(data: bytes, mark: bytes) -> bool:
         and bool(np.isin(content[opened - 1], before).all())
         and bool(np.isin(content[closed + 1], after).all())
     )
+
+
+def _unnamed(
+    first: tuple[int, list[str]], frame: pl.DataFrame, lines: NDArray[np.int64]
+) -> tuple[list[str], pl.DataFrame, NDArray[np.int64]]:
+    """Return numbers as names, and the rows after the first one, which has the line and the cells ``first``."""
+    import polars as pl
+
+    line, cells = first
+    names = [str(number) for number in range(1, len(cells) + 1)]
+    whole = pl.DataFrame({name: pl.Series([cell], dtype=pl.String) for name, cell in zip(names, cells, strict=True)})
+    rows = frame.rename(dict(zip(frame.columns, names, strict=True)))
+    return names, whole.vstack(rows), np.concatenate([[line], lines])
 
 
 def _exact(source: str, data: bytes, separator: str) -> _Rows:

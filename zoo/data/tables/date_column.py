@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from zoo.data.tables.dates import RECOGNISED_FORM, DateForm
+from zoo.data.tables.date_form import RECOGNISED_FORM, DateForm
 from zoo.data.tables.table import Table
 from zoo.errors import DataError
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 from zoneinfo import available_timezones
 
+from zoo.data.tables.date_form import DateForm
 from zoo.data.tables.zones import local_to_utc
 from zoo.errors import DataError
 
@@ -38,21 +38,6 @@ _FORMS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"^\d{1,2} [A-Za-z]+ \d{2}$", ("%d %B %y", "%y %B %d")),
 )
 """Date parts, with their separators made equal, and the forms that they may have."""
-
-
-@dataclass(frozen=True)
-class DateForm:
-    """How the dates of a column are written."""
-
-    format: str | None = None
-    """The form in the terms of strptime, or the unit of an epoch: ``s``, ``ms``, ``us`` or ``ns``; None to recognise
-    it."""
-    zone: str | None = None
-    """Name of the time zone of dates that are local times; None where they have an offset or no zone."""
-
-
-RECOGNISED_FORM = DateForm()
-"""The form is recognised, and there is no zone beside the offsets of cells."""
 
 
 class CellFault(Exception):  # noqa: N818  (becomes a DataError with the place of the cell)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.data.datafile import open_data
-from zoo.data.tables.csv_table import read_csv
+from zoo.data.tables.csv_table import IsHeader, read_csv
 from zoo.data.tables.dialect import RECOGNISED, Dialect
 from zoo.data.tables.table import Source, Table
 from zoo.errors import DataError
@@ -33,19 +33,20 @@ SUFFIXES = (*TEXT_SUFFIXES, ".parquet", *_ARROW, *_LINES)
 """Endings of the files that `read_table` reads."""
 
 
-def read_table(path: Path, dialect: Dialect = RECOGNISED) -> Table:
+def read_table(path: Path, dialect: Dialect = RECOGNISED, is_header: IsHeader | None = None) -> Table:
     """Read a table from a file of any common format, by the ending of its name.
 
     Args:
         path: a .csv, .tsv or .txt file, also with .gz after it, whose first line names the columns; a .parquet file;
             an Arrow file (.arrow, .feather, .ipc); JSON lines (.jsonl, .ndjson); or ``-``: CSV from standard input.
         dialect: how the cells of a text file are written.
+        is_header: whether the first line of a text file names the columns; see `zoo.data.tables.csv_table.read_csv`.
 
     Raises:
         DataError: the file is not such a table; the message names the position as file:line:column.
     """
     if str(path) == "-":
-        return read_csv("standard input", sys.stdin.buffer.read(), dialect)
+        return read_csv("standard input", sys.stdin.buffer.read(), dialect, is_header)
     suffix = path.suffix.lower()
     with open_data(path) as stream:
         data = stream.read()
@@ -57,7 +58,7 @@ def read_table(path: Path, dialect: Dialect = RECOGNISED) -> Table:
     if suffix == ".tsv" and dialect.separator is None:
         dialect = replace(dialect, separator="\t")
     if suffix in TEXT_SUFFIXES:
-        return read_csv(str(path), data, dialect)
+        return read_csv(str(path), data, dialect, is_header)
     if suffix in _LINES:
         return _read_json_lines(path, data, dialect)
     return _read_arrow(path, data, dialect, "Parquet" if suffix == ".parquet" else "Arrow")
@@ -98,6 +99,9 @@ def _read_json_lines(path: Path, data: bytes, dialect: Dialect) -> Table:
         if re.search(rb"\d{38}", data):  # polars reads an integer beyond 128 bits as null
             raise pl.exceptions.ComputeError
         frame = pl.read_ndjson(data, infer_schema_length=None)
+        texts = [column for column in frame.get_columns() if column.dtype == pl.String]
+        if any(column.str.contains(r"^[\[{]").any() for column in texts):  # polars writes lists and objects as texts
+            raise pl.exceptions.ComputeError
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
         objects = _json_objects(path, data)
         try:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.csvfile import MISSING_MARKS, not_a_number, show_cell
-from zoo.data.tables.dates import ADVICE, RECOGNISED_FORM, CellFault, DateForm, read_dates
+from zoo.data.tables.date_form import RECOGNISED_FORM, DateForm
+from zoo.data.tables.dates import ADVICE, CellFault, read_dates
 from zoo.data.tables.dialect import RECOGNISED, Dialect
 from zoo.data.tables.numerals import PLAIN, Marks, Numerals, first_unsafe, to_numbers
 from zoo.errors import DataError
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["number", "text", "boolean", "date"]
 
-_LARGEST = float(np.finfo(np.float32).max)
+_LARGEST = float(np.nextafter((2 - 2.0**-24) * 2.0**127, 0))
+"""Largest number that rounds to a finite float32 (IEEE 754)."""
 _LISTED = 12
 """Largest number of column names that a message lists."""
 
