@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from zoo.exporting.dissection import Difference, Dissection, ModelValue, Probe
     from zoo.exporting.exporter import Exporter, ExportOptions, GraphSummary, Lowering, PredictedNode
     from zoo.exporting.module import ModuleSignature, TensorSignature
+    from zoo.jobs.data import DataReport
     from zoo.library.build import build
+    from zoo.library.data import inspect_data
     from zoo.library.module import export_module, prove_module
     from zoo.library.results import Metrics, Proof
     from zoo.library.run import Run, load
@@ -109,7 +111,9 @@ _HOME = {
     "zoo.exporting.dissection": ("Difference", "Dissection", "ModelValue", "Probe"),
     "zoo.exporting.exporter": ("ExportOptions", "Exporter", "GraphSummary", "Lowering", "PredictedNode"),
     "zoo.exporting.module": ("ModuleSignature", "TensorSignature"),
+    "zoo.jobs.data": ("DataReport",),
     "zoo.library.build": ("build",),
+    "zoo.library.data": ("inspect_data",),
     "zoo.library.module": ("export_module", "prove_module"),
     "zoo.library.results": ("Metrics", "Proof"),
     "zoo.library.run": ("Run", "load"),
@@ -159,6 +163,7 @@ __all__ = [
     "CellConfig",
     "Config",
     "DataError",
+    "DataReport",
     "DataSource",
     "Dataset",
     "DateForm",
@@ -232,6 +237,7 @@ __all__ = [
     "export_module",
     "from_torch",
     "hookimpl",
+    "inspect_data",
     "is_of_a_cell",
     "load",
     "name_fault",

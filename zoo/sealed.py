@@ -98,6 +98,6 @@ def digest(tensors: Mapping[str, Tensor], text: str) -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        # A scalar has no dimension to view as bytes.
-        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+        # A scalar has no dimension to view as bytes, and a column of a matrix no bytes beside each other.
+        total.update(tensor.reshape(-1).contiguous().view(torch.uint8).numpy().data)
     return total.hexdigest()

@@ -68,6 +68,8 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Your own data": (
         "As arrays, or as a source that specs can name: [specs/README.md](../specs/README.md#data).",
         (
+            "inspect_data",
+            "DataReport",
             "Dataset",
             "Split",
             "Signature",
@@ -172,7 +174,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
 }
 """Heading -> an introduction, and the names: those of `zoo` alone, others with their module."""
-WITH_METHODS = ("Run", "Proof", "Dataset", "Cell", "zoo.runtime.OnnxModel")
+WITH_METHODS = ("Run", "Proof", "DataReport", "Dataset", "Cell", "zoo.runtime.OnnxModel")
 """Classes whose methods and properties have lines of their own."""
 
 

@@ -17,6 +17,7 @@ from zoo.errors import Interrupted, SpecError, ZooError
 
 COMMANDS = {
     "init": "Copy the starter specs into a folder.",
+    "data": "Look at the data of a spec without training.",
     "build": "Train the model that a spec describes.",
     "export": "Export a run and prove the exported file.",
     "check": "Prove an exported file again, or a cell in all its settings.",
@@ -42,6 +43,9 @@ SYNONYMS = {
     "fit": "build",
     "run": "build",
     "new": "init",
+    "explore": "data",
+    "dataset": "data",
+    "profile": "data",
     "convert": "export",
     "test": "check",
     "prove": "check",

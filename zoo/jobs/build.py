@@ -93,11 +93,7 @@ def prepare(spec: Spec, registry: Registry, dataset: Dataset | None = None, *, r
         SpecError: where the options do not fit each other.
         CellError: where a cell does not keep the contract of `zoo.Cell`.
     """
-    if dataset is None:
-        dataset = registry.data[part_name(spec.data)]().load(spec.data)
-    task = registry.tasks[part_name(spec.task)](spec.task, dataset.signature)
-    task.fit(dataset.train)
-    chosen_metric(task, spec.training)  # reports a wrong name before the engine does
+    dataset, task = load_data(spec, registry, dataset)
     model = first_model(spec, task, registry)
     rows, width = min(spec.training.batch_size, len(dataset.train)), sum(layer.output_size for layer in model.layers())
     require_memory(
@@ -112,6 +108,26 @@ def prepare(spec: Spec, registry: Registry, dataset: Dataset | None = None, *, r
     if vectors is not None and start is not None and any(name.startswith("encoder.") for name in start.taken):
         raise SpecError(f"encoder.vectors: {source} has the encoder's weights too; leave one of the two out")
     return Plan(spec, dataset, task, model, start, freeze(model, spec.training.freeze), vectors)
+
+
+def load_data(spec: Spec, registry: Registry, dataset: Dataset | None = None) -> tuple[Dataset, Task]:
+    """Load the data of a spec, and fit the task to them.
+
+    Args:
+        spec: see `prepare`.
+        registry: see `prepare`.
+        dataset: see `prepare`.
+
+    Raises:
+        DataError: where the data cannot be read.
+        SpecError: where the options of the task do not fit the data.
+    """
+    if dataset is None:
+        dataset = registry.data[part_name(spec.data)]().load(spec.data)
+    task = registry.tasks[part_name(spec.task)](spec.task, dataset.signature)
+    task.fit(dataset.train)
+    chosen_metric(task, spec.training)  # reports a wrong name before the engine does
+    return dataset, task
 
 
 def describe(plan: Plan) -> dict[str, Any]:

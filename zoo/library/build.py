@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -103,12 +103,24 @@ def plan_of(
     Raises:
         SpecError, DataError, UsageError, CellError: see `build`.
     """
+    with checked(spec, overrides, registry, data) as (resolved, given):
+        return prepare(resolved, registry, given, resume=resume)
+
+
+@contextmanager
+def checked(
+    spec: SpecLike, overrides: Overrides, registry: Registry, data: Dataset | None
+) -> Iterator[tuple[Spec, Dataset | None]]:
+    """Validate a spec and the data given for it; inside the block a `SpecError` gets its place in the file.
+
+    Arguments and errors are those of `plan_of`.
+    """
     document = _document(spec, overrides)
     if data is not None:
         data = _given(document, data)
     resolved = SpecReader.of(registry).validate(document)
     with located(document):
-        return prepare(resolved, registry, data, resume=resume)
+        yield resolved, data
 
 
 def warnings_of(plan: Plan) -> list[str]:
@@ -148,7 +160,7 @@ def fingerprint(data: Dataset) -> str:
     tensors: dict[str, Tensor] = {}
     for name in ("train", "validation", "test"):
         part: Split = getattr(data, name)
-        values = {"x": part.x, "y": part.y, "lengths": part.lengths, "naive": part.naive}
+        values = {"x": part.x, "y": part.y, "lengths": part.lengths, "naive": part.naive, "seasonal": part.seasonal}
         tensors |= {f"{name}.{key}": value.detach().cpu() for key, value in values.items() if value is not None}
     return digest(tensors, json.dumps(data.signature.to_dict()))
 

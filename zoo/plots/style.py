@@ -1,11 +1,13 @@
-"""Style of all pictures: colours, marks and dashes that colour-blind readers distinguish, and saving as PNG."""
+"""Style of all pictures: colours, marks and dashes that colour-blind readers distinguish, and saving as PNG or SVG."""
 
 from __future__ import annotations
 
 import warnings
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -43,16 +45,22 @@ def shortened(label: str, most: int) -> str:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as a PNG file, atomically."""
-    write_atomically(path, rendered(figure))
+    """Write a figure as a PNG file, or as an SVG file where the name ends in .svg, atomically."""
+    write_atomically(path, rendered(figure, form="svg" if path.suffix == ".svg" else "png"))
 
 
-def rendered(figure: Figure, dpi: int = 130) -> bytes:
-    """Return a figure as the bytes of a PNG file, with ``dpi`` pixels an inch."""
+def rendered(figure: Figure, dpi: int = 130, form: Literal["png", "svg"] = "png") -> bytes:
+    """Return a figure as the bytes of a file, the same each time.
+
+    Args:
+        figure: the figure.
+        dpi: pixels an inch.
+        form: format of the file.
+    """
     FigureCanvasAgg(figure)
     picture = BytesIO()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), rc_context({"svg.hashsalt": "zoo"}):
         # Characters that the font lacks are drawn as boxes; a warning would not help the user.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        figure.savefig(picture, format="png", dpi=dpi)
+        figure.savefig(picture, format=form, dpi=dpi, metadata={"Date": None} if form == "svg" else None)
     return picture.getvalue()
