@@ -144,7 +144,8 @@ def test_a_column_without_a_category_in_the_training_part_is_refused() -> None:
 def test_a_table_to_predict_has_names_of_categories() -> None:
     signature = zoo.Signature(features=2, columns=("kind", "load"), categories=(("a", "b"), ()))
     table = {"load": [1.0, 2.0, 3.0], "kind": ["b", "new", None]}
-    assert [given.value.tolist() for given in given_sequences(table, signature)] == [[[2, 1], [0, 2], [0, 3]]]
+    values = [np.asarray(given.value).tolist() for given in given_sequences(table, signature)]
+    assert values == [[[2, 1], [0, 2], [0, 3]]]
     with pytest.raises(zoo.DataError, match="x, column 'load': contains values of type <U1, expected real numbers"):
         given_sequences({"kind": ["a"], "load": ["a"]}, signature)
 

@@ -17,7 +17,7 @@ import zoo
 from tests.data.common import error_of, parts, rewrites_files
 from tests.support.paths import DATA
 from zoo.data.preparation.timeline import parse_step
-from zoo.data.sources.series import Csv
+from zoo.data.sources.former_names import Csv
 
 needs_shared = pytest.mark.skipif(not (DATA / "etth1").is_dir(), reason="the series are not in ../shared/data")
 

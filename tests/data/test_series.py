@@ -14,7 +14,8 @@ import zoo
 from tests.data.common import error_of, parts
 from zoo.data.dataset_checks import check_dataset
 from zoo.data.preparation.form import TableForm
-from zoo.data.sources.series import Csv, Series
+from zoo.data.sources.former_names import Csv
+from zoo.data.sources.series import Series
 
 
 def load(path: Path | None = None, **fields: Any) -> zoo.Dataset:

@@ -145,7 +145,9 @@ def test_tables_that_training_would_refuse_are_refused(tmp_path: Path, frame: pl
 def test_every_window_of_a_table_is_that_of_the_training(tmp_path: Path, horizon: int) -> None:
     fields = {**GROUPED, "inputs": ("a",), "horizon": horizon, "season": 3, "train": 20, "validation": 10, "test": 10}
     dataset = load(written(tmp_path, FRAME), **fields)
-    windows = all_windows(read_table(tmp_path / "x.csv"), read_back(dataset).form or TableForm(()))
+    form = read_back(dataset).form
+    assert isinstance(form, TableForm)
+    windows = all_windows(read_table(tmp_path / "x.csv"), form)
     assert [window.source for window in windows] == [f"{tmp_path / 'x.csv'}[{name}]" for name in "xy"]
     count = len(dataset.test) // 2
     for number, window in enumerate(windows):

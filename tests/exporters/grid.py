@@ -66,7 +66,7 @@ class Case:
             parts = tuple(torch.randn(rows, batch, HIDDEN) for _ in range(1 + (self.kind == "lstm")))
             args.append(parts if len(parts) > 1 else parts[0])
         if self.packing != "padded":
-            args.append(torch.randint(1, steps + 1, (batch,)).sort(descending=True)[0])
+            args.append(torch.randint(min(2, steps), steps + 1, (batch,)).sort(descending=True)[0])
         return tuple(args)
 
 

@@ -331,7 +331,8 @@ def with_part(**parts: nn.Module) -> zoo.Model:
         ),
         (
             with_part(readout=nn.Softmax(1)),
-            "readout: Softmax cannot be exported; use a zoo.SoftmaxReadout, SigmoidReadout or RescaleReadout",
+            "readout: Softmax cannot be exported; use a zoo.SoftmaxReadout, SigmoidReadout, MultilabelReadout, "
+            "RescaleReadout or one of its kinds",
         ),
     ],
     ids=["encoder", "empty head", "head", "part of the head", "readout"],

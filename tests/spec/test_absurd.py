@@ -15,7 +15,7 @@ from zoo import memory
 from zoo.cli.output import one_line
 from zoo.data.sources.adding import Adding
 from zoo.data.sources.copying import Copy
-from zoo.data.sources.series import Csv
+from zoo.data.sources.former_names import Csv
 from zoo.data.sources.text import Text
 from zoo.training.config import SGD, Adam, AdamW
 from zoo.training.engine import Engine

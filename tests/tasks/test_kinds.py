@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +173,11 @@ def test_numbers_for_each_step_are_padded_with_nan() -> None:
     assert np.array_equal(np.isnan(data.train.y[..., 0].numpy()), missing)
     assert zoo.Signature.from_dict(json.loads(json.dumps(data.signature.to_dict()))) == data.signature
     assert zoo.Signature.from_dict(json.loads(json.dumps(several().signature.to_dict()))) == several().signature
+
+
+def test_a_metric_that_the_validation_part_does_not_define_is_an_error_of_the_spec(tmp_path: Path) -> None:
+    whole = skewed()
+    data = replace(whole, validation=replace(whole.validation, y=whole.validation.y.clone().fill_(1)))
+    spec = {"architecture": {"name": "gru", "hidden_size": 3}, "task": {"name": "classification"}}
+    with pytest.raises(zoo.SpecError, match=r"training\.metric: 'auroc' needs a class that only a part"):
+        zoo.build(spec, {"training.metric": "auroc"}, data=data, out=tmp_path / "run", device="cpu")

@@ -43,6 +43,14 @@ def test_weights_by_label_and_smoothing_are_those_of_torch() -> None:
     assert metrics(task, scores, target)["loss"] == pytest.approx(float(expected), rel=CLOSE)
 
 
+def test_labels_that_are_numbers_have_weights_too() -> None:
+    task = make("classification", zoo.Signature(features=2, labels=("0", "1")), class_weights={1: 2})
+    assert task.config.model_dump()["class_weights"] == {"1": 2.0}
+    for value in ({"0": -1}, {"0": True}, "even", 3):
+        with pytest.raises(ValueError, match="must be 'balanced', or positive weights by label"):
+            make("classification", CLASSES, class_weights=value)
+
+
 @pytest.mark.parametrize("output", ["softmax", "sigmoid"])
 def test_the_focal_loss_weighs_an_example_by_how_wrong_it_is(output: str) -> None:
     task, target = make("classification", TWO, loss="focal", gamma=2.0, output=output), classes(50, count=2)
@@ -274,7 +282,7 @@ def test_steps_without_a_number_do_not_count(options: dict[str, Any]) -> None:
     assert metrics(task, changed, target) == actual
     valid = ~target[:, :4].isnan()
     assert actual["mae"] == pytest.approx(
-        float((task.readout()(scores)["y"] - target[:, :4])[valid].abs().mean()), rel=CLOSE
+        float((task.readout()(scores.detach())["y"] - target[:, :4])[valid].abs().mean()), rel=CLOSE
     )
 
 

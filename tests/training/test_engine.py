@@ -372,7 +372,7 @@ def test_deterministic_mode_ends_with_an_error_too(tmp_path: Path, monkeypatch: 
 
 
 def test_an_unknown_metric_is_reported_with_the_known_ones() -> None:
-    with pytest.raises(SpecError, match=r"training\.metric: 'acuracy' .*accuracy, macro_f1, loss"):
+    with pytest.raises(SpecError, match=r"training\.metric: 'acuracy' .*accuracy, macro_f1, balanced_accuracy, loss"):
         chosen_metric(classification(), TrainingConfig(metric="acuracy"))
 
 

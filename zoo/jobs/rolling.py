@@ -94,7 +94,11 @@ class Rolling:
         if not first.quantiles:
             return {}
         shares = list(next(iter(first.quantiles.values())))
-        rows = [self._parts(lambda answer, target, share=share: answer.quantiles[target][share]) for share in shares]
+
+        def row(share: str) -> Numbers:
+            return self._parts(lambda answer, target: answer.quantiles[target][share])
+
+        rows = [row(share) for share in shares]
         factor = self._factor()
         lacking = [(true - row) / (1.0 if factor is None else factor) for row in rows]
         losses = [

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from torch import Tensor, nn
 
 import zoo
 
-Positive = Annotated[float, Field(gt=0)]
+
+def _weights(value: object) -> object:
+    """Check a value before pydantic does, which would report a fault for each member of the union.
+
+    Labels become text, since YAML reads 1 as a number.
+    """
+    if isinstance(value, dict) and all(
+        isinstance(weight, int | float) and not isinstance(weight, bool) and 0 < weight < inf
+        for weight in value.values()
+    ):
+        return {str(label): float(weight) for label, weight in value.items()}
+    if value in ("balanced", None):
+        return value
+    raise ValueError("must be 'balanced', or positive weights by label such as {walk: 2.5}")
+
+
+Weights = Annotated[Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None, BeforeValidator(_weights)]
 
 
 class ClassLossConfig(zoo.TaskConfig):
@@ -21,7 +38,7 @@ class ClassLossConfig(zoo.TaskConfig):
     right count less (Lin et al. 2017, arXiv:1708.02002)."""
     gamma: Annotated[float, Field(ge=0)] = 2.0
     """Exponent of the focal loss; 0 is cross-entropy."""
-    class_weights: Literal["balanced"] | dict[str, Positive] | None = None
+    class_weights: Weights = None
     """Weight of an example by its class. balanced: examples / (classes * examples of the class) in the training part,
     so that all classes weigh the same and the mean weight is 1; or a weight by label, 1 for labels left out."""
     label_smoothing: zoo.Fraction = 0.0

@@ -262,12 +262,11 @@ class Engine:
         progress = self.progress
         ranked = self.metric in self.task.ranked
         metrics = self.group.from_leader(lambda: evaluate(self.model, self.task, self.validation, ranked=ranked)[0])
+        if ranked and math.isnan(metrics[self.metric]):
+            raise SpecError(
+                f"training.metric: {self.metric!r} needs a class that only a part of the validation data has"
+            )
         for name, value in metrics.items():
-            if name in self.task.ranked and math.isnan(value) and name == self.metric:
-                raise SpecError(
-                    f"training.metric: {name!r} needs sequences with and without a class in the validation part; take "
-                    "more validation data or another metric"
-                )
             if name in ("loss", self.metric) and not math.isfinite(value):
                 raise self._diverged(self.steps, f"validation {name}")
         record = EpochRecord(

@@ -1,4 +1,4 @@
-"""The data source ``series``: windows over one or many time series from a table; ``csv`` is its former name."""
+"""The data source ``series``: windows over one or many time series from a table."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from zoo.data.preparation.timeline import parse_step
 from zoo.data.sources.example_series import EXAMPLES
 from zoo.data.sources.windows import Rows, windows
 
-__all__ = ["Csv", "Series", "zoo_register_data"]
+__all__ = ["Series", "zoo_register_data"]
 
 
 def _count_or_share(value: object) -> object:
@@ -362,13 +362,7 @@ def _narrow(values: NDArray[np.float64]) -> Tensor:
     return torch.from_numpy(values.astype(np.float32, order="C"))
 
 
-class Csv(Series):
-    """The source ``series`` under its former name, for specs and runs that have it."""
-
-    name = "csv"
-
-
 @zoo.hookimpl
 def zoo_register_data() -> list[type[zoo.DataSource]]:
-    """Register `Series` as the data source ``series``, and under its former name ``csv``."""
-    return [Series, Csv]
+    """Register `Series` as the data source ``series``."""
+    return [Series]

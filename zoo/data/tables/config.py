@@ -27,7 +27,7 @@ def _checked_format(form: str) -> str:
 class TableConfig(Config):
     """Fields that every data source with a table has."""
 
-    separator: Annotated[str, Field(pattern=r'^[^"\r\n]\z')] | None = None
+    separator: Annotated[str, Field(pattern=r'^[^"\r\n]$')] | None = None
     """Character between two cells of a CSV file. When left out, it is recognised: a comma, a semicolon, a tab or |."""
     decimal: Literal[".", ","] | None = None
     """Decimal mark of numbers, a point or a comma. When left out, it is recognised."""
