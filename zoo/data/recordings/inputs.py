@@ -69,7 +69,7 @@ def _truth(recordings: Recordings, name: str, field: str, by_step: bool) -> Sequ
     if field == "label":
         return recordings.find(name, field).columns.texts(name) if by_step else recordings.texts(name, field)
     numbers = recordings.find(name, field).columns.numbers(name) if by_step else recordings.numbers(name, field)
-    return numbers.tolist()
+    return [float(number) for number in numbers]
 
 
 def prepared_recordings(recordings: Recordings, form: RecordingForm) -> Iterator[tuple[str, NDArray[np.float32]]]:
