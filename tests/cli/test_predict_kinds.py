@@ -162,7 +162,7 @@ def test_what_cannot_be_evaluated(forecast: Path, adding: Path, tmp_path: Path) 
             ROWS[:7],
             "has no window with its targets, expected at least 8 rows in a series, window and horizon",
         ),
-        (adding, ROWS, "--rolling: this model does not predict numbers from windows of a table; leave it out"),
+        (adding, ROWS, "--rolling: this model does not predict numbers from windows of a table, nor whole recordings"),
     ):
         outcome = run_zoo("predict", run, "--input", table(path, rows), "--rolling")
         assert outcome.exit_code != 0

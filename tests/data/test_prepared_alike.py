@@ -238,7 +238,10 @@ def signature(tmp_path_factory: pytest.TempPathFactory) -> Signature:
 OTHERS: dict[str, tuple[pl.DataFrame, str]] = {
     "newest first": (ONE.reverse(), ":3:1: the date 2024-01-29 00:00:00 is not later than the date before it"),
     "a missing column": (ONE.drop("load"), ": has no column 'load', expected date, load, kind, the columns that the"),
-    "a renamed column": (ONE.rename({"kind": "Kind"}), ": has no column 'kind', expected date, load, kind, the col"),
+    "a renamed column": (
+        ONE.rename({"kind": "Kind"}),
+        ": has no column 'kind' (is it 'Kind'?), expected date, load, kind, ",
+    ),
     "a gap": (ONE.with_columns(load=pl.when(pl.col("load") < 28).then("load")), ":30:2: 'load' is missing; fill it"),
     "too short": (ONE[:3], ": contains 3 rows, expected at least 4, the window of the model"),
     "dates that may be two": (ONE.with_columns(date=pl.lit("01/02/2024")), ":2:1: '01/02/2024' may be"),

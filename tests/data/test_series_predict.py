@@ -124,7 +124,10 @@ def test_offsets_and_fills_are_those_of_the_training(tmp_path: Path) -> None:
             FRAME.rename({"date": "day"}),
             ": has no column 'date', expected date, group, a, b, the columns that the ",
         ),
-        (FRAME.rename({"a": "A"}), ": has no column 'a', expected date, group, a, b, the columns that the model was"),
+        (
+            FRAME.rename({"a": "A"}),
+            ": has no column 'a' (is it 'A'?), expected date, group, a, b, the columns that the",
+        ),
         (FRAME.drop("group"), ": has no column 'group', expected date, group, a, b, the columns"),
         (FRAME.with_columns(a=pl.lit("many")), ":2:3: 'many' is not a number"),
         (FRAME[:4], "[x]: contains 2 rows, expected at least 3, the window of the model"),

@@ -11,6 +11,8 @@ import pytest
 from tests.data.recording_files import FORMS, load, recordings
 from tests.support.files import LABELS, write_verified
 from tests.support.models import FEATURES, make_model
+from zoo.errors import DataError
+from zoo.jobs.evaluate import Recorded, evaluate
 from zoo.jobs.predict import predict
 
 
@@ -35,3 +37,30 @@ def test_recordings_are_predicted_as_they_were_read(form: str, tmp_path: Path) -
     np.save(tmp_path / "0.npy", values[0])
     _, (single,) = predict(file, [tmp_path / "0.npy"])
     assert single == replace(predictions[0], source=str(tmp_path / "0.npy"))
+
+
+@pytest.mark.parametrize("form", ["table", "npz", "folders"])
+def test_recordings_with_labels_are_evaluated(form: str, tmp_path: Path) -> None:
+    fields = {**FORMS[form](tmp_path, recordings(features=FEATURES)), "window": 3}
+    fields.pop("inputs", None)
+    if form == "table":
+        fields["by"] = "who"
+    dataset = load(**fields)
+    labels = (*dataset.signature.labels, *LABELS)[: len(LABELS)]
+    file = write_verified(make_model("lstm"), tmp_path, replace(dataset.signature, labels=labels))
+    path = Path(fields["file"] if "file" in fields else fields["folder"])
+    _, predictions = predict(file, [path])
+    evaluation = evaluate(file, [path])
+    assert isinstance(evaluation, Recorded)
+    rows = list(evaluation.rows())
+    assert [before for before, _, _ in rows] == [[prediction.source] for prediction in predictions]
+    assert [answer for _, answer, _ in rows] == [prediction.answers[0] for prediction in predictions]
+    true = [cell for _, _, (cell,) in rows]
+    assert sorted(true) == sorted(dataset.signature.labels * 4)
+    hits = [answer.label == label for (_, answer, _), label in zip(rows, true, strict=True)]
+    assert evaluation.metrics()["model"]["accuracy"] == sum(hits) / len(hits)
+    assert evaluation.metrics()["majority"] == {"accuracy": 1 / 3, "balanced_accuracy": 1 / 3}
+    if form == "table":
+        path.write_text(path.read_text().replace("what", "other"))
+        with pytest.raises(DataError, match=r"has no column 'what', which data\.label names"):
+            evaluate(file, [path])

@@ -27,6 +27,9 @@ from zoo.runtime.session import OnnxSession
 from zoo.runtime.streaming import OnnxStream
 
 HEAVY = (
+    "polars",
+    "pandas",
+    "pyarrow",
     "torch",
     "onnx",
     "onnx_ir",
@@ -245,7 +248,9 @@ def test_numpy_and_onnx_runtime_suffice(tmp_path: Path) -> None:
     chunks = write_verified(make_model("lstm", pooling=None), tmp_path, streaming=True)
     code = (
         "import sys, numpy; from zoo.runtime import OnnxModel; x = numpy.zeros((2, 3, 8)); "
-        f"print(len(OnnxModel({str(whole)!r}).predict(list(x)))); "
+        f"model = OnnxModel({str(whole)!r}); print(len(model.predict(list(x)))); "
+        "model.predict(x, lengths=[1, 3]); "
+        "model.predict({str(number): x[0, :, number] for number in range(8)}); "
         f"print(OnnxModel({str(chunks)!r}).stream().push(x)['logits'].shape); "
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )

@@ -16,6 +16,7 @@ from zoo.errors import UsageError
 
 if TYPE_CHECKING:
     from zoo.data.signature import Signature
+    from zoo.jobs.evaluate import Recorded
     from zoo.jobs.rolling import Rolling
     from zoo.runtime.answers import Answer, Prediction
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 @click.option(
     "--top", default=3, show_default=True, type=click.IntRange(1), help="Classes to show for each prediction."
 )
-@click.option("--rolling", is_flag=True, help="Evaluate over every window of the tables, beside persistence.")
+@click.option("--rolling", is_flag=True, help="Evaluate on the targets in the files, beside naive predictors.")
 @click.option("--rejected", is_flag=True, help="Accept a file that did not pass its proof.")
 @output.common_options
 def command(
@@ -60,6 +61,9 @@ def command(
 
     A table may contain several series or recordings, which its column of groups or sequences names. A forecast is for
     the steps after the last row. A model with a spread or with quantiles gives a column for each of them.
+
+    --rolling predicts every window of a series whose future is in the file, or every recording that has a label, and
+    prints the metrics; --out then has each answer beside the true values.
     """
     from zoo.files import write_atomically
     from zoo.jobs.predict import predict
@@ -91,44 +95,34 @@ def _evaluate(
 ) -> None:
     """Print the metrics over every window of the tables, and write each forecast with the true values to ``out``."""
     from zoo.files import write_atomically
-    from zoo.jobs.rolling import evaluate_rolling
+    from zoo.jobs.evaluate import evaluate
 
-    rolling = evaluate_rolling(target, inputs, provider, allow_unproven=rejected)
-    count = sum(len(each.y) for each in rolling.windows)
-    metrics = rolling.metrics()
+    evaluation = evaluate(target, inputs, provider, allow_unproven=rejected)
+    counts, metrics = evaluation.counts, evaluation.metrics()
+    words = " of ".join(f"{count:,} {name}" for name, count in counts.items())
     if out is not None:
-        write_atomically(out, _rolling_table(rolling))
-        click.echo(f"{out}: {count:,} windows", err=True)
+        write_atomically(out, _evaluated_table(evaluation))
+        click.echo(f"{out}: {words}", err=True)
     if as_json:
-        output.emit({"windows": count, "series": len(rolling.windows), "metrics": metrics})
+        output.emit({**counts, "metrics": metrics})
         return
-    click.echo(f"{count:,} windows of {len(rolling.windows):,} series")
+    click.echo(words)
     for name, values in metrics.items():
         shown = ", ".join(f"{metric.replace('_', ' ')} {value:.4g}" for metric, value in values.items())
         click.echo(f"{'naive: ' if name != 'model' else ''}{name}: {shown}")
 
 
-def _rolling_table(rolling: Rolling) -> str:
-    """Return every forecast as CSV: the last row of its window, step and date, and the prediction beside the truth."""
+def _evaluated_table(evaluation: Rolling | Recorded) -> str:
+    """Return every answer of an evaluation as CSV, beside the true values."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    targets = [f"{name} (true)" for name in rolling.signature.targets]
-    names = [name for name, _ in _cells(rolling.predictions[0][0].answers[0])]
-    dated = rolling.windows[0].dates is not None
-    writer.writerow(["source", "last_row", *(["date"] if dated else []), "step", *names, *targets])
-    for each, predictions in zip(rolling.windows, rolling.predictions, strict=True):
-        dates = each.dates.astype(str).tolist() if each.dates is not None else None
-        for row, prediction in enumerate(predictions):
-            for step, (answer, true) in enumerate(zip(prediction.answers, each.y[row].tolist(), strict=True)):
-                date = [] if dates is None else [_date(dates[row][step])]
-                cells = [*(cell for _, cell in _cells(answer)), *(f"{value:.9g}" for value in true)]
-                writer.writerow([each.source, each.last[row], *date, step + 1, *cells])
+    before, after = evaluation.columns
+    for number, (place, answer, true) in enumerate(evaluation.rows()):
+        cells = _cells(answer)
+        if number == 0:
+            writer.writerow([*before, *(name for name, _ in cells), *after])
+        writer.writerow([*place, *(cell for _, cell in cells), *true])
     return file.getvalue()
-
-
-def _date(text: str) -> str:
-    """Return a date of NumPy without parts that are zero; empty for a row that the file lacks."""
-    return "" if text == "NaT" else text.removesuffix(".000000").removesuffix("T00:00:00")
 
 
 def _warn(predictions: Sequence[Prediction]) -> None:

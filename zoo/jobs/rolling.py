@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -15,12 +15,12 @@ from zoo.data.preparation.form import TableForm
 from zoo.data.preparation.predicting import Evaluation, all_windows
 from zoo.data.signature import Signature
 from zoo.data.tables.read import read_table
-from zoo.errors import UsageError
-from zoo.jobs.predict import exported_model
 from zoo.runtime import OnnxModel
 from zoo.runtime.answers import Answer, Prediction
 
 Numbers = NDArray[np.float64]
+Row = tuple[list[str], Answer, list[str]]
+"""Cells before an answer, the answer, and the true values."""
 COVERED, Z = 0.9, 1.6448536269514722
 """Probability of the interval whose coverage is reported for a spread, and half its width in standard deviations."""
 
@@ -34,6 +34,27 @@ class Rolling:
     """Those of each series."""
     predictions: Sequence[Sequence[Prediction]]
     """For each series one for each window, with an answer for each step."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of ``windows`` and ``series``."""
+        return {"windows": sum(len(each.y) for each in self.windows), "series": len(self.windows)}
+
+    @property
+    def columns(self) -> tuple[list[str], list[str]]:
+        """Names of the columns of `rows` before and after those of the answer."""
+        dated = ["date"] if self.windows[0].dates is not None else []
+        return ["source", "last_row", *dated, "step"], [f"{name} (true)" for name in self.signature.targets]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield every forecast: the last row of its window, date and step; the answer; the true values."""
+        for each, predictions in zip(self.windows, self.predictions, strict=True):
+            dates = None if each.dates is None else each.dates.astype(str).tolist()
+            for row, prediction in enumerate(predictions):
+                for step, (answer, true) in enumerate(zip(prediction.answers, each.y[row].tolist(), strict=True)):
+                    date = [] if dates is None else [_date(dates[row][step])]
+                    before = [each.source, each.last[row], *date, str(step + 1)]
+                    yield before, answer, [f"{value:.9g}" for value in true]
 
     def metrics(self) -> dict[str, dict[str, float]]:
         """Return the metrics of the model, and of ``persistence`` and ``seasonal`` persistence, by name.
@@ -109,30 +130,25 @@ class Rolling:
         return {"pinball_loss": fmean(losses), f"coverage_of_{covered:g}": _mean(inside.astype(float))}
 
 
+def _date(text: str) -> str:
+    """Return a date of NumPy without parts that are zero; empty for a row that the file lacks."""
+    return "" if text == "NaT" else text.removesuffix(".000000").removesuffix("T00:00:00")
+
+
 def _mean(values: Numbers) -> float:
     return float(values.mean())
 
 
-def evaluate_rolling(
-    target: Path, inputs: Sequence[Path], provider: str = "cpu", *, allow_unproven: bool = False
-) -> Rolling:
-    """Predict from every window of the input tables whose future is in them, in ONNX Runtime.
+def roll(model: OnnxModel, form: TableForm, inputs: Sequence[Path]) -> Rolling:
+    """Predict from every window of the input tables whose future is in them.
 
     Args:
-        target: a run's folder or an exported file; see `zoo.jobs.predict.exported_model`.
+        model: a model of series.
+        form: that of its signature.
         inputs: tables, prepared as in training.
-        provider: ``cpu`` or ``cuda``.
-        allow_unproven: whether to load a file whose proof did not pass; see `zoo.runtime.OnnxModel`.
 
     Raises:
         DataError: where a table does not fit the model.
-        RunError: where there is no exported file.
-        UsageError: where the model does not predict numbers from the windows of a table.
-        ProviderUnavailable: where the provider cannot run here.
     """
-    model = OnnxModel(exported_model(target), provider, allow_unproven=allow_unproven)
-    signature, form = model.signature, model.signature.form
-    if not isinstance(form, TableForm) or not signature.targets:
-        raise UsageError("--rolling: this model does not predict numbers from windows of a table; leave it out")
     windows = [each for path in inputs for each in all_windows(read_table(path, form.dialect), form)]
-    return Rolling(signature, windows, [model.predict(list(each.x)) for each in windows])
+    return Rolling(model.signature, windows, [model.predict(list(each.x)) for each in windows])

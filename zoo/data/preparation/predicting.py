@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import NamedTuple
 
 import numpy as np
@@ -122,9 +123,11 @@ def _require_columns(table: Table, form: TableForm, targets: Sequence[str] = ())
     order = [name for name in (form.date, form.group) if name is not None]
     names = list(dict.fromkeys([*order, *(feature.column for feature in form.features), *targets]))
     if missing := [name for name in names if name not in table.names]:
+        close = get_close_matches(missing[0].lower(), [name.lower() for name in table.names if name not in names], 1)
+        guess = next((f" (is it {name!r}?)" for name in table.names if name.lower() in close), "")
         raise DataError(
-            f"{table.source}: has no column {missing[0]!r}, expected {', '.join(names)}, the columns that the model "
-            "was trained with"
+            f"{table.source}: has no column {missing[0]!r}{guess}, expected {', '.join(names)}, the columns that the "
+            "model was trained with"
         )
 
 

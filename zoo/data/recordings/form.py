@@ -51,6 +51,8 @@ class RecordingForm:
     mean: bool = True
     """Whether the answer for a recording is the mean of those for its windows, rather than an answer for each
     window."""
+    label: str = ""
+    """Column of the classes, to evaluate on other files; empty where numbers are predicted."""
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +17,9 @@ from zoo.data.recordings.form import RecordingForm
 from zoo.data.recordings.read import read_recordings
 from zoo.data.recordings.recordings import Recordings
 from zoo.errors import DataError
+
+Truth = list[tuple[str | float | None, ...]]
+"""The class, or the numbers, of a recording or of each of its steps; None or NaN where there is none."""
 
 
 def recording_inputs(path: Path, form: RecordingForm) -> Iterator[tuple[str, NDArray[np.float32]]]:
@@ -34,6 +37,39 @@ def recording_inputs(path: Path, form: RecordingForm) -> Iterator[tuple[str, NDA
     recordings = read_recordings(path, reading, index)
     for name, steps in prepared_recordings(recordings, form):
         yield _name(path, name, len(recordings)), steps
+
+
+def labelled_inputs(
+    path: Path, form: RecordingForm, targets: Sequence[str], by_step: bool
+) -> Iterator[tuple[str, NDArray[np.float32], Truth]]:
+    """Yield the features of each recording after its name, and with its true classes or numbers.
+
+    Args:
+        path: see `recording_inputs`; in a folder the index of the training is read where it is there.
+        form: of the model's signature.
+        targets: the columns of numbers to predict; empty for classes, whose column the form names.
+        by_step: whether each step has a class or numbers, rather than the whole recording.
+
+    Raises:
+        DataError: see `recording_inputs`; or the file lacks the column of the classes or numbers.
+    """
+    reading = form.reading
+    index = path / reading.index if reading.index and path.is_dir() and (path / reading.index).is_file() else None
+    recordings = read_recordings(path, reading, index)
+    field = "targets" if targets else "label"
+    columns = [_truth(recordings, name, field, by_step) for name in targets or (form.label,)]
+    prepared = zip(prepared_recordings(recordings, form), pairwise(recordings.offsets.tolist()), strict=True)
+    for number, ((name, steps), (start, stop)) in enumerate(prepared):
+        rows = range(start, stop) if by_step else range(number, number + 1)
+        yield _name(path, name, len(recordings)), steps, [tuple(column[row] for column in columns) for row in rows]
+
+
+def _truth(recordings: Recordings, name: str, field: str, by_step: bool) -> Sequence[str | float | None]:
+    """Return a column of classes or numbers, a value for each recording or step."""
+    if field == "label":
+        return recordings.find(name, field).columns.texts(name) if by_step else recordings.texts(name, field)
+    numbers = recordings.find(name, field).columns.numbers(name) if by_step else recordings.numbers(name, field)
+    return [float(number) for number in numbers]
 
 
 def prepared_recordings(recordings: Recordings, form: RecordingForm) -> Iterator[tuple[str, NDArray[np.float32]]]:

@@ -102,7 +102,8 @@ class RecordingsSource(zoo.DataSource):
         assert isinstance(config, RecordingsSource.Config)
         _require_fields(config)
         recordings, reading = _read(config)
-        recordings, targets = read_targets(recordings, *_target_columns(config, recordings), config.label_by)
+        label, numbers = _target_columns(config, recordings)
+        recordings, targets = read_targets(recordings, label, numbers, config.label_by)
         parts = divide_recordings(
             recordings, _classes(recordings, targets), (config.validation, config.test), by=config.by, part=config.part
         )
@@ -115,7 +116,8 @@ class RecordingsSource(zoo.DataSource):
         _require_room(recordings, windows, len(made))
         train, validation, test = (batch(values, part, targets) for part in windows)
         lengths = any((part.lengths != train.x.shape[1]).any() for part in (train, validation, test))
-        form = RecordingForm(reading, made, config.missing, window, step, mean=config.label_by in ("sequence", "step"))
+        mean = config.label_by in ("sequence", "step")
+        form = RecordingForm(reading, made, config.missing, window, step, mean, label or "")
         steps = values[np.isin(recordings.owners, parts[0])].astype(np.float64)
         signature = zoo.Signature(
             features=len(made),
