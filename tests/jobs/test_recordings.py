@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def test_recordings_are_predicted_as_they_were_read(form: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("form", ["table", "npz", "folders"])
-def test_recordings_with_labels_are_evaluated(form: str, tmp_path: Path) -> None:
+def test_recordings_with_labels_are_evaluated(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fields = {**FORMS[form](tmp_path, recordings(features=FEATURES)), "window": 3}
     fields.pop("inputs", None)
     if form == "table":
@@ -61,6 +62,10 @@ def test_recordings_with_labels_are_evaluated(form: str, tmp_path: Path) -> None
     assert evaluation.metrics()["model"]["accuracy"] == sum(hits) / len(hits)
     assert evaluation.metrics()["majority"] == {"accuracy": 1 / 3, "balanced_accuracy": 1 / 3}
     if form == "table":
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(path.read_bytes())))
+        _, piped = predict(file, [Path("-")])
+        assert [each.source for each in piped] == [f"standard input[r{number}]" for number in range(12)]
+        assert [each.answers for each in piped] == [prediction.answers for prediction in predictions]
         path.write_text(path.read_text().replace("what", "other"))
         with pytest.raises(DataError, match=r"has no column 'what', which data\.label names"):
             evaluate(file, [path])

@@ -100,7 +100,8 @@ def _name(path: Path, name: str, count: int) -> str:
         return str(path / name)
     if path.suffix.lower() == ".ts":
         return name
-    return str(path) if count == 1 else f"{path}[{name.removeprefix('[').removesuffix(']')}]"
+    where = "standard input" if str(path) == "-" else str(path)
+    return where if count == 1 else f"{where}[{name.removeprefix('[').removesuffix(']')}]"
 
 
 def _by_position(recordings: Recordings, form: RecordingForm) -> Recordings:
