@@ -23,6 +23,8 @@ NAMES = {"told", "tell", "said", "say", "says", "found", "known", "seen", "one",
 """Call a variable after the thing: result, report, expected, row, node."""
 PARTS = {"told", "tell", "tells", "said", "say", "says", "seen", "middling"}
 """Not even as a part of a longer name."""
+FIELDS = {("zoo/data/sources/series.py", "known")}
+"""By file, fields of a spec that users know by this name."""
 
 FOLDERS = ("zoo", "exporters", "plugins", "specs", "tests", ".")
 SUFFIXES = (".py", ".md", ".yaml", ".html")
@@ -66,7 +68,7 @@ def test_plain_words(folder: str) -> None:
         places += [f"{place}:{number}: {line.strip()}" for number, line in prose(path) if PROSE.search(line)]
         if path.suffix == ".py":
             bound = names(ast.parse(path.read_text(encoding="utf-8")))
-            places += [f"{place}:{number}: {name}" for number, name in bound if is_vague(name)]
+            places += [f"{place}:{at}: {name}" for at, name in bound if is_vague(name) and (place, name) not in FIELDS]
     assert places == []
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.command import run_zoo
 from tests.support.paths import ROOT
+from zoo.data.sources.example_series import prices
 from zoo.data.texts import text_ids
 from zoo.parity import compare
 from zoo.plugins.registry import load_registry
@@ -93,6 +94,31 @@ def test_a_forecast_is_for_the_rows_after_the_last_and_in_the_units_of_the_file(
     assert run_zoo("predict", forecast, "--input", path).stdout == out.read_text()
 
 
+def test_an_evaluation_over_the_test_rows_gives_the_metrics_of_the_test(forecast: Path, tmp_path: Path) -> None:
+    table_of_prices = prices()
+    names = ("open", "close", "volume")
+    columns = [table_of_prices.dates("date").astype(str).tolist(), *(table_of_prices.numbers(name) for name in names)]
+    rows = [dict(zip(("date", *names), row, strict=True)) for row in zip(*columns, strict=True)]
+    path, out = table(tmp_path / "test.csv", rows[int(0.85 * len(rows)) - 5 :]), tmp_path / "out.csv"
+    outcome = run_zoo("predict", forecast, "--input", path, "--rolling", "--json", "--out", out)
+    assert outcome.exit_code == 0, outcome.stderr
+    result = json.loads(outcome.stdout)
+    config = json.loads((forecast / "config.json").read_text())
+    assert result["windows"] == config["sizes"]["test"]
+    for name, expected in (("model", config["test"]), ("persistence", config["baselines"]["persistence"])):
+        ours = result["metrics"][name]
+        assert [ours["mae"], ours["rmse"], ours["scaled_mae"], ours["scaled_mse"]] == pytest.approx(
+            [expected["mae"], expected["rmse"], expected["scaled_mae"], expected["loss"]], rel=1e-4
+        )
+    lines = list(csv.DictReader(out.read_text().splitlines()))
+    assert len(lines) == 3 * result["windows"]
+    assert lines[0]["last_row"] == f"{path}:6"
+    assert float(lines[0]["close (true)"]) == pytest.approx(rows[int(0.85 * len(rows))]["close"])
+    assert run_zoo("predict", forecast, "--input", path, "--rolling").stdout.startswith(
+        "156 windows of 1 series\nmodel: "
+    )
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
@@ -124,6 +150,21 @@ def test_tables_that_a_forecast_cannot_use(
     assert message in outcome.stderr
     assert outcome.stderr.count("\n") == 1
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_what_cannot_be_evaluated(forecast: Path, adding: Path, tmp_path: Path) -> None:
+    path = table(tmp_path / "my.csv", ROWS[:7])
+    for run, rows, message in (
+        (
+            forecast,
+            ROWS[:7],
+            "has no window with its targets, expected at least 8 rows in a series, window and horizon",
+        ),
+        (adding, ROWS, "--rolling: this model does not predict numbers from windows of a table; leave it out"),
+    ):
+        outcome = run_zoo("predict", run, "--input", table(path, rows), "--rolling")
+        assert outcome.exit_code != 0
+        assert message in outcome.stderr
 
 
 @pytest.mark.parametrize("rows", [1, 3, 40])

@@ -180,7 +180,11 @@ BAD_TABLES: dict[str, tuple[str, dict[str, Any], str]] = {
         {**TABLE, "validation": 0.5, "test": 0.5},
         "data.validation: the shares of validation",
     ),
-    "index without sequence": (TEXT, {"label": "what", "index": "i.csv"}, "data.sequence: is required with data.index"),
+    "table without sequence": (
+        TEXT,
+        {"label": "what"},
+        "data.sequence: is required with a table; name the column of {path}",
+    ),
     "test file of a table": (TEXT, {**TABLE, "test_file": "x.ts"}, "data.test_file: is given with {path}, and only"),
 }
 
@@ -324,6 +328,7 @@ def test_bad_folders(tmp_path: Path) -> None:
     folder = Path(fields["folder"])
     assert "there is no such folder" in error_of(lambda: load(folder=str(tmp_path / "none")))
     (tmp_path / "empty").mkdir()
+    assert f"data.file: {folder} is a folder; name it in data.folder" in error_of(lambda: load(file=str(folder)))
     assert f"{tmp_path / 'empty'}: contains no recordings" in error_of(lambda: load(folder=str(tmp_path / "empty")))
     (folder / "notes.txt").write_text("about these")
     (folder / ".hidden.csv").write_text("nothing")
@@ -390,3 +395,24 @@ def test_more_than_the_machine_holds(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("zoo.memory.machine_memory", lambda: 500)
     with pytest.raises(zoo.SpecError, match=r"^data.window: 12 sequences, padded to the 6 steps of the longest, take"):
         load(**fields)
+
+
+def test_arrays_without_names_are_taken_by_position(tmp_path: Path) -> None:
+    fields = FORMS["table"](tmp_path, VALUES)
+    path = Path(fields["file"])
+    path.write_text(TEXT.replace("x0", "number").replace("x1", "other"))
+    signature = load(**{**fields, "inputs": ("number", "other")}).signature
+    folder = Path(FORMS["index"](tmp_path, VALUES)["folder"])
+    (folder / "index.csv").unlink()
+    for (name, steps), values in zip(read_inputs(folder, signature), VALUES, strict=True):
+        assert name.startswith(str(folder))
+        assert steps.tolist() == values.tolist()
+    np.save(folder / "000.npy", np.full((3, 2), np.nan))
+    message = error_of(lambda: list(read_inputs(folder, signature)))
+    assert f"{folder / '000.npy'}: recording [0], step [0], number: 'number' is missing; fill it in" in message
+    path.write_text(path.read_text().replace("other", "x1").replace(",1.0\n", ",a\n"))
+    signature = load(**{**fields, "inputs": ("number", "who")}).signature
+    message = error_of(lambda: list(read_inputs(folder, signature)))
+    assert (
+        "is an array of numbers, and 'who' has categories such as 's0'; give a table with the columns number" in message
+    )

@@ -115,7 +115,7 @@ BAD: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "date twice": (
         with_line(9, "2020-01-07,8,8"),
         {},
-        "{path}:9:1: the date 2020-01-07 00:00:00 occurs twice; remove one of the rows, or name the column that tells",
+        "{path}:9:1: the date 2020-01-07 00:00:00 occurs twice; remove one of the rows, or name the column that",
     ),
     "date too early": (
         with_line(9, "2020-01-06,8,8"),

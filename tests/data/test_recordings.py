@@ -42,6 +42,12 @@ def read_back(dataset: zoo.Dataset) -> dict[int, tuple[str, list[list[float]]]]:
     return result
 
 
+def assert_prepared_alike(dataset: zoo.Dataset, path: Path) -> None:
+    """Assert that ``zoo predict`` makes the sequences of a file that training made of it."""
+    predicted = sorted(steps.tolist() for _, steps in read_inputs(path, dataset.signature))
+    assert predicted == sorted(steps.tolist() for part in parts(dataset) for steps in sequences(part))
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_gives_the_same_recordings(form: str, tmp_path: Path) -> None:
     values = recordings()
@@ -67,9 +73,10 @@ def test_the_files_of_training_can_be_predicted(form: str, tmp_path: Path) -> No
     fields = FORMS[form](tmp_path, values)
     signature = load(**fields).signature
     path = Path(fields["file"] if "file" in fields else fields["folder"])
-    if form == "index":
-        (path / "index.csv").unlink()  # labels are not needed
     named = dict(read_inputs(path, signature))
+    if form == "index":
+        (path / "index.csv").unlink()  # the labels are not needed
+        assert list(dict(read_inputs(path, signature))) == list(named)
     assert sorted(steps.tolist() for steps in named.values()) == sorted(steps.tolist() for steps in values)
     expected = {
         "table": [f"{path}[r{number}]" for number in range(12)],
@@ -237,9 +244,7 @@ def test_static_features_repeat(tmp_path: Path) -> None:
     for part in parts(dataset):
         for steps in sequences(part):
             assert (steps[:, 2] == steps[0, 0] / 4).all()
-    named = list(read_inputs(Path(fields["folder"]), dataset.signature))
-    assert len(named) == 12
-    assert all((steps[:, 2] == steps[0, 0] / 4).all() for _, steps in named)
+    assert_prepared_alike(dataset, Path(fields["folder"]))
 
 
 def test_categories_are_learnt_from_the_training_part(tmp_path: Path) -> None:
@@ -265,6 +270,7 @@ def test_categories_are_learnt_from_the_training_part(tmp_path: Path) -> None:
     assert dataset.signature.input_scale is not None
     assert dataset.signature.input_scale.offset[1:] == (0, 0)
     assert dataset.signature.input_scale.factor[1:] == (1, 1)
+    assert_prepared_alike(dataset, tmp_path / "all.csv")
 
 
 GAPS = {
@@ -284,7 +290,7 @@ def test_gaps(missing: str, tmp_path: Path) -> None:
         assert dataset.signature.columns == ("x", "x missing")
         expected = torch.cat([expected, torch.tensor([[0.0], [1], [1], [0]])], 1)
     assert (dataset.train.x == expected).all()
-    assert len(list(read_inputs(tmp_path / "all.csv", dataset.signature))) == 12
+    assert_prepared_alike(dataset, tmp_path / "all.csv")
 
 
 def test_a_gap_never_takes_a_value_of_another_recording(tmp_path: Path) -> None:
@@ -292,6 +298,7 @@ def test_a_gap_never_takes_a_value_of_another_recording(tmp_path: Path) -> None:
     (tmp_path / "all.csv").write_text("\n".join(["id,what,x", *rows, ""]))
     dataset = load(file=str(tmp_path / "all.csv"), sequence="id", label="what", missing="mask")
     assert (dataset.train.x[:, :, 0] == torch.tensor([7.0, 6, 8])).all()  # the mean, not the 8 before
+    assert_prepared_alike(dataset, tmp_path / "all.csv")
 
 
 def test_order_sorts_the_rows(tmp_path: Path) -> None:
@@ -301,6 +308,17 @@ def test_order_sorts_the_rows(tmp_path: Path) -> None:
     (tmp_path / "all.csv").write_text("\n".join(["id,who,what,x0,x1,tick", *(lines[row] for row in random), ""]))
     dataset = load(file=str(tmp_path / "all.csv"), sequence="id", label="what", order="tick", by="who")
     assert read_back(dataset) == {n: (label, values[n].tolist()) for n, label in enumerate(labels())}
+    assert_prepared_alike(dataset, tmp_path / "all.csv")
+
+
+def test_numbers_that_float32_would_merge_lose_their_start(tmp_path: Path) -> None:
+    rows = [f"r{n},{what},{1.7e9 + n + t / 4}" for n, what in enumerate(labels()) for t in range(3)]
+    (tmp_path / "all.csv").write_text("\n".join(["id,what,clock", *rows, ""]))
+    dataset = load(file=str(tmp_path / "all.csv"), sequence="id", label="what")
+    (name,) = dataset.signature.columns
+    assert name.startswith("clock-17000000")
+    assert torch.unique(torch.diff(dataset.train.x[:, :, 0])).tolist() == [0.25]
+    assert_prepared_alike(dataset, tmp_path / "all.csv")
 
 
 def test_a_column_of_the_time_is_no_feature_unless_it_is_named(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import torch
 import zoo
 from tests.data.common import error_of, parts
 from zoo.data.dataset_checks import check_dataset
+from zoo.data.preparation.form import TableForm
 from zoo.data.sources.series import Csv, Series
 
 
@@ -203,6 +204,24 @@ def test_gaps_are_filled_within_each_series(tmp_path: Path) -> None:
     assert "Gaps are interpolated (1 missing row)." in filled.description
 
 
+def test_regular_steps_are_interpolated_by_their_number(tmp_path: Path) -> None:
+    """On business days a weekend counts as no time, also where no row is missing; without a step it counts."""
+    days = np.busday_offset("2020-01-01", np.arange(40))
+    frame = panel({"x": 40}).with_columns(date=pl.Series(days.astype(str)), a=pl.int_range(40) * 1.0)
+    holes = frame.with_columns(a=pl.when(pl.col("a") == 2).then(None).otherwise(pl.col("a")))
+    fields: dict[str, Any] = {**SMALL, "inputs": ("a",), "missing": "interpolate"}
+    assert load(written(tmp_path, holes), **fields, every="1 business day").train.x[0].flatten().tolist() == [0, 1, 2]
+    assert load(written(tmp_path, holes), **fields).train.x[0].flatten().tolist() == [0, 1, 1.5]
+
+
+def test_a_known_column_may_be_a_category(tmp_path: Path) -> None:
+    frame = panel({"x": 40}).with_columns(event=pl.Series([("none", "fair")[row % 5 == 4] for row in range(40)]))
+    dataset = load(written(tmp_path, frame), **SMALL, inputs=("b",), known=("event",), horizon=2)
+    assert dataset.signature.columns == ("b", "event", "event+2")
+    assert dataset.signature.categories == ((), ("fair", "none"), ("fair", "none"))
+    assert dataset.train.x[0, :, 2].tolist() == [2, 2, 1]
+
+
 @pytest.mark.parametrize(("horizon", "season"), [(1, 3), (2, 3), (5, 3), (4, 2), (0, 3)])
 def test_seasonal_persistence_is_the_newest_known_season(tmp_path: Path, horizon: int, season: int) -> None:
     fields = {"targets": ("b",), "inputs": ("a",), "window": 2, "horizon": horizon, "season": season}
@@ -215,11 +234,11 @@ def test_seasonal_persistence_is_the_newest_known_season(tmp_path: Path, horizon
             target = part.y[:, step, 0] if horizon else part.y[:, 0]
             ours = part.seasonal[:, step, 0] if horizon else part.seasonal[:, 0]
             back = season * (step // season + 1)
-            known = target - back >= 100
-            assert ours[known].equal((target - back)[known])
+            reached = target - back >= 100
+            assert ours[reached].equal((target - back)[reached])
             assert (ours <= last).all()
             naive = part.naive[:, step, 0] if horizon else part.naive[:, 0]
-            assert ours[~known].equal(naive[~known])
+            assert ours[~reached].equal(naive[~reached])
 
 
 # Odd tables with the right data
@@ -240,7 +259,7 @@ def test_every_format_and_dialect_gives_the_same_data(tmp_path: Path) -> None:
     assert same(whole, dataset)
     written_as = "separated by semicolons, encoded as CP1252, decimal comma"
     assert f"de.csv ({written_as}; 70 rows) from 2020-01-01 to 2020-02-09, 2 series" in dataset.description
-    assert dataset.signature.form is not None
+    assert isinstance(dataset.signature.form, TableForm)
     assert dataset.signature.form.dialect.encoding == "cp1252"
 
 
@@ -315,7 +334,7 @@ BAD: dict[str, tuple[pl.DataFrame, dict[str, Any], str]] = {
     "several series as one": (
         FRAME,
         {},
-        "{path}:3:1: the date 2020-01-01 00:00:00 occurs twice; remove one of the rows, or name the column that tells",
+        "{path}:3:1: the date 2020-01-01 00:00:00 occurs twice; remove one of the rows, or name the column that",
     ),
     "a date twice, sorted": (
         pl.concat([FRAME, FRAME[:1]]),

@@ -27,8 +27,8 @@ def read_back(dataset: zoo.Dataset) -> Signature:
 
 def predicted(path: Path, signature: Signature) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     notes: dict[str, str] = {}
-    found = {name.removeprefix(str(path)): x for name, x in read_inputs(path, signature, notes)}
-    return found, {name.removeprefix(str(path)): note for name, note in notes.items()}
+    sequences = {name.removeprefix(str(path)): x for name, x in read_inputs(path, signature, notes)}
+    return sequences, {name.removeprefix(str(path)): note for name, note in notes.items()}
 
 
 FORMS: dict[str, tuple[pl.DataFrame, dict[str, Any]]] = {

@@ -31,7 +31,7 @@ X = draw_table(20, 8).numpy()
     [
         ("lstm", {}, {"horizon": 3}),
         ("gru_before", {"opset": 17}, {"pooling": None, "takes_lengths": True}),
-        ("mgu", {}, {"direction": "bidirectional", "takes_lengths": True}),
+        ("gru_after", {"lowering": "scan"}, {"direction": "bidirectional", "takes_lengths": True}),
         ("rnn_tanh", {"lowering": "unrolled", "steps": 12}, {"pooling": "mean"}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -18,7 +18,7 @@ from tests.support.runs import build_exported_run
 from zoo.exporting.dissection import Difference
 from zoo.jobs import structure as structure_module
 from zoo.jobs.exported import ExportedFile
-from zoo.jobs.file_metadata import metadata_differences
+from zoo.jobs.file_metadata import completed, metadata_differences
 from zoo.jobs.precision import Trained
 from zoo.jobs.structure import LINES, Structure, compare_structure
 from zoo.plugins.registry import load_registry
@@ -182,6 +182,22 @@ def test_parts_of_an_entry(key: str, value: Any, what: str) -> None:
     altered = json.dumps({**signature, key: value})
     (difference,) = metadata_differences([("signature", altered)], {"signature": json.dumps(signature)})
     assert difference.what.startswith(what)
+
+
+def test_fields_that_a_version_did_not_have_are_no_difference(file: ExportedFile, trained: Trained) -> None:
+    entries = dict(metadata_entries(file.path.read_bytes()))
+    spec, signature = json.loads(entries["spec"]), json.loads(entries["signature"])
+    del spec["training"]["freeze"], signature["form"], signature["ordered"]
+    before = [("spec", json.dumps(spec)), ("signature", json.dumps(signature))]
+    expected = {name: entries[name] for name in ("spec", "signature")}
+    assert len(list(metadata_differences(before, expected))) == 2
+    assert list(metadata_differences(completed(before, trained.spec), expected)) == []
+    del spec["training"]["epochs"]  # whose default is not the run's
+    altered = completed([("spec", json.dumps(spec)), before[1]], trained.spec)
+    (difference,) = metadata_differences(altered, expected)
+    assert difference.what.startswith("training.epochs is 20, ")
+    for text in ("{", "[]", json.dumps({**signature, "x": 1})):
+        assert completed([("signature", text)], trained.spec) == [("signature", text)]
 
 
 def test_an_entry_twice() -> None:

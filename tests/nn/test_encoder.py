@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 import zoo
 from tests.support.table_models import GROUPED, SIGNATURE, STORES, draw_table, make_table_model
-from zoo.nn.encoder import EmbeddingConfig, NormaliserConfig, OneHotConfig, TableEncoderConfig, make_encoder
+from zoo.nn.encoder import (
+    EmbeddingConfig,
+    NormaliserConfig,
+    OneHotConfig,
+    TableEncoderConfig,
+    encoded_names,
+    make_encoder,
+)
 from zoo.nn.head import HeadConfig, make_head
 
 NUMBERS = zoo.Signature(features=2, input_scale=zoo.Scale((1.0, 2.0), (4.0, 8.0)))
@@ -88,6 +97,15 @@ def test_numbers_are_scaled_and_categories_become_vectors() -> None:
     table = encoder.get_parameter("vectors.1.table.weight")
     assert table.shape == (STORES + 1, 6)
     assert torch.equal(vectors[0, :, 6:], table[[12, 0]])
+
+
+def test_the_numbers_of_the_vectors_have_names() -> None:
+    names = encoded_names(table_encoder(), SIGNATURE)
+    kinds = ["kind unknown", "kind a", "kind b", "kind c"]
+    assert list(names) == ["load", "price", *kinds, *(f"store {number}" for number in range(6))]
+    assert encoded_names(table_encoder(), replace(SIGNATURE, columns=())) == ()
+    plain = replace(NUMBERS, columns=("a", "b"))
+    assert encoded_names(make_encoder(None, plain), plain) == ("a", "b")
 
 
 def test_the_spec_selects_the_vectors_of_categories() -> None:

@@ -368,8 +368,11 @@ def test_any_labels_can_be_drawn(tmp_path: Path, labels: list[str]) -> None:
 def test_without_a_terminal_there_is_a_line_per_epoch(built: Path, tmp_path: Path) -> None:
     outcome = run_zoo("build", built / "spec.yaml", "--out", tmp_path / "run", "--device", "cpu")
     config = json.loads((tmp_path / "run" / "config.json").read_text())
-    first, *epochs, last = outcome.stderr.splitlines()
-    assert first == f"{tmp_path / 'run'}: {config['parameters']:,} parameters, cpu"
+    lines = outcome.stderr.splitlines()
+    start = lines.index(f"{tmp_path / 'run'}: {config['parameters']:,} parameters, cpu")
+    sizes = "{train:,} for training, {validation:,} for validation, {test:,} for the test".format(**config["sizes"])
+    assert " ".join(lines[:start]) == f"{config['data']} Sequences: {sizes}."
+    *epochs, last = lines[start + 1 :]
     records = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     for line, entry in zip(epochs, records, strict=True):
         best = ", best" if entry["best"] else ""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.support.command import Outcome, contents, run_zoo
 from tests.support.driver import STEP, command, environment
@@ -154,8 +155,9 @@ def test_a_signal_in_mid_epoch_leaves_a_checkpoint(
     run = tmp_path / "run"
     exit_code, stderr = finish(start_build(event, STEP, 15, "never", spec, run))
     assert exit_code == code
-    first, *epochs, last = stderr.splitlines()
-    assert first.startswith(f"{run}: ")
+    lines = stderr.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith(f"{run}: "))
+    *epochs, last = lines[start + 1 :]
     assert all(line.startswith("epoch ") for line in epochs)
     assert last == "error: stopped in epoch 3 after step 3 of 6; the state is saved: go on with --resume"
     assert checkpoints(run) == [15]
@@ -240,6 +242,15 @@ def test_a_changed_spec_is_rejected(half: Path, spec: Path) -> None:
     assert line.startswith(f"error: {half / 'spec.yaml'}:")
     assert "has 'epochs: 4' where the given spec has 'epochs: 5'" in line
     assert contents(half) == before
+
+
+def test_a_run_of_a_version_with_fewer_fields_is_resumed(half: Path, spec: Path, unbroken: Path) -> None:
+    fields = yaml.safe_load((half / "spec.yaml").read_text())
+    del fields["training"]["freeze"], fields["description"]
+    (half / "spec.yaml").write_text(yaml.safe_dump(fields))
+    outcome = resume(spec, half)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert history(half) == history(unbroken)
 
 
 def test_a_checkpoint_of_another_model_is_rejected(half: Path, spec: Path, tmp_path: Path) -> None:

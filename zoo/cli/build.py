@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from zoo.library.progress import Silence
     from zoo.run.run import Run
 
+_PARTS = {"train": "training", "validation": "validation", "test": "the test"}
+
 
 @click.command("build")
 @click.argument("spec", type=click.Path(path_type=Path))
@@ -64,6 +66,8 @@ def command(
         return
 
     def listener(run: Run, target: torch.device) -> Silence:
+        for line in _data_lines(plan.dataset.description, plan.sizes):
+            click.echo(line, err=True)
         click.echo(f"{run.path}: {plan.model.parameter_count:,} parameters, {target.type}", err=True)
         return watch(screen(), plan.spec.training.epochs, plan.steps, plan.metric)
 
@@ -90,5 +94,11 @@ def _show_description(description: dict[str, Any]) -> None:
     click.echo(f"\n# {description['parameters']:,} parameters")
     for part, shape in description["shapes"].items():
         click.echo(f"# {part:<16}{shape}")
-    for line in wrap(description["data"], 100):
+    for line in _data_lines(description["data"], description["sizes"]):
         click.echo(f"# {line}")
+
+
+def _data_lines(description: str, sizes: Mapping[str, int]) -> list[str]:
+    """Return what was read and the size of each part, in lines."""
+    counts = ", ".join(f"{count:,} for {_PARTS[part]}" for part, count in sizes.items())
+    return wrap(f"{description} Sequences: {counts}.", 100)

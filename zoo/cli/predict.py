@@ -16,6 +16,7 @@ from zoo.errors import UsageError
 
 if TYPE_CHECKING:
     from zoo.data.signature import Signature
+    from zoo.jobs.rolling import Rolling
     from zoo.runtime.answers import Answer, Prediction
 
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 @click.option(
     "--top", default=3, show_default=True, type=click.IntRange(1), help="Classes to show for each prediction."
 )
+@click.option("--rolling", is_flag=True, help="Evaluate over every window of the tables, beside persistence.")
 @click.option("--rejected", is_flag=True, help="Accept a file that did not pass its proof.")
 @output.common_options
 def command(
@@ -39,6 +41,7 @@ def command(
     out: Path | None,
     provider: str,
     top: int,
+    rolling: bool,
     rejected: bool,
     as_json: bool,
 ) -> None:
@@ -47,17 +50,23 @@ def command(
     \b
     Input files:
       .npy  numbers (time, features) or (sequences, time, features)
-      .csv  one sequence: a row for each step, the columns of the training data
+      .csv  a row for each step, the columns of the training data, by name
       .txt  one text for each line
 
-    Numbers are in the units of the training data. A forecast is for the steps after the last row. A model with a spread
-    or with quantiles gives a column for each of them.
+    Models of time series also take .tsv, .parquet, .arrow and .jsonl. Numbers are in the units of the training data. A
+    forecast is for the steps after the last row. A model with a spread or with quantiles gives a column for each of
+    them.
     """
     from zoo.files import write_atomically
     from zoo.jobs.predict import predict
 
     if not inputs and not texts:
         raise UsageError("give a file with --input, or a text with --text")
+    if rolling:
+        if texts:
+            raise UsageError("--rolling: evaluates tables, and --text is a text; leave it out")
+        _evaluate(target, inputs, out, provider, rejected, as_json)
+        return
     signature, predictions = predict(target, inputs, texts, provider, allow_unproven=rejected)
     _warn(predictions)
     if out is not None:
@@ -71,6 +80,41 @@ def command(
                 click.echo(line)
     elif out is None:
         click.echo(_table(signature, predictions), nl=False)
+
+
+def _evaluate(
+    target: Path, inputs: Sequence[Path], out: Path | None, provider: str, rejected: bool, as_json: bool
+) -> None:
+    """Print the metrics over every window of the tables, and write each forecast with the true values to ``out``."""
+    from zoo.files import write_atomically
+    from zoo.jobs.rolling import evaluate_rolling
+
+    rolling = evaluate_rolling(target, inputs, provider, allow_unproven=rejected)
+    count = sum(len(each.y) for each in rolling.windows)
+    metrics = rolling.metrics()
+    if out is not None:
+        write_atomically(out, _rolling_table(rolling))
+        click.echo(f"{out}: {count:,} windows", err=True)
+    if as_json:
+        output.emit({"windows": count, "series": len(rolling.windows), "metrics": metrics})
+        return
+    click.echo(f"{count:,} windows of {len(rolling.windows):,} series")
+    for name, values in metrics.items():
+        shown = ", ".join(f"{metric.replace('_', ' ')} {value:.4g}" for metric, value in values.items())
+        click.echo(f"{'naive: ' if name != 'model' else ''}{name}: {shown}")
+
+
+def _rolling_table(rolling: Rolling) -> str:
+    """Return every forecast as CSV: the last row of its window, the step, and for each target prediction and truth."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    targets = rolling.signature.targets
+    writer.writerow(["source", "last_row", "step", *targets, *(f"{name} (true)" for name in targets)])
+    for each, predicted in zip(rolling.windows, rolling.predicted, strict=True):
+        for place, forecast, true in zip(each.last, predicted.tolist(), each.y.tolist(), strict=True):
+            for step, (numbers, values) in enumerate(zip(forecast, true, strict=True), 1):
+                writer.writerow([each.source, place, step, *(f"{number:.9g}" for number in (*numbers, *values))])
+    return file.getvalue()
 
 
 def _warn(predictions: Sequence[Prediction]) -> None:

@@ -31,7 +31,8 @@ def read_inputs(
 
     Args:
         path: a .npy file with (time, features) or (sequences, time, features) numbers; a table, such as a .csv file,
-            with a row for each step, in the units of the training data; or a .txt file with one text per line.
+            with a row for each step, in the units of the training data; or a .txt file with one text per line. For a
+            model of recordings also a folder, a .npz or a .ts file, see `zoo.data.recordings.inputs`.
         signature: of the model. A sequence is (time, features) numbers, float32, or (time,) token ids, int64.
         notes: gets what the user must know of a sequence, by its name; also of one that is left out as too short.
 

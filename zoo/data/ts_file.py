@@ -8,6 +8,7 @@ Files: https://timeseriesclassification.com.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -137,6 +138,9 @@ def _recording(place: str, text: str, header: _Header) -> tuple[NDArray[np.float
 
 
 def _values(place: str, part: str) -> NDArray[np.float64]:
+    if "_" not in part:  # which NumPy reads within a number
+        with suppress(ValueError):
+            return np.array(part.split(","), np.float64)
     numbers = [np.nan if cell.strip() == "?" else cell_number(cell) for cell in part.split(",")]
     if None in numbers:
         index = numbers.index(None)

@@ -23,6 +23,7 @@ from zoo.data.texts import text_ids
 from zoo.errors import UsageError
 from zoo.exporting.dissection import ModelValue
 from zoo.nn.cell_checks import check_cells
+from zoo.nn.encoder import encoded_names
 from zoo.nn.model import Model
 from zoo.nn.recurrent import REVERSED
 from zoo.nn.states import state_names
@@ -101,7 +102,7 @@ class Gates:
     tokens: tuple[str, ...]
     """Token of each step; empty for numbers."""
     columns: tuple[str, ...]
-    """Names of the features; empty for tokens, and where they have none."""
+    """Names of the columns of ``inputs``; empty for tokens, and where the features have none."""
     inputs: Array
     """(time, n), float32: what the first layer reads, which is the scaled or embedded input."""
     series: list[Series]
@@ -218,7 +219,7 @@ def sequence_gates(run: Run, registry: Registry, source: str, x: Tensor, layer: 
     tokens = tuple(signature.vocabulary[number] for number in x.tolist()) if signature.vocabulary else ()
     inputs, series = gates(model, x)
     chosen = [part for part in series if layer in (None, part.layer)]
-    return Gates(source, tokens, signature.columns, inputs, chosen, run.path.resolve().name)
+    return Gates(source, tokens, encoded_names(model.encoder, signature), inputs, chosen, run.path.resolve().name)
 
 
 def _sequence(run: Run, signature: Signature, file: Path | None, text: str | None, row: int) -> tuple[str, Tensor]:

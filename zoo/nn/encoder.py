@@ -173,6 +173,22 @@ Encoder = Normaliser | OneHot | Embedding | TableEncoder
 """First part of a model: ``tokens`` is the size of its vocabulary, 0 for numbers; ``output_size`` is its width."""
 
 
+def encoded_names(encoder: Encoder, signature: Signature) -> tuple[str, ...]:
+    """Return the names of the numbers of an encoder's vectors; empty for tokens, and where the features have none."""
+    if not isinstance(encoder, TableEncoder) or not signature.columns:
+        return signature.columns
+    vectors, result = iter(encoder.vectors), []
+    for column, categories in zip(signature.columns, signature.categories, strict=True):
+        if not categories:
+            continue
+        vector = next(vectors)
+        assert isinstance(vector, OneHot | Embedding)
+        one_hot = isinstance(vector, OneHot)
+        result += [f"{column} {name}" for name in (("unknown", *categories) if one_hot else range(vector.output_size))]
+    numbers = [name for name, count in zip(signature.columns, encoder.categories, strict=True) if not count]
+    return (*numbers, *result)
+
+
 class NormaliserConfig(Config):
     """Numbers, scaled with the mean and standard deviation that the data source gives."""
 

@@ -171,9 +171,9 @@ class Regression(zoo.Task):
         scores = own._loss.constant(learnt.flatten(0, -2))
         baselines = {self._loss.constant_name: scores.expand(*part.y.shape[: learnt.dim() - 1], -1)}
         forecasts = {"persistence": (train.naive, part.naive), "seasonal": (train.seasonal, part.seasonal)}
-        for name, (known, forecast) in forecasts.items():
+        for name, (learnt_from, forecast) in forecasts.items():
             if forecast is not None:
-                before = learnt if known is None else training._scaled(known.double())
+                before = learnt if learnt_from is None else training._scaled(learnt_from.double())
                 errors = (learnt - before).flatten(0, -2)
                 baselines[name] = own._loss.around(own._scaled(forecast.double()), errors)
         return baselines

@@ -11,7 +11,7 @@ from zoo.data.preparation.gaps import fill
 from zoo.data.preparation.series import OneSeries
 from zoo.errors import DataError
 
-__all__ = ["features", "past_steps", "values_of"]
+__all__ = ["features", "newest_targets", "past_steps", "target_values", "values_of"]
 
 FILL = " or set data.missing to 'previous' or 'interpolate'"
 """Advice of a message about a missing value, where a spec can still be changed."""
@@ -81,3 +81,37 @@ def values_of(
         )
     values = fill(series, feature.column, values, form.missing, start=feature.fill, advice=advice)
     return values - feature.offset if feature.offset else values
+
+
+def target_values(
+    columns: Columns, series: OneSeries, form: TableForm, past: int, advice: str = FILL
+) -> NDArray[np.float64]:
+    """Return the targets of the past steps, (past, targets), with gaps filled, or NaN where the rule is ``mask``.
+
+    Args:
+        columns: of the table.
+        series: one of its series.
+        form: the targets, and the rule for gaps.
+        past: number of steps from the first.
+        advice: what else to do about a missing value.
+
+    Raises:
+        DataError: a column does not exist, or a value must not or cannot be filled.
+    """
+    result = np.empty((past, len(form.targets)), order="F")
+    for number, name in enumerate(form.targets):
+        values = series.spread(columns.numbers(name, "targets"))[:past]
+        result[:, number] = (
+            values if form.missing == "mask" else fill(series, name, values, form.missing, advice=advice)
+        )
+    return result
+
+
+def newest_targets(columns: Columns, series: OneSeries, form: TableForm, past: int) -> NDArray[np.float64]:
+    """Return for each past step the newest targets, (past, targets); before the first one the mean of all."""
+    result = np.empty((past, len(form.targets)), order="F")
+    for number, name in enumerate(form.targets):
+        values = series.spread(columns.numbers(name, "targets"))[:past]
+        start = 0.0 if np.isnan(values).all() else float(np.nanmean(values))
+        result[:, number] = fill(series, name, values, "previous", start=start)
+    return result

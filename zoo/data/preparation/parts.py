@@ -58,11 +58,11 @@ def divide_series(series: Sequence[OneSeries], past: Sequence[int], division: Di
     if division.split == "groups":
         return _whole_series(series, past, division)
     result = []
-    for one, rows in zip(series, past, strict=True):
+    for each, rows in zip(series, past, strict=True):
         ends = _ends(division, rows)
         if ends[-1] <= rows and not _too_short(ends, division):
             parts = tuple(range(*part) for part in pairwise(ends))
-            result.append(Divided(one, rows, parts))  # type: ignore[arg-type]
+            result.append(Divided(each, rows, parts))  # type: ignore[arg-type]
     if not result:
         _refuse(series, past, division)
     return result
@@ -102,7 +102,7 @@ def _refuse(series: Sequence[OneSeries], past: Sequence[int], division: Division
 
 def _whole_series(series: Sequence[OneSeries], past: Sequence[int], division: Division) -> list[Divided]:
     least = division.least[0]
-    kept = [(one, rows) for one, rows in zip(series, past, strict=True) if rows >= least]
+    kept = [(each, rows) for each, rows in zip(series, past, strict=True) if rows >= least]
     ends = _ends(division, len(kept))
     counts = [stop - start for start, stop in pairwise(ends)]
     if min(counts) < 1 or ends[-1] > len(kept):
@@ -115,7 +115,7 @@ def _whole_series(series: Sequence[OneSeries], past: Sequence[int], division: Di
     order = np.random.RandomState(0).permutation(len(kept))
     part_of = {int(place): number for number, (start, stop) in enumerate(pairwise(ends)) for place in order[start:stop]}
     return [
-        Divided(one, rows, tuple(range(rows if part_of[place] == part else 0) for part in range(3)))  # type: ignore[arg-type]
-        for place, (one, rows) in enumerate(kept)
+        Divided(each, rows, tuple(range(rows if part_of[place] == part else 0) for part in range(3)))  # type: ignore[arg-type]
+        for place, (each, rows) in enumerate(kept)
         if place in part_of
     ]

@@ -29,6 +29,8 @@ class OneSeries:
     dates: Dates | None
     """(rows,) date of each row; None where they have none."""
     table: Table
+    regular: bool = False
+    """Whether steps have a regular distance, stated by the form."""
 
     def __len__(self) -> int:
         return int(self.steps[-1]) + 1
@@ -47,8 +49,8 @@ class OneSeries:
         return bool(self.steps[np.searchsorted(self.steps, step)] == step)
 
     def along(self) -> NDArray[np.float64]:
-        """Return the position of each step in time, for interpolation: by its date, else by its number."""
-        if self.dates is None or len(self) != len(self.rows):
+        """Return the position of each step in time: its date, or its number where it has none or is regular."""
+        if self.dates is None or self.regular:
             return np.arange(len(self), dtype=np.float64)
         along: NDArray[np.float64] = (self.dates - self.dates[0]).astype(np.float64)
         return along
@@ -131,7 +133,7 @@ def _series(table: Table, form: TableForm, name: str, rows: NDArray[np.int64], d
             f"{series.where}: by data.every {count - len(rows):,} rows are missing between the {len(rows):,} of the "
             "file; set data.every to the distance of the rows, or leave it out"
         )
-    return OneSeries(name, rows, steps, own, table)
+    return OneSeries(name, rows, steps, own, table, regular=True)
 
 
 def _require_increasing(table: Table, form: TableForm, name: str, rows: NDArray[np.int64], dates: Dates) -> None:
@@ -143,7 +145,7 @@ def _require_increasing(table: Table, form: TableForm, name: str, rows: NDArray[
     series = f" of {name!r}" if name else ""
     place = table.place(int(rows[row]), form.date)
     if date == before:
-        advice = "" if name else ", or name the column that tells several series apart in data.group"
+        advice = "" if name else ", or name the column that separates several series in data.group"
         raise DataError(f"{place}: the date {date} occurs twice{series}; remove one of the rows{advice}")
     raise DataError(
         f"{place}: the date {date}{series} is not later than the date before it, {before}; sort the rows by date, as "

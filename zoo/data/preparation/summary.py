@@ -40,17 +40,17 @@ def describe(name: str, columns: Columns, form: TableForm, summary: Summary, spl
         summary: what became of rows and columns.
         split: ``time`` or ``groups``.
     """
-    dates = [one.dates for one in summary.series if one.dates is not None]
-    ends = [min(one[0] for one in dates), max(one[-1] for one in dates)] if dates else []
+    dates = [each.dates for each in summary.series if each.dates is not None]
+    ends = [min(each[0] for each in dates), max(each[-1] for each in dates)] if dates else []
     when = " from {} to {}".format(*(str(end.item()).removesuffix(" 00:00:00") for end in ends)) if ends else ""
-    counts = [sum(len(one.parts[number]) for one in summary.divided) for number in range(3)]
+    counts = [sum(len(each.parts[number]) for each in summary.divided) for number in range(3)]
     rows = f"{counts[0]:,} rows for training, {counts[1]:,} for validation, {counts[2]:,} for testing"
     if form.group is None:
         order = f"in the order of time: {rows}"
     elif split == "time":
         order = f"{len(summary.divided):,} series by {form.group!r}, each divided in the order of time: {rows}"
     else:
-        numbers = [sum(bool(one.parts[number]) for one in summary.divided) for number in range(3)]
+        numbers = [sum(bool(each.parts[number]) for each in summary.divided) for number in range(3)]
         shares = "{:,} for training, {:,} for validation, {:,} for testing".format(*numbers)
         order = f"{sum(numbers):,} whole series by {form.group!r}: {shares}; {rows}"
     target_rows = f"the rows after it (horizon {form.horizon:,})" if form.horizon else "its last row"
@@ -80,12 +80,12 @@ def _feature(feature: Feature) -> str:
 
 def _gaps(columns: Columns, form: TableForm, summary: Summary) -> str:
     """Return how many cells and rows were missing and what they hold; empty where none were."""
-    numbers = list(dict.fromkeys([*(one.column for one in form.features if one.kind == "number"), *form.targets]))
+    numbers = list(dict.fromkeys([*(each.column for each in form.features if each.kind == "number"), *form.targets]))
     cells = rows = 0
-    for one in summary.divided:
-        steps = one.series.steps[one.series.steps < one.past]
-        rows += one.past - len(steps)
-        own = one.series.rows[: len(steps)]
+    for each in summary.divided:
+        steps = each.series.steps[each.series.steps < each.past]
+        rows += each.past - len(steps)
+        own = each.series.rows[: len(steps)]
         cells += sum(int(np.isnan(columns.numbers(name)[own]).sum()) for name in numbers)
     if not cells and not rows:
         return ""
@@ -106,10 +106,10 @@ def _left_out(summary: Summary) -> str:
     parts = []
     if summary.left_out:
         parts.append(_listed([f"{name} ({reason})" for name, reason in summary.left_out.items()]))
-    kept = {one.series.name for one in summary.divided}
-    if short := [one.name for one in summary.series if one.name not in kept]:
+    kept = {each.series.name for each in summary.divided}
+    if short := [each.name for each in summary.series if each.name not in kept]:
         parts.append(f"{len(short):,} series that are too short or in no part: {_listed(short)}")
-    if future := sum(len(one) - past for one, past in zip(summary.series, summary.past, strict=True)):
+    if future := sum(len(each) - past for each, past in zip(summary.series, summary.past, strict=True)):
         parts.append(f"{future:,} rows after the last targets of their series")
     return f"Left out: {'; '.join(parts)}." if parts else ""
 

@@ -64,8 +64,7 @@ class ArrayColumns:
         return len(next(iter(self.arrays.values())))
 
     def kind(self, name: str) -> Kind:
-        kinds: Mapping[str, Kind] = {"U": "text", "b": "boolean"}
-        return kinds.get(self.arrays[name].dtype.kind, "number")
+        return "text" if self.arrays[name].dtype.kind == "U" else "number"  # booleans as features are 0 and 1
 
     def numbers(self, name: str) -> Numbers:
         values = self.arrays[name]

@@ -22,7 +22,9 @@ class Reading:
     key: str = ""
     """Column of an index with the names of the recordings, or the paths of the files; empty where there is no index."""
     index: str = ""
-    """Name of an index that a folder must have, for the features that it gives; empty where it gives none."""
+    """Name of the file of the index, which is no recording where it lies in the folder; empty where there is none."""
+    static: bool = False
+    """Whether the index gives features, so that a folder to predict must have it."""
     features: tuple[str, ...] = ()
     """Columns that are features, though they are called date or time."""
     unnamed: int = 0

@@ -30,11 +30,11 @@ def recording_inputs(path: Path, form: RecordingForm) -> Iterator[tuple[str, NDA
         DataError: the recordings cannot be read or prepared as in training.
     """
     reading = form.reading
-    index = path / reading.index if reading.index and path.is_dir() else None
+    index = path / reading.index if reading.static and path.is_dir() else None
     recordings = _by_position(read_recordings(path, reading, index), form)
     columns = [*recordings.steps.names, *(() if recordings.whole is None else recordings.whole.names)]
     if lacking := [name for name in form.inputs if name not in columns]:
-        where = f"; features from an index need {reading.index} in the folder" if reading.index else ""
+        where = f"; features from an index need {reading.index} in the folder" if reading.static else ""
         raise DataError(
             f"{recordings.source}: has no column {lacking[0]!r}, expected {', '.join(form.inputs)}, the columns "
             f"that the model was trained with{where}; columns: {', '.join(columns[:12])}"

@@ -11,6 +11,9 @@ from zoo.data.recordings.read_tables import read_folder, read_recordings_table
 from zoo.data.recordings.recordings import Recordings
 from zoo.errors import DataError
 
+ARRAYS = (".npz", ".npy", ".ts")
+"""Endings of files that separate their recordings themselves."""
+
 
 def read_recordings(path: Path, reading: Reading, index: Path | None = None, test: Path | None = None) -> Recordings:
     """Read recordings by what a path names: a folder, arrays, a ``.ts`` file, or a table.
@@ -31,7 +34,7 @@ def read_recordings(path: Path, reading: Reading, index: Path | None = None, tes
         raise DataError(f"data.test_file: is given with {path}, and only archives of .ts files have one; use data.part")
     if path.is_dir():
         return read_folder(path, reading, index)
-    if ending in (".npz", ".npy", ".ts") and index is not None:
+    if ending in ARRAYS and index is not None:
         raise DataError(f"data.index: is given with {path}, which has columns of its own; leave it out")
     if ending == ".npz":
         return read_npz(path, reading.sequence)

@@ -77,7 +77,7 @@ def read_folder(folder: Path, reading: Reading, index: Path | None = None) -> Re
         DataError: the folder has no such files, one cannot be read or has other columns than the first, or a file of
             the index does not exist.
     """
-    files = recording_files(folder, index)
+    files = recording_files(folder, folder / reading.index if index is None and reading.index else index)
     names = [path.relative_to(folder).as_posix() for path in files.paths]
     tables = [read_file(path, reading) for path in files.paths]
     first = tables[0]
@@ -94,12 +94,26 @@ def read_folder(folder: Path, reading: Reading, index: Path | None = None) -> Re
         str(folder),
         tuple(names),
         starts,
-        StackedColumns(str(folder), [table.steps for table in tables], first.steps.names),
+        _stacked(str(folder), [table.steps for table in tables], starts),
         whole,
         roles=first.roles,
         summary=(f"{folder.name}: {counted(names, 'file')}{_dialects(tables)}", *files.left_out),
     )
     return recordings if index is None else _with_index(recordings, index, reading)
+
+
+def _stacked(source: str, files: Sequence[Columns], starts: NDArray[np.int64]) -> Columns:
+    """Return the columns of all files one below the other; ``starts`` are the first rows of each."""
+    names = files[0].names
+    arrays = [columns.arrays for columns in files if isinstance(columns, ArrayColumns)]
+    if len(arrays) < len(files):
+        return StackedColumns(source, files, names)
+
+    def where(row: int, name: str | None) -> str:
+        file = int(np.searchsorted(starts, row, side="right")) - 1
+        return files[file].place(row - int(starts[file]), name)
+
+    return ArrayColumns(source, {name: np.concatenate([each[name] for each in arrays]) for name in names}, where)
 
 
 def read_file(path: Path, reading: Reading) -> Recordings:

@@ -22,7 +22,7 @@ from zoo.data.recordings.features import features, fit_features
 from zoo.data.recordings.form import Reading, RecordingForm
 from zoo.data.recordings.parts import PARTS, divide_recordings
 from zoo.data.recordings.prepare import Part, Window, batch, cut
-from zoo.data.recordings.read import read_recordings
+from zoo.data.recordings.read import ARRAYS, read_recordings
 from zoo.data.recordings.read_tables import FILE, FOLDER, read_folder
 from zoo.data.recordings.recordings import Recordings
 from zoo.data.recordings.targets import LabelBy, Targets, read_targets, recognised_targets
@@ -112,7 +112,7 @@ class RecordingsSource(zoo.DataSource):
         window = config.window or 0
         step = config.step or window
         windows = [cut(recordings, rows, targets, window, step) for rows in parts]
-        _require_room(config, recordings, windows, len(made))
+        _require_room(recordings, windows, len(made))
         train, validation, test = (batch(values, part, targets) for part in windows)
         lengths = any((part.lengths != train.x.shape[1]).any() for part in (train, validation, test))
         form = RecordingForm(reading, made, config.missing, window, step, mean=config.label_by in ("sequence", "step"))
@@ -154,9 +154,10 @@ def _require_fields(config: RecordingsSource.Config) -> None:
             f"data.step: is {config.step:,}, expected at most {config.window:,}, the steps of a window, so that no "
             "step is left out"
         )
-    if config.index is not None and config.file is not None and config.sequence is None:
+    path = Path(config.file or "")
+    if config.file is not None and config.sequence is None and path.suffix.lower() not in ARRAYS and not path.is_dir():
         raise zoo.DataError(
-            "data.sequence: is required with data.index and data.file; name the column of the recordings"
+            f"data.sequence: is required with a table; name the column of {config.file} with the recording of each row"
         )
     if config.index is not None and config.file is None and config.folder is None:
         raise zoo.DataError("data.index: is given without data.folder or data.file; give the recordings that it lists")
@@ -170,7 +171,8 @@ def _read(config: RecordingsSource.Config) -> tuple[Recordings, Reading]:
         sequence=(config.sequence or "") if config.folder is None else "",
         key="" if config.index is None else config.sequence or FILE,
         order=config.order or "",
-        index=Path(config.index or "").name if config.static else "",
+        index=Path(config.index or "").name,
+        static=config.static is not None,
         features=tuple(name for name in config.inputs or () if name.lower() in DATE_NAMES),
         dialect=config.dialect(),
         dates=config.date_form(),
@@ -233,9 +235,7 @@ def _inputs(config: RecordingsSource.Config, recordings: Recordings) -> tuple[st
     return inputs
 
 
-def _require_room(
-    config: RecordingsSource.Config, recordings: Recordings, windows: Sequence[Sequence[Window]], count: int
-) -> None:
+def _require_room(recordings: Recordings, windows: Sequence[Sequence[Window]], count: int) -> None:
     """Raise an error where a part has no window, or the padded windows exceed the memory."""
     for name, part in zip(PARTS, windows, strict=True):
         if not part:
@@ -245,7 +245,7 @@ def _require_room(
     zoo.require_memory(
         longest * number * count * 4,
         f"{number:,} sequences, padded to the {longest:,} steps of the longest,",
-        {"data.window": longest} | ({} if config.window is None else {"data.step": 1}),
+        {"data.window": longest},
     )
 
 

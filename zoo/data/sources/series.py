@@ -15,10 +15,9 @@ from torch import Tensor
 
 import zoo
 from zoo.data.preparation.columns import Columns
-from zoo.data.preparation.features import FILL, features, past_steps
+from zoo.data.preparation.features import features, newest_targets, past_steps, target_values
 from zoo.data.preparation.fit import fit_features, is_category, require_resolution, sorted_labels
 from zoo.data.preparation.form import Feature, Missing, TableForm
-from zoo.data.preparation.gaps import fill
 from zoo.data.preparation.parts import Divided, Division, divide_series
 from zoo.data.preparation.scales import Scaling, feature_scale, scale
 from zoo.data.preparation.series import find_series
@@ -142,13 +141,13 @@ class Series(zoo.DataSource):
         series = find_series(table, draft)
         for name in (*roles.targets, *(name for name in roles.inputs if name not in roles.categories)):
             columns.numbers(name, "targets" if name in roles.targets else "inputs")
-        past = [past_steps(columns, one, draft) for one in series]
+        past = [past_steps(columns, each, draft) for each in series]
         sizes = (config.train, config.validation, config.test)
         divided = divide_series(series, past, Division(sizes, config.window, config.horizon, config.split))
         zoo.require_memory(
             _size(config, roles, divided),
             "the windows with their targets",
-            {"data.horizon": config.horizon, "data.train": max(len(one.parts[0]) for one in divided)},
+            {"data.horizon": config.horizon, "data.train": max(len(each.parts[0]) for each in divided)},
         )
         form = replace(draft, features=_features(config, columns, roles, divided))
         return _dataset(config, columns, form, divided, Summary(series, past, divided, roles.left_out))
@@ -238,48 +237,50 @@ def _check_names(config: Series.Config, columns: Columns, targets: Sequence[str]
 
 def _size(config: Series.Config, roles: _Roles, divided: Sequence[Divided]) -> int:
     """Return the bytes of the windows, at least: of one series they are views, but baselines copy the targets."""
-    targets = sum(len(one.parts[0]) for one in divided) * config.horizon * len(roles.targets) * 16
+    targets = sum(len(each.parts[0]) for each in divided) * config.horizon * len(roles.targets) * 16
     if len(divided) == 1:
         return targets
-    return targets + sum(len(part) for one in divided for part in one.parts) * config.window * len(roles.inputs) * 4
+    return targets + sum(len(part) for each in divided for part in each.parts) * config.window * len(roles.inputs) * 4
 
 
 def _features(
     config: Series.Config, columns: Columns, roles: _Roles, divided: Sequence[Divided]
 ) -> tuple[Feature, ...]:
-    training = [(one.series, one.parts[0]) for one in divided if one.parts[0]]
+    training = [(each.series, each.parts[0]) for each in divided if each.parts[0]]
     own = fit_features(columns, training, roles.inputs, roles.categories, config.missing, config.categories)
-    known = tuple(
+    ahead = tuple(
         replace(feature, ahead=config.horizon)
         for feature in own
         if feature.column in config.known and feature.kind != "missing"
     )
     if not (config.group_feature or config.per == "group"):
-        return (*own, *known)
-    names = sorted_labels({one.series.name for one in divided if one.parts[0]})
+        return (*own, *ahead)
+    names = sorted_labels({each.series.name for each in divided if each.parts[0]})
     assert config.group is not None
-    return (*own, *known, Feature(config.group, "category", names))
+    return (*own, *ahead, Feature(config.group, "category", names))
 
 
 def _dataset(
     config: Series.Config, columns: Columns, form: TableForm, divided: Sequence[Divided], summary: Summary
 ) -> zoo.Dataset:
     """Return the windows of all series with their signature."""
-    x = [features(columns, one.series, form, one.past) for one in divided]
-    y = [_targets(columns, one, form, form.missing) for one in divided]
-    filled = y if form.missing != "mask" else [_targets(columns, one, form, "previous") for one in divided]
-    trained = [number for number, one in enumerate(divided) if one.parts[0]]
+    x = [features(columns, each.series, form, each.past) for each in divided]
+    y = [target_values(columns, each.series, form, each.past) for each in divided]
+    filled = (
+        y if form.missing != "mask" else [newest_targets(columns, each.series, form, each.past) for each in divided]
+    )
+    trained = [number for number, each in enumerate(divided) if each.parts[0]]
     x_train = [x[number][_slice(divided[number].parts[0])] for number in trained]
     y_train = [_present(y[number][_slice(divided[number].parts[0])]) for number in trained]
     x_scale, y_scale = _scales(config, form, _joined(x_train), _joined(y_train), summary)
     mean = _joined(y_train).mean(0, keepdims=True)
-    before = [np.concatenate([mean, one[:-1]]) for one in filled]
-    starts = tuple(np.cumsum([0, *(len(one) for one in x[:-1])]).tolist())
+    before = [np.concatenate([mean, each[:-1]]) for each in filled]
+    starts = tuple(np.cumsum([0, *(len(each) for each in x[:-1])]).tolist())
     whole = [_narrow(_joined(part)) for part in (x, y, before)]
     rows = Rows(whole[0], whole[1], whole[2], starts, form.window, form.horizon, config.season)
     splits = []
     for number, part in enumerate(("train", "validation", "test")):
-        last = rows.last_rows([one.parts[number] for one in divided])
+        last = rows.last_rows([each.parts[number] for each in divided])
         if not len(last):
             raise zoo.DataError(
                 f"data.{part}: every window of {columns.table.source} in this part has a missing target; fill them in, "
@@ -307,18 +308,6 @@ def _dataset(
     return zoo.Dataset(train, validation, test, signature, describe(own, columns, form, summary, config.split))
 
 
-def _targets(columns: Columns, one: Divided, form: TableForm, missing: Missing) -> NDArray[np.float64]:
-    """Return the targets of a series, (rows, targets), without gaps unless the rule is ``mask``."""
-    result = np.empty((one.past, len(form.targets)), order="F")
-    for number, name in enumerate(form.targets):
-        values = one.series.spread(columns.numbers(name, "targets"))[: one.past]
-        if missing != "mask":
-            start = float(np.nanmean(values)) if form.missing == "mask" and not np.isnan(values).all() else None
-            values = fill(one.series, name, values, missing, start=start, advice=FILL)
-        result[:, number] = values
-    return result
-
-
 def _scales(
     config: Series.Config, form: TableForm, x: NDArray[np.float64], y: NDArray[np.float64], summary: Summary
 ) -> tuple[zoo.Scale | None, zoo.Scale | None]:
@@ -340,15 +329,15 @@ def _with_group_scales(
 ) -> zoo.Signature:
     """Return the signature with a scale for each series of the training part, in the order of the ids."""
     group = len(form.features) - 1
-    places = {one.series.name: number for number, one in enumerate(trained)}
+    places = {each.series.name: number for number, each in enumerate(trained)}
     order = [places[name] for name in form.features[group].categories]
     inputs = [feature_scale(form.features, x_train[place], config.input_scaling) for place in order]
     pooled = _joined(y_train)
     targets = [
         scale(list((y_train[place] if len(y_train[place]) else pooled).T), config.target_scaling) for place in order
     ]
-    input_scales = tuple(one for one in inputs if one is not None)
-    target_scales = tuple(one for one in targets if one is not None)
+    input_scales = tuple(each for each in inputs if each is not None)
+    target_scales = tuple(each for each in targets if each is not None)
     scaled = bool(input_scales or target_scales)
     return replace(signature, group=group if scaled else None, input_scales=input_scales, target_scales=target_scales)
 

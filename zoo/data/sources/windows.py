@@ -89,8 +89,8 @@ def _seasonal(rows: Rows, last: NDArray[np.int64]) -> Tensor | None:
     source = target_rows - season * back
     starts = np.array(rows.starts)
     first = starts[np.searchsorted(starts, last, "right") - 1][:, None]
-    known = torch.from_numpy(source >= first)
+    reached = torch.from_numpy(source >= first)
     values = rows.y[torch.from_numpy(np.maximum(source, first))]
     naive = rows.before[torch.from_numpy(last + ahead)][:, None]
-    values = torch.where(known[..., None] & ~values.isnan(), values, naive)
+    values = torch.where(reached[..., None] & ~values.isnan(), values, naive)
     return values if rows.horizon else values[:, 0]
