@@ -48,11 +48,12 @@ def features(
         DataError: a column does not exist, a cell is not a number, or a missing value must not or cannot be filled.
     """
     past = len(series) if past is None else past
-    result = np.full((past, len(form.features)), np.nan, order="F")
+    result = columns.space.empty((past, len(form.features)), order="F")
     for number, feature in enumerate(form.features):
         end = len(series) if feature.ahead else past
         values = values_of(columns, series, form, feature, end, advice)[feature.ahead :]
         result[: len(values), number] = values[:past]
+        result[len(values) :, number] = np.nan
     return result
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,10 +46,24 @@ class Source:
     """Whether a cell may contain a comma."""
 
 
+class Frame(Protocol):
+    """What a table needs of a polars data frame."""
+
+    @property
+    def height(self) -> int: ...
+
+    @property
+    def dtypes(self) -> list[pl.DataType]: ...
+
+    def to_series(self, index: int, /) -> pl.Series: ...
+
+    def __getitem__(self, key: Any, /) -> Any: ...
+
+
 class Table:
     """Named columns of a file, rows in the order of the file."""
 
-    def __init__(self, source: Source, names: Sequence[str], frame: pl.DataFrame, whole: Table | None = None) -> None:
+    def __init__(self, source: Source, names: Sequence[str], frame: Frame, whole: Table | None = None) -> None:
         """Make a table of a polars frame.
 
         Args:
@@ -257,19 +271,34 @@ class Table:
         return cells.is_null() | ((cells.str.len_bytes() <= 4) & cells.str.to_lowercase().is_in(list(MISSING_MARKS)))
 
     @cached_property
-    def _texts(self) -> dict[int, pl.Series]:
+    def _texts(self) -> Mapping[int, pl.Series]:
         """The columns of text, by their number."""
         import polars as pl
 
-        columns = enumerate(self._frame.get_columns())
-        return {index: column for index, column in columns if column.dtype == pl.String}
+        return _Chosen(self._frame, [index for index, dtype in enumerate(self._frame.dtypes) if dtype == pl.String])
 
     @cached_property
     def _numerals(self) -> Numerals:
         return Numerals(self._texts if self._origin.commas else {}, self._origin.dialect)
 
     def _marks(self, index: int) -> Marks | None:
-        return self._whole._numerals.marks(index, self._whole._frame.to_series(index))
+        return self._whole._numerals.marks(index, lambda: self._whole._frame.to_series(index))
+
+
+class _Chosen(Mapping[int, "pl.Series"]):
+    """Some columns of a frame by their numbers; those of a file are read when they are asked for, and not kept."""
+
+    def __init__(self, frame: Frame, numbers: Sequence[int]) -> None:
+        self._frame, self._numbers = frame, numbers
+
+    def __getitem__(self, number: int) -> pl.Series:
+        return self._frame.to_series(number)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
 
 
 def no_column(source: str, name: str, field_name: str, names: Sequence[str]) -> DataError:
