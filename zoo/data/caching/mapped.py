@@ -17,7 +17,7 @@ from zoo.files import unwritable
 
 __all__ = ["create", "open_mapped", "trim"]
 
-RESIDENT = 512 * 2**20
+RESIDENT = 320 * 2**20
 """Bytes of mapped files in memory above which `trim` gives them back; libraries are mapped files too."""
 _NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
 """Flag by which a mapping may be larger than the memory; Python names it from 3.13."""

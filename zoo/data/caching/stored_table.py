@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.datafile import open_data
-from zoo.data.tables.csv_table import HEAD, codec_name, exact_rows, fast_rows, header_names
+from zoo.data.tables.csv_table import HEAD, codec_name, exact_rows, fast_rows, header_names, require_text
 from zoo.data.tables.dialect import Dialect
 from zoo.data.tables.read import TEXT_SUFFIXES, read_table
 from zoo.data.tables.separators import recognise_separator, separator_name
@@ -34,15 +34,25 @@ BLOCK = 2**25
 class StoredFrame:
     """Columns in files, one below the other; the part of a polars data frame that a table needs."""
 
-    def __init__(self, files: Sequence[Path], read: Callable[..., pl.DataFrame], dtypes: list[pl.DataType], height: int):
-        self.files, self.dtypes, self.height, self._read = files, dtypes, height, read
-        """``files`` in the order of their rows, the types of the columns, the number of rows, and the reader."""
+    def __init__(
+        self, files: Sequence[Path], read: Callable[..., pl.DataFrame], dtypes: list[pl.DataType], height: int
+    ) -> None:
+        """Make a frame of files.
+
+        Args:
+            files: in the order of their rows.
+            read: reads chosen ``columns`` of a file.
+            dtypes: types of the columns.
+            height: number of all rows.
+        """
+        self.dtypes, self.height = dtypes, height
+        self._files, self._read = files, read
 
     def to_series(self, index: int, /) -> pl.Series:
         """Return a column."""
         import polars as pl
 
-        return pl.concat([self._read(file, columns=[index]).to_series() for file in self.files], rechunk=False)
+        return pl.concat([self._read(file, columns=[index]).to_series() for file in self._files], rechunk=False)
 
     def __getitem__(self, key: Any, /) -> Any:
         """Return a cell by its row and column, or the data frame of some rows."""
@@ -102,6 +112,7 @@ def _stored_csv(path: Path, dialect: Dialect, folder: Path) -> Table:
                 separator = recognise_separator(str(path), head.decode(errors="replace"))
             rows = fast_rows(block, separator)
             if rows is None or (header and rows[0].width != len(header)):
+                require_text(str(path), block, before)
                 raise _exact_error(path, separator)
             frame, numbers = rows
             numbers = numbers + before

@@ -10,6 +10,7 @@ from zoo.data.preparation.form import Feature, Missing, TableForm
 from zoo.data.preparation.gaps import fill
 from zoo.data.preparation.series import OneSeries
 from zoo.errors import DataError
+from zoo.progress import report
 
 __all__ = ["features", "newest_targets", "past_steps", "target_values", "values_of"]
 
@@ -50,6 +51,8 @@ def features(
     past = len(series) if past is None else past
     result = columns.space.empty((past, len(form.features)), order="F")
     for number, feature in enumerate(form.features):
+        if columns.space.folder is not None:
+            report(f"features of {columns.table.source}", number / len(form.features))
         end = len(series) if feature.ahead else past
         values = values_of(columns, series, form, feature, end, advice)[feature.ahead :]
         result[: len(values), number] = values[:past]

@@ -88,10 +88,8 @@ def windows(rows: Rows, last: NDArray[np.int64], copies: NDArray[np.float32] | N
             return values[int(last[0]) + shift : int(last[-1]) + shift + 1]
         return values[torch.from_numpy(last + shift)]
 
-    if copies is None:
-        x = pick(rows.x.unfold(0, window, 1).transpose(1, 2), 1 - window)
-    else:
-        x = torch.from_numpy(copies)
+    inputs = rows.x.unfold(0, window, 1).transpose(1, 2)
+    x = pick(inputs, 1 - window) if copies is None else torch.from_numpy(copies)
     naive = pick(rows.before, ahead)
     if not horizon:
         return zoo.Split(x, pick(rows.y, 0), naive=naive, seasonal=_seasonal(rows, last))

@@ -6,6 +6,7 @@ import codecs
 import io
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,6 +100,8 @@ def _as_utf8(source: str, data: bytes, stated: str | None) -> tuple[bytes, str]:
 def codec_name(encoding: str) -> str:
     """Return Python's name of an encoding, or raise the error of a spec that names none."""
     try:
+        with suppress(UnicodeError):
+            b"a".decode(encoding)  # refuses codecs of bytes such as zlib
         return codecs.lookup(encoding).name
     except LookupError:
         raise DataError(
@@ -173,16 +176,7 @@ def _exact(source: str, data: bytes, separator: str) -> _Rows:
     """Return the rows as the csv module reads them, or raise the error of a line."""
     import polars as pl
 
-    if b"\0" in data:
-        line = data.count(b"\n", 0, data.index(b"\0")) + 1
-        raise DataError(f"{source}:{line}: contains a NUL byte; for UTF-16 text set data.encoding, such as utf-16-le")
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{source}:{line}: is not UTF-8 text; give a text file saved as UTF-8, or set data.encoding, such as cp1252"
-        ) from None
+    require_text(source, data)
     rows = exact_rows(source, io.BytesIO(data), separator)
     header = next(rows, None)
     if header is None:
@@ -195,6 +189,20 @@ def _exact(source: str, data: bytes, separator: str) -> _Rows:
         lines.append(line)
     columns = {str(index): pl.Series(cells[index::width], dtype=pl.String) for index in range(width)}
     return header, pl.DataFrame(columns), np.array(lines, np.int64)
+
+
+def require_text(source: str, data: bytes, before: int = 0) -> None:
+    """Raise a `DataError` for a part of a file, after ``before`` lines, that is not UTF-8 text or has a NUL byte."""
+    if b"\0" in data:
+        line = before + data.count(b"\n", 0, data.index(b"\0")) + 1
+        raise DataError(f"{source}:{line}: contains a NUL byte; for UTF-16 text set data.encoding, such as utf-16-le")
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        line = before + data.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{source}:{line}: is not UTF-8 text; give a text file saved as UTF-8, or set data.encoding, such as cp1252"
+        ) from None
 
 
 def exact_rows(source: str, stream: Iterable[bytes], separator: str) -> Iterator[tuple[int, list[str]]]:

@@ -77,6 +77,7 @@ class Table:
         self._origin = source
         self._frame = frame
         self._whole = whole or self
+        self._kinds: dict[str, Kind] = {}
 
     @classmethod
     def of_columns(cls, source: str, columns: Mapping[str, NDArray[Any]], form: str = "arrays") -> Table:
@@ -133,6 +134,11 @@ class Table:
         Booleans are true and false in any case. Dates are of the type of dates, or texts that are recognised without
         being called dates: those that begin with a year, a month and a day.
         """
+        if name not in self._kinds:
+            self._kinds[name] = self._kind_of(name)
+        return self._kinds[name]
+
+    def _kind_of(self, name: str) -> Kind:
         import polars as pl
 
         cells = self._cells(name, strip=False)
