@@ -21,7 +21,7 @@ file: cells as texts or numbers, columns, features and windows. Measured on tabl
 
 
 def is_cached(rule: CacheRule, path: Path) -> bool:
-    """Return whether a table is to be read through the cache.
+    """Return whether a table is read through the cache.
 
     Args:
         rule: of the spec.

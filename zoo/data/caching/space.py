@@ -31,7 +31,7 @@ class Space:
     def empty(
         self, shape: tuple[int, ...], dtype: Any = np.float64, order: Literal["C", "F"] = "C", *, name: str = ""
     ) -> NDArray[Any]:
-        """Return an array whose values are to be set.
+        """Return an array of any values, for others to be written into it.
 
         Args:
             shape: its shape.
