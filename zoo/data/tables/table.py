@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 Kind = Literal["number", "text", "boolean", "date"]
 
 _LARGEST = float(np.finfo(np.float32).max)
+_MISSING = rf"(?i)^(?:{'|'.join(map(re.escape, sorted(MISSING_MARKS)))})$"
 _LISTED = 12
 """Largest number of column names that a message lists."""
 
@@ -152,12 +154,17 @@ class Table:
             return "text"
         if 2 * cells.cast(pl.Float64, strict=False).is_not_nan().sum() > len(cells):  # the fast way
             return "number"
-        cells = cells.str.strip_chars()
-        present = cells.filter(~self._missing(cells))
+        cells = _stripped(cells)
+        missing = self._missing(cells)
+        present = cells.filter(~missing) if missing.any() else cells
         marks = self._marks(self._at(name)) or Marks(",", ".")
         if len(present) and 2 * to_numbers(present, marks).count() >= len(present):
             return "number"
-        if len(present) and present.str.to_lowercase().is_in(["true", "false"]).all():
+        if (
+            len(present)
+            and (present.str.len_bytes() <= 5).all()
+            and present.str.to_lowercase().is_in(["true", "false"]).all()
+        ):
             return "boolean"
         if len(present) and present.str.contains(r"^\d{4}-\d\d-\d\d").all():
             return "date"
@@ -254,7 +261,7 @@ class Table:
         cells = self._frame.to_series(self._at(name))
         if isinstance(cells.dtype, pl.Categorical | pl.Enum):
             cells = cells.cast(pl.String)
-        return cells.str.strip_chars() if strip and cells.dtype == pl.String else cells
+        return _stripped(cells) if strip and cells.dtype == pl.String else cells
 
     def _plain(self, name: str, expected: str) -> pl.Series:
         """Return a column as `_cells` does, or raise a `DataError` where it contains lists, objects or bytes."""
@@ -274,7 +281,7 @@ class Table:
         stated = self._origin.dialect.null_values
         if stated is not None:
             return cells.is_null() | cells.is_in(["", *stated])
-        return cells.is_null() | ((cells.str.len_bytes() <= 4) & cells.str.to_lowercase().is_in(list(MISSING_MARKS)))
+        return cells.is_null() | ((cells.str.len_bytes() <= 4) & cells.str.contains(_MISSING))
 
     @cached_property
     def _texts(self) -> Mapping[int, pl.Series]:
@@ -305,6 +312,11 @@ class _Chosen(Mapping[int, "pl.Series"]):
 
     def __len__(self) -> int:
         return len(self._numbers)
+
+
+def _stripped(cells: pl.Series) -> pl.Series:
+    """Return texts without surrounding white space; those that have none are not copied."""
+    return cells.str.strip_chars() if cells.str.contains(r"^\s|\s$").any() else cells
 
 
 def no_column(source: str, name: str, field_name: str, names: Sequence[str]) -> DataError:
