@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Protocol
 
 
@@ -19,3 +22,21 @@ class Progress(Protocol):
 
 def silent(text: str, share: float | None = None, /) -> None:
     """Report nothing; a `Progress`."""
+
+
+_receiver: ContextVar[Progress] = ContextVar("receiver", default=silent)
+
+
+@contextmanager
+def reporting_to(progress: Progress) -> Iterator[None]:
+    """Give what `report` receives inside the block to a function."""
+    token = _receiver.set(progress)
+    try:
+        yield
+    finally:
+        _receiver.reset(token)
+
+
+def report(text: str, share: float | None = None, /) -> None:
+    """Report to the function of `reporting_to`, from work whose callers pass no function; a `Progress`."""
+    _receiver.get()(text, share)

@@ -7,7 +7,7 @@ import warnings
 
 import torch
 
-from tests.benchmarks import cells, custom, engine, export, lowering, memory, precision, proof, tables
+from tests.benchmarks import cache, cells, custom, engine, export, lowering, memory, precision, proof, tables
 from zoo.versions import versions
 
 BENCHMARKS = {
@@ -20,6 +20,7 @@ BENCHMARKS = {
     "precision": precision.main,
     "proof": proof.main,
     "tables": tables.main,
+    "cache": cache.main,
 }
 
 

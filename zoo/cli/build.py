@@ -44,6 +44,7 @@ def command(
     from zoo.library.activity import screen
     from zoo.library.build import plan_of, train, warnings_of
     from zoo.library.progress import watch
+    from zoo.progress import reporting_to
     from zoo.run.start import origin_sentences
     from zoo.spec.starter import resolve
 
@@ -51,7 +52,10 @@ def command(
     file = resolve(spec)
     if file != spec:
         output.note(f"{spec}: the starter spec {file}")
-    plan = plan_of(file, overrides, registry, resume=resume)
+    with output.spinner("data") as progress, reporting_to(progress):
+        plan = plan_of(file, overrides, registry, resume=resume)
+    if plan.dataset.cache:
+        output.note(f"the data are mapped into memory from {plan.dataset.cache}")
     for warning in warnings_of(plan):
         output.warn(warning)
     for sentence in origin_sentences(plan.start, plan.frozen, plan.vectors):

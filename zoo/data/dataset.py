@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from zoo.config import Config as PartConfig
+from zoo.data.caching.mapped import trim
 from zoo.data.given import describe, divide, in_words, read_sequences, read_targets, repeated
 from zoo.data.signature import Scale, Signature
 
@@ -63,6 +64,7 @@ class Split:
         Args:
             rows: indices of sequences, int64 (n,), or a slice.
         """
+        trim()
         taken = Split(*(None if part is None else part[rows] for part in self._parts()))  # type: ignore[arg-type]
         if taken.lengths is None:
             return taken
@@ -91,6 +93,8 @@ class Dataset:
     repeated: Mapping[str, int] = field(default_factory=dict)
     """For ``validation`` and ``test``, the number of their sequences that the training part contains too: a model may
     have memorised them. Empty where the source does not count them."""
+    cache: str = ""
+    """Folder of the files from which the tensors are mapped into memory; empty where they are in memory."""
 
     @property
     def time(self) -> int:

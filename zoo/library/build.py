@@ -18,10 +18,11 @@ from zoo.data.dataset_checks import check_dataset
 from zoo.errors import UsageError
 from zoo.jobs.build import Plan, choose_run, pick_device, prepare
 from zoo.jobs.build import build as train_and_write
-from zoo.library.activity import screen
+from zoo.library.activity import activity, screen
 from zoo.library.progress import Silence, watch
 from zoo.library.run import Run
 from zoo.plugins.registry import Registry, load_registry
+from zoo.progress import reporting_to
 from zoo.run import run as folder
 from zoo.run.model_card import repeated_sentence
 from zoo.sealed import digest
@@ -77,7 +78,8 @@ def build(
         Interrupted: a signal stopped the training after a checkpoint was written; ``resume`` continues it.
     """
     registry = load_registry()
-    plan = plan_of(spec, overrides or (), registry, data, resume=resume)
+    with activity(screen() if progress else None, "data") as report, reporting_to(report):
+        plan = plan_of(spec, overrides or (), registry, data, resume=resume)
     warnings = [*(f"{fault} (left out)" for fault in registry.faults), *warnings_of(plan)]
 
     def listener(_: folder.Run, __: torch.device) -> Silence:

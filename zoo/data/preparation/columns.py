@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.data.caching.mapped import trim
+from zoo.data.caching.space import MEMORY, Space
 from zoo.data.tables.table import Kind, Table
 
 __all__ = ["Columns"]
@@ -15,8 +17,8 @@ __all__ = ["Columns"]
 class Columns:
     """The columns of a table that a form reads."""
 
-    def __init__(self, table: Table) -> None:
-        self.table = table
+    def __init__(self, table: Table, space: Space = MEMORY) -> None:
+        self.table, self.space = table, space
         self._kinds: dict[str, Kind] = {}
         self._numbers: dict[str, NDArray[np.float64]] = {}
         self._ids: dict[tuple[str, tuple[str, ...]], NDArray[np.float64]] = {}
@@ -39,7 +41,8 @@ class Columns:
         """
         if name not in self._numbers:
             self.table.require(name, field)
-            self._numbers[name] = self.table.numbers(name)
+            self._numbers[name] = self.space.kept(self.table.numbers(name))
+        trim()
         return self._numbers[name]
 
     def ids(self, name: str, categories: Sequence[str], field: str = "inputs") -> NDArray[np.float64]:
@@ -53,5 +56,6 @@ class Columns:
             self.table.require(name, field)
             numbers = {text: float(number) for number, text in enumerate(categories, 1)}
             texts = self.table.texts(name)
-            self._ids[key] = np.array([np.nan if text is None else numbers.get(text, 0.0) for text in texts], float)
+            ids = np.array([np.nan if text is None else numbers.get(text, 0.0) for text in texts], float)
+            self._ids[key] = self.space.kept(ids)
         return self._ids[key]

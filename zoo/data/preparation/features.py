@@ -10,6 +10,7 @@ from zoo.data.preparation.form import Feature, Missing, TableForm
 from zoo.data.preparation.gaps import fill
 from zoo.data.preparation.series import OneSeries
 from zoo.errors import DataError
+from zoo.progress import report
 
 __all__ = ["features", "newest_targets", "past_steps", "target_values", "values_of"]
 
@@ -48,11 +49,14 @@ def features(
         DataError: a column does not exist, a cell is not a number, or a missing value must not or cannot be filled.
     """
     past = len(series) if past is None else past
-    result = np.full((past, len(form.features)), np.nan, order="F")
+    result = columns.space.empty((past, len(form.features)), order="F")
     for number, feature in enumerate(form.features):
+        if columns.space.folder is not None:
+            report(f"features of {columns.table.source}", number / len(form.features))
         end = len(series) if feature.ahead else past
         values = values_of(columns, series, form, feature, end, advice)[feature.ahead :]
         result[: len(values), number] = values[:past]
+        result[len(values) :, number] = np.nan
     return result
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.data.caching.mapped import trim
 from zoo.data.preparation.form import Feature
 from zoo.data.signature import Scale
 
@@ -54,6 +55,7 @@ def feature_scale(features: Sequence[Feature], x: NDArray[np.float64], scaling: 
 
 
 def _pair(values: NDArray[np.float64], scaling: Scaling) -> tuple[float, float]:
+    trim()
     low, high = values.min(), values.max()
     if low == high:
         return float(low), 1.0

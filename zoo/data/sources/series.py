@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BeforeValidator, Field
-from torch import Tensor
 
 import zoo
+from zoo.data.caching.rule import CacheRule, is_cached
+from zoo.data.caching.space import MEMORY, Space
+from zoo.data.caching.stored_table import stored_table
 from zoo.data.preparation.columns import Columns
 from zoo.data.preparation.features import features, newest_targets, past_steps, target_values
 from zoo.data.preparation.fit import fit_features, is_category, require_resolution, sorted_labels
@@ -24,7 +25,8 @@ from zoo.data.preparation.series import find_series
 from zoo.data.preparation.summary import Summary, describe
 from zoo.data.preparation.timeline import parse_step
 from zoo.data.sources.example_series import EXAMPLES
-from zoo.data.sources.windows import Rows, windows
+from zoo.data.sources.prepared import Prepared, cached, joined, narrowed
+from zoo.data.sources.windows import Rows
 
 __all__ = ["Series", "zoo_register_data"]
 
@@ -118,12 +120,26 @@ class Series(zoo.DataSource):
         0 to 1; none: unscaled. Categories are not scaled."""
         target_scaling: Scaling = "standard"
         """Scale of each target column, like input_scaling."""
+        cache: CacheRule = "auto"
+        """Whether the prepared rows are kept in a cache and mapped into memory, for files beyond it: auto: where
+        reading the file would take more than half of the memory; true; false."""
 
     def load(self, config: zoo.Config) -> zoo.Dataset:
         assert isinstance(config, Series.Config)
+        if config.file is None or not is_cached(config.cache, Path(config.file)):
+            return self._prepared(config, MEMORY).dataset()
+        return cached(Path(config.file), config, lambda space: self._prepared(config, space))
+
+    def _prepared(self, config: Config, space: Space) -> Prepared:
+        """Return the rows of a table and what describes them, whose arrays are made in a space."""
         make, target, _ = EXAMPLES[config.example]
-        table = make() if config.file is None else zoo.read_table(Path(config.file), config.dialect())
-        columns = Columns(table)
+        if config.file is None:
+            table = make()
+        elif space.folder is None:
+            table = zoo.read_table(Path(config.file), config.dialect())
+        else:
+            table = stored_table(Path(config.file), config.dialect(), space.scratch)
+        columns = Columns(table, space)
         roles = _roles(config, columns, (target,) if config.file is None else None)
         draft = TableForm(
             features=tuple(Feature(name, ahead=config.horizon) for name in config.known),
@@ -146,12 +162,12 @@ class Series(zoo.DataSource):
         sizes = (config.train, config.validation, config.test)
         divided = divide_series(series, past, Division(sizes, config.window, config.horizon, config.split))
         zoo.require_memory(
-            _size(config, roles, divided),
+            _size(config, roles, divided, stored=space.folder is not None),
             "the windows with their targets",
             {"data.horizon": config.horizon, "data.train": max(len(each.parts[0]) for each in divided)},
         )
         form = replace(draft, features=_features(config, columns, roles, divided))
-        return _dataset(config, columns, form, divided, Summary(series, past, divided, roles.left_out))
+        return _prepare(config, columns, form, divided, Summary(series, past, divided, roles.left_out))
 
 
 @dataclass(frozen=True)
@@ -236,10 +252,10 @@ def _check_names(config: Series.Config, columns: Columns, targets: Sequence[str]
         )
 
 
-def _size(config: Series.Config, roles: _Roles, divided: Sequence[Divided]) -> int:
+def _size(config: Series.Config, roles: _Roles, divided: Sequence[Divided], *, stored: bool) -> int:
     """Return the bytes of the windows, at least: of one series they are views, but baselines copy the targets."""
     targets = sum(len(each.parts[0]) for each in divided) * config.horizon * len(roles.targets) * 16
-    if len(divided) == 1:
+    if len(divided) == 1 or stored:
         return targets
     return targets + sum(len(part) for each in divided for part in each.parts) * config.window * len(roles.inputs) * 4
 
@@ -261,10 +277,11 @@ def _features(
     return (*own, *ahead, Feature(config.group, "category", names))
 
 
-def _dataset(
+def _prepare(
     config: Series.Config, columns: Columns, form: TableForm, divided: Sequence[Divided], summary: Summary
-) -> zoo.Dataset:
-    """Return the windows of all series with their signature."""
+) -> Prepared:
+    """Return the rows of all series with their signature."""
+    space = columns.space
     x = [features(columns, each.series, form, each.past) for each in divided]
     y = [target_values(columns, each.series, form, each.past) for each in divided]
     filled = (
@@ -273,21 +290,10 @@ def _dataset(
     trained = [number for number, each in enumerate(divided) if each.parts[0]]
     x_train = [x[number][_slice(divided[number].parts[0])] for number in trained]
     y_train = [_present(y[number][_slice(divided[number].parts[0])]) for number in trained]
-    x_scale, y_scale = _scales(config, form, _joined(x_train), _joined(y_train), summary)
-    mean = _joined(y_train).mean(0, keepdims=True)
+    x_scale, y_scale = _scales(config, form, joined(x_train, space), joined(y_train), summary)
+    mean = joined(y_train).mean(0, keepdims=True)
     before = [np.concatenate([mean, each[:-1]]) for each in filled]
     starts = tuple(np.cumsum([0, *(len(each) for each in x[:-1])]).tolist())
-    whole = [_narrow(_joined(part)) for part in (x, y, before)]
-    rows = Rows(whole[0], whole[1], whole[2], starts, form.window, form.horizon, form.season)
-    splits = []
-    for number, part in enumerate(("train", "validation", "test")):
-        last = rows.last_rows([each.parts[number] for each in divided])
-        if not len(last):
-            raise zoo.DataError(
-                f"data.{part}: every window of {columns.table.source} in this part has a missing target; fill them in, "
-                "or choose another rule than data.missing: mask"
-            )
-        splits.append(windows(rows, last))
     signature = zoo.Signature(
         features=len(form.features),
         window=form.window,
@@ -304,9 +310,15 @@ def _dataset(
         signature = _with_group_scales(
             config, signature, form, [divided[number] for number in trained], x_train, y_train
         )
-    train, validation, test = splits
+    whole = [narrowed(joined(part, space), space, name) for name, part in (("x", x), ("y", y), ("before", before))]
     own = EXAMPLES[config.example][2] if config.file is None else Path(config.file).name
-    return zoo.Dataset(train, validation, test, signature, describe(own, columns, form, summary, config.split))
+    return Prepared(
+        Rows(whole[0], whole[1], whole[2], starts, form.window, form.horizon, form.season),
+        tuple(tuple(each.parts[number] for each in divided) for number in range(3)),
+        signature,
+        describe(own, columns, form, summary, config.split),
+        columns.table.source,
+    )
 
 
 def _scales(
@@ -333,7 +345,7 @@ def _with_group_scales(
     places = {each.series.name: number for number, each in enumerate(trained)}
     order = [places[name] for name in form.features[group].categories]
     inputs = [feature_scale(form.features, x_train[place], config.input_scaling) for place in order]
-    pooled = _joined(y_train)
+    pooled = joined(y_train)
     targets = [
         scale(list((y_train[place] if len(y_train[place]) else pooled).T), config.target_scaling) for place in order
     ]
@@ -351,15 +363,6 @@ def _present(y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the rows whose targets are all present."""
     absent = np.isnan(y).any(1)
     return y[~absent] if absent.any() else y
-
-
-def _joined(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Return the rows of all series, column by column in memory (Fortran order), as sums over one series are made."""
-    return parts[0] if len(parts) == 1 else np.asfortranarray(np.concatenate(parts))
-
-
-def _narrow(values: NDArray[np.float64]) -> Tensor:
-    return torch.from_numpy(values.astype(np.float32, order="C"))
 
 
 @zoo.hookimpl

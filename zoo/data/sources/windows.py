@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import zoo
+from zoo.data.caching.mapped import trim
 from zoo.data.preparation.seasons import season_before
 
-__all__ = ["Rows", "windows"]
+__all__ = ["Rows", "copy_windows", "follow", "windows"]
+
+_BLOCK = 1024
+"""Windows that are copied at a time."""
 
 
 @dataclass(frozen=True)
@@ -54,23 +58,39 @@ class Rows:
         return complete
 
 
-def windows(rows: Rows, last: NDArray[np.int64]) -> zoo.Split:
+def follow(last: NDArray[np.int64]) -> bool:
+    """Return whether windows follow each other without a gap, by the last row of each; they are then views."""
+    return len(last) == int(last[-1]) - int(last[0]) + 1
+
+
+def copy_windows(rows: Rows, last: NDArray[np.int64], result: NDArray[np.float32]) -> None:
+    """Copy the inputs of windows into an array (windows, time, features)."""
+    views = rows.x.unfold(0, rows.window, 1).transpose(1, 2)
+    for start in range(0, len(last), _BLOCK):
+        chosen = torch.from_numpy(last[start : start + _BLOCK] + 1 - rows.window)
+        result[start : start + _BLOCK] = views[chosen].numpy()
+        trim()
+
+
+def windows(rows: Rows, last: NDArray[np.int64], copies: NDArray[np.float32] | None = None) -> zoo.Split:
     """Return windows with their targets; views of the rows where the windows follow each other.
 
     Args:
         rows: the rows of all series.
         last: last row of each window, at least one.
+        copies: what `copy_windows` made; None to copy where that is needed.
     """
     window, horizon = rows.window, rows.horizon
     ahead = min(1, horizon)
-    run = len(last) == last[-1] - last[0] + 1
+    run = follow(last)
 
     def pick(values: Tensor, shift: int) -> Tensor:
         if run:
             return values[int(last[0]) + shift : int(last[-1]) + shift + 1]
         return values[torch.from_numpy(last + shift)]
 
-    x = pick(rows.x.unfold(0, window, 1).transpose(1, 2), 1 - window)
+    inputs = rows.x.unfold(0, window, 1).transpose(1, 2)
+    x = pick(inputs, 1 - window) if copies is None else torch.from_numpy(copies)
     naive = pick(rows.before, ahead)
     if not horizon:
         return zoo.Split(x, pick(rows.y, 0), naive=naive, seasonal=_seasonal(rows, last))

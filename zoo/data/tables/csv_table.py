@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 IsHeader = Callable[[list[str]], bool]
 """A function that decides whether the cells of the first row are names."""
-_HEAD = 2**16
+HEAD = 2**16
 """Bytes at the beginning of a file from which the separator is recognised."""
 _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
@@ -42,7 +43,7 @@ def read_csv(source: str, data: bytes, dialect: Dialect, is_header: IsHeader | N
         DataError: the content is not such a table; the message names the position as file:line:column.
     """
     data, encoding = _as_utf8(source, data, dialect.encoding)
-    head = data[:_HEAD] if len(data) <= _HEAD else data[: data.rfind(b"\n", 0, _HEAD) + 1]
+    head = data[:HEAD] if len(data) <= HEAD else data[: data.rfind(b"\n", 0, HEAD) + 1]
     separator = dialect.separator or recognise_separator(source, head.decode(errors="replace"))
     header, frame, lines = _fast(data, separator) or _exact(source, data, separator)
     if header is None or is_header is None or is_header(header[1]):
@@ -92,19 +93,27 @@ def _as_utf8(source: str, data: bytes, stated: str | None) -> tuple[bytes, str]:
     """Return the content in UTF-8 without its mark, and the name of another encoding that it had."""
     marked = next((name for mark, name in _BOMS.items() if data.startswith(mark)), "")
     encoding = stated or marked or "utf-8"
+    name = codec_name(encoding)
     try:
-        name = codecs.lookup(encoding).name
         if name != "utf-8" or marked == "utf-8-sig":
             text = data.decode("utf-8-sig" if name == "utf-8" else encoding)
             data = text.encode()
-    except LookupError:
-        raise DataError(
-            f"data.encoding: {encoding!r} is no encoding that Python knows; give one such as cp1252"
-        ) from None
     except UnicodeError as error:
         at = f":{data.count(10, 0, error.start) + 1}" if isinstance(error, UnicodeDecodeError) else ""
         raise DataError(f"{source}{at}: is not text in {encoding}; correct data.encoding or the file") from None
     return data, "" if name.startswith("utf-8") else encoding.upper()
+
+
+def codec_name(encoding: str) -> str:
+    """Return Python's name of an encoding, or raise the error of a spec that names none."""
+    try:
+        with suppress(UnicodeError):
+            b"a".decode(encoding)  # refuses codecs of bytes such as zlib
+        return codecs.lookup(encoding).name
+    except LookupError:
+        raise DataError(
+            f"data.encoding: {encoding!r} is no encoding that Python knows; give one such as cp1252"
+        ) from None
 
 
 _Rows = tuple["tuple[int, list[str]] | None", "pl.DataFrame", NDArray[np.int64]]
@@ -112,7 +121,17 @@ _Rows = tuple["tuple[int, list[str]] | None", "pl.DataFrame", NDArray[np.int64]]
 
 
 def _fast(data: bytes, separator: str) -> _Rows | None:
-    """Return the rows as polars reads them; None where it fails or may read differently from the csv module.
+    """Return the first row and the others where `fast_rows` reads them."""
+    if (rows := fast_rows(data, separator)) is None:
+        return None
+    frame, lines = rows
+    return (int(lines[0]), list(frame.row(0))), frame[1:], lines[1:]
+
+
+def fast_rows(data: bytes, separator: str) -> tuple[pl.DataFrame, NDArray[np.int64]] | None:
+    """Return the rows as polars reads them, the first one among them, and the line of each.
+
+    None where polars fails or may read differently from the csv module.
 
     polars fills rows that are too short, reads empty lines as rows, and forgives quotes inside of cells; so separators
     and rows are counted, and quotes have to be where cells begin and end.
@@ -144,7 +163,7 @@ def _fast(data: bytes, separator: str) -> _Rows | None:
         lines += breaks.sum_horizontal().cast(pl.Int64).cum_sum().to_numpy()
     if separators != (frame.width - 1) * frame.height or (frame.width == 1 and (frame.to_series() == "").any()):
         return None
-    return (int(lines[0]), list(frame.row(0))), frame[1:], lines[1:]
+    return frame, lines
 
 
 def _quotes_fit(data: bytes, mark: bytes) -> bool:
@@ -177,17 +196,8 @@ def _exact(source: str, data: bytes, separator: str) -> _Rows:
     """Return the rows as the csv module reads them, or raise the error of a line."""
     import polars as pl
 
-    if b"\0" in data:
-        line = data.count(b"\n", 0, data.index(b"\0")) + 1
-        raise DataError(f"{source}:{line}: contains a NUL byte; for UTF-16 text set data.encoding, such as utf-16-le")
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{source}:{line}: is not UTF-8 text; give a text file saved as UTF-8, or set data.encoding, such as cp1252"
-        ) from None
-    rows = csv_rows(Path(source), io.BytesIO(data), separator)
+    require_text(source, data)
+    rows = exact_rows(source, io.BytesIO(data), separator)
     header = next(rows, None)
     if header is None:
         return None, pl.DataFrame(), np.zeros(0, np.int64)
@@ -195,9 +205,40 @@ def _exact(source: str, data: bytes, separator: str) -> _Rows:
     cells: list[str] = []
     lines: list[int] = []
     for line, row in rows:
-        if len(row) != width:
-            raise DataError(f"{source}:{line}: columns: {len(row)}, expected {width} as in the first line")
         cells.extend(row)
         lines.append(line)
     columns = {str(index): pl.Series(cells[index::width], dtype=pl.String) for index in range(width)}
     return header, pl.DataFrame(columns), np.array(lines, np.int64)
+
+
+def require_text(source: str, data: bytes, before: int = 0) -> None:
+    """Raise a `DataError` for a part of a file, after ``before`` lines, that is not UTF-8 text or has a NUL byte."""
+    if b"\0" in data:
+        line = before + data.count(b"\n", 0, data.index(b"\0")) + 1
+        raise DataError(f"{source}:{line}: contains a NUL byte; for UTF-16 text set data.encoding, such as utf-16-le")
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        line = before + data.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{source}:{line}: is not UTF-8 text; give a text file saved as UTF-8, or set data.encoding, such as cp1252"
+        ) from None
+
+
+def exact_rows(source: str, stream: Iterable[bytes], separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line and the cells of each row as the csv module reads them, or raise the error of a line.
+
+    Args:
+        source: the file as messages name it.
+        stream: its lines in UTF-8.
+        separator: the character between two cells.
+
+    Raises:
+        DataError: a row is not CSV, or has another number of cells than the first.
+    """
+    width = 0
+    for line, row in csv_rows(Path(source), stream, separator):
+        width = width or len(row)
+        if len(row) != width:
+            raise DataError(f"{source}:{line}: columns: {len(row)}, expected {width} as in the first line")
+        yield line, row

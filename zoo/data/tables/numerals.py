@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,12 +65,12 @@ class Numerals:
         self.comma_decimals = any(count.decimal for count in self._commas.values())
         self._comma_groups = any(count.groups for count in self._commas.values())
 
-    def marks(self, index: int, cells: pl.Series) -> Marks | None:
+    def marks(self, index: int, cells: Callable[[], pl.Series]) -> Marks | None:
         """Return how the numbers of a column are written; None where that cannot be decided.
 
         Args:
             index: number of the column.
-            cells: its cells.
+            cells: gives its cells.
         """
         stated, thousands = self._dialect.decimal, self._dialect.thousands
         if stated is None and thousands in (",", "."):
@@ -79,7 +79,7 @@ class Numerals:
             return Marks(stated, _other(stated) if thousands is None else thousands)
         commas = self._commas.get(index)
         if commas is None:
-            return None if self.comma_decimals and _only_groups(cells) else Marks(".", thousands or "")
+            return None if self.comma_decimals and _only_groups(cells()) else Marks(".", thousands or "")
         decimal, groups = commas.decimal > 0, commas.groups > 0
         if not decimal and not groups:
             decimal, groups = self.comma_decimals, self._comma_groups

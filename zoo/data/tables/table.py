@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ Kind = Literal["number", "text", "boolean", "date"]
 
 _LARGEST = float(np.nextafter((2 - 2.0**-24) * 2.0**127, 0))
 """Largest number that rounds to a finite float32 (IEEE 754)."""
+_MISSING = rf"(?i)^(?:{'|'.join(map(re.escape, sorted(MISSING_MARKS)))})$"
 _LISTED = 12
 """Largest number of column names that a message lists."""
 
@@ -48,10 +50,24 @@ class Source:
     """Whether a cell may contain a comma."""
 
 
+class Frame(Protocol):
+    """What a table needs of a polars data frame."""
+
+    @property
+    def height(self) -> int: ...
+
+    @property
+    def dtypes(self) -> list[pl.DataType]: ...
+
+    def to_series(self, index: int, /) -> pl.Series: ...
+
+    def __getitem__(self, key: Any, /) -> Any: ...
+
+
 class Table:
     """Named columns of a file, rows in the order of the file."""
 
-    def __init__(self, source: Source, names: Sequence[str], frame: pl.DataFrame, whole: Table | None = None) -> None:
+    def __init__(self, source: Source, names: Sequence[str], frame: Frame, whole: Table | None = None) -> None:
         """Make a table of a polars frame.
 
         Args:
@@ -65,6 +81,7 @@ class Table:
         self._origin = source
         self._frame = frame
         self._whole = whole or self
+        self._kinds: dict[str, Kind] = {}
 
     @classmethod
     def of_columns(cls, source: str, columns: Mapping[str, NDArray[Any]], form: str = "arrays") -> Table:
@@ -121,6 +138,11 @@ class Table:
         Booleans are true and false in any case. Dates are of the type of dates, or texts that are recognised without
         being called dates: those that begin with a year, a month and a day.
         """
+        if name not in self._kinds:
+            self._kinds[name] = self._kind_of(name)
+        return self._kinds[name]
+
+    def _kind_of(self, name: str) -> Kind:
         import polars as pl
 
         cells = self._cells(name, strip=False)
@@ -134,12 +156,17 @@ class Table:
             return "text"
         if 2 * cells.cast(pl.Float64, strict=False).is_not_nan().sum() > len(cells):  # the fast way
             return "number"
-        cells = cells.str.strip_chars()
-        present = cells.filter(~self._missing(cells))
+        cells = _stripped(cells)
+        missing = self._missing(cells)
+        present = cells.filter(~missing) if missing.any() else cells
         marks = self._marks(self._at(name)) or Marks(",", ".")
         if len(present) and 2 * to_numbers(present, marks).count() >= len(present):
             return "number"
-        if len(present) and present.str.to_lowercase().is_in(["true", "false"]).all():
+        if (
+            len(present)
+            and (present.str.len_bytes() <= 5).all()
+            and present.str.to_lowercase().is_in(["true", "false"]).all()
+        ):
             return "boolean"
         if len(present) and present.str.contains(r"^\d{4}-\d\d-\d\d").all():
             return "date"
@@ -236,7 +263,7 @@ class Table:
         cells = self._frame.to_series(self._at(name))
         if isinstance(cells.dtype, pl.Categorical | pl.Enum):
             cells = cells.cast(pl.String)
-        return cells.str.strip_chars() if strip and cells.dtype == pl.String else cells
+        return _stripped(cells) if strip and cells.dtype == pl.String else cells
 
     def _plain(self, name: str, expected: str) -> pl.Series:
         """Return a column as `_cells` does, or raise a `DataError` where it contains lists, objects or bytes."""
@@ -256,22 +283,42 @@ class Table:
         stated = self._origin.dialect.null_values
         if stated is not None:
             return cells.is_null() | cells.is_in(["", *stated])
-        return cells.is_null() | ((cells.str.len_bytes() <= 4) & cells.str.to_lowercase().is_in(list(MISSING_MARKS)))
+        return cells.is_null() | ((cells.str.len_bytes() <= 4) & cells.str.contains(_MISSING))
 
     @cached_property
-    def _texts(self) -> dict[int, pl.Series]:
+    def _texts(self) -> Mapping[int, pl.Series]:
         """The columns of text, by their number."""
         import polars as pl
 
-        columns = enumerate(self._frame.get_columns())
-        return {index: column for index, column in columns if column.dtype == pl.String}
+        return _Chosen(self._frame, [index for index, dtype in enumerate(self._frame.dtypes) if dtype == pl.String])
 
     @cached_property
     def _numerals(self) -> Numerals:
         return Numerals(self._texts if self._origin.commas else {}, self._origin.dialect)
 
     def _marks(self, index: int) -> Marks | None:
-        return self._whole._numerals.marks(index, self._whole._frame.to_series(index))
+        return self._whole._numerals.marks(index, lambda: self._whole._frame.to_series(index))
+
+
+class _Chosen(Mapping[int, "pl.Series"]):
+    """Some columns of a frame by their numbers; those of a file are read when they are asked for, and not kept."""
+
+    def __init__(self, frame: Frame, numbers: Sequence[int]) -> None:
+        self._frame, self._numbers = frame, numbers
+
+    def __getitem__(self, number: int) -> pl.Series:
+        return self._frame.to_series(number)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+
+def _stripped(cells: pl.Series) -> pl.Series:
+    """Return texts without surrounding white space; those that have none are not copied."""
+    return cells.str.strip_chars() if cells.str.contains(r"^\s|\s$").any() else cells
 
 
 def no_column(source: str, name: str, field_name: str, names: Sequence[str]) -> DataError:
