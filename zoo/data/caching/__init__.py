@@ -6,5 +6,5 @@
 4. `cache.Cache`: whole and undamaged results, found again by their key;
 5. `mapped`: mapping of a file, and return of its pages.
 
-Needs no torch.
+Imports no torch.
 """

@@ -27,6 +27,7 @@ Kind = Literal["number", "text", "boolean", "date"]
 _LARGEST = float(np.nextafter((2 - 2.0**-24) * 2.0**127, 0))
 """Largest number that rounds to a finite float32 (IEEE 754)."""
 _MISSING = rf"(?i)^(?:{'|'.join(map(re.escape, sorted(MISSING_MARKS)))})$"
+_LONGEST_MARK = max(map(len, MISSING_MARKS))
 _LISTED = 12
 """Largest number of column names that a message lists."""
 
@@ -283,7 +284,7 @@ class Table:
         stated = self._origin.dialect.null_values
         if stated is not None:
             return cells.is_null() | cells.is_in(["", *stated])
-        return cells.is_null() | ((cells.str.len_bytes() <= 4) & cells.str.contains(_MISSING))
+        return cells.is_null() | ((cells.str.len_bytes() <= _LONGEST_MARK) & cells.str.contains(_MISSING))
 
     @cached_property
     def _texts(self) -> Mapping[int, pl.Series]:
