@@ -96,7 +96,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "null data": (
         spec(data="null"),
         "1:1: data: must be a block of fields with a name (adding, arrays, characters, copy, csv, digits, mnist, "
-        "series, text), got nothing",
+        "recordings, series, text), got nothing",
     ),
     "a list for a block": (spec(architecture="[gru]"), "2:1: architecture: must be a block of fields with a name"),
     "a word for a block": (spec(task="classification"), "3:1: task: must be a block of fields with a name"),
@@ -123,8 +123,8 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "misspelt architecture": (spec(architecture="{name: bilsmt}"), "'bilsmt' is not known (did you mean 'bilstm'?)"),
     "unknown data": (
         spec(data="{name: imagenet}"),
-        "1:8: data.name: 'imagenet' is not known; known: adding, arrays, characters, copy, csv, digits, mnist, series, "
-        "text",
+        "1:8: data.name: 'imagenet' is not known; known: adding, arrays, characters, copy, csv, digits, mnist, "
+        "recordings, series, text",
     ),
     "unknown task": (
         spec(task="{name: classify}"),

@@ -141,7 +141,7 @@ regression, step_regression, tagging
 11:3: training.deterministic: must be true or false, got 'no'
 12:3: training.'odd key\\n': is not a field here; fields: batch_size, clip_norm, deterministic, early_stopping, \
 epochs, freeze, metric, optimizer, precision, schedule, seed, start_from
-13:1: data: must be a block of fields with a name (adding, arrays, characters, copy, csv, digits, mnist, series, \
+13:1: data: must be a block of fields with a name (adding, arrays, characters, copy, csv, digits, mnist, recordings, series, \
 text), got 'digits'
 15:3: architecture.hidden_size: must be an integer, got '64'
 17:3: architecture.hiden_size: is not a field here (did you mean 'hidden_size'?); fields: bias, direction, dropout, \
@@ -274,7 +274,7 @@ def test_an_override_is_shown_as_the_place_of_its_faults(folder: Path) -> None:
         "--set training.early_stopping.wait=1: training.early_stopping.wait: is not a field here; fields: patience",
         "--set a.b=1: a: is not a field here; fields: architecture, data, description, encoder, name, task, training",
         "s.yaml:1:8: data.name: 'digit' is not known (did you mean 'digits'?); known: adding, "
-        "arrays, characters, copy, csv, digits, mnist, series, text",
+        "arrays, characters, copy, csv, digits, mnist, recordings, series, text",
     ]
 
 
@@ -289,7 +289,7 @@ def test_an_override_is_shown_as_the_place_of_its_faults(folder: Path) -> None:
         (
             "data=",
             "--set data=: data: must be a block of fields with a name (adding, arrays, characters, copy, csv, digits, "
-            "mnist, series, text), got nothing",
+            "mnist, recordings, series, text), got nothing",
         ),
         ("x=\x1b[31m", r"--set 'x=\x1b[31m': its value:1:1: the character '\x1b' is not text"),
     ],

@@ -73,7 +73,7 @@ def test_init_in_a_folder_that_cannot_be_made() -> None:
     assert run_zoo("init", "file").exit_code == 2
     outcome = run_zoo("init", "file/specs")
     assert outcome.exit_code == 1
-    assert outcome.stderr.startswith("error: file/specs/adding.yaml: cannot be written: Not a directory")
+    assert outcome.stderr.startswith("error: file/specs/activity.yaml: cannot be written: Not a directory")
 
 
 def test_a_bare_name_is_a_starter_spec_unless_such_a_file_exists() -> None:
