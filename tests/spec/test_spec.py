@@ -141,8 +141,8 @@ regression, step_regression, tagging
 11:3: training.deterministic: must be true or false, got 'no'
 12:3: training.'odd key\\n': is not a field here; fields: batch_size, clip_norm, deterministic, early_stopping, \
 epochs, freeze, metric, optimizer, precision, schedule, seed, start_from
-13:1: data: must be a block of fields with a name (adding, arrays, characters, copy, csv, digits, mnist, recordings, series, \
-text), got 'digits'
+13:1: data: must be a block of fields with a name (adding, arrays, characters, copy, csv, digits, mnist, recordings, \
+series, text), got 'digits'
 15:3: architecture.hidden_size: must be an integer, got '64'
 17:3: architecture.hiden_size: is not a field here (did you mean 'hidden_size'?); fields: bias, direction, dropout, \
 hidden_size, implementation, name, num_layers, pooling
