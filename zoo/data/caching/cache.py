@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.caching.mapped import open_mapped, trim
+from zoo.data.caching.rule import cache_folder
 from zoo.data.caching.space import Space
 from zoo.data.datafile import open_data
 from zoo.files import PARTIAL, unwritable
 from zoo.progress import report
 
-__all__ = ["Cache", "Contents", "key_of"]
+__all__ = ["Cache", "Contents", "Making", "kept", "key_of"]
 
 PREPARATION = 1
 """Version of the preparation: to be raised when the same file and options would give other arrays."""
@@ -50,29 +51,49 @@ class Making(Space):
         self.values: dict[str, Any] = {}
 
 
-def key_of(path: Path, options: str) -> str:
-    """Return the key of what is made of a file: a SHA-256 of its bytes, the options, and the versions of the makers.
+def key_of(paths: Sequence[Path], options: str) -> str:
+    """Return the key of what is made of files: a SHA-256 of their bytes, the options, and the versions of the makers.
 
-    The bytes count, and neither the name nor the time of the file: a file that was changed and given its old time is
-    noticed, and one that was copied is found. Hashing takes a small part of the time of reading the table.
+    The bytes count, and neither the names nor the times of the files: a file that was changed and given its old time is
+    noticed, and one that was copied is found. Hashing takes a small part of the time of reading the data.
 
     Args:
-        path: the file.
+        paths: the files.
         options: whatever else decides what is made, as text.
 
     Raises:
-        DataError: the file cannot be read.
+        DataError: a file cannot be read.
     """
     import polars as pl
 
     digest = hashlib.sha256(f"{PREPARATION} {np.__version__} {pl.__version__} {options}\0".encode())
-    done, size = 0, path.stat().st_size
-    with open_data(path) as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-            done += len(block)
-            report(f"hash of {path}", done / max(size, done))
+    done, size = 0, sum(path.stat().st_size for path in paths)
+    for path in paths:
+        own = hashlib.sha256()
+        with open_data(path) as stream:
+            while block := stream.read(_BLOCK):
+                own.update(block)
+                done += len(block)
+                report(f"hash of {path}", done / max(size, done))
+        digest.update(own.digest())
     return digest.hexdigest()
+
+
+def kept(paths: Sequence[Path], options: str, make: Callable[[Making], None]) -> Contents:
+    """Return what is made of files, from the cache; it is made where the cache does not have it.
+
+    Args:
+        paths: see `key_of`.
+        options: see `key_of`.
+        make: puts the arrays and values into a space.
+    """
+    cache = Cache(cache_folder(), key_of(paths, options))
+    contents = cache.read()
+    while contents is None:
+        with cache.making() as space:
+            make(space)
+        contents = cache.read()
+    return contents
 
 
 class Cache:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 import sys
@@ -11,6 +12,7 @@ from typing import Any, Literal
 from weakref import WeakSet
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from zoo.files import unwritable
@@ -21,6 +23,8 @@ RESIDENT = 320 * 2**20
 """Bytes of mapped files in memory above which `trim` gives them back; libraries are mapped files too."""
 _NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
 """Flag by which a mapping may be larger than the memory; Python names it from 3.13."""
+_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+"""Readers of headers; version 3 is one of records, not of plain numbers."""
 _STATM = Path("/proc/self/statm")
 _maps: WeakSet[mmap.mmap] = WeakSet()
 
@@ -42,21 +46,35 @@ def create(path: Path, shape: tuple[int, ...], dtype: Any = np.float64, order: L
     return array.view(np.ndarray)
 
 
-def open_mapped(path: Path) -> NDArray[Any]:
+def open_mapped(path: Path, start: int = 0, end: int | None = None) -> NDArray[Any]:
     """Return the array of a ``.npy`` file without reading it.
 
     The file never changes: a write to the array stays in this process, and only until `trim`.
 
+    Args:
+        path: the file, or one that contains it, such as a ``.npz`` file that is not compressed.
+        start: first byte.
+        end: byte after the last one; that of the whole file where it is None.
+
     Raises:
         ValueError, OSError: it is no such file.
     """
-    header = np.load(path, mmap_mode="r", allow_pickle=False)
     with path.open("rb") as file:
+        file.seek(start)
+        version = npy.read_magic(file)
+        if version not in _HEADERS:
+            raise ValueError(f"a .npy file of version {version}")
+        shape, columns, dtype = _HEADERS[version](file)
+        offset, size = file.tell(), math.prod(shape)
+        if end is None:
+            end = path.stat().st_size
+        if dtype.hasobject or offset + size * dtype.itemsize > end:
+            raise ValueError(f"{dtype} {shape} in {end - offset:,} bytes")
         flags, access = mmap.MAP_PRIVATE | _NO_RESERVE, mmap.PROT_READ | mmap.PROT_WRITE
         mapping = mmap.mmap(file.fileno(), 0, flags=flags, prot=access)
     _maps.add(mapping)
-    flat = np.frombuffer(mapping, header.dtype, header.size, header.offset)
-    return flat.reshape(header.shape, order="F" if header.flags.fnc else "C")
+    flat = np.frombuffer(mapping, dtype, size, offset)
+    return flat.reshape(shape, order="F" if columns else "C")
 
 
 def trim() -> None:

@@ -9,6 +9,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.data.caching.mapped import trim
+from zoo.data.caching.space import Space
 from zoo.errors import DataError
 
 Kind = Literal["number", "text", "boolean", "date"]
@@ -126,6 +128,45 @@ class StackedColumns:
     def place(self, row: int, name: str | None = None) -> str:
         part = int(np.searchsorted(self.starts, row, side="right")) - 1
         return self.parts[part].place(row - int(self.starts[part]), name)
+
+    def take(self, rows: NDArray[np.int64]) -> Columns:
+        return SelectedColumns(self, rows)
+
+
+@dataclass(frozen=True)
+class StoredColumns:
+    """Other columns, of which each column of numbers is read once and then mapped from a file."""
+
+    whole: Columns
+    space: Space
+    read: dict[str, Numbers] = field(default_factory=dict)
+    """Columns of numbers that were read."""
+
+    @property
+    def source(self) -> str:
+        return self.whole.source
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.whole.names
+
+    def __len__(self) -> int:
+        return len(self.whole)
+
+    def kind(self, name: str) -> Kind:
+        return self.whole.kind(name)
+
+    def numbers(self, name: str) -> Numbers:
+        if name not in self.read:
+            self.read[name] = self.space.kept(self.whole.numbers(name))
+        trim()
+        return self.read[name]
+
+    def texts(self, name: str) -> Texts:
+        return self.whole.texts(name)
+
+    def place(self, row: int, name: str | None = None) -> str:
+        return self.whole.place(row, name)
 
     def take(self, rows: NDArray[np.int64]) -> Columns:
         return SelectedColumns(self, rows)

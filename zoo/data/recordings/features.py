@@ -7,10 +7,13 @@ model itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.data.caching.mapped import trim
+from zoo.data.caching.space import MEMORY, Space
 from zoo.data.preparation.fit import RECOGNISED, sorted_labels
 from zoo.data.preparation.form import Feature, Missing
 from zoo.data.recordings.columns import Numbers
@@ -55,7 +58,9 @@ def fit_features(
     return (*result, *masks)
 
 
-def features(recordings: Recordings, form: Sequence[Feature], missing: Missing, advice: str) -> NDArray[np.float32]:
+def features(
+    recordings: Recordings, form: Sequence[Feature], missing: Missing, advice: str, space: Space = MEMORY
+) -> NDArray[np.float32]:
     """Return the features of all steps, (steps, features), finite.
 
     Args:
@@ -63,11 +68,13 @@ def features(recordings: Recordings, form: Sequence[Feature], missing: Missing, 
         form: the features; see `fit_features`.
         missing: treatment of missing values.
         advice: what else to do about a missing value that is refused, at the end of the message.
+        space: where the result is made; in files each feature is contiguous, so that few pages are in memory.
 
     Raises:
         DataError: a column does not exist, or a value is missing and must not or cannot be filled, or is not finite.
     """
-    result = np.empty((len(recordings.steps), len(form)), np.float32)
+    order: Literal["C", "F"] = "C" if space.folder is None else "F"
+    result = space.empty((len(recordings.steps), len(form)), np.float32, order)
     for number, feature in enumerate(form):
         if feature.kind == "category":
             values = _filled_ids(recordings, feature, missing, advice)
@@ -82,6 +89,7 @@ def features(recordings: Recordings, form: Sequence[Feature], missing: Missing, 
             place = _place(recordings, row, feature.column)
             raise DataError(f"{place}: {values[row]} is more than float32 can hold; replace it")
         result[:, number] = values
+        trim()
     return result
 
 

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.data.caching.mapped import trim
+from zoo.data.caching.space import MEMORY, Space
 from zoo.data.recordings.recordings import Recordings
 from zoo.data.recordings.targets import Targets
 from zoo.data.recordings.windows import window_starts
@@ -66,23 +68,34 @@ def cut(recordings: Recordings, rows: NDArray[np.int64], targets: Targets, windo
     return windows
 
 
-def batch(features: NDArray[np.float32], windows: list[Window], targets: Targets) -> Part:
+def batch(
+    features: NDArray[np.float32], windows: list[Window], targets: Targets, space: Space = MEMORY, name: str = ""
+) -> Part:
     """Return windows as one batch.
 
     Args:
         features: (steps, features) of all recordings.
         windows: see `cut`.
         targets: what they have as targets.
+        space: where the arrays are made.
+        name: of the part; the arrays are called ``NAME-x``, ``NAME-y`` and ``NAME-lengths``.
     """
-    lengths = np.array([window.stop - window.start for window in windows], np.int64)
-    x = np.zeros((len(windows), int(lengths.max()), features.shape[1]), np.float32)
+    lengths = space.empty((len(windows),), np.int64, name=f"{name}-lengths")
+    lengths[:] = [window.stop - window.start for window in windows]
+    x = space.empty((len(windows), int(lengths.max()), features.shape[1]), np.float32, name=f"{name}-x")
     for row, window in zip(x, windows, strict=True):
         row[: window.stop - window.start] = features[window.start : window.stop]
+        row[window.stop - window.start :] = 0
+        trim()
+    dtype, absent = (np.int64, IGNORED) if targets.labels else (np.float32, np.nan)
+    columns = () if targets.labels else (len(targets.names),)
     if targets.label_by != "step":
-        y = np.array([window.target for window in windows], np.int64 if targets.labels else np.float32)
+        y = space.empty((len(windows), *columns), dtype, name=f"{name}-y")
+        y[:] = [window.target for window in windows]
         return Part(x, y, lengths)
-    shape = x.shape[:2] if targets.labels else (*x.shape[:2], len(targets.names))
-    y = np.full(shape, IGNORED, np.int64) if targets.labels else np.full(shape, np.nan, np.float32)
+    y = space.empty((*x.shape[:2], *columns), dtype, name=f"{name}-y")
     for row, window in zip(y, windows, strict=True):
         row[: len(window.target)] = window.target
+        row[len(window.target) :] = absent
+        trim()
     return Part(x, y, lengths)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.arrays_file import read_arrays
+from zoo.data.caching.mapped import trim
+from zoo.data.caching.space import MEMORY, Space
 from zoo.data.recordings.columns import ArrayColumns, Columns, feature_names
 from zoo.data.recordings.recordings import Recordings, counted
 from zoo.data.ts_file import TsFile, read_ts
@@ -17,9 +20,13 @@ from zoo.errors import DataError
 
 Array = NDArray[Any]
 _STEPS = ("x", "data", "arr_0")
+KINDS = "biufU"
+"""Kinds of the dtypes of columns: numbers, booleans and texts."""
+_BLOCK = 2**24
+"""Bytes that are copied at a time."""
 
 
-def read_npz(path: Path, sequence: str = "") -> Recordings:
+def read_npz(path: Path, sequence: str = "", space: Space = MEMORY) -> Recordings:
     """Read a ``.npz`` file.
 
     ``x`` (or ``X``) is (recordings, time, features), or (recordings, time) for a single feature, with the valid steps
@@ -30,11 +37,12 @@ def read_npz(path: Path, sequence: str = "") -> Recordings:
     Args:
         path: the file.
         sequence: name of an array with the names of the recordings; empty to number them from 0.
+        space: where the steps are made; with a folder, arrays that are not compressed are mapped and copied by blocks.
 
     Raises:
         DataError: the file has no such arrays, or their shapes or lengths do not fit each other.
     """
-    arrays = read_arrays(path, texts=True)
+    arrays = read_arrays(path, texts=True, mapped=space.folder is not None)
     lower = {name.lower(): name for name in reversed(arrays)}
     key = next((lower[name] for name in _STEPS if name in lower), None)
     if key is None:
@@ -47,13 +55,14 @@ def read_npz(path: Path, sequence: str = "") -> Recordings:
     starts, padded = _starts(path, key, x, lengths, offsets)
     names = _feature_names(path, x, padded, columns)
     where = _place(path, starts)
-    valid = np.arange(x.shape[1]) < np.diff(starts)[:, None] if padded else None
-    values = x.reshape(*x.shape[:2], -1)[valid] if valid is not None else x.reshape(len(x), -1)
+    values = _steps(x, starts, space, padded=padded)
     steps: dict[str, Array] = {name: values[:, number] for number, name in enumerate(names)}
     whole: dict[str, Array] = {}
     left_out: list[str] = []
     for name, array in arrays.items():
-        if not _place_array(name, array, len(starts) - 1, valid, int(starts[-1]), steps, whole):
+        if padded and array.shape == x.shape[:2] and array.dtype.kind in KINDS:
+            steps[name] = _steps(array, starts, space, padded=True)[:, 0]
+        elif not _place_array(name, array, len(starts) - 1, int(starts[-1]), steps, whole):
             left_out.append(name)
     ids = _ids(path, sequence, whole, len(starts) - 1)
     others = "".join(f", {name}" for name in [*whole, *(name for name in steps if name not in names)])
@@ -67,6 +76,36 @@ def read_npz(path: Path, sequence: str = "") -> Recordings:
         roles=frozenset(steps) - frozenset(names),
         summary=(f"{path.name}: arrays {key} {x.shape}{others}", *notes),
     )
+
+
+def _steps(x: Array, starts: NDArray[np.int64], space: Space, *, padded: bool) -> Array:
+    """Return the valid steps of all recordings, (steps, features); in files each feature is contiguous.
+
+    Args:
+        x: (recordings, time) or (recordings, time, features) where ``padded``, else (steps,) or (steps, features).
+        starts: (recordings + 1,) the first step of each recording, and the number of all.
+        space: where the result is made.
+        padded: whether the recordings have an axis of their own.
+    """
+    if space.folder is None:
+        if not padded:
+            return x.reshape(len(x), -1)
+        valid = np.arange(x.shape[1]) < np.diff(starts)[:, None]
+        steps = x.reshape(*x.shape[:2], -1)
+        return steps.reshape(-1, steps.shape[2]) if valid.all() else steps[valid]
+    axes = 2 if padded else 1
+    result = space.empty((int(starts[-1]), math.prod(x.shape[axes:])), x.dtype, "F")
+    count = max(1, _BLOCK // (math.prod(x.shape[1:]) * x.dtype.itemsize))
+    for first in range(0, len(x), count):
+        block = x[first : first + count]
+        block = block.reshape(*block.shape[:axes], -1)
+        if padded:
+            rows = starts[first : first + count + 1]
+            result[rows[0] : rows[-1]] = block[np.arange(x.shape[1]) < np.diff(rows)[:, None]]
+        else:
+            result[first : first + count] = block
+        trim()
+    return result
 
 
 def _taken(arrays: dict[str, Array], lower: Mapping[str, str], name: str) -> Array | None:
@@ -135,20 +174,17 @@ def _place_array(
     name: str,
     array: Array,
     count: int,
-    valid: NDArray[np.bool_] | None,
     total: int,
     steps: dict[str, Array],
     whole: dict[str, Array],
 ) -> bool:
     """Put an array among the columns of steps or of recordings; return False where its shape fits neither."""
-    if array.dtype.kind not in "biufU":
+    if array.dtype.kind not in KINDS:
         return False
     if array.shape == (count,):
         whole[name] = array
     elif array.shape == (total,):
         steps[name] = array
-    elif valid is not None and array.shape == valid.shape:
-        steps[name] = array[valid]
     elif array.ndim == 2 and array.shape[0] in (count, total) and array.shape[1]:
         columns = whole if array.shape[0] == count else steps
         columns |= {
@@ -171,20 +207,24 @@ def _ids(path: Path, sequence: str, whole: Mapping[str, Array], count: int) -> t
     return ids
 
 
-def read_npy(path: Path) -> Recordings:
+def read_npy(path: Path, space: Space = MEMORY) -> Recordings:
     """Read a ``.npy`` file: (time, features) is one recording, (recordings, time, features) are several.
+
+    Args:
+        path: the file.
+        space: where the steps are made; with a folder, the file is mapped and copied by blocks.
 
     Raises:
         DataError: the file is no such array.
     """
-    x = read_arrays(path)["arr_0"]
+    x = read_arrays(path, mapped=space.folder is not None)["arr_0"]
     if x.dtype.kind not in "biuf" or x.ndim not in (1, 2, 3) or 0 in x.shape:
         raise DataError(
             f"{path}: is {x.dtype} {x.shape}, expected numbers (time, features) or (recordings, time, features)"
         )
     count, time, features = x.shape if x.ndim == 3 else (1, len(x), x.size // len(x))
     starts = np.arange(count + 1) * time
-    values = x.reshape(-1, features)
+    values = _steps(x, starts, space, padded=x.ndim == 3)
     steps = {name: values[:, number] for number, name in enumerate(feature_names(features))}
     ids = (path.name,) if count == 1 else tuple(f"[{number}]" for number in range(count))
     columns = ArrayColumns(str(path), steps, _place(path, starts))

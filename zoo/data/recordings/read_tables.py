@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence, ValuesView
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.data.caching.mapped import trim
+from zoo.data.caching.space import MEMORY, Space
+from zoo.data.caching.stored_table import stored_table
 from zoo.data.datafile import name_fault
-from zoo.data.recordings.columns import ArrayColumns, Columns, StackedColumns
+from zoo.data.recordings.columns import ArrayColumns, Columns, SelectedColumns, StackedColumns, StoredColumns
 from zoo.data.recordings.form import Reading
 from zoo.data.recordings.read_arrays import read_npy
 from zoo.data.recordings.recordings import Recordings, counted
@@ -26,7 +30,7 @@ FILE, FOLDER = "file", "folder"
 """Columns of a folder: the path of a file in it, and the name of the folder that the file is in."""
 
 
-def read_recordings_table(path: Path, reading: Reading, index: Path | None = None) -> Recordings:
+def read_recordings_table(path: Path, reading: Reading, index: Path | None = None, space: Space = MEMORY) -> Recordings:
     """Read a table with the rows of one or many recordings.
 
     Args:
@@ -34,12 +38,17 @@ def read_recordings_table(path: Path, reading: Reading, index: Path | None = Non
         reading: names the column of the recordings; without one the table is a single recording.
         index: a table with a row for each recording, by the column of the same name; its columns become those of whole
             recordings.
+        space: where the columns are made; with a folder, a few columns at a time are in memory.
 
     Raises:
         DataError: a table cannot be read, rows of a recording are apart or in the wrong order, or a recording of the
             index does not exist.
     """
-    recordings = table_recordings(read_table(path, reading.dialect), reading)
+    if space.folder is None:
+        recordings = table_recordings(read_table(path, reading.dialect), reading)
+    else:
+        recordings = table_recordings(stored_table(path, reading.dialect, space.scratch), reading)
+        recordings = replace(recordings, steps=StoredColumns(recordings.steps, space))
     return recordings if index is None else _with_index(recordings, index, reading)
 
 
@@ -48,7 +57,7 @@ def table_recordings(table: Table, reading: Reading) -> Recordings:
     if not reading.sequence:
         rows, roles = _ordered(table, np.zeros(len(table), np.int64), reading)
         offsets, name = np.array([0, len(table)]), Path(table.source).name
-        return Recordings(table.source, (name,), offsets, table.take(rows), roles=roles, summary=_summary([table]))
+        return Recordings(table.source, (name,), offsets, _taken(table, rows), roles=roles, summary=_summary([table]))
     table.require(reading.sequence, "sequence")
     names = table.texts(reading.sequence)
     if None in names:
@@ -63,19 +72,25 @@ def table_recordings(table: Table, reading: Reading) -> Recordings:
         table.source,
         tuple(ids),
         offsets,
-        table.take(rows),
+        _taken(table, rows),
         roles=roles | {reading.sequence},
         summary=_summary([table]),
     )
 
 
-def read_folder(folder: Path, reading: Reading, index: Path | None = None) -> Recordings:
+def _taken(table: Table, rows: NDArray[np.int64]) -> Columns:
+    """Return all rows of a table in an order; nothing is copied."""
+    return table if (rows[1:] > rows[:-1]).all() else SelectedColumns(table, rows)
+
+
+def read_folder(folder: Path, reading: Reading, index: Path | None = None, space: Space = MEMORY) -> Recordings:
     """Read a folder in which each file is a recording, in any depth: a table of any format, or a .npy file.
 
     Args:
         folder: the folder.
         reading: how its tables are written, and the column of the index with the paths of the files in the folder.
         index: a table with a row for each file; None to take all files.
+        space: where the columns are made; with a folder, a single file is in memory while the files are read.
 
     Raises:
         DataError: the folder has no such files, one cannot be read or has other columns than the first, or a file of
@@ -83,11 +98,11 @@ def read_folder(folder: Path, reading: Reading, index: Path | None = None) -> Re
     """
     files = recording_files(folder, folder / reading.index if index is None and reading.index else index)
     names = [path.relative_to(folder).as_posix() for path in files.paths]
-    tables = [read_file(path, reading) for path in files.paths]
+    tables = [_read_apart(path, reading, space, number) for number, path in enumerate(files.paths)]
     first = tables[0]
     for table in tables[1:]:
         _require_same(table.steps, first.steps)
-    starts = np.cumsum([0, *(len(table.steps) for table in tables)])
+    starts = np.cumsum([0, *(int(table.offsets[-1]) for table in tables)])
     places = [Path(name) for name in names]
     whole = ArrayColumns(
         str(folder),
@@ -98,7 +113,7 @@ def read_folder(folder: Path, reading: Reading, index: Path | None = None) -> Re
         str(folder),
         tuple(names),
         starts,
-        _stacked(str(folder), [table.steps for table in tables], starts),
+        _stacked(str(folder), [table.steps for table in tables], starts, space),
         whole,
         roles=first.roles,
         summary=(f"{folder.name}: {counted(names, 'file')}{_dialects(tables)}", *files.left_out),
@@ -106,18 +121,64 @@ def read_folder(folder: Path, reading: Reading, index: Path | None = None) -> Re
     return recordings if index is None else _with_index(recordings, index, reading)
 
 
-def _stacked(source: str, files: Sequence[Columns], starts: NDArray[np.int64]) -> Columns:
+def _stacked(source: str, files: Sequence[Columns], starts: NDArray[np.int64], space: Space) -> Columns:
     """Return the columns of all files one below the other; ``starts`` are the first rows of each."""
     names = files[0].names
     arrays = [columns.arrays for columns in files if isinstance(columns, ArrayColumns)]
     if len(arrays) < len(files):
-        return StackedColumns(source, files, names)
+        stacked = StackedColumns(source, files, names)
+        return stacked if space.folder is None else StoredColumns(stacked, space)
 
     def where(row: int, name: str | None) -> str:
         file = int(np.searchsorted(starts, row, side="right")) - 1
         return files[file].place(row - int(starts[file]), name)
 
-    return ArrayColumns(source, {name: np.concatenate([each[name] for each in arrays]) for name in names}, where)
+    dtype = np.result_type(*(each.dtype if isinstance(each, ReadAgain) else each[names[0]].dtype for each in arrays))
+    values = space.empty((int(starts[-1]), len(names)), dtype, "F")
+    for start, stop, each in zip(starts, starts[1:], arrays, strict=False):
+        for number, column in enumerate(each.values()):
+            values[start:stop, number] = column
+        trim()
+    return ArrayColumns(source, {name: values[:, number] for number, name in enumerate(names)}, where)
+
+
+class ReadAgain(Mapping[str, NDArray[Any]]):
+    """The columns of a ``.npy`` file, which is read whenever they are used; none is kept in memory."""
+
+    def __init__(self, path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
+        self.path, self.names = path, tuple(columns)
+        self.dtype = columns[self.names[0]].dtype
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self._columns()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def values(self) -> ValuesView[NDArray[Any]]:
+        return self._columns().values()
+
+    def _columns(self) -> Mapping[str, NDArray[Any]]:
+        steps = read_npy(self.path).steps
+        assert isinstance(steps, ArrayColumns)
+        return steps.arrays
+
+
+def _read_apart(path: Path, reading: Reading, space: Space, number: int) -> Recordings:
+    """Return a file of a folder, by its number, as one recording, of which a space with a folder keeps nothing."""
+    if space.folder is None:
+        return read_file(path, reading)
+    if path.suffix.lower() != ".npy":
+        own = space.scratch / f"file-{number}"
+        own.mkdir()
+        return table_recordings(stored_table(path, reading.dialect, own), replace(reading, sequence=""))
+    recordings = read_file(path, reading)
+    steps = recordings.steps
+    assert isinstance(steps, ArrayColumns)
+    return replace(recordings, steps=ArrayColumns(steps.source, ReadAgain(path, steps.arrays), steps.where))
 
 
 def read_file(path: Path, reading: Reading) -> Recordings:

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import zoo
-from zoo.data.caching.cache import Cache, Contents, Making, key_of
+from zoo.data.caching.cache import Contents, Making, kept
 from zoo.data.caching.mapped import trim
-from zoo.data.caching.rule import cache_folder
 from zoo.data.caching.space import MEMORY, Space
 from zoo.data.sources.windows import Rows, copy_windows, follow, windows
 
@@ -72,12 +71,7 @@ def cached(path: Path, config: zoo.Config, prepare: Callable[[Space], Prepared])
         prepare: prepares the file with the arrays ``x``, ``y`` and ``before`` of a space.
     """
     options = config.model_copy(update={"file": path.name, "cache": True}).model_dump_json()
-    cache = Cache(cache_folder(), key_of(path, f"{config.__class__.__qualname__} {options}"))
-    contents = cache.read()
-    while contents is None:
-        with cache.making() as space:
-            _keep(prepare(space), space)
-        contents = cache.read()
+    contents = kept([path], f"{config.__class__.__qualname__} {options}", lambda space: _keep(prepare(space), space))
     values = contents.values
     arrays = [torch.from_numpy(contents.arrays[name]) for name in ("x", "y", "before")]
     rows = Rows(arrays[0], arrays[1], arrays[2], tuple(values["starts"]), *values["lengths"])

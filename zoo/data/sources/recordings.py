@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
 import zoo
+from zoo.data.caching.mapped import trim
+from zoo.data.caching.rule import CacheRule, is_cached
+from zoo.data.caching.space import MEMORY, Space
 from zoo.data.preparation.form import Missing
 from zoo.data.preparation.scales import Scaling, feature_scale, scale
 from zoo.data.recordings.activities import activities
@@ -26,6 +28,7 @@ from zoo.data.recordings.read import ARRAYS, read_recordings
 from zoo.data.recordings.read_tables import FILE, FOLDER, read_folder
 from zoo.data.recordings.recordings import Recordings
 from zoo.data.recordings.targets import LabelBy, Targets, read_targets, recognised_targets
+from zoo.data.sources.prepared_recordings import Prepared, cached, input_files
 from zoo.data.tables.date_column import DATE_NAMES
 
 __all__ = ["RecordingsSource", "zoo_register_data"]
@@ -97,11 +100,21 @@ class RecordingsSource(zoo.DataSource):
         1; none: unscaled."""
         target_scaling: Scaling = "standard"
         """Scale of each target, like input_scaling."""
+        cache: CacheRule = "auto"
+        """Whether the prepared sequences are kept in a cache and mapped into memory, for files beyond it: auto: where
+        reading the files would take more than half of the memory; true; false."""
 
     def load(self, config: zoo.Config) -> zoo.Dataset:
         assert isinstance(config, RecordingsSource.Config)
         _require_fields(config)
-        recordings, reading = _read(config)
+        files = input_files(config.file, config.test_file, config.folder, config.index)
+        if not files.paths or not is_cached(config.cache, *files.paths):
+            return self._prepared(config, MEMORY).dataset()
+        return cached(files, config, lambda space: self._prepared(config, space))
+
+    def _prepared(self, config: Config, space: Space) -> Prepared:
+        """Return the sequences of the three parts and what describes them, whose arrays are made in a space."""
+        recordings, reading = _read(config, space)
         label, numbers = _target_columns(config, recordings)
         recordings, targets = read_targets(recordings, label, numbers, config.label_by)
         parts = divide_recordings(
@@ -109,16 +122,18 @@ class RecordingsSource(zoo.DataSource):
         )
         inputs = _inputs(config, recordings)
         made = fit_features(recordings.take(parts[0]), inputs, config.categories or (), config.missing)
-        values = features(recordings, made, config.missing, FILL)
+        values = features(recordings, made, config.missing, FILL, space)
         window = config.window or 0
         step = config.step or window
         windows = [cut(recordings, rows, targets, window, step) for rows in parts]
-        _require_room(recordings, windows, len(made))
-        train, validation, test = (batch(values, part, targets) for part in windows)
+        _require_room(recordings, windows, len(made), stored=space.folder is not None)
+        train, validation, test = (
+            batch(values, part, targets, space, name) for name, part in zip(PARTS, windows, strict=True)
+        )
         lengths = any((part.lengths != train.x.shape[1]).any() for part in (train, validation, test))
         mean = config.label_by in ("sequence", "step")
         form = RecordingForm(reading, made, config.missing, window, step, mean, label or "")
-        steps = values[np.isin(recordings.owners, parts[0])].astype(np.float64)
+        steps = _wide(values, np.isin(recordings.owners, parts[0]), space)
         signature = zoo.Signature(
             features=len(made),
             columns=form.names,
@@ -131,13 +146,11 @@ class RecordingsSource(zoo.DataSource):
             targets=targets.names,
             target_scale=_target_scale(train, targets, config.target_scaling) if targets.names else None,
         )
-        return zoo.Dataset(
-            train=_split(train, lengths),
-            validation=_split(validation, lengths),
-            test=_split(test, lengths),
-            signature=signature,
-            description=describe(recordings, targets, form, parts, windows, by=config.by),
-            repeated=_repeated(train, {"validation": validation, "test": test}),
+        return Prepared(
+            (train, validation, test),
+            signature,
+            describe(recordings, targets, form, parts, windows, by=config.by),
+            _repeated(train, {"validation": validation, "test": test}),
         )
 
 
@@ -167,7 +180,7 @@ def _require_fields(config: RecordingsSource.Config) -> None:
         raise zoo.DataError(f"data.label_by: is {config.label_by!r} without data.window; give the steps of a window")
 
 
-def _read(config: RecordingsSource.Config) -> tuple[Recordings, Reading]:
+def _read(config: RecordingsSource.Config, space: Space) -> tuple[Recordings, Reading]:
     """Return the recordings of the files, and how they were read."""
     reading = Reading(
         sequence=(config.sequence or "") if config.folder is None else "",
@@ -182,11 +195,12 @@ def _read(config: RecordingsSource.Config) -> tuple[Recordings, Reading]:
     index = None if config.index is None else Path(config.index)
     test = None if config.test_file is None else Path(config.test_file)
     if config.folder is not None:
-        recordings = read_folder(Path(config.folder), reading, index)
+        recordings = read_folder(Path(config.folder), reading, index, space)
     elif config.file is not None and Path(config.file).is_dir():
         raise zoo.DataError(f"data.file: {config.file} is a folder; name it in data.folder")
     else:
-        recordings = activities() if config.file is None else read_recordings(Path(config.file), reading, index, test)
+        file = config.file
+        recordings = activities() if file is None else read_recordings(Path(file), reading, index, test, space)
     return recordings, replace(reading, unnamed=recordings.unnamed)
 
 
@@ -237,11 +251,13 @@ def _inputs(config: RecordingsSource.Config, recordings: Recordings) -> tuple[st
     return inputs
 
 
-def _require_room(recordings: Recordings, windows: Sequence[Sequence[Window]], count: int) -> None:
-    """Raise an error where a part has no window, or the padded windows exceed the memory."""
+def _require_room(recordings: Recordings, windows: Sequence[Sequence[Window]], count: int, *, stored: bool) -> None:
+    """Raise an error where a part has no window, or the padded windows exceed the memory and are not ``stored``."""
     for name, part in zip(PARTS, windows, strict=True):
         if not part:
             raise zoo.DataError(f"{recordings.source}: no window of the part {name} has a target; add recordings to it")
+    if stored:
+        return
     longest = max(window.stop - window.start for part in windows for window in part)
     number = sum(map(len, windows))
     zoo.require_memory(
@@ -260,17 +276,24 @@ def _target_scale(train: Part, targets: Targets, scaling: Scaling) -> zoo.Scale 
     return scale(columns, scaling)
 
 
-def _split(part: Part, lengths: bool) -> zoo.Split:
-    return zoo.Split(
-        torch.from_numpy(part.x), torch.from_numpy(part.y), torch.from_numpy(part.lengths) if lengths else None
-    )
+def _wide(values: NDArray[np.float32], chosen: NDArray[np.bool_], space: Space) -> NDArray[np.float64]:
+    """Return chosen steps as float64; each feature is contiguous."""
+    result = space.empty((int(chosen.sum()), values.shape[1]), order="F")
+    for number in range(values.shape[1]):
+        result[:, number] = values[chosen, number]
+        trim()
+    return result
 
 
 def _repeated(train: Part, others: dict[str, Part]) -> dict[str, int]:
     """Count the sequences of other parts that the training part contains too."""
 
     def keys(part: Part) -> list[bytes]:
-        return [blake2b(row[:length].tobytes()).digest() for row, length in zip(part.x, part.lengths, strict=True)]
+        digests = []
+        for row, length in zip(part.x, part.lengths, strict=True):
+            digests.append(blake2b(row[:length].tobytes()).digest())
+            trim()
+        return digests
 
     learnt = set(keys(train))
     return {name: sum(key in learnt for key in keys(part)) for name, part in others.items()}
