@@ -47,6 +47,10 @@ FORMS: dict[str, tuple[pl.DataFrame, dict[str, Any]]] = {
     "newest first": (FRAME.reverse(), {"group": "group", "sort": True}),
     "missing rows": (ONE.filter(pl.col("a") != 38), {"every": "1d", "missing": "previous"}),
     "interpolated": (with_hole("a", 38), {"missing": "interpolate"}),
+    "interpolated before the future": (
+        with_hole("a", 38).with_columns(known=pl.col("b")),
+        {"inputs": ("a", "b"), "known": ("known",), "missing": "interpolate"},
+    ),
     "masked": (with_hole("a", 5), {"missing": "mask"}),
     "masked target": (with_hole("b", 5), {"missing": "mask"}),
     "categories": (FRAME, {"group": "group", "inputs": ("a", "b"), "categories": ("a",)}),

@@ -134,7 +134,7 @@ def _require_columns(table: Table, form: TableForm, targets: Sequence[str] = ())
 def _last_window(columns: Columns, series: OneSeries, form: TableForm) -> Window:
     source = f"{columns.table.source}[{series.name}]" if form.group else columns.table.source
     past, note = past_steps(columns, series, form), ""
-    future = len(series) - past
+    whole, future = past, len(series) - past
     if form.ahead and not future:
         past -= form.ahead
         rows = f"{form.ahead:,} rows" if form.ahead > 1 else "row"
@@ -148,5 +148,6 @@ def _last_window(columns: Columns, series: OneSeries, form: TableForm) -> Window
     if past < max(form.window, 1):
         rows = f"{max(past, 0):,} rows{' before the forecast' if form.ahead else ''}"
         return Window(source, None, f"contains {rows}, expected at least {form.window:,}, the window of the model")
-    x = features(columns, series, form, past, AS_TRAINED)
-    return Window(source, np.ascontiguousarray(x[past - form.window if form.window else 0 :], np.float32), note)
+    # Over all rows with targets, as in training, where a gap may be filled from a row after the window.
+    x = features(columns, series, form, whole, AS_TRAINED)
+    return Window(source, np.ascontiguousarray(x[past - form.window if form.window else 0 : past], np.float32), note)
