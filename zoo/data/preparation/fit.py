@@ -70,10 +70,10 @@ def fit_features(
         if name in categories:
             result.append(Feature(name, "category", _names(columns, training, name, declared)))
             continue
-        values = np.concatenate(
-            [series.spread(columns.numbers(name))[steps.start : steps.stop] for series, steps in training]
-        )
-        present = values[~np.isnan(values)]
+        parts = [series.spread(columns.numbers(name))[steps.start : steps.stop] for series, steps in training]
+        values = np.concatenate(parts) if len(parts) > 1 else parts[0]
+        absent = np.isnan(values)
+        present = values[~absent] if absent.any() else values
         gaps = missing == "mask" and len(present) < len(values)
         fill = float(present.mean()) if gaps and len(present) else 0.0
         lost = lost_resolution(present)

@@ -40,6 +40,9 @@ _FORMS: tuple[tuple[str, tuple[str, ...]], ...] = (
 """Date parts, with their separators made equal, and the forms that they may have."""
 
 
+_ISO = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]$"
+
+
 class CellFault(Exception):  # noqa: N818  (becomes a DataError with the place of the cell)
     """A cell is no date or has no certain meaning; ``row`` counts from 0, the text follows the cell in the message."""
 
@@ -128,11 +131,18 @@ def _of_texts(cells: pl.Series, stated: str | None) -> tuple[pl.Series, pl.Serie
         _refuse(moments.is_null(), f"is not a date of the form {stated!r}; correct it or data.date_format")
         zoned = pl.repeat("%z" in stated, len(cells), eager=True)
         return moments, zoned
-    for length, usual in ((10, "%Y-%m-%d"), (19, "%Y-%m-%d %H:%M:%S")):  # the fast way, for most files
-        if len(cells) and len(cells[0]) == length and cells[0][4] == "-":
+    # The fast way, for most files; parts of cells, as below, take 300 bytes of memory for each.
+    first = cells[0] if len(cells) else ""
+    iso = first[10:11] == "T"
+    for length, usual in ((10, "%Y-%m-%d"), (19, "%Y-%m-%d %H:%M:%S")):
+        if len(first) == length and first[4] == "-" and not iso:
             moments = _parsed(cells, usual)
             if not moments.has_nulls() and (cells.str.len_bytes() == length).all():
                 return moments, None
+    if iso and cells.str.contains(_ISO).all():
+        moments = _parsed(cells, "%Y-%m-%dT%H:%M:%S")
+        if not moments.has_nulls():
+            return moments, None
     parts = cells.str.extract_groups(_WHOLE).struct
     moments = _dates_of(parts.field("date").fill_null(""), cells)
     number = {
