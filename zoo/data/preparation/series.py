@@ -67,7 +67,7 @@ class OneSeries:
     def spread(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return a column of the table (rows of the table,) over the steps (steps,), NaN where the file lacks a row.
 
-        It may be a view.
+        It may be a view of the column, which is not to be written to.
         """
         if self.steps is self.rows:
             return values[: len(self)]
@@ -76,7 +76,7 @@ class OneSeries:
         return result
 
     def pick(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the cells of a column of the table (rows of the table,) that are in the series, (rows,)."""
+        """Return the cells of a column of the table (rows of the table,) that are in the series; maybe a view."""
         return values[: len(self)] if self.steps is self.rows else values[self.rows]
 
 

@@ -224,6 +224,8 @@ class Table:
     def dates(self, name: str, form: DateForm = RECOGNISED_FORM) -> NDArray[np.datetime64]:
         """Return a column as datetime64[us] (rows,), in UTC where its cells have an offset or a zone is stated.
 
+        The array is read-only, as it may be returned again.
+
         Args:
             name: name of the column.
             form: how the dates are written.
