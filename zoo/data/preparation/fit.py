@@ -103,11 +103,8 @@ def sorted_labels(names: set[str]) -> tuple[str, ...]:
 
 
 def _names(columns: Columns, training: Sequence[Steps], name: str, declared: Sequence[str]) -> tuple[str, ...]:
-    texts = columns.table.texts(name)
-    names: set[str] = set()
-    for series, steps in training:
-        rows = series.rows[(series.steps >= steps.start) & (series.steps < steps.stop)]
-        names.update(text for text in (texts[row] for row in rows.tolist()) if text is not None)
+    rows = [series.rows[slice(*np.searchsorted(series.steps, [part.start, part.stop]))] for series, part in training]
+    names = columns.table.different(name, np.concatenate(rows))
     source = columns.table.source
     if not names:
         raise DataError(f"{source}: {name!r} has no value in the training part; leave it out of the features")

@@ -215,11 +215,31 @@ class Table:
 
         Missing are empty cells and those of `Dialect.null_values`; NA or none are words. Booleans are true and false.
         """
+        return self._present(name).to_list()
+
+    def different(self, name: str, rows: NDArray[np.int64]) -> set[str]:
+        """Return the different `texts` of a column in some rows, missing ones left out."""
+        return set(self._present(name).gather(rows).drop_nulls().unique().to_list())
+
+    def ids(self, name: str, categories: Sequence[str]) -> NDArray[np.float64]:
+        """Return the places of `texts` among categories, (rows,) float64, from 1: 0 for another, NaN where missing."""
+        import polars as pl
+
+        texts = self._present(name)
+        names = pl.Series(categories, dtype=pl.String)
+        places = pl.Series(range(1, len(names) + 1), dtype=pl.Float64)
+        ids = texts.replace_strict(names, places, default=0.0, return_dtype=pl.Float64)
+        if texts.has_nulls():
+            ids = ids.set(texts.is_null(), np.nan)
+        return ids.to_numpy(writable=True)
+
+    def _present(self, name: str) -> pl.Series:
+        """Return a column of `texts`."""
         import polars as pl
 
         texts = self._plain(name, "texts").cast(pl.String)
-        empty = ["", *(self._origin.dialect.null_values or ())]
-        return texts.set(texts.is_in(empty).fill_null(False), None).to_list()
+        empty = texts.is_in(["", *(self._origin.dialect.null_values or ())]).fill_null(False)
+        return texts.set(empty, None) if empty.any() else texts
 
     def dates(self, name: str, form: DateForm = RECOGNISED_FORM) -> NDArray[np.datetime64]:
         """Return a column as datetime64[us] (rows,), in UTC where its cells have an offset or a zone is stated.
