@@ -252,6 +252,18 @@ def test_ends_of_files(tmp_path: Path, end: str) -> None:
     np.testing.assert_array_equal(table.take(np.array([7, 299])).numbers("a"), [7.5, 299.5])
 
 
+@pytest.mark.parametrize(("cell", "apart"), [("5", False), ('"5\n6"', True)])
+def test_lines_that_follow_each_other_take_no_memory(tmp_path: Path, cell: str, apart: bool) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("a,b\n" + "".join(f"{row},{cell if row in (150, 299) else 5}\n" for row in range(300)))
+    table, whole = store(path, Dialect(), tmp_path), zoo.read_table(path)
+    assert isinstance(table._origin.lines, range) != apart
+    rows = np.array([299, 0, 151, 150])
+    for chosen, count in ((table, range(300)), (table.take(rows), range(4))):
+        expected = whole if chosen is table else whole.take(rows)
+        assert [chosen.place(row) for row in count] == [expected.place(row) for row in count]
+
+
 @pytest.mark.parametrize(
     ("name", "encoding", "message"),
     [("x.jsonl", None, "write it in one of these"), ("x.csv", "cp1252", "write it again in UTF-8")],

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 
 import zoo
+from zoo.data import resolution
 from zoo.data.resolution import lost_resolution
 
 START = 1_700_000_000
 
 
-def test_timestamps_lose_their_resolution() -> None:
+@pytest.mark.parametrize("block", [7, 2**20])
+def test_timestamps_lose_their_resolution(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr(resolution, "_BLOCK", block)
     lost = lost_resolution(START + np.arange(120) * 4)
     assert lost is not None
     assert str(lost) == "120 different values became 5 in float32"

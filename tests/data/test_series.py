@@ -14,6 +14,7 @@ import zoo
 from tests.data.common import error_of, parts
 from zoo.data.dataset_checks import check_dataset
 from zoo.data.preparation.form import TableForm
+from zoo.data.preparation.series import find_series
 from zoo.data.sources.former_names import Csv
 from zoo.data.sources.series import Series
 
@@ -274,6 +275,32 @@ def test_rows_are_sorted_where_the_spec_asks_for_it(tmp_path: Path) -> None:
         for data in (ordered, mixed)
     ]
     assert sorted(map(sorted, rows[0])) == sorted(map(sorted, rows[1]))
+
+
+@pytest.mark.parametrize(
+    ("days", "form", "rows", "steps"),
+    [
+        ([1, 2, 4], {}, [0, 1, 2], [0, 1, 2]),
+        ([1, 2, 4], {"sort": True}, [0, 1, 2], [0, 1, 2]),
+        ([2, 4, 1], {"sort": True}, [2, 0, 1], [0, 1, 2]),
+        ([1, 2, 3], {"every": "1d"}, [0, 1, 2], [0, 1, 2]),
+        ([1, 2, 4], {"every": "1d"}, [0, 1, 2], [0, 1, 3]),
+        ([1, 2, 4], {"date": None}, [0, 1, 2], [0, 1, 2]),
+        ([3, 1, 2], {"sort": True, "every": "1d"}, [1, 2, 0], [0, 1, 2]),
+    ],
+)
+def test_rows_in_order_are_kept_once(days: list[int], form: dict[str, Any], rows: list[int], steps: list[int]) -> None:
+    values = np.array([10.0, 20, 30])
+    dates = np.array([f"2020-01-0{day}" for day in days], "datetime64[us]")
+    table = zoo.Table.of_columns("x", {"date": dates, "a": values})
+    (series,) = find_series(table, TableForm(**{"features": (), "date": "date", **form}))
+    assert (series.rows.tolist(), series.steps.tolist()) == (rows, steps)
+    assert (series.rows is series.steps) == (rows == steps)
+    assert series.dates is None or series.dates.tolist() == dates[rows].tolist()
+    expected = np.full(steps[-1] + 1, np.nan)
+    expected[steps] = values[rows]
+    np.testing.assert_array_equal(series.spread(values), expected)
+    np.testing.assert_array_equal(series.pick(values), values[rows])
 
 
 def test_local_times_of_interleaved_series_pass_the_hour_that_comes_twice(tmp_path: Path) -> None:

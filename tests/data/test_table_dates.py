@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 import zoo
 from tests.data.common import error_of
 from tests.data.test_tables import table_of
+from zoo.data.tables import dates
 
 BERLIN = {"zone": "Europe/Berlin"}
 
@@ -23,6 +25,8 @@ DATES: dict[str, tuple[list[str], dict[str, str], list[str] | str]] = {
         ["2020-01-31", "2020-02-01T13:00", "2020-02-01T13:00:01.5"],
     ),
     "ISO with slashes": (["2020/1/31", "2020/2/1"], {}, ["2020-01-31", "2020-02-01"]),
+    "ISO with a T": (["2020-01-31T00:00:00", "2020-02-01T13:05:59"], {}, ["2020-01-31", "2020-02-01T13:05:59"]),
+    "ISO with a T and without": (["2020-01-31T00:00:01", "2020-02-01"], {}, ["2020-01-31T00:00:01", "2020-02-01"]),
     "day first": (["01.02.2020", "31.12.2020"], {}, ["2020-02-01", "2020-12-31"]),
     "month first": (["1/2/2020 1:05 PM", "12/31/2020 12:00 a.m."], {}, ["2020-01-02T13:05", "2020-12-31"]),
     "short years": (["31/12/99", "01/02/20"], {}, ["1999-12-31", "2020-02-01"]),
@@ -100,6 +104,10 @@ DATES: dict[str, tuple[list[str], dict[str, str], list[str] | str]] = {
         {},
         "3:1: 'soon' is not a date; give one such as 2020-12-31 or 2020-12-31 13:00:00, or set data.date_format",
     ),
+    "digits of another script": (["2020-01-01T01:00", "2020-01-01T٣:00"], {}, "3:1: '2020-01-01T٣:00' is not a date"),
+    "fraction of another script": (["2020-01-01T01:00:00.٣"], {}, "2:1: '2020-01-01T01:00:00.٣' is not a date"),
+    "a second too many": (["2016-12-31T23:59:59", "2016-12-31T23:59:60"], {}, "3:1: '2016-12-31T23:59:60' is not a"),
+    "a day too many": (["2020-02-29T00:00:00", "2020-02-30T00:00:00"], {}, "3:1: '2020-02-30T00:00:00' is not a date"),
     "words": (["soon"], {}, "2:1: 'soon' is not a date"),
     "small numbers": (["0", "1"], {}, "2:1: '0' is not a date"),
     "an epoch and a number": (
@@ -128,8 +136,31 @@ def test_dates(cells: list[str], form: dict[str, str], expected: list[str] | str
     if isinstance(expected, str):
         assert error_of(lambda: table.dates("date", zoo.DateForm(**form))).startswith(f"x.csv:{expected}")
     else:
-        dates = table.dates("date", zoo.DateForm(**form))
-        np.testing.assert_array_equal(dates, np.array(expected, "datetime64[us]"), strict=True)
+        actual = table.dates("date", zoo.DateForm(**form))
+        np.testing.assert_array_equal(actual, np.array(expected, "datetime64[us]"), strict=True)
+
+
+@pytest.mark.parametrize("case", DATES)
+def test_dates_are_the_same_by_blocks(monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    monkeypatch.setattr(dates, "_BLOCK", 1)
+    test_dates(*DATES[case])
+
+
+def test_dates_are_read_once_for_each_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[zoo.DateForm] = []
+
+    def counting(cells: pl.Series, form: zoo.DateForm) -> pl.Series:
+        reads.append(form)
+        return dates.read_dates(cells, form)
+
+    monkeypatch.setattr("zoo.data.tables.table.read_dates", counting)
+    table, berlin = table_of("date,a\n2020-01-01 01:00,1\n"), zoo.DateForm(**BERLIN)
+    for form in (zoo.DateForm(), zoo.DateForm(), berlin, berlin):
+        hour = 0 if form == berlin else 1
+        np.testing.assert_array_equal(table.dates("date", form), np.array([f"2020-01-01T0{hour}:00"], "datetime64[us]"))
+    assert reads == [zoo.DateForm(), berlin]
+    with pytest.raises(ValueError, match="read-only"):
+        table.dates("date", berlin)[0] = np.datetime64("2000-01-01")
 
 
 def test_a_zone_that_does_not_exist() -> None:

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 import zoo
 from tests.data.common import error_of, rewrites_files
 from zoo.data.tables.csv_table import _exact, _fast, read_csv
+from zoo.data.tables.table import Source, Table
 
 NAN = float("nan")
 
@@ -347,3 +348,25 @@ def test_any_bytes_give_a_table_or_one_line(tmp_path: Path, content: bytes, name
 def test_polars_is_imported_when_a_table_is_read() -> None:
     code = "import sys, zoo, zoo.cli.main, zoo.data.tables.read, zoo.data.sequences; sys.exit('polars' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("categories", [(), ("b",), ("b", "a", "Ω x"), ("true", "1", "1.0", "not there")])
+@pytest.mark.parametrize(
+    "column",
+    [
+        ["a", "b", None, "", " Ω x", "a longer text than twelve bytes"],
+        [None] * 6,
+        [1.0, 2.0, None, 1.0, 0.5, 3.0],
+        [1, 2, None, 1, 0, 3],
+        [True, False, None, True, True, False],
+    ],
+)
+def test_ids_and_different_texts_are_those_of_the_texts(categories: tuple[str, ...], column: list[Any]) -> None:
+    frame = pl.DataFrame({"x": column})
+    table = Table(Source("x", "arrays", range(6)), ["x"], frame)
+    texts = table.texts("x")
+    places = [np.nan if text is None else categories.index(text) + 1 if text in categories else 0 for text in texts]
+    np.testing.assert_array_equal(table.ids("x", categories), np.array(places, np.float64), strict=True)
+    for rows in ([], [5, 0, 2], [*range(6), 1]):
+        expected = {texts[row] for row in rows} - {None}
+        assert table.different("x", np.array(rows, np.int64)) == expected

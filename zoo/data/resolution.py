@@ -12,6 +12,9 @@ from zoo.data.arrays import to_float32
 RESOLUTION = 1e-3
 """Largest rounding error of float32, in standard deviations of the column, that is no loss."""
 
+_BLOCK = 2**20
+"""Values that are compared at a time."""
+
 
 class Lost(NamedTuple):
     """Loss of a column whose values float32 cannot distinguish."""
@@ -37,11 +40,13 @@ def lost_resolution(values: NDArray[Any]) -> Lost | None:
     Args:
         values: (n,) integers or float64; NaN and infinities are left out.
     """
-    finite = values[np.isfinite(values)].astype(np.float64)
+    present = np.isfinite(values)
+    finite = np.ascontiguousarray(values if present.all() else values[present], np.float64)
     narrow = to_float32(finite)
     if not len(finite) or not np.isfinite(narrow).all():
         return None
-    error = float(np.abs(narrow.astype(np.float64) - finite).max())
+    blocks = (slice(start, start + _BLOCK) for start in range(0, len(finite), _BLOCK))
+    error = max(float(np.abs(narrow[block].astype(np.float64) - finite[block]).max()) for block in blocks)
     if error <= RESOLUTION * float(finite.std()):
         return None
     different, kept = len(np.unique(finite)), len(np.unique(narrow))

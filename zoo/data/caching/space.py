@@ -8,9 +8,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data.caching.mapped import create
+from zoo.data.caching.mapped import create, trim
 
 __all__ = ["MEMORY", "Space"]
+
+_BLOCK = 2**20
+"""Rows that are copied at a time."""
 
 
 class Space:
@@ -50,7 +53,9 @@ class Space:
         if self.folder is None:
             return values
         result = self.empty(values.shape, values.dtype)
-        result[:] = values
+        for start in range(0, len(values), _BLOCK):
+            result[start : start + _BLOCK] = values[start : start + _BLOCK]
+            trim()
         return result
 
 

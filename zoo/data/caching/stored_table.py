@@ -90,7 +90,7 @@ def stored_table(path: Path, dialect: Dialect, folder: Path) -> Table:
             return read_table(path, dialect)  # which raises the error
         if not height or not schema:
             return read_table(path, dialect)
-        source = Source(str(path), "Parquet", np.arange(height), has_lines=False, has_cells=False, dialect=dialect)
+        source = Source(str(path), "Parquet", range(height), has_lines=False, has_cells=False, dialect=dialect)
         return Table(source, list(schema), StoredFrame([path], pl.read_parquet, list(schema.values()), height))
     if suffix == ".tsv" and dialect.separator is None:
         dialect = replace(dialect, separator="\t")
@@ -103,7 +103,7 @@ def _stored_csv(path: Path, dialect: Dialect, folder: Path) -> Table:
     size = max(1, path.stat().st_size)
     separator, header, commas = dialect.separator or "", None, False
     files: list[Path] = []
-    lines: list[NDArray[np.int64]] = []
+    lines: list[NDArray[np.int64] | range] = []
     done = before = 0
     with open_data(path) as stream:
         for block in _blocks(path, stream, dialect.encoding):
@@ -123,15 +123,31 @@ def _stored_csv(path: Path, dialect: Dialect, folder: Path) -> Table:
             commas |= separator != "," or b'"' in block
             files.append(folder / f"table-{len(files)}.arrow")
             frame.write_ipc(files[-1], compression="lz4")
-            lines.append(numbers)
+            lines.append(_as_range(numbers))
             done += len(block)
             report(f"reading {path}", min(1.0, done / size))
     if header is None or not sum(map(len, lines)):
         return read_table(path, dialect)  # which raises the error
     form = f"separated by {separator_name(separator)}"
-    source = Source(str(path), form, np.concatenate(lines), dialect=dialect, commas=commas)
+    source = Source(str(path), form, _joined(lines), dialect=dialect, commas=commas)
     frames = StoredFrame(files, pl.read_ipc, [pl.String()] * len(header), len(source.lines))
     return Table(source, header, frames)
+
+
+def _as_range(lines: NDArray[np.int64]) -> NDArray[np.int64] | range:
+    """Return lines as a range where they follow each other, which takes no memory."""
+    if len(lines) and int(lines[-1]) - int(lines[0]) == len(lines) - 1:  # they increase
+        return range(int(lines[0]), int(lines[-1]) + 1)
+    return lines
+
+
+def _joined(parts: Sequence[NDArray[np.int64] | range]) -> NDArray[np.int64] | range:
+    """Return the lines of blocks together, of which some has lines."""
+    parts = [part for part in parts if len(part)]
+    first, last = int(parts[0][0]), int(parts[-1][-1])
+    if last - first + 1 == sum(map(len, parts)):
+        return range(first, last + 1)
+    return np.concatenate(parts)
 
 
 def _blocks(path: Path, stream: BinaryIO, encoding: str | None) -> Iterator[bytes]:

@@ -54,8 +54,5 @@ class Columns:
         key = (name, tuple(categories))
         if key not in self._ids:
             self.table.require(name, field)
-            numbers = {text: float(number) for number, text in enumerate(categories, 1)}
-            texts = self.table.texts(name)
-            ids = np.array([np.nan if text is None else numbers.get(text, 0.0) for text in texts], float)
-            self._ids[key] = self.space.kept(ids)
+            self._ids[key] = self.space.kept(self.table.ids(name, categories))
         return self._ids[key]

@@ -70,10 +70,10 @@ def fit_features(
         if name in categories:
             result.append(Feature(name, "category", _names(columns, training, name, declared)))
             continue
-        values = np.concatenate(
-            [series.spread(columns.numbers(name))[steps.start : steps.stop] for series, steps in training]
-        )
-        present = values[~np.isnan(values)]
+        parts = [series.spread(columns.numbers(name))[steps.start : steps.stop] for series, steps in training]
+        values = np.concatenate(parts) if len(parts) > 1 else parts[0]
+        absent = np.isnan(values)
+        present = values[~absent] if absent.any() else values
         gaps = missing == "mask" and len(present) < len(values)
         fill = float(present.mean()) if gaps and len(present) else 0.0
         lost = lost_resolution(present)
@@ -103,11 +103,8 @@ def sorted_labels(names: set[str]) -> tuple[str, ...]:
 
 
 def _names(columns: Columns, training: Sequence[Steps], name: str, declared: Sequence[str]) -> tuple[str, ...]:
-    texts = columns.table.texts(name)
-    names: set[str] = set()
-    for series, steps in training:
-        rows = series.rows[(series.steps >= steps.start) & (series.steps < steps.stop)]
-        names.update(text for text in (texts[row] for row in rows.tolist()) if text is not None)
+    rows = [series.rows[slice(*np.searchsorted(series.steps, [part.start, part.stop]))] for series, part in training]
+    names = columns.table.different(name, np.concatenate(rows))
     source = columns.table.source
     if not names:
         raise DataError(f"{source}: {name!r} has no value in the training part; leave it out of the features")

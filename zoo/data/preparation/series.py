@@ -25,7 +25,8 @@ class OneSeries:
     rows: NDArray[np.int64]
     """(rows,) numbers of the rows in the table, in the order of time."""
     steps: NDArray[np.int64]
-    """(rows,) step of each row, from 0; without a regular distance the rows are the steps."""
+    """(rows,) step of each row, from 0; without a regular distance the rows are the steps. The array ``rows`` itself
+    where both count from 0, as in most tables of one series."""
     dates: Dates | None
     """(rows,) date of each row; None where they have none."""
     table: Table
@@ -64,10 +65,19 @@ class OneSeries:
         return dates
 
     def spread(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return a column of the table (rows of the table,) over the steps (steps,), NaN where the file lacks a row."""
+        """Return a column of the table (rows of the table,) over the steps (steps,), NaN where the file lacks a row.
+
+        It may be a view of the column, which is not to be written to.
+        """
+        if self.steps is self.rows:
+            return values[: len(self)]
         result = np.full(len(self), np.nan)
         result[self.steps] = values[self.rows]
         return result
+
+    def pick(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the cells of a column of the table (rows of the table,) that are in the series; maybe a view."""
+        return values[: len(self)] if self.steps is self.rows else values[self.rows]
 
 
 def find_series(table: Table, form: TableForm) -> list[OneSeries]:
@@ -116,32 +126,34 @@ def _groups(table: Table, group: str | None) -> list[tuple[str, NDArray[np.int64
 
 
 def _series(table: Table, form: TableForm, name: str, rows: NDArray[np.int64], dates: Dates | None) -> OneSeries:
+    whole = len(rows) == len(table) and (rows[1:] > rows[:-1]).all()
+    steps = rows if whole else np.arange(len(rows))
     if dates is None:
         for field in ("sort", "every"):
             if getattr(form, field):
                 raise DataError(
                     f"{table.source}: has no dates such as 2020-12-31, which data.{field} needs; set data.date"
                 )
-        return OneSeries(name, rows, np.arange(len(rows)), None, table)
-    own = dates[rows]
-    if form.sort:
+        return OneSeries(name, rows, steps, None, table)
+    own = dates if steps is rows else dates[rows]
+    if form.sort and (own[1:] < own[:-1]).any():
         order = np.argsort(own, kind="stable")
         rows, own = rows[order], own[order]
     _require_increasing(table, form, name, rows, own)
-    series = OneSeries(name, rows, np.arange(len(rows)), own, table)
+    series = OneSeries(name, rows, steps, own, table)
     if form.every is None:
         return series
     try:
-        steps = parse_step(form.every).slots(own)
+        slots = parse_step(form.every).slots(own)
     except MisplacedRowError as error:
         date = own[error.row].item()
         raise DataError(f"{series.place(error.row)}: {date} {error}; correct the date or data.every") from error
-    if (count := int(steps[-1]) + 1) > 2 * len(rows):
+    if (count := int(slots[-1]) + 1) > 2 * len(rows):
         raise DataError(
             f"{series.where}: by data.every {count - len(rows):,} rows are missing between the {len(rows):,} of the "
             "file; set data.every to the distance of the rows, or leave it out"
         )
-    return OneSeries(name, rows, steps, own, table, regular=True)
+    return OneSeries(name, rows, steps if count == len(rows) else slots, own, table, regular=True)
 
 
 def _require_increasing(table: Table, form: TableForm, name: str, rows: NDArray[np.int64], dates: Dates) -> None:

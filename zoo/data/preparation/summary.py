@@ -83,10 +83,9 @@ def _gaps(columns: Columns, form: TableForm, summary: Summary) -> str:
     numbers = list(dict.fromkeys([*(each.column for each in form.features if each.kind == "number"), *form.targets]))
     cells = rows = 0
     for each in summary.divided:
-        steps = each.series.steps[each.series.steps < each.past]
-        rows += each.past - len(steps)
-        own = each.series.rows[: len(steps)]
-        cells += sum(int(np.isnan(columns.numbers(name)[own]).sum()) for name in numbers)
+        own = int(np.searchsorted(each.series.steps, each.past))  # rows of the past
+        rows += each.past - own
+        cells += sum(int(np.isnan(each.series.pick(columns.numbers(name))[:own]).sum()) for name in numbers)
     if not cells and not rows:
         return ""
     filling = {

@@ -40,7 +40,7 @@ class Source:
     """The file as messages name it."""
     form: str
     """How the file is written, such as ``separated by commas``; without decimal marks."""
-    lines: NDArray[np.int64]
+    lines: NDArray[np.int64] | range
     """The line of each row, counted from 1; its number, counted from 0, where the format has no lines."""
     has_lines: bool = True
     """Whether the format has lines."""
@@ -83,6 +83,7 @@ class Table:
         self._frame = frame
         self._whole = whole or self
         self._kinds: dict[str, Kind] = {}
+        self._dates: dict[tuple[str, DateForm], NDArray[np.datetime64]] = {}
 
     @classmethod
     def of_columns(cls, source: str, columns: Mapping[str, NDArray[Any]], form: str = "arrays") -> Table:
@@ -126,7 +127,8 @@ class Table:
 
     def take(self, rows: NDArray[np.int64]) -> Table:
         """Return the table of some rows, by their numbers from 0; each keeps its place in the file."""
-        return Table(replace(self._origin, lines=self._origin.lines[rows]), self.names, self._frame[rows], self._whole)
+        lines = np.asarray(self._origin.lines)[rows]
+        return Table(replace(self._origin, lines=lines), self.names, self._frame[rows], self._whole)
 
     def require(self, name: str, field: str) -> None:
         """Raise a `DataError` where the column does not exist that ``data.<field>`` names."""
@@ -204,6 +206,7 @@ class Table:
             row = int((values.is_not_nan() & (values.abs() > _LARGEST)).arg_max() or 0)
             cell = show_cell(self._raw(row, name))
             raise DataError(f"{self.place(row, name)}: {cell} is more than float32 can hold; replace it")
+        del cells  # texts take more memory than their numbers
         array: NDArray[np.float64] = values.fill_null(float("nan")).to_numpy(writable=True)
         return array
 
@@ -212,14 +215,36 @@ class Table:
 
         Missing are empty cells and those of `Dialect.null_values`; NA or none are words. Booleans are true and false.
         """
+        return self._present(name).to_list()
+
+    def different(self, name: str, rows: NDArray[np.int64]) -> set[str]:
+        """Return the different `texts` of a column in some rows, missing ones left out."""
+        return set(self._present(name).gather(rows).drop_nulls().unique().to_list())
+
+    def ids(self, name: str, categories: Sequence[str]) -> NDArray[np.float64]:
+        """Return the places of `texts` among categories, (rows,) float64, from 1: 0 for another, NaN where missing."""
+        import polars as pl
+
+        texts = self._present(name)
+        names = pl.Series(categories, dtype=pl.String)
+        places = pl.Series(range(1, len(names) + 1), dtype=pl.Float64)
+        ids = texts.replace_strict(names, places, default=0.0, return_dtype=pl.Float64)
+        if texts.has_nulls():
+            ids = ids.set(texts.is_null(), np.nan)
+        return ids.to_numpy(writable=True)
+
+    def _present(self, name: str) -> pl.Series:
+        """Return a column of `texts`."""
         import polars as pl
 
         texts = self._plain(name, "texts").cast(pl.String)
-        empty = ["", *(self._origin.dialect.null_values or ())]
-        return texts.set(texts.is_in(empty).fill_null(False), None).to_list()
+        empty = texts.is_in(["", *(self._origin.dialect.null_values or ())]).fill_null(False)
+        return texts.set(empty, None) if empty.any() else texts
 
     def dates(self, name: str, form: DateForm = RECOGNISED_FORM) -> NDArray[np.datetime64]:
         """Return a column as datetime64[us] (rows,), in UTC where its cells have an offset or a zone is stated.
+
+        The array is read-only, as it may be returned again.
 
         Args:
             name: name of the column.
@@ -228,16 +253,24 @@ class Table:
         Raises:
             DataError: a cell is missing or no date, may be two dates, or does not exist in the zone.
         """
+        if (name, form) not in self._dates:
+            self._dates = {(name, form): self._read_dates(name, form)}  # the latest alone, since they take memory
+        return self._dates[name, form]
+
+    def _read_dates(self, name: str, form: DateForm) -> NDArray[np.datetime64]:
         cells = self._plain(name, "dates")
         missing = self._missing(cells)
         if missing.any():
             row = int(missing.arg_max() or 0)
             raise DataError(f"{self.place(row, name)}: {show_cell(self._raw(row, name))} is not a date; {ADVICE}")
         try:
-            dates: NDArray[np.datetime64] = read_dates(cells, form).to_numpy().astype("datetime64[us]")
+            moments = read_dates(cells, form)
         except CellFault as fault:
             cell = show_cell(self._raw(fault.row, name))
             raise DataError(f"{self.place(fault.row, name)}: {cell} {fault}") from None
+        del cells  # texts take more memory than their dates
+        dates: NDArray[np.datetime64] = moments.to_numpy().astype("datetime64[us]")
+        dates.flags.writeable = False
         return dates
 
     def _unsafe(self, name: str, cells: pl.Series) -> DataError:
