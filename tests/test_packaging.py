@@ -106,8 +106,8 @@ def requirements() -> set[str]:
     """Return the canonical names of all packages that the project and its tests require here, directly or not."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    texts = [*project["dependencies"], *extras["test"], *extras["dev"]]
-    names = {"recurrent-zoo"}  # which the extra dev requires
+    texts = [*project["dependencies"], *extras["test"], *extras["dev"], *extras["subwords"]]
+    names = {"recurrent-zoo"}  # which the extras dev and test require
     while texts:
         requirement = Requirement(texts.pop())
         name = canonicalize_name(requirement.name)
@@ -137,7 +137,8 @@ def test_light_commands_never_import_torch(arguments: list[str]) -> None:
         "from zoo.cli.main import main\n"
         f"sys.argv = ['zoo', *{arguments!r}]\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "heavy = {'torch', 'onnxruntime', 'onnx', 'sklearn', 'matplotlib', 'pydantic', 'rich'} & set(sys.modules)\n"
+        "heavy = {'torch', 'onnxruntime', 'onnx', 'sklearn', 'matplotlib', 'polars', 'pydantic', 'rich'}\n"
+        "heavy &= set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)

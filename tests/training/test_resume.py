@@ -140,7 +140,8 @@ def test_kills_at_any_moment_change_nothing(tmp_path: Path, spec: Path, unbroken
             assert process.poll() is None
             time.sleep(0.01)
         assert process.stderr is not None
-        assert "parameters" in process.stderr.readline()  # the line before the training starts
+        while "parameters" not in process.stderr.readline():  # the line before the training starts
+            assert process.poll() is None
         time.sleep(generator.uniform(0, 0.3))
         process.kill()
         process.communicate()
