@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from zoo.data.datafile import name_fault, open_data
     from zoo.data.dataset import Dataset, DataSource, Split, standardisation
     from zoo.data.idx import read_idx
+    from zoo.data.labels import sorted_labels
     from zoo.data.signature import IGNORED, Scale, Signature, TextForm
     from zoo.data.subwords import Subwords
     from zoo.data.tables.config import TableConfig
@@ -87,6 +88,7 @@ _HOME = {
     "zoo.data.datafile": ("name_fault", "open_data"),
     "zoo.data.dataset": ("Dataset", "DataSource", "Split", "standardisation"),
     "zoo.data.idx": ("read_idx",),
+    "zoo.data.labels": ("sorted_labels",),
     "zoo.data.signature": ("IGNORED", "Scale", "Signature", "TextForm"),
     "zoo.data.subwords": ("Subwords",),
     "zoo.data.tables.config": ("TableConfig",),
@@ -253,6 +255,7 @@ __all__ = [
     "reset_uniform",
     "running_line",
     "seal_onnx",
+    "sorted_labels",
     "standardisation",
     "state_parts",
     "step_cross_entropy",

@@ -88,6 +88,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
             "name_fault",
             "text_lines",
             "cell_number",
+            "sorted_labels",
             "read_table",
             "Table",
             "TableConfig",

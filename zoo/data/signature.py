@@ -159,5 +159,4 @@ def _tuples(values: Any) -> Any:
 
 def _text_form(values: Mapping[str, Any]) -> TextForm:
     """Return the `TextForm` of its dictionary."""
-    dialect = {name: _tuples(value) for name, value in values["dialect"].items()}
-    return TextForm(values["column"], Dialect(**dialect))
+    return TextForm(values["column"], Dialect.from_dict(values["dialect"]))

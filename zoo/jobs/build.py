@@ -6,14 +6,12 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
-from itertools import zip_longest
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from zoo.data.dataset import Dataset, Split
-from zoo.errors import RunError, SpecError, TrainingError, UsageError, ZooError
+from zoo.errors import SpecError, TrainingError, UsageError
 from zoo.files import json_safe, remove_stale, unwritable, write_atomically
 from zoo.jobs.pictures import draw_pictures
 from zoo.memory import require_memory
@@ -21,9 +19,9 @@ from zoo.nn.cell_checks import check_cells
 from zoo.nn.model import Model
 from zoo.plugins.registry import Registry
 from zoo.run.baselines import compared_metric, has_constant_output, naive_metrics, not_beaten
-from zoo.run.lock import LOCK, locked
+from zoo.run.lock import locked
 from zoo.run.model_card import write_card
-from zoo.run.run import Run, first_model, next_run, runs_named
+from zoo.run.run import Run, first_model
 from zoo.run.start import Start, start_from
 from zoo.run.vectors import Vectors, recorded_vectors, take_vectors
 from zoo.spec.spec import Spec, part_name
@@ -195,54 +193,6 @@ def pick_device(name: str) -> torch.device:
         reason = str(error).strip().splitlines()[0]
         raise UsageError(f"device {name}: cannot be used here ({reason}); try 'cpu' or 'auto'") from error
     return device
-
-
-def choose_run(spec: Spec, out: Path | None, resume: bool, registry: Registry, folder: Path = Path("runs")) -> Run:
-    """Return the run to build: in a new folder, or with ``resume`` the newest run of the spec's name.
-
-    Args:
-        spec: gives the name, and with ``resume`` must equal the run's own spec.
-        out: the run's folder; None for a folder of the spec's name in ``folder``.
-        resume: whether to continue an existing run.
-        registry: the usable plugins.
-        folder: the folder of all runs.
-
-    Raises:
-        UsageError: where ``out`` exists and is not empty, or there is no run to resume.
-        RunError: where the spec differs from the run's own.
-    """
-    if resume:
-        runs = runs_named(spec.name, folder) if out is None else [Run(out)]
-        if not runs or not runs[-1].spec_file.is_file():
-            raise UsageError(f"resume: there is no run {out or folder / spec.name}; leave resume out to start one")
-        _require_same_spec(spec, runs[-1], registry)
-        return runs[-1]
-    if out is None:
-        return next_run(spec.name, folder)
-    if out.exists() and (not out.is_dir() or any(file.name != LOCK for file in out.iterdir())):
-        raise UsageError(
-            f"{out}: exists already; continue it with --resume (in Python resume=True), or choose another folder"
-        )
-    return Run(out)
-
-
-def _require_same_spec(spec: Spec, run: Run, registry: Registry) -> None:
-    """Raise a `RunError` that names the first line in which the run's spec differs from ``spec``.
-
-    Fields that a run of an earlier version lacks are compared by what they meant then.
-    """
-    try:
-        before = run.spec(registry).to_yaml().splitlines()
-    except ZooError:  # damaged, or of a plugin that has changed
-        before = run.spec_file.read_text(encoding="utf-8", errors="replace").splitlines()
-    lines = zip_longest(before, spec.to_yaml().splitlines(), fillvalue="nothing")
-    for number, (old, new) in enumerate(lines, 1):
-        if old != new:
-            raise RunError(
-                f"{run.spec_file}:{number}: has {old.strip()!r} where the given spec has {new.strip()!r}, so training "
-                "cannot be resumed; give the same spec and overrides, choose another folder with out, or leave resume "
-                "out"
-            )
 
 
 @contextmanager

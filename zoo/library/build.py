@@ -16,7 +16,7 @@ from torch import Tensor
 from zoo.data.dataset import ARRAYS, Dataset, Split
 from zoo.data.dataset_checks import check_dataset
 from zoo.errors import UsageError
-from zoo.jobs.build import Plan, choose_run, pick_device, prepare
+from zoo.jobs.build import Plan, pick_device, prepare
 from zoo.jobs.build import build as train_and_write
 from zoo.library.activity import activity, screen
 from zoo.library.progress import Silence, watch
@@ -24,6 +24,7 @@ from zoo.library.run import Run
 from zoo.plugins.registry import Registry, load_registry
 from zoo.progress import reporting_to
 from zoo.run import run as folder
+from zoo.run.choose_run import choose_run
 from zoo.run.model_card import repeated_sentence
 from zoo.sealed import digest
 from zoo.spec.faults import located

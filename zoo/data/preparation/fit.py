@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.data.labels import sorted_labels
 from zoo.data.preparation.columns import Columns
 from zoo.data.preparation.form import Feature, Missing
 from zoo.data.preparation.series import OneSeries
 from zoo.data.resolution import lost_resolution
 from zoo.errors import DataError
 
-__all__ = ["Steps", "fit_features", "is_category", "require_resolution", "sorted_labels"]
+__all__ = ["Steps", "fit_features", "is_category", "number_feature", "require_resolution"]
 
 Steps = tuple[OneSeries, range]
 """A series and those of its steps that belong to the training part."""
@@ -75,12 +76,23 @@ def fit_features(
         absent = np.isnan(values)
         present = values[~absent] if absent.any() else values
         gaps = missing == "mask" and len(present) < len(values)
-        fill = float(present.mean()) if gaps and len(present) else 0.0
-        lost = lost_resolution(present)
-        result.append(Feature(name, offset=lost.offset if lost else 0.0, fill=fill if gaps else None))
+        result.append(number_feature(name, present, masked=gaps))
         if gaps:
             masks.append(Feature(name, "missing"))
     return (*result, *masks)
+
+
+def number_feature(name: str, present: NDArray[np.float64], *, masked: bool) -> Feature:
+    """Return the feature of a column of numbers.
+
+    Args:
+        name: the column.
+        present: (n,) its finite numbers in the training steps.
+        masked: whether its gaps are filled and marked by a further feature.
+    """
+    lost = lost_resolution(present)
+    fill = float(present.mean()) if len(present) else 0.0
+    return Feature(name, offset=lost.offset if lost else 0.0, fill=fill if masked else None)
 
 
 def require_resolution(values: NDArray[np.float64], target: str, source: str) -> None:
@@ -88,18 +100,6 @@ def require_resolution(values: NDArray[np.float64], target: str, source: str) ->
     lost = lost_resolution(values)
     if lost is not None and 2 * lost.kept < lost.different:
         raise DataError(f"{source}: the target {target!r}: {lost}; subtract {lost.offset:.15g} from it")
-
-
-def sorted_labels(names: set[str]) -> tuple[str, ...]:
-    """Return names in their order: numbers by size, then words."""
-
-    def key(name: str) -> tuple[bool, float, str]:
-        try:
-            return False, float(name), name
-        except ValueError:
-            return True, 0.0, name
-
-    return tuple(sorted(names, key=key))
 
 
 def _names(columns: Columns, training: Sequence[Steps], name: str, declared: Sequence[str]) -> tuple[str, ...]:

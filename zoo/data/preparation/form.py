@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -37,6 +37,17 @@ class Feature:
         missing = " missing" if self.kind == "missing" else ""
         offset = f"-{self.offset:.15g}" if self.offset else ""
         return f"{self.column}{missing}{offset}{f'+{self.ahead}' if self.ahead else ''}"
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the feature of a dictionary that ``dataclasses.asdict`` made, also one read back from JSON."""
+        return cls(**{**values, "categories": tuple(values["categories"])})
+
+
+def categories_of(features: Sequence[Feature]) -> tuple[tuple[str, ...], ...]:
+    """Return the categories of each feature, as a signature has them; empty where all are numbers."""
+    categories = tuple(feature.categories for feature in features)
+    return categories if any(categories) else ()
 
 
 @dataclass(frozen=True)
@@ -75,9 +86,8 @@ class TableForm:
 
     @property
     def categories(self) -> tuple[tuple[str, ...], ...]:
-        """Categories of each feature, as a signature has them; empty where all are numbers."""
-        categories = tuple(feature.categories for feature in self.features)
-        return categories if any(categories) else ()
+        """Categories of each feature; see `categories_of`."""
+        return categories_of(self.features)
 
     @property
     def ahead(self) -> int:
@@ -91,11 +101,10 @@ class TableForm:
         Raises:
             TypeError: ``values`` is not such a dictionary.
         """
-        features = tuple(
-            Feature(**{**feature, "categories": tuple(feature["categories"])}) for feature in values["features"]
-        )
-        dialect = dict(values["dialect"])
-        if dialect["null_values"] is not None:
-            dialect["null_values"] = tuple(dialect["null_values"])
-        parts = {"features": features, "targets": tuple(values["targets"]), "dialect": Dialect(**dialect)}
-        return cls(**{**values, **parts, "dates": DateForm(**values["dates"])})
+        parts = {
+            "features": tuple(map(Feature.from_dict, values["features"])),
+            "targets": tuple(values["targets"]),
+            "dialect": Dialect.from_dict(values["dialect"]),
+            "dates": DateForm(**values["dates"]),
+        }
+        return cls(**{**values, **parts})

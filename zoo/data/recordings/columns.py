@@ -134,13 +134,10 @@ class StackedColumns:
 
 
 @dataclass(frozen=True)
-class StoredColumns:
-    """Other columns, of which each column of numbers is read once and then mapped from a file."""
+class _OverColumns:
+    """What columns that are made of others have in common with them."""
 
     whole: Columns
-    space: Space
-    read: dict[str, Numbers] = field(default_factory=dict)
-    """Columns of numbers that were read."""
 
     @property
     def source(self) -> str:
@@ -150,11 +147,20 @@ class StoredColumns:
     def names(self) -> tuple[str, ...]:
         return self.whole.names
 
-    def __len__(self) -> int:
-        return len(self.whole)
-
     def kind(self, name: str) -> Kind:
         return self.whole.kind(name)
+
+
+@dataclass(frozen=True)
+class StoredColumns(_OverColumns):
+    """Other columns, of which each column of numbers is read once and then mapped from a file."""
+
+    space: Space
+    read: dict[str, Numbers] = field(default_factory=dict)
+    """Columns of numbers that were read."""
+
+    def __len__(self) -> int:
+        return len(self.whole)
 
     def numbers(self, name: str) -> Numbers:
         if name not in self.read:
@@ -173,25 +179,13 @@ class StoredColumns:
 
 
 @dataclass(frozen=True)
-class SelectedColumns:
+class SelectedColumns(_OverColumns):
     """Some rows of other columns."""
 
-    whole: Columns
     rows: NDArray[np.int64]
-
-    @property
-    def source(self) -> str:
-        return self.whole.source
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.whole.names
 
     def __len__(self) -> int:
         return len(self.rows)
-
-    def kind(self, name: str) -> Kind:
-        return self.whole.kind(name)
 
     def numbers(self, name: str) -> Numbers:
         return self.whole.numbers(name)[self.rows]

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from zoo.data.caching.mapped import trim
 from zoo.data.caching.space import MEMORY, Space
-from zoo.data.preparation.fit import RECOGNISED, sorted_labels
+from zoo.data.labels import sorted_labels
+from zoo.data.preparation.fit import RECOGNISED, number_feature
 from zoo.data.preparation.form import Feature, Missing
 from zoo.data.recordings.columns import Numbers
 from zoo.data.recordings.recordings import Recordings
-from zoo.data.resolution import lost_resolution
 from zoo.errors import DataError
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -50,9 +50,7 @@ def fit_features(
         values = _numbers(training, name)
         present = values[np.isfinite(values)]
         gaps = missing == "mask" and bool(np.isnan(values).any())
-        fill = float(present.mean()) if gaps and len(present) else 0.0
-        lost = lost_resolution(present)
-        result.append(Feature(name, offset=lost.offset if lost else 0.0, fill=fill if gaps else None))
+        result.append(number_feature(name, present, masked=gaps))
         if gaps:
             masks.append(Feature(name, "missing"))
     return (*result, *masks)

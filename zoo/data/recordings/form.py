@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from zoo.data.preparation.form import Feature, Missing
+from zoo.data.preparation.form import Feature, Missing, categories_of
 from zoo.data.tables.date_form import RECOGNISED_FORM, DateForm
 from zoo.data.tables.dialect import RECOGNISED, Dialect
 
@@ -66,9 +66,8 @@ class RecordingForm:
 
     @property
     def categories(self) -> tuple[tuple[str, ...], ...]:
-        """Categories of each feature, as a signature has them; empty where all are numbers."""
-        categories = tuple(feature.categories for feature in self.features)
-        return categories if any(categories) else ()
+        """Categories of each feature; see `categories_of`."""
+        return categories_of(self.features)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -77,13 +76,11 @@ class RecordingForm:
         Raises:
             TypeError: ``values`` is not such a dictionary.
         """
-        fields = dict(values["reading"])
-        dialect, dates = dict(fields.pop("dialect")), fields.pop("dates")
-        if dialect.get("null_values") is not None:
-            dialect["null_values"] = tuple(dialect["null_values"])
-        fields["features"] = tuple(fields["features"])
-        features = tuple(
-            Feature(**{**feature, "categories": tuple(feature["categories"])}) for feature in values["features"]
-        )
-        reading = Reading(**fields, dialect=Dialect(**dialect), dates=DateForm(**dates))
-        return cls(**{**values, "reading": reading, "features": features})
+        fields = values["reading"]
+        parts = {
+            "features": tuple(fields["features"]),
+            "dialect": Dialect.from_dict(fields["dialect"]),
+            "dates": DateForm(**fields["dates"]),
+        }
+        features = tuple(map(Feature.from_dict, values["features"]))
+        return cls(**{**values, "reading": Reading(**{**fields, **parts}), "features": features})

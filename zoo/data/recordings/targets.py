@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data.preparation.fit import sorted_labels
+from zoo.data.labels import sorted_labels
 from zoo.data.recordings.columns import ArrayColumns, Texts
 from zoo.data.recordings.recordings import Recordings, counted
 from zoo.data.signature import IGNORED

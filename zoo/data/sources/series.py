@@ -17,7 +17,7 @@ from zoo.data.caching.space import MEMORY, Space
 from zoo.data.caching.stored_table import stored_table
 from zoo.data.preparation.columns import Columns
 from zoo.data.preparation.features import features, newest_targets, past_steps, target_values
-from zoo.data.preparation.fit import fit_features, is_category, require_resolution, sorted_labels
+from zoo.data.preparation.fit import fit_features, is_category, require_resolution
 from zoo.data.preparation.form import Feature, Missing, TableForm
 from zoo.data.preparation.parts import Divided, Division, divide_series
 from zoo.data.preparation.scales import Scaling, feature_scale, scale
@@ -272,7 +272,7 @@ def _features(
     )
     if not (config.group_feature or config.per == "group"):
         return (*own, *ahead)
-    names = sorted_labels({each.series.name for each in divided if each.parts[0]})
+    names = zoo.sorted_labels({each.series.name for each in divided if each.parts[0]})
     assert config.group is not None
     return (*own, *ahead, Feature(config.group, "category", names))
 

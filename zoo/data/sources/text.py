@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any, ClassVar, Literal
@@ -89,7 +88,7 @@ class Text(zoo.DataSource):
     def load(self, config: zoo.Config) -> zoo.Dataset:
         assert isinstance(config, Text.Config)
         texts = _texts(config)
-        labels = sorted(set(texts.labels), key=_order)
+        labels = zoo.sorted_labels(texts.labels)
         if len(labels) < 2:
             raise zoo.DataError(f"{texts.source}: all texts have the label {labels[0]!r}; add texts with another label")
         numbers = {label: number for number, label in enumerate(labels)}
@@ -125,14 +124,6 @@ class Text(zoo.DataSource):
             description=_summary(config, texts, tokens, parts),
             repeated=_repeated(tokens.whole, parts),
         )
-
-
-def _order(label: str) -> tuple[bool, float, str]:
-    """Return the sort key of a label: numbers by value, equal ones such as 1 and 01 by spelling; then words."""
-    number = zoo.cell_number(label)
-    if number is None or not isfinite(number):
-        return True, 0.0, label
-    return False, number, label
 
 
 def _repeated(texts: Sequence[Sequence[str | int]], parts: Sequence[NDArray[np.int64]]) -> dict[str, int]:
@@ -213,7 +204,7 @@ def _subwords(config: Text.Config, texts: Texts, train: NDArray[np.int64]) -> _T
 def _summary(config: Text.Config, texts: Texts, tokens: _Tokens, parts: Sequence[NDArray[np.int64]]) -> str:
     """Return what was read and how it was divided, for the model card."""
     counts = Counter(texts.labels)
-    labels = sorted(counts, key=_order)
+    labels = zoo.sorted_labels(counts)
     shown = ", ".join(f"{label} {counts[label]:,}" for label in labels[:_SHOWN])
     more = f" and {len(labels) - _SHOWN:,} more labels" if len(labels) > _SHOWN else ""
     lengths = [len(text) for text in tokens.whole]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,19 @@ class Dialect:
     """Name of the encoding as Python knows it, such as ``cp1252``."""
     null_values: tuple[str, ...] | None = None
     """Cells that stand for a missing value, beside empty ones."""
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the dialect of a dictionary that ``dataclasses.asdict`` made, also one read back from JSON.
+
+        Args:
+            values: the fields by name.
+
+        Raises:
+            TypeError: ``values`` is not such a dictionary.
+        """
+        marks = values["null_values"]
+        return cls(**{**values, "null_values": None if marks is None else tuple(marks)})
 
 
 RECOGNISED = Dialect()
